@@ -1,0 +1,70 @@
+"""
+The value that everything here is about: one point on the affect circumplex.
+
+Valence (unpleasant -1 to pleasant 1) and arousal (calm -1 to activated 1) follow Russell, "A
+circumplex model of affect" (1980). The polar form is MAVEN's (arXiv 2503.12623, eq. 28-31).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+#: Standard deviation of a value that is uniform on [-1, 1]: what is known when nothing is known.
+PRIOR_STD = 1.0 / math.sqrt(3.0)
+
+#: Names of the eight octants, anticlockwise from the pleasant axis (Russell 1980).
+OCTANTS = (
+    'pleased', 'excited', 'aroused', 'distressed', 'displeased', 'depressed', 'sleepy', 'relaxed',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Affect:
+    """
+    A point on the circumplex.
+
+    :param valence: in [-1, 1], -1 unpleasant, 1 pleasant.
+    :param arousal: in [-1, 1], -1 calm, 1 activated.
+    """
+
+    valence: float
+    arousal: float
+
+    @property
+    def intensity(self) -> float:
+        """Distance from neutral, in [0, sqrt 2]."""
+        return math.hypot(self.valence, self.arousal)
+
+    @property
+    def angle(self) -> float:
+        """Direction in radians, in [-pi, pi]: 0 is pleasant, pi/2 activated."""
+        return math.atan2(self.arousal, self.valence)
+
+    @property
+    def octant(self) -> str:
+        """The nearest of the eight names of the circumplex; ``'neutral'`` near its middle."""
+        if not self.intensity > 0.1:  # also true for NaN: an unknown point has no direction
+            return 'neutral' if self.intensity <= 0.1 else 'unknown'
+        return OCTANTS[round(self.angle / (math.pi / 4)) % 8]
+
+    @classmethod
+    def from_polar(cls, intensity: float, angle: float) -> Affect:
+        """
+        Build a point from its polar form.
+
+        :param intensity: distance from neutral, at least 0.
+        :param angle: radians, 0 is pleasant and pi/2 activated.
+        """
+        return cls(intensity * math.cos(angle), intensity * math.sin(angle))
+
+
+def confidence(valence_std: float, arousal_std: float) -> float:
+    """
+    Turn the two standard deviations into one number in [0, 1].
+
+    ``1 - sqrt((valence_std^2 + arousal_std^2) / 2) / PRIOR_STD``, clipped: 1 at no uncertainty, 0
+    where the model knows no more than the prior. NaN in, NaN out.
+    """
+    spread = math.sqrt((valence_std**2 + arousal_std**2) / 2.0)
+    return min(1.0, max(0.0, 1.0 - spread / PRIOR_STD)) if math.isfinite(spread) else math.nan

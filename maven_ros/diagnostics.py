@@ -1,0 +1,58 @@
+"""Drops and other events, counted by where and why, so that nothing is lost silently."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+
+_log = logging.getLogger('maven_ros')
+
+
+class Counters:
+    """
+    Thread-safe counts of what was dropped or went wrong, keyed by source and cause.
+
+    The 1st, 10th, 100th ... of a kind is also a warning in the log, with its detail: enough to
+    see it, too little to flood.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._details: dict[tuple[str, str], str] = {}
+
+    def count(self, source: str, cause: str, detail: str = '', n: int = 1) -> None:
+        """
+        Count an event.
+
+        :param source: what it happened to, such as ``'video'``, ``'audio'``, ``'/camera/image'``.
+        :param cause: a slug, such as ``'late'``.
+        :param detail: a sentence for the log that names thing, value and what is allowed.
+        :param n: how many at once.
+        """
+        key = (source, cause)
+        with self._lock:
+            before = self._counts[key]
+            self._counts[key] = total = before + n
+            if detail:
+                self._details[key] = detail
+        if len(str(total)) > len(str(before)) or before == 0:
+            _log.warning('%s: %s (%d so far)%s', source, cause.replace('_', ' '), total,
+                         f': {detail}' if detail else '')
+
+    def get(self, source: str, cause: str) -> int:
+        """How often it happened so far."""
+        with self._lock:
+            return self._counts[source, cause]
+
+    def snapshot(self) -> dict[str, int]:
+        """All counts so far, as ``{'source.cause': n}``."""
+        with self._lock:
+            return {f'{source}.{cause}': n for (source, cause), n in sorted(self._counts.items())}
+
+    def details(self) -> dict[str, str]:
+        """The newest detail of each kind, as ``{'source.cause': sentence}``."""
+        with self._lock:
+            return {f'{source}.{cause}': text
+                    for (source, cause), text in sorted(self._details.items())}

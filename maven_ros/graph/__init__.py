@@ -1,0 +1,1 @@
+"""Transports: the one way messages come in and go out."""

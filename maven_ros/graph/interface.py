@@ -1,0 +1,132 @@
+"""
+What a transport offers: topics, raw CDR messages and a clock. Nothing else knows which one it is.
+
+A message travels as CDR bytes, which is what DDS carries, what a bag stores and what rclpy gives
+and takes raw; :mod:`maven_ros.graph.messages` alone turns bytes into Python objects and back. A
+callback therefore does next to nothing: it keeps a :class:`Received` and returns.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+
+class Reliability(enum.Enum):
+    """Whether lost messages are sent again."""
+
+    BEST_EFFORT = 'best_effort'
+    RELIABLE = 'reliable'
+
+
+@dataclass(frozen=True, slots=True)
+class Qos:
+    """Quality of service: volatile, keep the last ``depth`` messages."""
+
+    reliability: Reliability
+    depth: int
+
+
+#: Best-effort readers match every writer; images may drop, the newest matters.
+SENSOR = Qos(Reliability.BEST_EFFORT, 5)
+#: Sound must not drop: 5 chunks of 512 samples are only 160 ms.
+SOUND = Qos(Reliability.BEST_EFFORT, 100)
+#: States, utterances, events.
+STATE = Qos(Reliability.RELIABLE, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """
+    A message as it arrived.
+
+    :param topic: its full name, such as ``/camera/image_raw``.
+    :param msgtype: ROS type name, such as ``sensor_msgs/msg/Image``.
+    :param cdr: the CDR bytes with their 4-byte header.
+    :param received_ns: when it arrived, on the graph's clock.
+    """
+
+    topic: str
+    msgtype: str
+    cdr: bytes
+    received_ns: int
+
+
+class Publisher(Protocol):
+    """The way out to one topic."""
+
+    topic: str
+    msgtype: str
+
+    def publish(self, message: Any) -> None:
+        """
+        Send a message.
+
+        :param message: an object of the publisher's type from ``messages.new``.
+        :raises GraphError: when it is of another type or cannot be serialised.
+        """
+
+    def publish_cdr(self, cdr: bytes) -> None:
+        """Send CDR bytes as they are."""
+
+    def subscription_count(self) -> int:
+        """How many subscriptions match now."""
+
+    def close(self) -> None:
+        """Withdraw from the topic."""
+
+
+class Subscription(Protocol):
+    """The way in from one topic."""
+
+    topic: str
+    msgtype: str
+
+    def publisher_count(self) -> int:
+        """How many publishers match now."""
+
+    def close(self) -> None:
+        """Stop: once this returns, no callback runs and none begins."""
+
+
+class Graph(Protocol):
+    """A place where topics live. A context manager; closing it closes all that came from it."""
+
+    def now_ns(self) -> int:
+        """Return the graph's time: the system's, simulated, or a bag's."""
+
+    def advertise(self, topic: str, msgtype: str, qos: Qos) -> Publisher:
+        """
+        Open a topic for publishing.
+
+        :param topic: absolute (``/audio``) or relative to the graph's namespace (``audio``).
+        :raises GraphError: for a bad name or an unknown type.
+        """
+
+    def subscribe(
+        self, topic: str, msgtype: str, qos: Qos, callback: Callable[[Received], None]
+    ) -> Subscription:
+        """
+        Listen to a topic. The callback comes on a thread of the transport and must be short.
+
+        :param topic: absolute or relative to the graph's namespace.
+        :raises GraphError: for a bad name or an unknown type.
+        """
+
+    def topics(self) -> dict[str, str]:
+        """All topics known now, with their types."""
+
+    def close(self) -> None:
+        """Close every publisher and subscription, then the graph."""
+
+    def __enter__(self) -> Graph:
+        """Return itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""

@@ -1,0 +1,1 @@
+"""MAVEN, the network: encoders, six cross-modal pathways, refinement, polar head."""

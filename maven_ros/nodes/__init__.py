@@ -1,0 +1,1 @@
+"""The processes of the graph: player, microphone, camera, affect, recorder."""

@@ -1,0 +1,305 @@
+"""
+What the core passes along: frozen records with integer nanosecond stamps.
+
+All times are nanoseconds on the clock of the messages' stamps. Intervals are half open,
+``[start_ns, end_ns)``. Pixels are uint8 of shape (height, width, 3) in **BGR** order (OpenCV's)
+everywhere inside the package; sound is float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.affect import Affect, confidence
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Samples: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
+
+NS = 1_000_000_000
+SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
+
+
+def seconds(ns: int) -> float:
+    """Nanoseconds as seconds."""
+    return ns / NS
+
+
+def nanoseconds(s: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(s * NS)
+
+
+# --- what comes in ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    One camera picture, decoded only when it is looked at.
+
+    :param stamp_ns: when it was taken.
+    :param decode: returns the pixels, uint8 (height, width, 3) BGR, or raises InputError.
+    :param frame_id: the camera's coordinate frame.
+    """
+
+    stamp_ns: int
+    decode: Callable[[], Pixels]
+    frame_id: str = ''
+
+    @classmethod
+    def of(cls, stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Frame:
+        """Wrap pixels that are decoded already."""
+        return cls(stamp_ns, lambda: pixels, frame_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """
+    A run of sound as a device gave it.
+
+    :param stamp_ns: time of the first sample.
+    :param samples: float32 (samples, channels) in [-1, 1].
+    :param sample_rate_hz: samples a second, any.
+    :param sequence: counts chunks where the source does; a gap in it shows a lost chunk.
+    :param stamped: False where the time is that of arrival, not of recording.
+    """
+
+    stamp_ns: int
+    samples: Samples
+    sample_rate_hz: int
+    sequence: int | None = None
+    stamped: bool = True
+
+    @property
+    def end_ns(self) -> int:
+        """Time just after the last sample."""
+        return self.stamp_ns + len(self.samples) * NS // self.sample_rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class RobotSpeaking:
+    """The robot began (or stopped) to speak itself: what it says is no evidence."""
+
+    stamp_ns: int
+    speaking: bool
+
+
+# --- evidence --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels, ``x`` to the right and ``y`` down, inside the picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """
+    One face in one frame.
+
+    :param person_id: track id, stable while the face is tracked.
+    :param box: where it is in the frame.
+    :param crop: uint8 (size, size, 3) BGR, squared, aligned by the eyes where they are known.
+    """
+
+    stamp_ns: int
+    person_id: str
+    box: Box
+    crop: Pixels = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, when it was spoken, and how sure the recogniser is of it, in [0, 1]."""
+
+    text: str
+    start_ns: int
+    end_ns: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """
+    What somebody said between two silences; partial until ``is_final``.
+
+    :param confidence: in [0, 1], the mean over its words; NaN when there are none.
+    :param recogniser: name of what recognised it.
+    """
+
+    start_ns: int
+    end_ns: int
+    words: tuple[Word, ...]
+    is_final: bool
+    recogniser: str
+
+    @property
+    def text(self) -> str:
+        """The words, joined by spaces."""
+        return ' '.join(word.text for word in self.words)
+
+    @property
+    def confidence(self) -> float:
+        """Mean confidence of the words; NaN when there are none."""
+        if not self.words:
+            return math.nan
+        return sum(word.confidence for word in self.words) / len(self.words)
+
+
+class Stream(enum.Enum):
+    """The streams that carry evidence on a clock of their own."""
+
+    VIDEO = 'video'
+    AUDIO = 'audio'
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    All evidence of one interval, complete: nothing is added to it later.
+
+    :param faces: every face seen in it, in order of time.
+    :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
+    :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
+    :param voiced_s: seconds of voice activity in it.
+    :param words: words spoken inside it, as known when it closed.
+    :param stale: streams that were live and have stopped.
+    :param frame_id: the camera's coordinate frame.
+    """
+
+    start_ns: int
+    end_ns: int
+    faces: tuple[Face, ...] = ()
+    waveform: Samples = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
+    heard: Mask = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
+    voiced_s: float = 0.0
+    words: tuple[Word, ...] = ()
+    stale: frozenset[Stream] = frozenset()
+    frame_id: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    What one window holds about one person; the engine's input. What is absent is empty.
+
+    :param person_id: track id; empty when no face is in view.
+    :param faces: this person's faces in order of time; empty when none was seen.
+    :param waveform: float32 (samples,) at 16 kHz covering [start, end); empty when no voice.
+    :param heard: bool (samples,), beside ``waveform``.
+    :param words: words above the confidence gate; empty when there are none.
+    """
+
+    start_ns: int
+    end_ns: int
+    person_id: str = ''
+    faces: tuple[Face, ...] = ()
+    waveform: Samples = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
+    heard: Mask = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
+    words: tuple[Word, ...] = ()
+
+    @property
+    def modalities(self) -> Modality:
+        """Which evidence there is."""
+        present = Modality.NONE
+        if self.faces:
+            present |= Modality.VIDEO
+        if len(self.waveform):
+            present |= Modality.AUDIO
+        if self.words:
+            present |= Modality.TEXT
+        return present
+
+
+# --- what goes out ---------------------------------------------------------------------------
+
+
+class Modality(enum.IntFlag):
+    """Which evidence was in a window (AffectState.msg: ``modalities``)."""
+
+    NONE = 0
+    VIDEO = 1
+    AUDIO = 2
+    TEXT = 4
+
+
+class Status(enum.IntEnum):
+    """What a state rests on (AffectState.msg: ``status``)."""
+
+    OK = 0
+    NO_EVIDENCE = 1
+    STALE = 2
+
+
+class VoiceAssigned(enum.IntEnum):
+    """Whose voice was heard (AffectState.msg: ``voice_assigned``)."""
+
+    NONE = 0
+    SELF = 1
+    OTHER = 2
+    UNDECIDED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """
+    What the engine believes about one piece of evidence.
+
+    :param affect: the point on the circumplex.
+    :param valence_std: standard deviation of the valence.
+    :param arousal_std: standard deviation of the arousal.
+    :param influence: how far the point moves when video, audio or text is masked, normalised to
+        sum 1; 0 for what is absent.
+    """
+
+    affect: Affect
+    valence_std: float
+    arousal_std: float
+    influence: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AffectState:
+    """
+    One person's affect over one window; AffectState.msg has each field's meaning and range.
+
+    Valence, arousal and what follows from them are NaN when there is no evidence.
+    """
+
+    window_start_ns: int
+    window_end_ns: int
+    status: Status
+    person_id: str
+    affect: Affect
+    valence_std: float
+    arousal_std: float
+    modalities: Modality
+    influence: tuple[float, float, float]
+    voice_assigned: VoiceAssigned
+    transcript: str
+    face: Box | None
+    frame_id: str
+    model: str
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]; see :func:`maven_ros.affect.confidence`."""
+        return confidence(self.valence_std, self.arousal_std)
+
+
+Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | Utterance
+Output: TypeAlias = AffectState | Utterance
+

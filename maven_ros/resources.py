@@ -1,0 +1,34 @@
+"""Finds what ships beside the code: in a source tree, a pip install or an ament share folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+
+
+def _roots() -> Iterator[Path]:
+    package = Path(__file__).resolve().parent
+    yield package.parent                                  # a source tree
+    yield Path(sys.prefix) / 'share' / 'maven_ros'        # a pip install
+    for parent in package.parents:                        # an ament install space
+        yield parent / 'share' / 'maven_ros'
+
+
+def resource(name: str) -> Path:
+    """
+    Return the path of a shipped file or folder.
+
+    :param name: relative to the project's top, such as ``'msg'`` or ``'models/compact'``.
+    :raises ResourceError: names what is missing and where it was looked for.
+    """
+    roots = list(dict.fromkeys(_roots()))
+    for root in roots:
+        # A root is ours only if it has the message definitions: `models` alone may be anybody's.
+        if (root / 'msg' / 'AffectState.msg').is_file() and (root / name).exists():
+            return root / name
+    raise ResourceError(
+        f'{name}: not found in {", ".join(str(root) for root in roots)}; is maven_ros '
+        'installed completely?')

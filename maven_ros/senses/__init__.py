@@ -1,0 +1,1 @@
+"""From raw sound and pictures to evidence on one clock."""

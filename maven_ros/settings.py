@@ -1,0 +1,269 @@
+"""
+Every parameter once: name, type, unit, range, default and effect.
+
+Command-line flags, ROS parameters and ``config/affect.yaml`` are generated from these classes; a
+parameter's full name is ``section.field``, such as ``windows.hop_s``. ``Settings.check`` looks at
+the whole configuration before anything is opened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maven_ros.errors import SettingsError
+
+
+def setting(
+    default: Any, doc: str, *, minimum: float = -math.inf, maximum: float = math.inf,
+    choices: tuple[str, ...] = (), path: str = '',
+) -> Any:
+    """
+    Declare one parameter.
+
+    :param doc: one sentence on its effect, for users.
+    :param minimum: smallest value allowed.
+    :param maximum: largest value allowed.
+    :param choices: the values allowed, for names.
+    :param path: ``'file'`` or ``'folder'`` when it names one that must exist unless empty.
+    """
+    metadata = {
+        'doc': doc, 'minimum': minimum, 'maximum': maximum, 'choices': choices, 'path': path,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """Finding and following faces."""
+
+    rate_hz: float = setting(
+        10.0, 'Frames a second that are looked at; the rest are thinned by stamp, undecoded.',
+        minimum=0.5, maximum=60.0)
+    detector: str = setting(
+        'haar', 'Face detector: haar (in OpenCV) or yunet (needs faces.yunet_model).',
+        choices=('haar', 'yunet'))
+    yunet_model: str = setting('', 'YuNet ONNX file for the yunet detector.', path='file')
+    detect_hz: float = setting(
+        5.0, 'Full detections a second; tracked in between.', minimum=0.1, maximum=60.0)
+    detect_width_px: int = setting(
+        320, 'Frames are reduced to this width before detection.', minimum=96, maximum=1920)
+    min_size: float = setting(
+        0.1, 'Smallest face, as a share of the smaller side of the frame.',
+        minimum=0.02, maximum=1.0)
+    max_people: int = setting(8, 'At most so many faces, the largest.', minimum=1, maximum=64)
+    confirm_s: float = setting(
+        0.3, 'A new face is reported once it has been seen for so long.',
+        minimum=0.0, maximum=5.0)
+    forget_s: float = setting(
+        2.0, 'A face that is lost for longer gets a new id.', minimum=0.1, maximum=60.0)
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """Sound, before it becomes evidence."""
+
+    offset_ms: float = setting(
+        0.0, 'Added to the time of all sound, where audio and video clocks differ.',
+        minimum=-5000.0, maximum=5000.0)
+    gap_tolerance_ms: float = setting(
+        60.0, 'Stamps that leave the sample clock by more are a gap or an overlap.',
+        minimum=5.0, maximum=1000.0)
+    voice_mode: int = setting(
+        3, 'Strictness of the voice activity detector.', minimum=0, maximum=3)
+    min_voiced_s: float = setting(
+        0.2, 'A window with less voice than this has no AUDIO evidence.',
+        minimum=0.01, maximum=10.0)
+    robot_tail_s: float = setting(
+        0.3, 'Sound stays ignored so long after the robot stopped speaking.',
+        minimum=0.0, maximum=5.0)
+
+
+@dataclass(frozen=True)
+class SpeechSettings:
+    """Recognising words, on the device."""
+
+    recogniser: str = setting(
+        'pocketsphinx',
+        'Recogniser: pocketsphinx (model included), vosk (needs speech.vosk_model) or none.',
+        choices=('pocketsphinx', 'vosk', 'none'))
+    language: str = setting(
+        'en-us', 'Language spoken, as IETF tag; what is available depends on the recogniser.')
+    vosk_model: str = setting('', 'Folder of a Vosk model.', path='folder')
+    confidence_gate: float = setting(
+        0.5, 'Words below are shown in the transcript but are no TEXT evidence.',
+        minimum=0.0, maximum=1.0)
+    partial_s: float = setting(
+        0.3, 'Seconds of speech between partial results.', minimum=0.05, maximum=10.0)
+    max_lag_s: float = setting(
+        3.0, 'Recognition that falls further behind skips sound, counted.',
+        minimum=0.5, maximum=600.0)
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """Putting evidence on one clock."""
+
+    length_s: float = setting(2.0, 'Length of a window.', minimum=0.2, maximum=60.0)
+    hop_s: float = setting(0.2, 'Time from one window to the next.', minimum=0.02, maximum=10.0)
+    max_wait_s: float = setting(
+        0.25, 'A window waits so long for a stream that is behind, then closes without it.',
+        minimum=0.0, maximum=10.0)
+    stale_after_s: float = setting(
+        1.0, 'A stream that gives nothing for so long has stopped (status STALE).',
+        minimum=0.1, maximum=60.0)
+    jump_back_s: float = setting(
+        0.5, 'A stamp further back than this in its own stream starts over (a bag that loops).',
+        minimum=0.05, maximum=60.0)
+    jump_ahead_s: float = setting(
+        10.0, 'A stamp further ahead than this starts over (a clock that was set).',
+        minimum=1.0, maximum=3600.0)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network."""
+
+    path: str = setting(
+        '', 'Folder of a checkpoint; empty for the one that the package ships.', path='folder')
+    seed: int = setting(
+        0, 'Seed of the weights of an untrained model.', minimum=0, maximum=2**31 - 1)
+    device: str = setting('auto', 'auto (CUDA where present), cpu, cuda or cuda:N.')
+    threads: int = setting(1, 'CPU threads for inference.', minimum=1, maximum=256)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration."""
+
+    faces: FaceSettings = field(default_factory=FaceSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range."""
+        self.check()
+
+    def check(self) -> None:
+        """
+        Check every value, each by itself and against the others.
+
+        :raises SettingsError: names each parameter at fault, its value and what is allowed.
+        """
+        faults = [fault for parameter in parameters(self) for fault in parameter.faults()]
+        if not faults:
+            faults = list(self._contradictions())
+        if faults:
+            raise SettingsError('; '.join(faults))
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.windows.hop_s > self.windows.length_s:
+            yield (f'windows.hop_s: {self.windows.hop_s} is longer than '
+                   f'windows.length_s, {self.windows.length_s}')
+        if self.faces.detector == 'yunet' and not self.faces.yunet_model:
+            yield "faces.yunet_model: '' names no file, and faces.detector is 'yunet'"
+        if self.speech.recogniser == 'vosk' and not self.speech.vosk_model:
+            yield "speech.vosk_model: '' names no folder, and speech.recogniser is 'vosk'"
+
+    def with_values(self, values: Mapping[str, Any]) -> Settings:
+        """
+        Return a copy with some parameters changed.
+
+        :param values: full name to value; text is converted to the parameter's type.
+        :raises SettingsError: for an unknown name (the nearest is suggested) or a bad value.
+        """
+        known = {parameter.name: parameter for parameter in parameters(self)}
+        changed: dict[str, dict[str, Any]] = {}
+        for name, value in values.items():
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f'; did you mean {near[0]}?' if near else f'; allowed: {", ".join(known)}'
+                raise SettingsError(f'{name}: no such parameter{hint}')
+            section, _, key = name.partition('.')
+            changed.setdefault(section, {})[key] = known[name].parse(value)
+        return dataclasses.replace(self, **{
+            section: dataclasses.replace(getattr(self, section), **fields)
+            for section, fields in changed.items()
+        })
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter as users meet it: its full name, value and declaration."""
+
+    name: str
+    type: type
+    value: Any
+    default: Any
+    doc: str
+    minimum: float
+    maximum: float
+    choices: tuple[str, ...]
+    path: str
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        if self.choices:
+            return ' or '.join(repr(choice) for choice in self.choices)
+        if self.path:
+            return f'an existing {self.path}, or nothing'
+        low, high = math.isfinite(self.minimum), math.isfinite(self.maximum)
+        if low and high:
+            return f'{self.type.__name__} in [{self.minimum:g}, {self.maximum:g}]'
+        return self.type.__name__
+
+    def parse(self, value: Any) -> Any:
+        """
+        Convert text (or a YAML value) to this parameter's type.
+
+        :raises SettingsError: when it does not convert without loss.
+        """
+        try:
+            if self.type in (int, float) and isinstance(value, bool):
+                raise ValueError
+            if isinstance(value, str) or self.type is not str:
+                converted = self.type(value)
+                if self.type is not int or isinstance(value, str) or converted == value:
+                    return converted
+            raise ValueError
+        except (ValueError, TypeError, OverflowError) as error:
+            raise SettingsError(f'{self.name}: {value!r} is not {self.allowed}') from error
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with the value, if anything."""
+        value: Any = self.value
+        if self.type is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.type or not self._allows(value):
+            near = difflib.get_close_matches(str(value), self.choices, 1)
+            hint = f'; did you mean {near[0]!r}?' if near else ''
+            yield f'{self.name}: {value!r} is not {self.allowed}{hint}'
+
+    def _allows(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.type in (int, float):
+            return bool(self.minimum <= value <= self.maximum)
+        if self.path and value:
+            return Path(value).is_file() if self.path == 'file' else Path(value).is_dir()
+        return True
+
+
+def parameters(settings: Settings) -> Iterator[Parameter]:
+    """Yield every parameter of ``settings`` with its full name, in order of declaration."""
+    for section in dataclasses.fields(settings):
+        values = getattr(settings, section.name)
+        types = typing.get_type_hints(type(values))
+        for one in dataclasses.fields(values):
+            yield Parameter(
+                name=f'{section.name}.{one.name}', type=types[one.name],
+                value=getattr(values, one.name), default=one.default, **one.metadata)
