@@ -22,7 +22,9 @@ class Counters:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._details: dict[tuple[str, str], str] = {}
 
-    def count(self, source: str, cause: str, detail: str = '', n: int = 1) -> None:
+    def count(
+        self, source: str, cause: str, detail: str = '', n: int = 1, normal: bool = False,
+    ) -> None:
         """
         Count an event.
 
@@ -30,6 +32,7 @@ class Counters:
         :param cause: a slug, such as ``'late'``.
         :param detail: a sentence for the log that names thing, value and what is allowed.
         :param n: how many at once.
+        :param normal: True for what is part of normal work (thinned frames): counted, not logged.
         """
         key = (source, cause)
         with self._lock:
@@ -37,7 +40,7 @@ class Counters:
             self._counts[key] = total = before + n
             if detail:
                 self._details[key] = detail
-        if len(str(total)) > len(str(before)) or before == 0:
+        if not normal and (before == 0 or len(str(total)) > len(str(before))):
             _log.warning('%s: %s (%d so far)%s', source, cause.replace('_', ' '), total,
                          f': {detail}' if detail else '')
 

@@ -1,0 +1,307 @@
+"""
+Sound on the sample clock: any chunks in, 16 kHz mono on one steady time line out.
+
+Stamps of chunks jitter; samples do not. The first chunk sets the clock, counted samples carry it
+on, and stamps only pull it gently, so that a drifting device stays in step. A stamp that leaves
+the clock by more than the tolerance is a gap (filled with silence that counts as not heard) or an
+overlap (cut off). Either way it is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import InputError
+from maven_ros.records import (
+    NS,
+    SAMPLE_RATE_HZ,
+    AudioChunk,
+    Mask,
+    RobotSpeaking,
+    Samples,
+    nanoseconds,
+    seconds,
+)
+from maven_ros.settings import AudioSettings
+
+#: Share of a stamp's deviation by which the clock follows: drift is tracked, jitter averaged out.
+_PULL = 0.02
+#: Arrival times jitter far more than stamps: their tolerance is so many times wider.
+_UNSTAMPED_SLACK = 10
+_VOICE_FRAME = SAMPLE_RATE_HZ // 50  # 20 ms, a length that the detector takes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSegment:
+    """New sound on the sample clock: float32 (n,) at 16 kHz, contiguous with the one before."""
+
+    start_ns: int
+    samples: Samples = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """
+    What was heard in an interval.
+
+    :param waveform: float32 (n,) at 16 kHz; 0 where nothing was heard.
+    :param heard: bool (n,), False where no sound arrived or the robot itself spoke.
+    :param voiced_s: seconds of voice activity.
+    """
+
+    waveform: Samples
+    heard: Mask
+    voiced_s: float
+
+
+class Voice:
+    """
+    Voice activity in a 16 kHz stream, 20 ms at a time (WebRTC's detector).
+
+    :param mode: strictness, 0 to 3.
+    """
+
+    def __init__(self, mode: int) -> None:
+        import webrtcvad
+
+        self._detector = webrtcvad.Vad(mode)
+        self._rest = np.zeros(0, np.float32)
+
+    def accept(self, samples: Samples) -> list[bool]:
+        """Take float32 (n,) samples; return a verdict for each 20 ms that they complete."""
+        samples = np.concatenate([self._rest, samples])
+        whole = len(samples) // _VOICE_FRAME
+        frames = samples[:whole * _VOICE_FRAME].reshape(whole, _VOICE_FRAME)
+        self._rest = samples[whole * _VOICE_FRAME:]
+        pcm = (np.clip(frames, -1.0, 1.0) * 32767.0).astype('<i2')
+        return [self._detector.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm]
+
+
+class Resampler:
+    """
+    Mono mix and rate conversion of one unbroken stream; outputs are aligned to its first input.
+
+    :param rate_hz: samples a second of the input, any.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._stream = None
+        if rate_hz != SAMPLE_RATE_HZ:
+            import soxr
+
+            self._stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype='float32')
+
+    def accept(self, samples: Samples, last: bool = False) -> Samples:
+        """
+        Convert float32 (n, channels) to float32 (m,) at 16 kHz; a little may come later.
+
+        :param last: True to get what is still inside; nothing may follow.
+        """
+        mono: Samples = samples.mean(axis=1, dtype=np.float32)
+        if self._stream is None:
+            return mono
+        out: Samples = self._stream.resample_chunk(mono, last=last)
+        return out.reshape(-1)
+
+
+class AudioSense:
+    """
+    A ring of the newest sound, its voice activity, and the clock that both lie on.
+
+    :param history_s: how much is kept for :meth:`read`.
+    """
+
+    def __init__(self, settings: AudioSettings, history_s: float, counters: Counters) -> None:
+        self._settings = settings
+        self._counters = counters
+        self._capacity = int(history_s * SAMPLE_RATE_HZ)
+        self._robot: deque[tuple[int, int | None]] = deque(maxlen=64)  # [from, until) it spoke
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all sound and the clock; the next chunk sets it anew."""
+        self._epoch_ns: int | None = None  # time of sample 0
+        self._count = 0                    # samples so far; the ring holds the newest of them
+        self._samples = np.zeros(0, np.float32)
+        self._heard = np.zeros(0, np.bool_)
+        self._voice = Voice(self._settings.voice_mode)
+        self._voiced: deque[bool] = deque(maxlen=self._capacity // _VOICE_FRAME)
+        self._voice_frames = 0             # so far; the deque holds the newest of them
+        self._resampler = Resampler(SAMPLE_RATE_HZ)
+        self._resampler_from = 0           # sample at which its input began
+        self._resampler_in = 0             # samples that it took
+        self._sequence: int | None = None
+
+    @property
+    def watermark_ns(self) -> int | None:
+        """Time up to which sound has arrived; None before any."""
+        return None if self._epoch_ns is None else self._time(self._count)
+
+    def robot_speaking(self, event: RobotSpeaking) -> None:
+        """Note that the robot began or stopped to speak; its sound is not heard meanwhile."""
+        speaking = bool(self._robot) and self._robot[-1][1] is None
+        if event.speaking and not speaking:
+            self._robot.append((event.stamp_ns, None))
+        elif speaking and not event.speaking:
+            tail_ns = nanoseconds(self._settings.robot_tail_s)
+            self._robot[-1] = (self._robot[-1][0], event.stamp_ns + tail_ns)
+
+    def add(self, chunk: AudioChunk, sealed_ns: int | None = None) -> list[AudioSegment]:
+        """
+        Take a chunk.
+
+        :param chunk: of any rate and number of channels; both may change.
+        :param sealed_ns: windows up to here are closed; sound from before it is not heard by
+            later ones either, but is still returned, for words have times of their own.
+        :returns: the new sound on the sample clock, for the recogniser; the robot's own voice in
+            it is silenced.
+        :raises InputError: for an impossible rate or shape, or samples that are not finite.
+        """
+        self._check(chunk)
+        self._note_sequence(chunk)
+        if self._epoch_ns is not None and chunk.sample_rate_hz != self._resampler.rate_hz:
+            self._counters.count(
+                'audio', 'rate_changed',
+                f'from {self._resampler.rate_hz} to {chunk.sample_rate_hz} Hz')
+        segments = list(self._join(chunk, sealed_ns))
+        return [segment for segment in segments if len(segment.samples)]
+
+    def read(self, start_ns: int, end_ns: int) -> Heard:
+        """Return what was heard in [start, end); the waveform's length follows from it alone."""
+        length = round((end_ns - start_ns) * SAMPLE_RATE_HZ / NS)
+        waveform, heard = np.zeros(length, np.float32), np.zeros(length, np.bool_)
+        if self._epoch_ns is None:
+            return Heard(waveform, heard, 0.0)
+        first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
+        oldest = self._count - len(self._samples)
+        begin, end = max(first, oldest), min(first + length, self._count)
+        if begin < end:
+            waveform[begin - first:end - first] = self._samples[begin - oldest:end - oldest]
+            heard[begin - first:end - first] = self._heard[begin - oldest:end - oldest]
+        return Heard(waveform, heard, self._voiced_s(first, first + length))
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _time(self, sample: int) -> int:
+        assert self._epoch_ns is not None
+        return self._epoch_ns + sample * NS // SAMPLE_RATE_HZ
+
+    def _check(self, chunk: AudioChunk) -> None:
+        if chunk.sample_rate_hz < 1000:
+            raise InputError('bad_rate', f'sample rate is {chunk.sample_rate_hz} Hz; allowed: '
+                                         '1000 and above')
+        if chunk.samples.ndim != 2 or chunk.samples.shape[1] < 1:
+            raise InputError('bad_shape', f'samples have shape {chunk.samples.shape}; allowed: '
+                                          '(samples, channels)')
+        if not np.isfinite(chunk.samples).all():
+            raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
+
+    def _note_sequence(self, chunk: AudioChunk) -> None:
+        if chunk.sequence is not None and self._sequence is not None:
+            lost = chunk.sequence - self._sequence - 1
+            if lost > 0:
+                self._counters.count('audio', 'lost_chunks',
+                                     f'sequence went from {self._sequence} to {chunk.sequence}',
+                                     n=lost)
+        self._sequence = chunk.sequence
+
+    def _join(self, chunk: AudioChunk, sealed_ns: int | None) -> Iterator[AudioSegment]:
+        """Put a chunk where it belongs on the clock: after what is there, a gap, or cut short."""
+        rate_hz, samples = chunk.sample_rate_hz, chunk.samples
+        if self._epoch_ns is None:
+            self._epoch_ns = chunk.stamp_ns
+            self._start_resampler(rate_hz)
+        off_ns = chunk.stamp_ns - self._expected_ns()
+        tolerance_ns = int(self._settings.gap_tolerance_ms * 1e6)
+        if not chunk.stamped:
+            tolerance_ns *= _UNSTAMPED_SLACK
+        if abs(off_ns) <= tolerance_ns:
+            self._epoch_ns += int(off_ns * _PULL)
+        elif off_ns > 0:
+            yield from self._fill_gap(off_ns, chunk, sealed_ns)
+        else:
+            samples = samples[min(len(samples), -off_ns * rate_hz // NS):]
+            self._counters.count(
+                'audio', 'overlap', f'chunk at {chunk.stamp_ns} ns begins {-off_ns / 1e6:.0f} ms '
+                                    'before the end of the last')
+        if rate_hz != self._resampler.rate_hz:
+            yield self._append(self._flush(), sealed_ns)
+            self._start_resampler(rate_hz)
+        self._resampler_in += len(samples)
+        yield self._append(self._resampler.accept(samples), sealed_ns)
+
+    def _expected_ns(self) -> int:
+        """Return the time at which the next input sample is due."""
+        return self._time(self._resampler_from) + (
+            self._resampler_in * NS // self._resampler.rate_hz)
+
+    def _start_resampler(self, rate_hz: int) -> None:
+        self._resampler = Resampler(rate_hz)
+        self._resampler_from, self._resampler_in = self._count, 0
+
+    def _flush(self) -> Samples:
+        return self._resampler.accept(np.zeros((0, 1), np.float32), last=True)
+
+    def _fill_gap(
+        self, gap_ns: int, chunk: AudioChunk, sealed_ns: int | None,
+    ) -> Iterator[AudioSegment]:
+        self._counters.count('audio', 'gap', f'{gap_ns / 1e6:.0f} ms of sound missing before '
+                                             f'{chunk.stamp_ns} ns')
+        yield self._append(self._flush(), sealed_ns)
+        missing = round((chunk.stamp_ns - self._time(self._count)) * SAMPLE_RATE_HZ / NS)
+        if missing > self._capacity:  # nothing that is kept would survive: begin again
+            self.reset()
+            self._epoch_ns = chunk.stamp_ns
+        elif missing > 0:
+            yield self._append(np.zeros(missing, np.float32), sealed_ns, heard=False)
+        self._start_resampler(chunk.sample_rate_hz)
+
+    def _append(
+        self, samples: Samples, sealed_ns: int | None, heard: bool = True,
+    ) -> AudioSegment:
+        """Write to the ring; return what the recogniser may hear of it."""
+        begin = self._time(self._count)
+        own = self._robot_mask(begin, len(samples))
+        if own.any():
+            self._counters.count('audio', 'robot_speaking', n=int(own.sum()), normal=True)
+            samples = np.where(own, np.float32(0.0), samples)
+        audible = ~own & heard
+        late = 0
+        if sealed_ns is not None and begin < sealed_ns:
+            late = min(len(samples), (sealed_ns - begin) * SAMPLE_RATE_HZ // NS)
+            audible[:late] = False
+        if late and heard:
+            self._counters.count('audio', 'late', f'{late / SAMPLE_RATE_HZ:.3f} s arrived after '
+                                                  'their window had closed')
+        kept = np.where(audible, samples, np.float32(0.0))
+        self._samples = np.concatenate([self._samples, kept])[-self._capacity:]
+        self._heard = np.concatenate([self._heard, audible])[-self._capacity:]
+        self._count += len(samples)
+        verdicts = self._voice.accept(kept)
+        self._voiced.extend(verdicts)
+        self._voice_frames += len(verdicts)
+        return AudioSegment(begin, samples)
+
+    def _robot_mask(self, begin_ns: int, length: int) -> Mask:
+        """Tell which of ``length`` samples from ``begin_ns`` on fall into the robot's speech."""
+        mask = np.zeros(length, np.bool_)
+        for from_ns, until_ns in self._robot:
+            first = max(0, (from_ns - begin_ns) * SAMPLE_RATE_HZ // NS)
+            last = length if until_ns is None else (until_ns - begin_ns) * SAMPLE_RATE_HZ // NS
+            mask[first:max(0, last)] = True
+        return mask
+
+    def _voiced_s(self, first: int, last: int) -> float:
+        """Return the seconds of voice among samples first to last."""
+        oldest = self._voice_frames - len(self._voiced)
+        begin = max(0, -(-first // _VOICE_FRAME) - oldest)
+        end = max(0, last // _VOICE_FRAME - oldest)
+        voiced = sum(1 for index in range(begin, min(end, len(self._voiced)))
+                     if self._voiced[index])
+        return seconds(voiced * _VOICE_FRAME * NS // SAMPLE_RATE_HZ)

@@ -1,0 +1,230 @@
+"""
+Evidence on one clock, cut into windows.
+
+Windows end at whole multiples of the hop, counted from the epoch of the stamps, so that two runs
+over the same stamps cut the same windows. A window closes when every live stream has passed its
+end, or when it has waited long enough since the first stream did. Closed is closed: what arrives
+later for that time is late, for every window. Hence all windows that share a piece of time saw
+the same evidence in it, and an engine need encode it only once.
+
+Two clocks are at work and never compared with one another: *stamps* say where evidence belongs,
+*now* (any steady clock of the caller) says how long something has been waited for.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+
+from maven_ros.diagnostics import Counters
+from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
+from maven_ros.senses.audio import AudioSense
+from maven_ros.settings import WindowSettings
+
+
+class Admission(enum.Enum):
+    """What becomes of a piece of evidence."""
+
+    WELCOME = 'welcome'
+    LATE = 'late'        # its time is closed
+    RESTART = 'restart'  # time jumped: all that was must be forgotten first
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a stream has come: in stamps, and when that was."""
+
+    watermark_ns: int
+    now_ns: int
+
+
+class Windows:
+    """
+    Gathers evidence and hands out windows in order, each at most once.
+
+    :param settings: lengths and waits.
+    :param audio: the ring that sound is read from; its ``read`` is called as a window closes.
+    """
+
+    def __init__(self, settings: WindowSettings, audio: AudioSense, counters: Counters) -> None:
+        self._length_ns = nanoseconds(settings.length_s)
+        self._hop_ns = nanoseconds(settings.hop_s)
+        self._max_wait_ns = nanoseconds(settings.max_wait_s)
+        self._stale_ns = nanoseconds(settings.stale_after_s)
+        self._jump_back_ns = nanoseconds(settings.jump_back_s)
+        self._jump_ahead_ns = nanoseconds(settings.jump_ahead_s)
+        self._audio = audio
+        self._counters = counters
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, the clock included."""
+        self._progress: dict[Stream, _Progress] = {}
+        self._leads: deque[tuple[int, int]] = deque()  # (watermark, now) as the leader advanced
+        self._last_lead = (0, 0)                       # the newest that was taken off it
+        self._next_end_ns: int | None = None
+        self._sealed_ns: int | None = None
+        self._now_ns: int | None = None
+        self._faces: deque[Face] = deque()
+        self._utterances: dict[int, Utterance] = {}  # by start: a later result replaces
+        self._frame_id = ''
+
+    @property
+    def sealed_ns(self) -> int | None:
+        """Time up to which windows are closed; None before the first has."""
+        return self._sealed_ns
+
+    def admit(self, stream: Stream, start_ns: int, end_ns: int, now_ns: int) -> Admission:
+        """
+        Tell what becomes of evidence from [start, end) of a stream that comes in now.
+
+        After RESTART the caller collects what is open with :meth:`flush`, resets all senses and
+        this, and asks no more: the evidence is the first of the new time.
+        """
+        if self._jumped(stream, start_ns, now_ns):
+            return Admission.RESTART
+        if self._sealed_ns is not None and end_ns <= self._sealed_ns:
+            return Admission.LATE
+        return Admission.WELCOME
+
+    def arrived(self, stream: Stream, watermark_ns: int, now_ns: int) -> None:
+        """Note that all of a stream's evidence from before ``watermark_ns`` is in."""
+        lead_ns = self._lead_ns()
+        known = self._progress.get(stream)
+        if known is None:
+            self._progress[stream] = _Progress(watermark_ns, now_ns)
+        else:
+            known.watermark_ns = max(known.watermark_ns, watermark_ns)
+            known.now_ns = now_ns
+        if lead_ns is None or watermark_ns > lead_ns:
+            self._leads.append((watermark_ns, now_ns))
+        if self._next_end_ns is None:
+            self._next_end_ns = (watermark_ns // self._hop_ns + 1) * self._hop_ns
+
+    def add_faces(self, faces: tuple[Face, ...], frame_id: str) -> None:
+        """Add the faces of one frame; frames come in order of time."""
+        self._faces.extend(faces)
+        self._frame_id = frame_id
+
+    def add_utterance(self, utterance: Utterance) -> None:
+        """Add a result of recognition; it replaces an earlier one that began at the same time."""
+        self._utterances[utterance.start_ns] = utterance
+
+    def advance(self, now_ns: int) -> list[Window]:
+        """Close the windows that are due and return them, oldest first."""
+        closed: list[Window] = []
+        if self._now_ns is not None and now_ns > self._now_ns + self._jump_ahead_ns:
+            self._counters.count('windows', 'slept', 'nothing came and nobody asked for '
+                                 f'{seconds(now_ns - self._now_ns):.1f} s; starting over')
+            closed = self.flush()
+            self.reset()
+        elif self._now_ns is not None and now_ns < self._now_ns:
+            self._rewind(now_ns)
+        self._now_ns = now_ns
+        while self._due(now_ns):
+            closed.append(self._close(now_ns))
+        return closed
+
+    def flush(self) -> list[Window]:
+        """Close every window that some stream has passed, at the end or before a restart."""
+        lead_ns = self._lead_ns()
+        closed: list[Window] = []
+        if lead_ns is None or self._next_end_ns is None:
+            return closed
+        while self._next_end_ns <= lead_ns:
+            closed.append(self._close(self._now_ns or 0))
+        return closed
+
+    def stopped(self, now_ns: int) -> frozenset[Stream]:
+        """Return the streams that were live and have given nothing for too long."""
+        return frozenset(stream for stream, progress in self._progress.items()
+                         if now_ns - progress.now_ns >= self._stale_ns)
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _lead_ns(self) -> int | None:
+        return max((one.watermark_ns for one in self._progress.values()), default=None)
+
+    def _jumped(self, stream: Stream, start_ns: int, now_ns: int) -> bool:
+        """Tell whether a stamp can only mean that time itself was set anew."""
+        lead_ns = self._lead_ns()
+        if lead_ns is None:
+            return False
+        silent_ns = max(0, now_ns - max(one.now_ns for one in self._progress.values()))
+        if start_ns > lead_ns + silent_ns + self._jump_ahead_ns:
+            return self._note_jump('ahead', stream, start_ns - lead_ns)
+        own = self._progress.get(stream)
+        if own is not None and start_ns < own.watermark_ns - self._jump_back_ns:
+            return self._note_jump('back', stream, start_ns - own.watermark_ns)
+        others = self._progress.keys() - self.stopped(now_ns) - {stream}
+        if not others and self._sealed_ns is not None \
+                and start_ns < self._sealed_ns - self._jump_back_ns:
+            return self._note_jump('back', stream, start_ns - self._sealed_ns)
+        return False
+
+    def _note_jump(self, where: str, stream: Stream, by_ns: int) -> bool:
+        self._counters.count('windows', f'jump_{where}',
+                             f'{stream.value} stamps jumped by {seconds(by_ns):+.3f} s; '
+                             'starting over')
+        return True
+
+    def _rewind(self, now_ns: int) -> None:
+        """The caller's clock went back: no wait may last longer for it."""
+        for progress in self._progress.values():
+            progress.now_ns = min(progress.now_ns, now_ns)
+        self._leads = deque((lead_ns, min(then_ns, now_ns)) for lead_ns, then_ns in self._leads)
+
+    def _due(self, now_ns: int) -> bool:
+        """Tell whether the next window may close: the one place that decides it."""
+        end_ns = self._next_end_ns
+        if end_ns is None:
+            return False
+        stopped = self.stopped(now_ns)
+        live = [one for stream, one in self._progress.items() if stream not in stopped]
+        if live and all(one.watermark_ns >= end_ns for one in live):
+            return True
+        # What lags or is silent is waited for, but not for ever.
+        passed_ns = self._passed(end_ns, bool(live))
+        return passed_ns is not None and now_ns - passed_ns >= self._max_wait_ns
+
+    def _passed(self, end_ns: int, live: bool) -> int | None:
+        """Return the *now* at which the first stream passed a time; None if none has."""
+        while self._leads and self._leads[0][0] < end_ns:
+            self._last_lead = self._leads.popleft()
+        if self._leads:
+            return self._leads[0][1]
+        if live:
+            return None
+        # All streams are silent: their time goes on as the caller's does.
+        lead_ns, then_ns = self._last_lead
+        return then_ns + (end_ns - lead_ns)
+
+    def _close(self, now_ns: int) -> Window:
+        assert self._next_end_ns is not None
+        end_ns = self._next_end_ns
+        start_ns = end_ns - self._length_ns
+        stopped = self.stopped(now_ns)
+        for stream, progress in self._progress.items():
+            if progress.watermark_ns < end_ns and stream not in stopped:
+                self._counters.count('windows', f'closed_without_{stream.value}', normal=True)
+        while self._faces and self._faces[0].stamp_ns < start_ns:
+            self._faces.popleft()
+        heard = self._audio.read(start_ns, end_ns)
+        self._sealed_ns = end_ns
+        self._next_end_ns = end_ns + self._hop_ns
+        return Window(
+            start_ns, end_ns,
+            faces=tuple(face for face in self._faces if face.stamp_ns < end_ns),
+            waveform=heard.waveform, heard=heard.heard, voiced_s=heard.voiced_s,
+            words=self._words(start_ns, end_ns), stale=stopped, frame_id=self._frame_id)
+
+    def _words(self, start_ns: int, end_ns: int) -> tuple[Word, ...]:
+        """Return the words that were spoken wholly inside [start, end), in order."""
+        for begun_ns, utterance in list(self._utterances.items()):
+            if utterance.end_ns < start_ns:
+                del self._utterances[begun_ns]
+        words = (word for utterance in self._utterances.values() for word in utterance.words)
+        return tuple(sorted((word for word in words
+                             if start_ns <= word.start_ns and word.end_ns <= end_ns),
+                            key=lambda word: word.start_ns))
