@@ -1,0 +1,60 @@
+"""
+Message definitions of other packages that we speak and that ROS 2 itself does not carry.
+
+A definition decides the type hash, so each has the fields of its package, in their order; the
+comments are left out, which do not count.
+"""
+
+from __future__ import annotations
+
+#: ros-drivers' audio_common (ROS 1's, ported): bytes, and what they are on a topic beside.
+ROS_DRIVERS = {
+    'audio_common_msgs/msg/AudioData': 'uint8[] data',
+    'audio_common_msgs/msg/AudioDataStamped': """
+        std_msgs/Header header
+        audio_common_msgs/AudioData audio
+    """,
+    'audio_common_msgs/msg/AudioInfo': """
+        uint8 channels
+        uint32 sample_rate
+        string sample_format
+        uint32 bitrate
+        string coding_format
+    """,
+}
+
+#: mgonzs13's audio_common: the same package name, other types under the same names.
+MGONZS13 = {
+    'audio_common_msgs/msg/AudioData': """
+        float32[] float32_data
+        int32[] int32_data
+        int16[] int16_data
+        int8[] int8_data
+        uint8[] uint8_data
+    """,
+    'audio_common_msgs/msg/AudioInfo': """
+        int32 format
+        int32 channels
+        int32 rate
+        int32 chunk
+    """,
+    'audio_common_msgs/msg/Audio': """
+        audio_common_msgs/AudioData audio_data
+        audio_common_msgs/AudioInfo info
+    """,
+    'audio_common_msgs/msg/AudioStamped': """
+        std_msgs/Header header
+        audio_common_msgs/Audio audio
+    """,
+}
+
+#: ROS4HRI (REP-155), hri_msgs 2.3.
+ROS4HRI = {
+    'hri_msgs/msg/LiveSpeech': """
+        std_msgs/Header header
+        string incremental
+        string final
+        float64 confidence
+        string locale
+    """,
+}
