@@ -82,7 +82,7 @@ class Publisher(Protocol):
 class Subscription(Protocol):
     """The way in from one topic."""
 
-    topic: str
+    topic: str  # its full name
     msgtype: str
 
     def publisher_count(self) -> int:
@@ -114,6 +114,13 @@ class Graph(Protocol):
 
         :param topic: absolute or relative to the graph's namespace.
         :raises GraphError: for a bad name or an unknown type.
+        """
+
+    def resolve(self, topic: str) -> str:
+        """
+        Return the full name that a topic has here, after remaps and namespace.
+
+        :raises GraphError: for a bad name.
         """
 
     def topics(self) -> dict[str, str]:

@@ -1,0 +1,199 @@
+"""The affect node: camera and microphone topics in, states and utterances out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import InputError
+from maven_ros.graph.convert import (
+    INPUT_TYPES,
+    InputReader,
+    diagnostics_message,
+    state_message,
+    utterance_message,
+)
+from maven_ros.graph.interface import SENSOR, SOUND, STATE, Graph, Received, Subscription
+from maven_ros.nodes.inbox import Inbox
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import AffectState, Output
+from maven_ros.settings import Settings
+
+_log = logging.getLogger('maven_ros.affect')
+
+#: How many messages of each role may wait: a second or more of each.
+_LIMITS = {'image': 30, 'audio': 500, 'robot_speaking': 100, 'speech': 100}
+_QOS = {'image': SENSOR, 'audio': SOUND, 'robot_speaking': STATE, 'speech': STATE}
+_AUDIO_INFO = 'audio_common_msgs/msg/AudioInfo'
+_POLL_S = 0.05
+_REPORT_S = 1.0
+
+
+@dataclass(frozen=True)
+class InputTopics:
+    """Where each input comes from; relative to the namespace unless absolute."""
+
+    image: str = 'camera/image_raw'
+    audio: str = 'audio'
+    robot_speaking: str = 'robot_speaking'
+    speech: str = 'speech'
+
+
+class Inputs:
+    """
+    The subscriptions of a node, opened as their topics appear.
+
+    A topic's type is what its publisher says; one that is not understood is refused by name.
+
+    :param put: called with role and message from the transport's thread.
+    """
+
+    def __init__(
+        self, graph: Graph, topics: InputTopics, counters: Counters,
+        put: Callable[[str, Received], None],
+    ) -> None:
+        self._graph = graph
+        self._topics = {role: graph.resolve(getattr(topics, role)) for role in INPUT_TYPES}
+        self._counters = counters
+        self._put = put
+        self._open: dict[str, Subscription] = {}
+        self._refused: set[str] = set()
+        self.arrivals: Counter[str] = Counter()  # messages since the last report, by topic
+
+    def look(self) -> None:
+        """Subscribe to the topics that have appeared since the last look."""
+        known = self._graph.topics()
+        for role, topic in self._topics.items():
+            self._try(role, topic, known, INPUT_TYPES[role])
+            if role == 'audio':  # ros-drivers' audio says its format beside itself
+                beside = topic.rsplit('/', 1)[0] + '/audio_info'
+                self._try(role, beside, known, (_AUDIO_INFO,))
+
+    def _try(self, role: str, topic: str, known: dict[str, str], types: tuple[str, ...]) -> None:
+        msgtype = known.get(topic)
+        if msgtype is None or topic in self._open:
+            return
+        if msgtype not in types:
+            if topic not in self._refused:
+                self._refused.add(topic)
+                self._counters.count(role, 'wrong_type', f'{topic} is {msgtype}; understood: '
+                                                         f'{", ".join(types)}')
+            return
+
+        def arrived(received: Received) -> None:
+            self.arrivals[topic] += 1
+            self._put(role, received)
+
+        self._open[topic] = self._graph.subscribe(topic, msgtype, _QOS[role], arrived)
+        _log.info('listening to %s (%s)', topic, msgtype)
+
+    def missing(self) -> list[str]:
+        """Return the camera and microphone topics that have not appeared."""
+        return [self._topics[role] for role in ('image', 'audio')
+                if self._topics[role] not in self._open]
+
+    def close(self) -> None:
+        """Close every subscription."""
+        for subscription in self._open.values():
+            subscription.close()
+        self._open.clear()
+
+
+class AffectNode:
+    """
+    The pipeline on a graph.
+
+    Callbacks only append to the inbox; :meth:`run` does the work on the caller's thread.
+
+    :param graph: any transport; stays the caller's to close.
+    :raises ResourceError: when a model or package that the settings ask for is missing.
+    """
+
+    def __init__(
+        self, graph: Graph, settings: Settings, topics: InputTopics | None = None,
+    ) -> None:
+        self._graph = graph
+        self.counters = Counters()
+        self.pipeline = Pipeline(settings, live=True, counters=self.counters)
+        self._reader = InputReader(settings.audio)
+        self._inbox = Inbox(_LIMITS, self.counters)
+        self._state = graph.advertise('affect/state', 'maven_ros/msg/AffectState', STATE)
+        self._utterance = graph.advertise('affect/utterance', 'maven_ros/msg/Utterance', STATE)
+        self._diagnostics = graph.advertise(
+            '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STATE)
+        self._inputs = Inputs(graph, topics or InputTopics(), self.counters, self._inbox.put)
+        self._states = 0
+        self._worst_latency_ns = 0
+        self._busy_s = 0.0
+        if not self.pipeline.engine.trained:
+            _log.warning('%s: the weights are random; its states show that everything works, '
+                         'and mean nothing', self.pipeline.engine.name)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set, then publish what is still open and return."""
+        next_report = time.monotonic()
+        try:
+            while not stop.is_set():
+                if time.monotonic() >= next_report:
+                    next_report += _REPORT_S
+                    self._inputs.look()
+                    self._report()
+                self._step()
+        finally:
+            self._inputs.close()
+            self._publish(self.pipeline.finish(timeout_s=0.5))
+            self.pipeline.close()
+            _log.info('published %d states; %s', self._states,
+                      ', '.join(f'{name} {n}' for name, n in self.counters.snapshot().items())
+                      or 'nothing dropped')
+
+    def _step(self) -> None:
+        """Work off one message, or let time pass."""
+        received = self._inbox.get(_POLL_S)
+        began = time.perf_counter()
+        if received is None:
+            self._publish(self.pipeline.advance(self._graph.now_ns()))
+        else:
+            try:
+                record = self._reader.read(received)
+            except InputError as error:
+                self.counters.count(received.topic, error.cause, str(error))
+            else:
+                if record is not None:
+                    # The arrival is the pipeline's now: a backlog here is no silence there.
+                    self._publish(self.pipeline.feed(record, received.received_ns))
+        self._busy_s += time.perf_counter() - began
+
+    def _publish(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, AffectState):
+                latency_ns = self._graph.now_ns() - output.window_end_ns
+                self._state.publish(state_message(output, latency_ns))
+                self._states += 1
+                self._worst_latency_ns = max(self._worst_latency_ns, latency_ns)
+            else:
+                self._utterance.publish(utterance_message(output))
+
+    def _report(self) -> None:
+        """Publish diagnostics: rates, drops by cause, lags, model."""
+        arrivals, self._inputs.arrivals = self._inputs.arrivals, Counter()
+        missing = self._inputs.missing()
+        values = {
+            'model': self.pipeline.engine.name,
+            'states': str(self._states),
+            'worst latency (ms)': f'{self._worst_latency_ns / 1e6:.0f}',
+            'busy (share)': f'{self._busy_s / _REPORT_S:.2f}',
+            'speech lag (s)': f'{self.pipeline.speech.lag_s:.2f}',
+            **{f'rate of {topic} (Hz)': f'{n / _REPORT_S:.1f}' for topic, n in arrivals.items()},
+            **{name: str(n) for name, n in self.counters.snapshot().items()},
+        }
+        self._worst_latency_ns, self._busy_s = 0, 0.0
+        silent = [*missing, *(stream.value for stream in self.pipeline.stopped)]
+        level, text = (1, f'nothing from {", ".join(silent)}') if silent else (0, 'ok')
+        self._diagnostics.publish(diagnostics_message(
+            self._graph.now_ns(), 'maven_ros: affect', level, text, values))

@@ -1,0 +1,275 @@
+"""
+The pipeline: stamped frames and sound in, states and utterances out.
+
+It needs no transport, no thread and no wall clock; a node, a bag, a test and a notebook drive the
+same object. ::
+
+    with Pipeline(Settings()) as pipeline:
+        for record in read_media('talk.mp4'):
+            for output in pipeline.feed(record):
+                print(output)
+"""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+
+from maven_ros.affect import Affect
+from maven_ros.diagnostics import Counters
+from maven_ros.engine import Engine
+from maven_ros.errors import InputError
+from maven_ros.records import (
+    NS,
+    AffectState,
+    AudioChunk,
+    Estimate,
+    Evidence,
+    Face,
+    Frame,
+    Input,
+    Output,
+    RobotSpeaking,
+    Status,
+    Stream,
+    Utterance,
+    VoiceAssigned,
+    Window,
+    nanoseconds,
+)
+from maven_ros.senses.audio import AudioSense
+from maven_ros.senses.faces import FaceTracker
+from maven_ros.senses.speech import SpeechWorker
+from maven_ros.senses.windows import Admission, Windows
+from maven_ros.settings import Settings
+
+#: Sound is kept this much longer than a window, for streams that are behind one another.
+_HISTORY_SLACK_S = 5.0
+_UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
+
+
+class Pipeline:
+    """
+    Senses, windows and engine, wired. Not thread-safe: one thread feeds it.
+
+    :param settings: the whole configuration.
+    :param live: True keeps recognition out of the caller's way (a process or thread of its own);
+        False recognises as the sound comes in, so that results depend on the input alone.
+    :param counters: where drops are counted; a new one when left out.
+    :raises ResourceError: when a model or a package that the settings ask for is missing.
+    """
+
+    def __init__(
+        self, settings: Settings, live: bool = False, counters: Counters | None = None,
+    ) -> None:
+        self.settings = settings
+        self.counters = counters if counters is not None else Counters()
+        self.engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
+        self._faces = FaceTracker(settings.faces, self.engine.crop_px, self.counters)
+        self._audio = AudioSense(
+            settings.audio, settings.windows.length_s + _HISTORY_SLACK_S, self.counters)
+        self._windows = Windows(settings.windows, self._audio, self.counters)
+        self.speech = SpeechWorker(settings.speech, self.counters, inline=not live)
+        self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
+        self._frame_ns: int | None = None  # stamp of the last frame
+        self._now_ns = 0
+        self.engine.warm_up()
+
+    def __enter__(self) -> Pipeline:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop recognition and release what it holds."""
+        self.speech.close()
+
+    def feed(self, record: Input, now_ns: int | None = None) -> list[Output]:
+        """
+        Take one record; return what has become known.
+
+        A record that cannot be used is dropped and counted, by cause.
+
+        :param now_ns: any steady clock of the caller's, to measure waits by; the record's own
+            time when left out, as in replay.
+        """
+        now_ns = _time_of(record) if now_ns is None else now_ns
+        outputs = self.advance(now_ns)
+        source = 'video' if isinstance(record, Frame) else 'audio'
+        try:
+            if isinstance(record, Frame):
+                outputs += self._take_frame(record, now_ns)
+            elif isinstance(record, AudioChunk):
+                outputs += self._take_audio(record, now_ns)
+            elif isinstance(record, RobotSpeaking):
+                self._audio.robot_speaking(
+                    RobotSpeaking(record.stamp_ns + self._offset_ns, record.speaking))
+            else:
+                self._windows.add_utterance(record)
+                outputs.append(record)
+        except InputError as error:
+            self.counters.count(source, error.cause, str(error))
+        return outputs + self.advance(now_ns)
+
+    def advance(self, now_ns: int) -> list[Output]:
+        """Return what has become known by ``now_ns`` though nothing new came in."""
+        self._now_ns = now_ns
+        utterances = self._heard()
+        return [*utterances, *self._states(self._windows.advance(now_ns))]
+
+    def finish(self, timeout_s: float = 5.0) -> list[Output]:
+        """
+        End the streams: close what is being said and every window that some stream has passed.
+
+        :param timeout_s: how long recognition may take to catch up.
+        """
+        utterances = self.speech.finish(timeout_s)
+        for utterance in utterances:
+            self._windows.add_utterance(utterance)
+        return [*utterances, *self._states(self._windows.flush())]
+
+    @property
+    def stopped(self) -> frozenset[Stream]:
+        """Streams that were live and have given nothing for too long."""
+        return self._windows.stopped(self._now_ns)
+
+    def reset(self) -> None:
+        """Forget all evidence, as after a jump in time; the models stay loaded."""
+        self._faces.reset()
+        self._audio.reset()
+        self._windows.reset()
+        self.speech.reset()
+        self.engine.reset()
+        self._frame_ns = None
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _restart(self) -> list[Output]:
+        """Hand out what the old time still holds, then forget it."""
+        outputs: list[Output] = [*self._states(self._windows.flush())]
+        self.reset()
+        return outputs
+
+    def _take_frame(self, frame: Frame, now_ns: int) -> list[Output]:
+        outputs: list[Output] = []
+        stamp_ns = frame.stamp_ns
+        verdict = self._windows.admit(Stream.VIDEO, stamp_ns, stamp_ns + 1, now_ns)
+        if verdict is Admission.RESTART:
+            outputs = self._restart()
+        elif verdict is Admission.LATE:
+            self.counters.count('video', 'late', f'frame at {stamp_ns} ns arrived after its '
+                                                 'window had closed')
+            return outputs
+        last_ns = self._frame_ns
+        if last_ns is not None and stamp_ns <= last_ns:
+            cause = 'duplicate' if stamp_ns == last_ns else 'out_of_order'
+            self.counters.count('video', cause, f'frame at {stamp_ns} ns came after {last_ns} ns')
+            return outputs
+        self._frame_ns = stamp_ns
+        if last_ns is not None and self._slot(stamp_ns) == self._slot(last_ns):
+            self.counters.count('video', 'thinned', normal=True)
+        else:
+            try:
+                faces = self._faces.update(stamp_ns, frame.decode())
+                self._windows.add_faces(faces, frame.frame_id)
+            except InputError as error:
+                self.counters.count('video', error.cause, str(error))
+        self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)
+        return outputs
+
+    def _slot(self, stamp_ns: int) -> int:
+        """
+        Return the slot of the model's frame rate that a stamp falls into.
+
+        The first frame of each slot is looked at: the same ones live and in replay.
+        """
+        return int(stamp_ns * round(self.settings.faces.rate_hz * 1000) // (1000 * NS))
+
+    def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Output]:
+        outputs: list[Output] = []
+        chunk = AudioChunk(chunk.stamp_ns + self._offset_ns, chunk.samples,
+                           chunk.sample_rate_hz, chunk.sequence, chunk.stamped)
+        verdict = self._windows.admit(Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns)
+        if verdict is Admission.RESTART:
+            outputs = self._restart()
+        # Late sound is no evidence of its own, but may still bring words: those have their times.
+        for segment in self._audio.add(chunk, self._windows.sealed_ns):
+            self.speech.put(segment.samples, segment.start_ns)
+        watermark_ns = self._audio.watermark_ns
+        if watermark_ns is not None:
+            self._windows.arrived(Stream.AUDIO, watermark_ns, now_ns)
+        return outputs + self._heard()
+
+    def _heard(self) -> list[Output]:
+        utterances = self.speech.poll()
+        for utterance in utterances:
+            self._windows.add_utterance(utterance)
+        return [*utterances]
+
+    def _states(self, windows: list[Window]) -> list[AffectState]:
+        return [state for window in windows for state in self._judge(window)]
+
+    def _judge(self, window: Window) -> list[AffectState]:
+        """Turn one window into a state for each person in it, in one pass of the engine."""
+        pieces = self._evidence(window)
+        known = [piece for piece in pieces if piece.modalities]
+        estimates = dict(zip((piece.person_id for piece in known),
+                             self.engine.infer(known) if known else (), strict=True))
+        return [self._state(window, piece, estimates.get(piece.person_id)) for piece in pieces]
+
+    def _voiced(self, window: Window) -> bool:
+        return window.voiced_s >= self.settings.audio.min_voiced_s
+
+    def _evidence(self, window: Window) -> list[Evidence]:
+        """Share the evidence of a window out among the people in it."""
+        people: dict[str, list[Face]] = {}
+        for face in window.faces:
+            people.setdefault(face.person_id, []).append(face)
+        # Among several people nobody knows yet whose voice it is: it is nobody's evidence.
+        shared = len(people) <= 1
+        gate = self.settings.speech.confidence_gate
+        words = tuple(word for word in window.words if word.confidence >= gate)
+        heard = shared and self._voiced(window)
+        return [
+            Evidence(
+                window.start_ns, window.end_ns, person_id, tuple(faces),
+                waveform=window.waveform if heard else window.waveform[:0],
+                heard=window.heard if heard else window.heard[:0],
+                words=words if shared else ())
+            for person_id, faces in (people or {'': []}).items()
+        ]
+
+    def _state(
+        self, window: Window, piece: Evidence, estimate: Estimate | None,
+    ) -> AffectState:
+        estimated = estimate or _UNKNOWN
+        status = Status.STALE if window.stale else Status.OK
+        return AffectState(
+            window_start_ns=window.start_ns,
+            window_end_ns=window.end_ns,
+            status=status if estimate else Status.NO_EVIDENCE,
+            person_id=piece.person_id,
+            affect=estimated.affect,
+            valence_std=estimated.valence_std,
+            arousal_std=estimated.arousal_std,
+            modalities=piece.modalities,
+            influence=estimated.influence,
+            voice_assigned=(VoiceAssigned.UNDECIDED if self._voiced(window)
+                            else VoiceAssigned.NONE),
+            transcript=' '.join(word.text for word in window.words),
+            face=piece.faces[-1].box if piece.faces else None,
+            frame_id=window.frame_id,
+            model=self.engine.name)
+
+
+def _time_of(record: Input) -> int:
+    """Return the time at which a record could be known at the earliest."""
+    if isinstance(record, AudioChunk | Utterance):
+        return record.end_ns
+    return record.stamp_ns
