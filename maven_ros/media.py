@@ -34,6 +34,7 @@ Kind: TypeAlias = Literal['video', 'audio']
 
 CHUNK_S = 0.032  # 512 samples at 16 kHz
 GAP_TOLERANCE_NS = 10_000_000  # Matroska rounds to 1 ms; a lost AAC packet is 21 ms or more
+EARLY_END_NS = 500_000_000  # FFmpeg stops at a broken structure without a word
 
 _ALLOWED = 'allowed is what FFmpeg reads, such as MP4, MKV, WebM, MP3 or WAV'
 _TEXT_ART = {'ansi', 'bintext', 'xbin', 'idf'}  # FFmpeg "plays" any .txt and .bin with these
@@ -102,8 +103,9 @@ def read_media(
     Read a file's frames and sound in the order in which live devices would give them.
 
     A frame comes at its stamp and is converted to BGR only when it is looked at; a chunk of
-    about 32 ms, at the file's own rate and channels, comes once its last sample is past. Broken
-    packets are skipped and counted. The file is checked at once, and read as records are taken.
+    about 32 ms, at the file's own rate and channels, comes once its last sample is past. What is
+    broken or damaged is skipped and counted. The file is checked at once; it is read while
+    records are taken.
 
     :param start_ns: time of the file's start.
     :param loop: how often to read it; 0 for ever. The clock goes on from lap to lap, each as long
@@ -152,6 +154,7 @@ class _Reader:
                     yield record
                     length_ns = frame_ns if isinstance(record, Frame) else 0
                     end_ns = max(end_ns, available_ns(record) + length_ns)
+            self._check_length(end_ns - start_ns)
             if end_ns == start_ns:
                 raise ResourceError(
                     f'{self._media.path}: no picture or sound with a time could be decoded; '
@@ -195,16 +198,26 @@ class _Reader:
                     decoded = packet.decode() if packet else ()
                 except av.FFmpegError as error:
                     # A packet's error leaves the demuxer as it was; after one of its own it ends.
-                    self._skip('broken_packet', f'a {kind} packet: {error.strerror}')
+                    self._skip('broken_packet', f'{kind} packet: {error.strerror}')
                     continue
                 if packet is None:
                     return
                 for frame in decoded:
+                    if frame.is_corrupt:  # patched up by the decoder
+                        self._skip('damaged', f'{kind} frame at {float(frame.time or 0):.3f} s')
+                        continue
                     if frame.pts is None or frame.time_base is None:
-                        self._skip('no_time', f'a {kind} frame has no timestamp')
+                        self._skip('no_time', f'{kind} frame without a timestamp')
                         continue
                     offset_s = frame.pts * frame.time_base - self._media.origin_s
                     yield round(offset_s * NS), frame
+
+    def _check_length(self, length_ns: int) -> None:
+        whole = (self._video, self._audio) == (self._media.has_video, self._media.has_audio)
+        if whole and length_ns + EARLY_END_NS < self._media.duration_ns:
+            self._counters.count(
+                'media', 'ended_early', f'{self._media.path}: ended after {length_ns / NS:.1f} s '
+                f'of the {self._media.duration_ns / NS:.1f} s that it declares')
 
     def _skip(self, cause: str, detail: str) -> None:
         self._counters.count('media', cause, f'{self._media.path}: {detail}; skipped')
