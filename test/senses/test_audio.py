@@ -1,0 +1,203 @@
+"""Sound on the sample clock: rates, gaps, overlaps, drift, late sound, the robot's own voice."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import InputError
+from maven_ros.records import NS, AudioChunk, RobotSpeaking
+from maven_ros.senses.audio import AudioSense, Resampler
+from maven_ros.settings import AudioSettings
+
+START = 1_700_000_000 * NS
+MS = 1_000_000
+
+
+def sense(**values):
+    return AudioSense(AudioSettings(**values), 5.0, Counters())
+
+
+def tone(seconds, rate_hz=16000, hz=440.0, channels=1):
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    wave = (0.5 * np.sin(2 * np.pi * hz * t)).astype(np.float32)
+    return np.repeat(wave[:, None], channels, axis=1)
+
+
+def chunks(samples, rate_hz=16000, size=512, start_ns=START):
+    return [AudioChunk(start_ns + first * NS // rate_hz, samples[first:first + size], rate_hz)
+            for first in range(0, len(samples), size)]
+
+
+def feed(audio, items, **kwargs):
+    return [segment for chunk in items for segment in audio.add(chunk, **kwargs)]
+
+
+@pytest.mark.parametrize('rate_hz', [8000, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize('channels', [1, 2, 6])
+def test_any_rate_and_channel_count_lands_on_the_same_time_line(rate_hz, channels):
+    audio = sense()
+    feed(audio, chunks(tone(2.0, rate_hz, channels=channels), rate_hz))
+    got = audio.read(START + 500 * MS, START + 1500 * MS)
+    want = tone(2.0)[8000:24000, 0]
+    assert got.heard.all() and len(got.waveform) == 16000
+    assert np.abs(got.waveform - want).max() < 0.02  # in phase: a shift of 1 sample is 0.09
+
+
+def test_what_has_not_arrived_is_silent_and_not_heard():
+    audio = sense()
+    feed(audio, chunks(tone(1.0)))
+    got = audio.read(START - 500 * MS, START + 1500 * MS)
+    assert got.heard.sum() == 16000
+    assert got.heard[8000:24000].all()
+    assert not got.waveform[:8000].any() and not got.waveform[24000:].any()
+
+
+def test_before_any_sound_nothing_is_heard():
+    got = sense().read(START, START + NS)
+    assert len(got.waveform) == 16000 and not got.heard.any() and got.voiced_s == 0.0
+
+
+def test_a_gap_is_filled_with_unheard_silence_and_counted():
+    audio = sense()
+    items = chunks(tone(2.0))
+    segments = feed(audio, items[:20] + items[30:])
+    got = audio.read(START, START + 2 * NS)
+    assert not got.heard[20 * 512:30 * 512].any()
+    assert got.heard[:20 * 512].all() and got.heard[30 * 512:].all()
+    assert sum(len(one.samples) for one in segments) == 32000  # contiguous for the recogniser
+    assert audio._counters.get('audio', 'gap') == 1
+
+
+def test_a_gap_longer_than_the_ring_starts_the_clock_anew():
+    audio = sense()
+    feed(audio, chunks(tone(1.0)))
+    later = START + 60 * NS
+    feed(audio, chunks(tone(1.0), start_ns=later))
+    assert audio.watermark_ns == later + NS
+    assert audio.read(later, later + NS).heard.all()
+
+
+def test_duplicates_and_overlaps_are_cut_off_and_counted():
+    audio = sense()
+    items = chunks(tone(1.0), size=3200)
+    feed(audio, [items[0], items[0], *items[1:]])
+    assert audio.watermark_ns == START + NS
+    assert audio._counters.get('audio', 'overlap') == 1
+    assert np.array_equal(audio.read(START, START + NS).waveform, tone(1.0)[:, 0])
+
+
+def test_jitter_of_the_stamps_does_not_reach_the_samples():
+    audio = sense()
+    jitter = np.random.default_rng(0).integers(-20 * MS, 20 * MS, 63)
+    items = [AudioChunk(chunk.stamp_ns + int(off), chunk.samples, 16000)
+             for chunk, off in zip(chunks(tone(2.0)), jitter, strict=True)]
+    segments = feed(audio, items)
+    assert np.array_equal(np.concatenate([one.samples for one in segments]), tone(2.0)[:, 0])
+    assert audio._counters.snapshot() == {}
+
+
+def test_a_drifting_device_stays_in_step():
+    """A device 200 ppm too fast would be 120 ms ahead after ten minutes."""
+    audio = sense()
+    silence = np.zeros((1600, 1), np.float32)
+    true_ns = 1600 * NS / (16000 * 1.0002)
+    for index in range(6000):
+        audio.add(AudioChunk(START + round(index * true_ns), silence, 16000))
+    assert abs(audio.watermark_ns - (START + 6000 * true_ns)) < 10 * MS
+    assert audio._counters.snapshot() == {}
+
+
+def test_arrival_times_may_jitter_far_more_than_stamps():
+    audio = sense()
+    for index, late_ms in enumerate([0, 0, 300, 260, 200, 100, 0, 0]):
+        samples = np.full((1600, 1), index / 10, np.float32)
+        audio.add(AudioChunk(START + index * 100 * MS + late_ms * MS, samples, 16000,
+                             stamped=False))
+    assert audio._counters.snapshot() == {}
+
+
+def test_a_changed_rate_is_counted_and_carried_on():
+    audio = sense()
+    feed(audio, chunks(tone(1.0)))
+    feed(audio, chunks(tone(1.0, 48000), 48000, start_ns=START + NS))
+    assert audio._counters.get('audio', 'rate_changed') == 1
+    assert audio.read(START, START + 2 * NS).heard[:31500].all()
+
+
+def test_lost_chunks_show_in_the_sequence():
+    audio = sense()
+    for sequence in (0, 1, 4):
+        audio.add(AudioChunk(START + sequence * 32 * MS, tone(0.032), 16000, sequence))
+    assert audio._counters.get('audio', 'lost_chunks') == 2
+
+
+def test_late_sound_is_no_evidence_but_reaches_the_recogniser():
+    audio = sense()
+    segments = feed(audio, chunks(tone(1.0)), sealed_ns=START + 500 * MS)
+    got = audio.read(START, START + NS)
+    assert not got.heard[:8000].any() and got.heard[8000:].all()
+    assert not got.waveform[:8000].any()
+    assert np.array_equal(np.concatenate([one.samples for one in segments]), tone(1.0)[:, 0])
+    assert audio._counters.get('audio', 'late') > 0
+
+
+def test_the_robots_own_voice_is_silenced_with_a_tail():
+    audio = sense(robot_tail_s=0.25)
+    audio.robot_speaking(RobotSpeaking(START + 250 * MS, True))
+    items = chunks(tone(1.0), size=1600)
+    segments = feed(audio, items[:5])
+    audio.robot_speaking(RobotSpeaking(START + 500 * MS, False))
+    segments += feed(audio, items[5:])
+    heard = audio.read(START, START + NS).heard
+    assert heard[:4000].all() and not heard[4000:12000].any() and heard[12000:].all()
+    assert not np.concatenate([one.samples for one in segments])[4000:12000].any()
+
+
+def test_voice_is_told_from_silence_and_steady_noise():
+    audio = sense()
+    quiet = np.random.default_rng(1).normal(0, 1e-4, (16000, 1)).astype(np.float32)
+    feed(audio, chunks(quiet))
+    assert audio.read(START, START + NS).voiced_s == 0.0
+
+
+@pytest.mark.parametrize(('chunk', 'message'), [
+    (AudioChunk(0, np.zeros((4, 1), np.float32), 0), 'sample rate is 0 Hz; allowed: 1000'),
+    (AudioChunk(0, np.zeros(4, np.float32), 16000), r'shape \(4,\); allowed: \(samples, chann'),
+    (AudioChunk(0, np.array([[np.nan]], np.float32), 16000), 'hold NaN or infinity; allowed'),
+    (AudioChunk(0, np.array([[np.inf]], np.float32), 16000), 'hold NaN or infinity; allowed'),
+])
+def test_bad_chunks_are_refused_by_name(chunk, message):
+    with pytest.raises(InputError, match=message):
+        sense().add(chunk)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 3000)), min_size=1, max_size=30),
+       st.sampled_from([8000, 16000, 48000]))
+def test_whatever_is_lost_the_rest_stays_at_its_time(pieces, rate_hz):
+    """Each sample holds its own time, so that a shifted one gives itself away."""
+    audio = sense(gap_tolerance_ms=5.0)
+    position, kept = 0, []
+    for keep, length in pieces:
+        if keep:
+            ramp = (np.arange(position, position + length) / rate_hz).astype(np.float32)
+            audio.add(AudioChunk(START + position * NS // rate_hz, ramp[:, None], rate_hz))
+            kept.append((position, length))
+        position += length
+    if not kept:
+        return
+    got = audio.read(START, START + 5 * NS)
+    times = np.arange(len(got.waveform)) / 16000
+    where = got.heard & (np.abs(got.waveform) > 0)
+    if rate_hz == 16000:  # no filter rings at the edges
+        assert np.abs(got.waveform - times)[where].max(initial=0.0) < 0.006
+    assert got.heard.sum() <= sum(length for _, length in kept) * 16000 / rate_hz + len(kept)
+
+
+def test_the_resampler_loses_nothing_at_the_end():
+    resampler = Resampler(48000)
+    got = [resampler.accept(piece) for piece in np.split(tone(1.0, 48000), 10)]
+    got.append(resampler.accept(np.zeros((0, 1), np.float32), last=True))
+    assert sum(map(len, got)) == 16000

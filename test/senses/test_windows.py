@@ -1,0 +1,270 @@
+"""Windows: in order, once each, bounded waits, and only evidence from their own interval."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maven_ros.diagnostics import Counters
+from maven_ros.records import NS, AudioChunk, Box, Face, Stream, Utterance, Word
+from maven_ros.senses.audio import AudioSense
+from maven_ros.senses.windows import Admission, Windows
+from maven_ros.settings import AudioSettings, WindowSettings
+
+T0 = 1_700_000_000 * NS
+MS = 1_000_000
+HOP = 200 * MS
+CROP = np.zeros((1, 1, 3), np.uint8)
+
+
+class Rig:
+    """Windows and the audio ring, fed as the pipeline feeds them."""
+
+    def __init__(self, **values):
+        self.counters = Counters()
+        self.audio = AudioSense(AudioSettings(), 10.0, self.counters)
+        self.windows = Windows(WindowSettings(**values), self.audio, self.counters)
+        self.restarts = 0
+
+    def restart(self):
+        self.restarts += 1
+        closed = self.windows.flush()
+        self.audio.reset()
+        self.windows.reset()
+        return closed
+
+    def frame(self, ms, now_ms=None, person='person_1'):
+        stamp, now = T0 + ms * MS, T0 + (ms if now_ms is None else now_ms) * MS
+        closed = self.windows.advance(now)
+        verdict = self.windows.admit(Stream.VIDEO, stamp, stamp + 1, now)
+        if verdict is Admission.RESTART:
+            closed += self.restart()
+        if verdict is not Admission.LATE:
+            self.windows.add_faces((Face(stamp, person, Box(0, 0, 1, 1), CROP),), 'camera')
+            self.windows.arrived(Stream.VIDEO, stamp, now)
+        return closed + self.windows.advance(now)
+
+    def sound(self, ms, now_ms=None, length_ms=40):
+        """Feed a chunk that *starts* at ``ms`` and whose samples say their own time."""
+        stamp = T0 + ms * MS
+        now = T0 + (ms + length_ms if now_ms is None else now_ms) * MS
+        closed = self.windows.advance(now)
+        ramp = ms / 1000 + np.arange(16 * length_ms, dtype=np.float64) / 16000
+        chunk = AudioChunk(stamp, ramp.astype(np.float32)[:, None], 16000)
+        if self.windows.admit(Stream.AUDIO, stamp, chunk.end_ns, now) is Admission.RESTART:
+            closed += self.restart()
+        self.audio.add(chunk, self.windows.sealed_ns)
+        self.windows.arrived(Stream.AUDIO, self.audio.watermark_ns, now)
+        return closed + self.windows.advance(now)
+
+    def words(self, *spans_ms, final=True):
+        spoken = tuple(Word(f'w{start}', T0 + start * MS, T0 + end * MS, 0.9)
+                       for start, end in spans_ms)
+        self.windows.add_utterance(
+            Utterance(spoken[0].start_ns, spoken[-1].end_ns, spoken, final, 'test'))
+
+
+def ends(closed):
+    return [(window.end_ns - T0) // MS for window in closed]
+
+
+def test_a_window_closes_when_every_live_stream_has_passed_its_end():
+    rig = Rig()
+    assert rig.frame(0) == [] and rig.sound(0) == []
+    assert rig.frame(210) == []                  # video has passed 200, sound has not
+    assert ends(rig.sound(40, length_ms=200)) == [200]
+
+
+def test_windows_end_at_multiples_of_the_hop_and_have_their_length():
+    rig = Rig()
+    closed = [window for ms in range(50, 1100, 100) for window in rig.frame(ms)]
+    assert ends(closed) == [200, 400, 600, 800, 1000]
+    assert all(window.end_ns - window.start_ns == 2 * NS for window in closed)
+    assert all(window.end_ns % HOP == 0 for window in closed)
+    assert all(len(window.waveform) == 32000 for window in closed)
+
+
+def test_the_first_frame_after_the_end_is_not_in_the_window():
+    rig = Rig()
+    closed = rig.frame(150) + rig.frame(200)
+    assert [face.stamp_ns for face in closed[0].faces] == [T0 + 150 * MS]
+
+
+def test_a_stream_that_is_behind_is_waited_for_but_not_for_ever():
+    rig = Rig(max_wait_s=0.25)
+    rig.frame(0), rig.sound(0)
+    assert rig.frame(210) == []
+    assert rig.windows.advance(T0 + 459 * MS) == []
+    assert ends(rig.windows.advance(T0 + 460 * MS)) == [200]
+    assert rig.counters.get('windows', 'closed_without_audio') == 1
+
+
+def test_waits_do_not_add_up():
+    """With one stream behind, each window is late by the wait, not by the sum of waits."""
+    rig = Rig(max_wait_s=0.35, stale_after_s=60.0)
+    rig.sound(0)
+    when = [(end, ms) for ms in range(0, 4000, 50) for end in ends(rig.frame(ms))]
+    assert when[5:] and all(ms - end in (350, 400) for end, ms in when)
+
+
+def test_late_evidence_is_kept_out_of_every_window():
+    rig = Rig(max_wait_s=0.0)
+    rig.frame(0), rig.sound(0)
+    rig.frame(450)                               # closes 200 and 400 without sound
+    now = T0 + 460 * MS
+    late = rig.windows.admit(Stream.VIDEO, T0 + 100 * MS, T0 + 100 * MS + 1, now)
+    assert late is Admission.LATE
+    closed = rig.sound(40, now_ms=500, length_ms=600)  # 360 ms of it too late; closes 600
+    assert ends(closed) == [600]
+    assert not closed[-1].heard[-16 * 200 - 16 * 160:-16 * 200].any()  # 240 to 400 ms
+    assert closed[-1].heard[-16 * 200:].all()                          # 400 to 600 ms
+    assert rig.counters.get('audio', 'late') == 1
+
+
+def test_a_stream_that_stopped_is_stale_and_no_longer_waited_for():
+    rig = Rig(stale_after_s=1.0)
+    for ms in range(0, 400, 40):
+        rig.sound(ms), rig.frame(ms)
+    closed = [window for ms in range(400, 3000, 40) for window in rig.sound(ms)]
+    assert closed[0].stale == frozenset()
+    assert closed[-1].stale == {Stream.VIDEO}
+    rig.frame(3000)                              # it is back
+    assert rig.windows.stopped(T0 + 3000 * MS) == frozenset()
+
+
+def test_when_all_streams_stop_time_goes_on_and_evidence_runs_out():
+    rig = Rig()
+    for ms in range(0, 1000, 50):
+        rig.frame(ms)
+    closed = [window for ms in range(1000, 5000, 50)
+              for window in rig.windows.advance(T0 + ms * MS)]
+    assert ends(closed) == list(range(1000, 4800, 200))
+    assert closed[-1].stale == {Stream.VIDEO} and closed[-1].faces == ()
+
+
+def test_words_count_where_they_were_spoken_as_known_at_the_close():
+    rig = Rig()
+    rig.frame(0)
+    rig.words((20, 180), (190, 260), final=False)
+    first = rig.frame(210)[0]
+    assert [word.text for word in first.words] == ['w20']      # the second is not over yet
+    rig.words((20, 150), (160, 390))                           # the final result replaces it
+    second = rig.frame(410)[0]
+    assert [(word.text, word.end_ns - T0) for word in second.words] == [
+        ('w20', 150 * MS), ('w160', 390 * MS)]
+    rig.words((300, 310))                                      # an utterance of its own
+    third = rig.frame(610)[0]
+    assert [word.text for word in third.words] == ['w20', 'w160', 'w300']
+
+
+def test_a_bag_that_loops_starts_over_and_loses_no_window():
+    rig = Rig()
+    once = [window for ms in range(0, 5000, 100) for window in rig.frame(ms)]
+    again = [window for ms in range(0, 5000, 100) for window in rig.frame(ms, now_ms=5000 + ms)]
+    assert ends(once) == list(range(200, 5000, 200))
+    assert ends(again) == ends(once)
+    assert rig.restarts == 1 and rig.counters.get('windows', 'jump_back') == 1
+    assert all(face.stamp_ns < window.end_ns for window in again for face in window.faces)
+
+
+def test_a_loop_with_stragglers_of_the_old_time_settles():
+    rig = Rig()
+    for ms in range(0, 20000, 100):
+        rig.frame(ms), rig.sound(ms, length_ms=100)
+    rig.frame(0, now_ms=20000)
+    rig.sound(20000, now_ms=20010, length_ms=100)              # still from before the loop
+    closed = []
+    for ms in range(0, 3000, 100):
+        closed += rig.sound(ms, now_ms=20100 + ms, length_ms=100)
+        closed += rig.frame(ms + 100, now_ms=20110 + ms)
+    assert ends(closed)[-5:] == [2200, 2400, 2600, 2800, 3000]
+    assert closed[-1].heard.all() and len(closed[-1].faces) == 20
+
+
+def test_a_clock_that_was_set_ahead_starts_over():
+    rig = Rig()
+    rig.frame(0), rig.frame(300)
+    closed = rig.frame(3_600_000, now_ms=400) + rig.frame(3_600_300, now_ms=700)
+    assert ends(closed) == [3_600_200] and rig.restarts == 1
+
+
+def test_a_process_that_slept_starts_over():
+    rig = Rig()
+    rig.frame(0), rig.frame(300)
+    assert rig.windows.advance(T0 + 7_200_000 * MS) == []
+    assert ends(rig.frame(7_200_000) + rig.frame(7_200_210)) == [7_200_200]
+    assert rig.counters.get('windows', 'slept') == 1
+
+
+def test_clocks_that_disagree_leave_one_stream_late_and_the_other_working():
+    rig = Rig()
+    closed = []
+    for ms in range(0, 5000, 40):
+        closed += rig.sound(ms)
+        closed += rig.frame(ms - 3_600_000, now_ms=ms + 40)
+    tail = ends(closed)[-10:]
+    assert tail == list(range(tail[0], tail[0] + 2000, 200))
+    assert all(window.faces == () for window in closed[-10:])
+
+
+def test_the_callers_clock_may_go_back():
+    rig = Rig()
+    rig.frame(0), rig.frame(300)
+    assert ends(rig.frame(450, now_ms=-5000)) == [400]
+
+
+def test_flush_closes_what_some_stream_has_passed():
+    rig = Rig()
+    rig.frame(0), rig.sound(0)
+    rig.frame(650, now_ms=20)
+    assert ends(rig.windows.flush()) == [200, 400, 600]
+
+
+@pytest.mark.parametrize('hop_s', [0.02, 0.2, 1.0])
+def test_a_large_leap_closes_a_bounded_number_of_windows(hop_s):
+    rig = Rig(hop_s=hop_s, length_s=2.0, max_wait_s=0.0)
+    rig.frame(0)
+    assert len(rig.frame(9_000)) <= 9.5 / hop_s
+
+
+@st.composite
+def interleavings(draw):
+    """Frames and chunks of a few seconds: lost, doubled, delayed, out of order."""
+    events = []
+    for kind, step, count in (('frame', 100, 40), ('sound', 40, 100)):
+        for index in range(count):
+            for _ in range(draw(st.sampled_from([1, 1, 1, 1, 1, 1, 0, 2]))):
+                delay = draw(st.sampled_from([0, 0, 0, 5, 60, 150, 700]))
+                events.append((index * step + delay, kind, index * step))
+    return sorted(events, key=lambda event: event[0])
+
+
+@settings(deadline=None, max_examples=60)
+@given(interleavings(), st.sampled_from([0.0, 0.1, 0.25]), st.sampled_from([0.1, 0.2, 0.5]))
+def test_any_interleaving_gives_windows_in_order_once_each_with_their_own_evidence(
+        events, max_wait_s, hop_s):
+    rig = Rig(max_wait_s=max_wait_s, hop_s=hop_s, jump_back_s=5.0)
+    closed, seen = [], set()
+    for now_ms, kind, ms in events:
+        if kind == 'frame' and ms <= max(seen, default=-1):
+            continue                             # the pipeline drops what is not newer
+        if kind == 'frame':
+            seen.add(ms)
+            closed += rig.frame(ms, now_ms=now_ms)
+        else:
+            closed += rig.sound(ms, now_ms=max(now_ms, ms + 40))
+    closed += rig.windows.flush()
+    hop = round(hop_s * NS)
+    ends_ns = [window.end_ns for window in closed]
+    assert not ends_ns or ends_ns == list(range(ends_ns[0], ends_ns[-1] + 1, hop))
+    for window in closed:
+        assert all(window.start_ns <= face.stamp_ns < window.end_ns for face in window.faces)
+        times = (window.start_ns - T0) / NS + np.arange(len(window.waveform)) / 16000
+        known = window.heard & (window.waveform > 0)
+        assert np.abs(window.waveform - times)[known].max(initial=0.0) < 0.08
+    seen_faces = {}
+    for window in closed:                        # what one window saw of a time, all later ones do
+        for stamp in {face.stamp_ns for face in window.faces}:
+            seen_faces.setdefault(stamp, window.end_ns)
+    for stamp, first_end in seen_faces.items():
+        assert first_end == (stamp // hop + 1) * hop
