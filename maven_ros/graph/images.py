@@ -1,0 +1,164 @@
+"""Pictures to messages and back: ``sensor_msgs/Image`` and ``sensor_msgs/CompressedImage``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from maven_ros.errors import GraphError, InputError
+from maven_ros.graph.messages import new, time_message, time_ns
+from maven_ros.records import Frame, Pixels
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+
+#: Bytes a pixel of each encoding that can be read; of the first plane for NV12 and NV21.
+PIXEL_BYTES = {
+    'bgr8': 3, 'rgb8': 3, 'bgra8': 4, 'rgba8': 4, 'mono8': 1,
+    'bgr16': 6, 'rgb16': 6, 'bgra16': 8, 'rgba16': 8, 'mono16': 2,
+    'yuv422': 2, 'uyvy': 2, 'yuv422_yuy2': 2, 'yuyv': 2, 'nv12': 1, 'nv21': 1,
+    'bayer_rggb8': 1, 'bayer_bggr8': 1, 'bayer_gbrg8': 1, 'bayer_grbg8': 1,
+    'bayer_rggb16': 2, 'bayer_bggr16': 2, 'bayer_gbrg16': 2, 'bayer_grbg16': 2,
+}
+_FROM_BGR = {'bgr8': '', 'rgb8': 'COLOR_BGR2RGB', 'bgra8': 'COLOR_BGR2BGRA',
+             'rgba8': 'COLOR_BGR2RGBA', 'mono8': 'COLOR_BGR2GRAY'}
+
+
+def image_message(
+    stamp_ns: int, pixels: Pixels, frame_id: str = '', encoding: str = 'bgr8'
+) -> Any:
+    """
+    Build a ``sensor_msgs/Image``.
+
+    :param pixels: uint8 (height, width, 3) BGR; not copied for bgr8.
+    :param encoding: what it is sent as: bgr8, rgb8, bgra8, rgba8 or mono8.
+    :raises GraphError: for other pixels or another encoding.
+    """
+    if encoding not in _FROM_BGR:
+        raise GraphError(f'encoding: {encoding!r} cannot be sent; allowed: {", ".join(_FROM_BGR)}')
+    _check_pixels(pixels)
+    if encoding != 'bgr8':
+        import cv2
+
+        pixels = cv2.cvtColor(pixels, getattr(cv2, _FROM_BGR[encoding])).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    return new(IMAGE, header=_header(stamp_ns, frame_id), height=height, width=width,
+               encoding=encoding, step=width * PIXEL_BYTES[encoding], data=pixels)
+
+
+def compressed_message(stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Any:
+    """
+    Build a ``sensor_msgs/CompressedImage`` in JPEG.
+
+    :param pixels: uint8 (height, width, 3) BGR.
+    :raises GraphError: for other pixels.
+    """
+    import cv2
+
+    _check_pixels(pixels)
+    done, data = cv2.imencode('.jpg', pixels)
+    if not done:
+        raise GraphError(f'pixels: {pixels.shape} cannot be written as JPEG')
+    return new(COMPRESSED_IMAGE, header=_header(stamp_ns, frame_id),
+               format='bgr8; jpeg compressed bgr8', data=data)
+
+
+def read_image(message: Any) -> Frame:
+    """
+    Turn a ``sensor_msgs/Image`` into a frame; the pixels are converted when they are looked at.
+
+    :raises InputError: ``unknown_encoding``, ``bad_size``, ``bad_step``, ``bad_payload``; and
+        ``undecodable`` from the frame's ``decode``.
+    """
+    encoding, width, height = message.encoding, message.width, message.height
+    if encoding not in PIXEL_BYTES:
+        raise InputError('unknown_encoding', f'Image.encoding: {encoding!r} is no colour or grey '
+                                             f'picture; allowed: {", ".join(PIXEL_BYTES)}')
+    if not width or not height:
+        raise InputError('bad_size', f'Image: {width}x{height} pixels; allowed: at least 1x1')
+    row = width * PIXEL_BYTES[encoding]
+    if message.step < row:
+        raise InputError('bad_step', f'Image.step: {message.step} bytes do not fit a width of '
+                                     f'{width} {encoding} pixels; allowed: at least {row}')
+    rows = _rows(message)
+    return Frame(time_ns(message.header.stamp), functools.partial(_decode, message, row, rows),
+                 message.header.frame_id)
+
+
+def read_compressed(message: Any) -> Frame:
+    """
+    Turn a ``sensor_msgs/CompressedImage`` into a frame, decoded when it is looked at.
+
+    :raises InputError: ``unknown_encoding``, ``bad_payload``; and ``undecodable`` from the
+        frame's ``decode``.
+    """
+    if 'compressedDepth' in message.format:
+        raise InputError('unknown_encoding', f'CompressedImage.format: {message.format!r} is a '
+                                             'depth picture; allowed: jpeg, png of colour or grey')
+    if not len(message.data):
+        raise InputError('bad_payload', 'CompressedImage.data: 0 bytes; allowed: a jpeg or png')
+    return Frame(time_ns(message.header.stamp), functools.partial(_decompress, message),
+                 message.header.frame_id)
+
+
+def _rows(message: Any) -> int:
+    """
+    Return how many rows the data has, and check that it has them all.
+
+    NV12 and NV21 have half as many rows of colour under those of brightness; some drivers count
+    them in ``height``, some do not, and the size of the data tells.
+    """
+    height: int = message.height
+    step, size = message.step, len(message.data)
+    allowed = [height]
+    if message.encoding in ('nv12', 'nv21'):
+        allowed = [rows for rows in (height, height * 3 // 2) if rows % 3 == 0]
+    for rows in allowed:
+        if size == step * rows:
+            return rows
+    sizes = ' or '.join(str(step * rows) for rows in allowed) or 'an even height'
+    raise InputError('bad_payload', f'Image.data: {size} bytes do not fit a step of {step} and a '
+                                    f'height of {height} ({message.encoding}); allowed: {sizes}')
+
+
+def _decode(message: Any, row: int, rows: int) -> Pixels:
+    import cv2
+    from rosbags.image import ImageError, image_to_cvimage
+
+    data = message.data
+    if message.step != row:  # rosbags takes the rows as adjacent
+        data = np.ascontiguousarray(data.reshape(rows, message.step)[:, :row]).reshape(-1)
+    try:
+        pixels: Pixels = np.asarray(
+            image_to_cvimage(dataclasses.replace(message, height=rows, data=data), 'bgr8'),
+            np.uint8)
+    except (ImageError, cv2.error) as error:
+        raise InputError('undecodable', f'Image: {message.width}x{message.height} '
+                                        f'{message.encoding} cannot be read: {error}') from error
+    return pixels
+
+
+def _decompress(message: Any) -> Pixels:
+    import cv2
+
+    try:
+        pixels = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
+    except cv2.error:  # such as a size beyond OpenCV's limit
+        pixels = None
+    if pixels is None:
+        raise InputError('undecodable', f'CompressedImage: {len(message.data)} bytes of '
+                                        f'{message.format!r} cannot be read; allowed: jpeg, png')
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _check_pixels(pixels: Pixels) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise GraphError(f'pixels: {pixels.dtype} {pixels.shape}; '
+                         'allowed: uint8 (height, width, 3)')
+
+
+def _header(stamp_ns: int, frame_id: str) -> dict[str, Any]:
+    return {'stamp': time_message(stamp_ns), 'frame_id': frame_id}
