@@ -51,7 +51,10 @@ class FaceSettings:
         choices=('haar', 'yunet'))
     yunet_model: str = setting('', 'YuNet ONNX file for the yunet detector.', path='file')
     detect_hz: float = setting(
-        5.0, 'Full detections a second; tracked in between.', minimum=0.1, maximum=60.0)
+        5.0, 'Detections a second; tracked in between.', minimum=0.1, maximum=60.0)
+    scan_hz: float = setting(
+        1.0, 'haar searches near known faces; so often a second in the whole frame as well.',
+        minimum=0.1, maximum=60.0)
     detect_width_px: int = setting(
         320, 'Frames are reduced to this width before detection.', minimum=96, maximum=1920)
     min_size: float = setting(
@@ -201,6 +204,38 @@ class Settings:
             section: dataclasses.replace(getattr(self, section), **fields)
             for section, fields in changed.items()
         })
+
+
+def load_values(path: str | Path) -> dict[str, Any]:
+    """
+    Read a ROS parameter file (``node: {ros__parameters: {windows: {hop_s: 0.1}}}``).
+
+    :param path: a YAML file; a plain mapping of parameters is understood, too.
+    :returns: full name to value, for :meth:`Settings.with_values`.
+    :raises SettingsError: when it cannot be read or is no mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f'{path}: no readable YAML: {error}') from error
+    if not isinstance(content, dict):
+        raise SettingsError(f'{path}: holds {type(content).__name__}; allowed: a mapping')
+    nodes = [node['ros__parameters'] for node in content.values()
+             if isinstance(node, dict) and isinstance(node.get('ros__parameters'), dict)]
+    values: dict[str, Any] = {}
+    for tree in nodes or [content]:
+        values.update(_flatten(tree, ''))
+    return values
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f'{prefix}{key}.')
+        else:
+            yield f'{prefix}{key}', value
 
 
 @dataclass(frozen=True)

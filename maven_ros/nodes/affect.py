@@ -27,10 +27,10 @@ from maven_ros.settings import Settings
 _log = logging.getLogger('maven_ros.affect')
 
 #: How many messages of each role may wait: a second or more of each.
-_LIMITS = {'image': 30, 'audio': 500, 'robot_speaking': 100, 'speech': 100}
-_QOS = {'image': SENSOR, 'audio': SOUND, 'robot_speaking': STATE, 'speech': STATE}
-_AUDIO_INFO = 'audio_common_msgs/msg/AudioInfo'
+_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100, 'speech': 100}
+_QOS = {'image': SENSOR, 'audio': SOUND}
 _POLL_S = 0.05
+_LOOK_S = 0.25
 _REPORT_S = 1.0
 
 
@@ -58,7 +58,9 @@ class Inputs:
         put: Callable[[str, Received], None],
     ) -> None:
         self._graph = graph
-        self._topics = {role: graph.resolve(getattr(topics, role)) for role in INPUT_TYPES}
+        self._topics = {role: graph.resolve(topic) for role, topic in vars(topics).items()}
+        # ros-drivers' audio says its format on a topic beside itself
+        self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
         self._counters = counters
         self._put = put
         self._open: dict[str, Subscription] = {}
@@ -69,27 +71,23 @@ class Inputs:
         """Subscribe to the topics that have appeared since the last look."""
         known = self._graph.topics()
         for role, topic in self._topics.items():
-            self._try(role, topic, known, INPUT_TYPES[role])
-            if role == 'audio':  # ros-drivers' audio says its format beside itself
-                beside = topic.rsplit('/', 1)[0] + '/audio_info'
-                self._try(role, beside, known, (_AUDIO_INFO,))
-
-    def _try(self, role: str, topic: str, known: dict[str, str], types: tuple[str, ...]) -> None:
-        msgtype = known.get(topic)
-        if msgtype is None or topic in self._open:
-            return
-        if msgtype not in types:
-            if topic not in self._refused:
+            msgtype = known.get(topic)
+            if msgtype is None or topic in self._open:
+                continue
+            if msgtype in INPUT_TYPES[role]:
+                self._listen(role, topic, msgtype)
+            elif topic not in self._refused:
                 self._refused.add(topic)
                 self._counters.count(role, 'wrong_type', f'{topic} is {msgtype}; understood: '
-                                                         f'{", ".join(types)}')
-            return
+                                                         f'{", ".join(INPUT_TYPES[role])}')
 
+    def _listen(self, role: str, topic: str, msgtype: str) -> None:
         def arrived(received: Received) -> None:
             self.arrivals[topic] += 1
             self._put(role, received)
 
-        self._open[topic] = self._graph.subscribe(topic, msgtype, _QOS[role], arrived)
+        qos = _QOS.get(role, STATE)
+        self._open[topic] = self._graph.subscribe(topic, msgtype, qos, arrived)
         _log.info('listening to %s (%s)', topic, msgtype)
 
     def missing(self) -> list[str]:
@@ -136,12 +134,15 @@ class AffectNode:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, then publish what is still open and return."""
-        next_report = time.monotonic()
+        next_look = next_report = time.monotonic()
         try:
             while not stop.is_set():
-                if time.monotonic() >= next_report:
-                    next_report += _REPORT_S
+                now_s = time.monotonic()
+                if now_s >= next_look:
+                    next_look = now_s + _LOOK_S
                     self._inputs.look()
+                if now_s >= next_report:
+                    next_report = now_s + _REPORT_S
                     self._report()
                 self._step()
         finally:

@@ -1,0 +1,5 @@
+"""``python -m maven_ros`` is ``maven-ros``."""
+
+from maven_ros.cli import main
+
+raise SystemExit(main())

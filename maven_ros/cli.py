@@ -1,0 +1,261 @@
+"""
+The command line: ``maven-ros COMMAND``.
+
+Each command is a few lines here; the work is in :mod:`maven_ros.nodes` and
+:mod:`maven_ros.demo`. SIGINT and SIGTERM set one event that every command watches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from maven_ros import __version__
+from maven_ros.errors import MavenError
+from maven_ros.settings import Settings, load_values, parameters
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command.
+
+    :param argv: the arguments; those of the process when left out.
+    :returns: 0 when all went well, 1 after an error that the user can mend, 2 for bad usage.
+    """
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=arguments.log_level.upper(),
+                        format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return int(arguments.command(arguments, stop) or 0)
+    except MavenError as error:
+        print(f'maven-ros: {error}', file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        return 0
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='maven-ros', description='Valence and arousal from face, voice and words, live.')
+    parser.add_argument('--version', action='version', version=f'maven-ros {__version__}')
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace, threading.Event], int | None], text: str,
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument('--log-level', default='info',
+                         choices=['debug', 'info', 'warning', 'error'])
+        sub.set_defaults(command=run)
+        return sub
+
+    one = command('demo', _demo, 'Run the main job on a clip or on live devices, and show it.')
+    one.add_argument('--media', type=Path, help='video or sound file; the shipped clip if none')
+    one.add_argument('--camera', help='camera number or path, instead of a file')
+    one.add_argument('--microphone', help='microphone number or name, instead of a file')
+    one.add_argument('--record', action='store_true',
+                     help='record live devices, too (a file is always recorded)')
+    one.add_argument('--out', type=Path, default=Path('runs'), help='folder for results')
+    _add_settings(one)
+
+    one = command('run', _run, 'Run the affect node: topics in, /affect/state out.')
+    _add_graph(one)
+    one.add_argument('--image-topic', default='camera/image_raw')
+    one.add_argument('--audio-topic', default='audio')
+    one.add_argument('--robot-speaking-topic', default='robot_speaking')
+    one.add_argument('--speech-topic', default='speech',
+                     help='words from another recogniser (hri_msgs/LiveSpeech)')
+    _add_settings(one)
+
+    one = command('play', _play, 'Play a media file as a camera and a microphone.')
+    _add_graph(one)
+    one.add_argument('file', type=Path)
+    one.add_argument('--image-topic', default='camera/image_raw')
+    one.add_argument('--audio-topic', default='audio')
+    one.add_argument('--rate', type=float, default=1.0,
+                     help='media seconds a second; 0 as fast as possible')
+    one.add_argument('--loop', type=int, default=1, help='how often; 0 for ever')
+    one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
+    one.add_argument('--compressed', action='store_true', help='publish JPEG pictures')
+    one.add_argument('--subscribers', type=int, default=1,
+                     help='start once each topic has so many; 0 starts at once')
+
+    one = command('camera', _camera, 'Publish a camera.')
+    _add_graph(one)
+    one.add_argument('--device', default='0', help='number, path or address')
+    one.add_argument('--image-topic', default='camera/image_raw')
+
+    one = command('microphone', _microphone, 'Publish a microphone.')
+    _add_graph(one)
+    one.add_argument('--device', default='default', help='number or name')
+    one.add_argument('--audio-topic', default='audio')
+
+    one = command('record', _record, 'Record topics into a bag.')
+    _add_graph(one)
+    one.add_argument('topics', nargs='*', help='all when none is named')
+    one.add_argument('--out', type=Path, required=True, help='folder of the bag, not there yet')
+    one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
+
+    one = command('echo', _echo, 'Show the messages of a topic.')
+    _add_graph(one)
+    one.add_argument('topic')
+    one.add_argument('-n', '--count', type=int, default=0, help='stop after so many')
+    one.add_argument('--wait', type=float, default=5.0,
+                     help='seconds that the topic may take to appear; 0 for ever')
+
+    one = command('topics', _topics, 'List the topics on the network, with their types.')
+    _add_graph(one)
+    one = command('timeline', _timeline, 'Draw the states in a bag into a PNG.')
+    one.add_argument('bag', type=Path)
+    one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
+    command('devices', _devices, 'List cameras and microphones.')
+    command('doctor', _doctor, 'Check what maven-ros needs, and say what to do.')
+    return parser
+
+
+def _add_graph(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--namespace', default='', help='of relative topic names')
+    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO')
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for every parameter, under the parameter's own name."""
+    parser.add_argument('--params-file', type=Path, action='append', default=[],
+                        help='ROS parameter file; later ones win, flags win over all')
+    group = parser.add_argument_group('parameters')
+    for one in parameters(Settings()):
+        doc = f'{one.doc} ({one.allowed}; default {one.default!r})'.replace('%', '%%')
+        group.add_argument(f'--{one.name}', help=doc, metavar=one.type.__name__.upper())
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    values: dict[str, Any] = {}
+    for path in arguments.params_file:
+        values.update(load_values(path))
+    values.update(_flags(arguments))
+    return Settings().with_values(values)
+
+
+def _flags(arguments: argparse.Namespace) -> dict[str, str]:
+    given = vars(arguments)
+    return {one.name: given[one.name] for one in parameters(Settings())
+            if given[one.name] is not None}
+
+
+def _graph(arguments: argparse.Namespace) -> Any:
+    from maven_ros.graph.dds import DdsGraph, parse_remaps
+
+    return DdsGraph(namespace=arguments.namespace, remaps=parse_remaps(arguments.remap))
+
+
+# --- commands --------------------------------------------------------------------------------
+
+
+def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.demo import run_demo
+
+    _settings(arguments)  # refuse a bad configuration before anything starts
+    passed = [text for path in arguments.params_file for text in ('--params-file', str(path))]
+    for name, value in _flags(arguments).items():
+        passed += [f'--{name}', value]
+    return run_demo(
+        arguments.media, arguments.camera, arguments.microphone, arguments.record,
+        arguments.out, passed, stop)
+
+
+def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    settings = _settings(arguments)
+    from maven_ros.nodes.affect import AffectNode, InputTopics
+
+    topics = InputTopics(
+        image=arguments.image_topic, audio=arguments.audio_topic,
+        robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic)
+    with _graph(arguments) as graph:
+        AffectNode(graph, settings, topics).run(stop)
+
+
+def _play(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.nodes.player import Player
+
+    with _graph(arguments) as graph:
+        player = Player(
+            graph, arguments.file, image_topic=arguments.image_topic,
+            audio_topic=arguments.audio_topic, rate=arguments.rate, loop=arguments.loop,
+            width=arguments.width, compressed=arguments.compressed,
+            subscribers=arguments.subscribers)
+        report = player.run(stop)
+    print(f'played {report.frames} frames and {report.chunks} chunks of sound, '
+          f'{report.duration_ns / 1e9:.1f} s')
+
+
+def _camera(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.nodes.camera import Camera
+
+    with _graph(arguments) as graph:
+        Camera(graph, arguments.device, image_topic=arguments.image_topic).run(stop)
+
+
+def _microphone(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.nodes.microphone import Microphone
+
+    with _graph(arguments) as graph:
+        Microphone(graph, arguments.device, audio_topic=arguments.audio_topic).run(stop)
+
+
+def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.graph.bag import BagGraph
+    from maven_ros.nodes.recorder import Recorder
+
+    with BagGraph(arguments.out, 'w', arguments.storage) as bag, _graph(arguments) as graph:
+        written = Recorder(graph, bag, arguments.topics).run(stop)
+    print(f'recorded {written} messages to {arguments.out}')
+
+
+def _echo(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.nodes.echo import echo
+
+    with _graph(arguments) as graph:
+        echo(graph, arguments.topic, stop, lambda text: print(text, flush=True),
+             arguments.count, arguments.wait)
+
+
+def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    with _graph(arguments) as graph:
+        stop.wait(1.0)  # discovery takes a moment
+        for topic, msgtype in sorted(graph.topics().items()):
+            print(f'{topic} [{msgtype}]')
+
+
+def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.evaluation.timeline import draw_bag
+
+    path = arguments.out or arguments.bag.with_suffix('.png')
+    draw_bag(arguments.bag, path)
+    print(path)
+
+
+def _devices(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.nodes.devices import describe_devices
+
+    print(describe_devices())
+
+
+def _doctor(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.nodes.doctor import report, run_checks
+
+    checks = run_checks()
+    print(report(checks))
+    return 0 if all(check.ok is not False for check in checks) else 1

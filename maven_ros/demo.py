@@ -1,0 +1,245 @@
+"""
+The main job, end to end, in one command: a source, the affect node, a recorder and a live view.
+
+Each is a process of its own on the embedded graph, just as on a robot; what is shown here is
+what any subscriber hears.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from maven_ros.errors import ResourceError
+from maven_ros.evaluation.timeline import draw_timeline
+from maven_ros.graph.convert import state_record, utterance_record
+from maven_ros.graph.interface import STATE, Graph, Received
+from maven_ros.graph.messages import from_cdr
+from maven_ros.records import AffectState, Utterance
+from maven_ros.resources import resource
+from maven_ros.view import LiveView
+
+_READY_S = 60.0      # the node loads its models; on a cold disk that takes a while
+_LAST_WORDS_S = 2.0  # after the end of a file: the last windows close, the last words are found
+_KEPT = 36_000       # states that the picture shows at most: two hours at 5 Hz
+_STOP_S = 3.0
+
+
+def run_demo(
+    media: Path | None, camera: str | None, microphone: str | None, record: bool, out: Path,
+    settings: Sequence[str], stop: threading.Event,
+) -> int:
+    """
+    Run the demo until its file ends or ``stop`` is set.
+
+    :param media: a video or sound file; the shipped clip when no device is named either.
+    :param camera: camera to use instead of a file.
+    :param microphone: microphone to use instead of a file.
+    :param record: record live devices into a bag, too; a file always is.
+    :param out: folder under which this run gets one of its own.
+    :param settings: flags that are passed on to the affect node.
+    :returns: 0 when states were published.
+    :raises ResourceError: when a part fails; its last words are in the message.
+    """
+    live = camera is not None or microphone is not None
+    if live and media is not None:
+        raise ResourceError(f'--media {media} and live devices: choose one of them')
+    _stay_on_this_machine()
+    folder = _new_folder(out)
+    bag = folder / 'bag' if record or not live else None
+    from maven_ros.graph.dds import DdsGraph
+
+    heard = Heard()
+    with DdsGraph(node_name='maven_ros_demo') as graph, Parts(folder) as parts:
+        view = LiveView(str(media or 'the shipped clip') if not live else 'live devices')
+        view.say('loading the models ...')
+        parts.start('affect', 'run', *settings)
+        if bag is not None:
+            parts.start('recorder', 'record', '--out', str(bag))
+        heard.listen(graph, view)
+        _wait_until_ready(heard, parts, stop)
+        names = _start_sources(parts, media, camera, microphone, bag is not None)
+        with view:
+            _watch(parts, names, view, stop)
+            parts.stop('affect')     # it publishes what it still knows,
+            time.sleep(0.2)          # which is on its way to us and to the recorder
+        parts.stop_all()
+    return _conclude(heard, folder, bag)
+
+
+class Heard:
+    """What the demo has heard on the graph."""
+
+    def __init__(self) -> None:
+        self.states: deque[AffectState] = deque(maxlen=_KEPT)
+        self.utterances: deque[Utterance] = deque(maxlen=_KEPT)
+        self._subscriptions: list[Any] = []
+
+    def listen(self, graph: Graph, view: LiveView) -> None:
+        """Subscribe to what the affect node says, and show it."""
+        def on_state(received: Received) -> None:
+            message = from_cdr(received.cdr, received.msgtype)
+            state = state_record(message)
+            self.states.append(state)
+            view.show_state(state, message.latency.sec + message.latency.nanosec / 1e9)
+
+        def on_utterance(received: Received) -> None:
+            utterance = utterance_record(from_cdr(received.cdr, received.msgtype))
+            self.utterances.append(utterance)
+            view.show_utterance(utterance)
+
+        self._subscriptions = [
+            graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, on_state),
+            graph.subscribe('affect/utterance', 'maven_ros/msg/Utterance', STATE, on_utterance),
+        ]
+
+    def ready(self) -> bool:
+        """Tell whether the affect node is there."""
+        return all(one.publisher_count() > 0 for one in self._subscriptions)
+
+
+class Parts(AbstractContextManager['Parts']):
+    """
+    The processes of the demo, each with a log of its own; none outlives this.
+
+    They get a session of their own, so that Ctrl-C reaches the demo alone, which then stops them
+    in the right order.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop whatever still runs."""
+        self.stop_all()
+
+    def start(self, name: str, *arguments: str) -> None:
+        """Start ``maven-ros ARGUMENTS`` under a name."""
+        with (self._folder / f'{name}.log').open('wb') as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, '-m', 'maven_ros', *arguments], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def ended(self, name: str) -> bool:
+        """
+        Tell whether a part has ended well.
+
+        :raises ResourceError: when it has failed; with the end of its log.
+        """
+        code = self._running[name].poll()
+        if code:
+            raise ResourceError(f'{name} ended with code {code}:\n{self._last_words(name)}')
+        return code == 0
+
+    def check(self, *names: str) -> None:
+        """
+        Check that parts still run.
+
+        :raises ResourceError: when one has ended.
+        """
+        for name in names or self._running:
+            if self.ended(name):
+                raise ResourceError(f'{name} ended too early:\n{self._last_words(name)}')
+
+    def stop(self, name: str) -> None:
+        """Ask a part to end; kill it when it does not."""
+        process = self._running[name]
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def stop_all(self) -> None:
+        """Stop every part; the recorder last, so that it hears what the others still say."""
+        for name in sorted(self._running, key=lambda name: name == 'recorder'):
+            self.stop(name)
+
+    def _last_words(self, name: str) -> str:
+        text = (self._folder / f'{name}.log').read_text(encoding='utf-8', errors='replace')
+        return '\n'.join(text.strip().splitlines()[-8:]) or '(it said nothing)'
+
+
+def _stay_on_this_machine() -> None:
+    """Keep the demo off the network and out of others' way, unless the user chose otherwise."""
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+
+
+def _new_folder(out: Path) -> Path:
+    folder = out / time.strftime('demo-%Y%m%d-%H%M%S')
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f'{folder}: cannot be made: {error.strerror}') from error
+    return folder
+
+
+def _wait_until_ready(heard: Heard, parts: Parts, stop: threading.Event) -> None:
+    deadline = time.monotonic() + _READY_S
+    while not heard.ready() and not stop.wait(0.1):
+        parts.check()
+        if time.monotonic() > deadline:
+            raise ResourceError(f'the affect node was not ready after {_READY_S:.0f} s')
+
+
+def _start_sources(
+    parts: Parts, media: Path | None, camera: str | None, microphone: str | None,
+    recorded: bool,
+) -> list[str]:
+    """Start the player or the devices; return the names of the parts."""
+    if camera is None and microphone is None:
+        path = media or resource('media/sample.mp4')
+        # The node and the recorder both listen before anything is played.
+        parts.start('player', 'play', str(path), '--subscribers', '2' if recorded else '1')
+        return ['player']
+    names = []
+    for name, device in (('camera', camera), ('microphone', microphone)):
+        if device is not None:
+            parts.start(name, name, '--device', device)
+            names.append(name)
+    return names
+
+
+def _watch(parts: Parts, sources: list[str], view: LiveView, stop: threading.Event) -> None:
+    """Show what comes until the file has ended or the user has had enough."""
+    while not stop.wait(0.1):
+        parts.check('affect')
+        view.refresh()
+        ended = [parts.ended(name) for name in sources]  # looks at each: one may have failed
+        if all(ended):
+            stop.wait(_LAST_WORDS_S)
+            return
+
+
+def _conclude(heard: Heard, folder: Path, bag: Path | None) -> int:
+    """Write the picture and say where everything is."""
+    if not heard.states:
+        print(f'no state was published; the logs are in {folder}', file=sys.stderr)
+        return 1
+    picture = folder / 'timeline.png'
+    draw_timeline(list(heard.states), list(heard.utterances), picture)
+    untrained = heard.states[-1].model.startswith('untrained')
+    print(f'{len(heard.states)} states by {heard.states[-1].model}'
+          + (' (untrained: they show that everything works, and mean nothing)'
+             if untrained else ''))
+    if bag is not None:
+        print(f'bag:      {bag}')
+    print(f'timeline: {picture}')
+    return 0

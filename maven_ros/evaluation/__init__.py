@@ -1,0 +1,1 @@
+"""How good it was, seen and scored: pictures of recorded states."""

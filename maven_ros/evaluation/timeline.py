@@ -1,0 +1,151 @@
+"""A picture of what was believed: valence, arousal and evidence over time, words, circumplex."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from maven_ros.affect import OCTANTS
+from maven_ros.errors import ResourceError
+from maven_ros.records import NS, AffectState, Modality, Status, Utterance
+
+_VALENCE, _AROUSAL = '#2166ac', '#d6604d'
+_EVIDENCE = ((Modality.VIDEO, 'face', '#4d9221'), (Modality.AUDIO, 'voice', '#8073ac'),
+             (Modality.TEXT, 'words', '#e08214'))
+_LINES = ('-', '--', ':', '-.')
+
+
+def draw_timeline(
+    states: Sequence[AffectState], utterances: Sequence[Utterance], path: Path, title: str = '',
+) -> None:
+    """
+    Draw states and utterances into a PNG.
+
+    :param states: of one or several people, in order of time; drawn where valence is known.
+    :param utterances: final ones are written at the time they were spoken.
+    :param path: the PNG to write.
+    :raises ResourceError: when there is nothing to draw, matplotlib is missing or the file
+        cannot be written.
+    """
+    if not states:
+        raise ResourceError(f'{path}: there is no state to draw')
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ResourceError(
+            'matplotlib is not installed; pip install "maven_ros[plot]"') from error
+
+    origin_ns = states[0].window_end_ns
+    end_s = max(1.0, (states[-1].window_end_ns - origin_ns) / NS)
+    figure = Figure(figsize=(13, 6.2), layout='constrained')
+    FigureCanvasAgg(figure)
+    panels: Any = figure.subfigures(1, 2, width_ratios=(2.1, 1))
+    left, right = panels
+    over_time, strip, words = left.subplots(
+        3, 1, sharex=True, gridspec_kw={'height_ratios': (4, 1, 1.1)})
+    _draw_traces(over_time, states, origin_ns)
+    _draw_evidence(strip, states, origin_ns)
+    _draw_words(words, utterances, origin_ns, end_s)
+    words.set_xlim(0.0, end_s)
+    _draw_circumplex(right.subplots(), states)
+    figure.suptitle(title or f'{len(states)} states by {states[-1].model}')
+    if any(state.model.startswith('untrained') for state in states):
+        figure.text(0.33, 0.6, 'UNTRAINED', fontsize=54, color='crimson', alpha=0.18,
+                    rotation=18, ha='center', va='center', weight='bold')
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def _people(states: Sequence[AffectState]) -> dict[str, list[AffectState]]:
+    people: dict[str, list[AffectState]] = {}
+    for state in states:
+        people.setdefault(state.person_id, []).append(state)
+    return people
+
+
+def _draw_traces(axes: Any, states: Sequence[AffectState], origin_ns: int) -> None:
+    for index, (person_id, own) in enumerate(_people(states).items()):
+        style = _LINES[index % len(_LINES)]
+        # A hole of more than one hop is a gap in the line, not a straight guess across it.
+        times, valence, arousal, valence_std, arousal_std = [], [], [], [], []
+        last_ns = None
+        for state in own:
+            if last_ns is not None and state.window_end_ns - last_ns > NS:
+                for series in (valence, arousal, valence_std, arousal_std):
+                    series.append(math.nan)
+                times.append((last_ns - origin_ns) / NS)
+            last_ns = state.window_end_ns
+            times.append((last_ns - origin_ns) / NS)
+            valence.append(state.affect.valence)
+            arousal.append(state.affect.arousal)
+            valence_std.append(state.valence_std)
+            arousal_std.append(state.arousal_std)
+        who = person_id or 'nobody in view'
+        for name, series, spread, colour in (('valence', valence, valence_std, _VALENCE),
+                                             ('arousal', arousal, arousal_std, _AROUSAL)):
+            axes.plot(times, series, style, color=colour, label=f'{name}, {who}')
+            low = [value - 1.645 * std for value, std in zip(series, spread, strict=True)]
+            high = [value + 1.645 * std for value, std in zip(series, spread, strict=True)]
+            axes.fill_between(times, low, high, color=colour, alpha=0.10, linewidth=0)
+    axes.axhline(0.0, color='grey', linewidth=0.6)
+    axes.set_ylim(-1.05, 1.05)
+    axes.set_ylabel('valence, arousal\n(90% interval shaded)')
+    axes.legend(loc='upper right', fontsize=8, ncols=2, framealpha=0.7)
+
+
+def _draw_evidence(axes: Any, states: Sequence[AffectState], origin_ns: int) -> None:
+    """Mark the windows that held each modality; a dot at the top where a stream was stale."""
+    times = [(state.window_end_ns - origin_ns) / NS for state in states]
+    for row, (modality, _, colour) in enumerate(_EVIDENCE):
+        seen = [time for time, state in zip(times, states, strict=True)
+                if state.modalities & modality]
+        axes.scatter(seen, [row] * len(seen), marker='s', s=14, color=colour, linewidths=0)
+    stale = [time for time, state in zip(times, states, strict=True)
+             if state.status is Status.STALE]
+    axes.scatter(stale, [2.6] * len(stale), marker='v', s=10, color='black')
+    axes.set_yticks(range(3), [name for _, name, _ in _EVIDENCE])
+    axes.set_ylim(2.8, -0.6)
+    axes.set_ylabel('evidence')
+
+
+def _draw_words(
+    axes: Any, utterances: Sequence[Utterance], origin_ns: int, end_s: float,
+) -> None:
+    for index, utterance in enumerate(one for one in utterances if one.is_final and one.words):
+        start_s = (utterance.start_ns - origin_ns) / NS
+        stop_s = (utterance.end_ns - origin_ns) / NS
+        row = index % 3
+        axes.plot([start_s, stop_s], [row, row], color='grey', linewidth=1.5)
+        axes.text(min(max(start_s, 0.0), end_s * 0.8), row - 0.12, utterance.text, fontsize=8,
+                  va='bottom', clip_on=True)
+    axes.set_ylim(2.5, -1.0)
+    axes.set_yticks([])
+    axes.set_ylabel('words')
+    axes.set_xlabel('seconds')
+
+
+def _draw_circumplex(axes: Any, states: Sequence[AffectState]) -> None:
+    from matplotlib.patches import Circle
+
+    axes.add_patch(Circle((0, 0), 1.0, fill=False, color='grey', linewidth=0.8))
+    for index, name in enumerate(OCTANTS):
+        angle = index * math.pi / 4
+        axes.text(1.18 * math.cos(angle), 1.10 * math.sin(angle), name, fontsize=8, color='grey',
+                  ha='center', va='center')
+    for index, own in enumerate(_people(states).values()):
+        valence = [state.affect.valence for state in own]
+        arousal = [state.affect.arousal for state in own]
+        axes.plot(valence, arousal, _LINES[index % len(_LINES)], color='lightgrey', linewidth=1)
+        points = axes.scatter(valence, arousal, c=range(len(own)), cmap='viridis', s=16, zorder=3)
+        points.set_clim(0, max(1, len(own) - 1))
+    axes.axhline(0, color='grey', linewidth=0.5)
+    axes.axvline(0, color='grey', linewidth=0.5)
+    axes.set(xlim=(-1.45, 1.45), ylim=(-1.25, 1.25), aspect='equal',
+             xlabel='valence: unpleasant to pleasant', ylabel='arousal: calm to activated',
+             title='path on the circumplex (dark to bright = early to late)')
+    axes.title.set_fontsize(9)

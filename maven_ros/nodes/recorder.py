@@ -1,0 +1,83 @@
+"""The recorder: every topic of a graph, as it arrives, into a bag."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection
+
+from maven_ros.diagnostics import Counters
+from maven_ros.graph.interface import Graph, Publisher, Qos, Received, Reliability, Subscription
+from maven_ros.graph.messages import types
+from maven_ros.nodes.inbox import Inbox
+
+_log = logging.getLogger('maven_ros.recorder')
+
+#: Matches every writer; deep, for a disk may stall for a second.
+_QOS = Qos(Reliability.BEST_EFFORT, 200)
+_LOOK_S = 0.2
+
+
+class Recorder:
+    """
+    Writes what it hears into a bag, at the time it arrived.
+
+    :param graph: where to listen.
+    :param bag: a graph that writes; stays the caller's to close.
+    :param topics: full names; all topics whose types are known when empty.
+    """
+
+    def __init__(self, graph: Graph, bag: Graph, topics: Collection[str] = ()) -> None:
+        self._graph = graph
+        self._bag = bag
+        self._wanted = {graph.resolve(topic) for topic in topics}
+        self.counters = Counters()
+        self._inbox = Inbox({'recorder': 2000}, self.counters)
+        self._heard: dict[str, Subscription] = {}
+        self._writers: dict[str, Publisher] = {}
+        self._ignored: set[str] = set()
+
+    def run(self, stop: threading.Event) -> int:
+        """
+        Record until ``stop`` is set, then write what has arrived.
+
+        :returns: the number of messages written.
+        """
+        written = 0
+        try:
+            while not stop.is_set():
+                self._look()
+                written += self._write(_LOOK_S)
+        finally:
+            for subscription in self._heard.values():
+                subscription.close()
+            written += self._write(0.0)
+        return written
+
+    def _look(self) -> None:
+        """Listen to the topics that have appeared."""
+        for topic, msgtype in self._graph.topics().items():
+            if topic in self._heard or topic in self._ignored:
+                continue
+            if self._wanted and topic not in self._wanted:
+                continue
+            if msgtype not in types():
+                self._ignored.add(topic)
+                self.counters.count('recorder', 'unknown_type',
+                                    f'{topic} is {msgtype}, whose definition is not known here')
+                continue
+            self._writers[topic] = self._bag.advertise(topic, msgtype, _QOS)
+            self._heard[topic] = self._graph.subscribe(topic, msgtype, _QOS, self._arrived)
+            _log.info('recording %s (%s)', topic, msgtype)
+
+    def _arrived(self, received: Received) -> None:
+        self._inbox.put('recorder', received)
+
+    def _write(self, wait_s: float) -> int:
+        """Write what has arrived, and what arrives within the time."""
+        written = 0
+        while (received := self._inbox.get(wait_s)) is not None:
+            self._writers[received.topic].publish_cdr(received.cdr, received.received_ns)
+            written += 1
+            wait_s = 0.0
+        return written

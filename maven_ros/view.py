@@ -1,0 +1,150 @@
+"""The terminal's view of the newest states: one panel that is drawn over, or plain lines."""
+
+from __future__ import annotations
+
+import math
+import threading
+from types import TracebackType
+from typing import Any
+
+from maven_ros.records import NS, AffectState, Modality, Status, Utterance
+
+_BAR = 21          # characters of a bar from -1 to 1
+_LINE_EVERY_S = 1  # without a terminal: one line a second of message time
+_GONE_NS = NS      # a person without a state for so long is no longer shown
+
+
+class LiveView:
+    """
+    Shows states as they come. Thread-safe: messages come on a thread of the transport.
+
+    On a terminal, a panel; else (a pipe, a log) a line a second and one for each utterance.
+
+    :param title: what is looked at.
+    """
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._title = title
+        self._console = Console()
+        self._live: Any = None
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._lock = threading.Lock()
+        self._people: dict[str, tuple[AffectState, float]] = {}
+        self._utterances: list[Utterance] = []
+        self._said_s = -math.inf
+        self._states = 0
+
+    def __enter__(self) -> LiveView:
+        """Begin to draw."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the last picture standing."""
+        if self._live:
+            self.refresh()
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Say something outside the panel."""
+        self._console.print(text, style='dim')
+
+    def show_state(self, state: AffectState, latency_s: float) -> None:
+        """Take a state and the time from its window's end to its publication."""
+        with self._lock:
+            self._states += 1
+            self._people[state.person_id] = (state, latency_s)
+            self._people = {
+                person_id: shown for person_id, shown in self._people.items()
+                if state.window_end_ns - shown[0].window_end_ns < _GONE_NS}
+            end_s = state.window_end_ns / NS
+            if not self._live and not 0 <= end_s - self._said_s < _LINE_EVERY_S:
+                self._said_s = end_s
+                self._console.print(_line(state, latency_s), highlight=False, soft_wrap=True)
+
+    def show_utterance(self, utterance: Utterance) -> None:
+        """Take a result of recognition, partial or final."""
+        with self._lock:
+            if self._utterances and self._utterances[-1].start_ns == utterance.start_ns:
+                self._utterances.pop()
+            self._utterances = [*self._utterances[-2:], utterance]
+            if not self._live and utterance.is_final and utterance.text:
+                self._console.print(f'   heard: {utterance.text}', highlight=False,
+                                    soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Draw anew, on a terminal."""
+        if self._live:
+            with self._lock:
+                panel = self._panel()
+            self._live.update(panel, refresh=True)
+
+    def _panel(self) -> Any:
+        from rich import box
+        from rich.console import Group
+        from rich.panel import Panel
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE, expand=True)
+        for name in ('person', 'valence', 'arousal', 'intensity', 'angle', 'sure', 'evidence',
+                     'latency'):
+            table.add_column(name, no_wrap=True)
+        model = ''
+        for person_id, (state, latency_s) in sorted(self._people.items()):
+            model = state.model
+            affect = state.affect
+            known = state.status is not Status.NO_EVIDENCE
+            table.add_row(
+                person_id or '(nobody in view)',
+                _bar(affect.valence), _bar(affect.arousal),
+                f'{affect.intensity:.2f}' if known else '-',
+                f'{math.degrees(affect.angle):+.0f}° {affect.octant}' if known else '-',
+                f'{state.confidence:.0%}' if known else '-',
+                _evidence(state), f'{latency_s * 1000:.0f} ms')
+        words = [Text(f'  {one.text}', style='' if one.is_final else 'italic dim')
+                 for one in self._utterances if one.text]
+        style = 'red' if model.startswith('untrained') else 'green'
+        return Panel(
+            Group(table, *words), title=f'maven_ros: {self._title}',
+            subtitle=f'{self._states} states by {model or "(none yet)"}', border_style=style)
+
+
+def _bar(value: float) -> str:
+    """Draw a value in [-1, 1] as a mark on a scale, with the number."""
+    if math.isnan(value):
+        return '-'
+    cells = ['─'] * _BAR
+    cells[_BAR // 2] = '┼'
+    cells[round((min(1.0, max(-1.0, value)) + 1) / 2 * (_BAR - 1))] = '●'
+    return f'{"".join(cells)} {value:+.2f}'
+
+
+def _evidence(state: AffectState) -> str:
+    """Name the evidence and how much each part of it counted."""
+    names = (('face', Modality.VIDEO), ('voice', Modality.AUDIO), ('words', Modality.TEXT))
+    parts = [f'{name} {share:.0%}' for (name, modality), share
+             in zip(names, state.influence, strict=True) if state.modalities & modality]
+    if state.status is Status.STALE:
+        parts.append('STALE')
+    return ', '.join(parts) or 'none'
+
+
+def _line(state: AffectState, latency_s: float) -> str:
+    """Put one state on one line."""
+    affect = state.affect
+    who = state.person_id or 'nobody in view'
+    if state.status is Status.NO_EVIDENCE:
+        return f'{who}: no evidence ({latency_s * 1000:.0f} ms)'
+    return (f'{who}: valence {affect.valence:+.2f}, arousal {affect.arousal:+.2f}, '
+            f'intensity {affect.intensity:.2f}, angle {math.degrees(affect.angle):+.0f}° '
+            f'({affect.octant}), sure {state.confidence:.0%}, from {_evidence(state)}; '
+            f'{latency_s * 1000:.0f} ms')

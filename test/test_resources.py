@@ -1,0 +1,27 @@
+"""What ships beside the code is found, and its absence is named."""
+
+import subprocess
+import sys
+
+import pytest
+
+from maven_ros.errors import ResourceError
+from maven_ros.resources import resource
+
+
+def test_shipped_files_are_found():
+    assert (resource('msg') / 'AffectState.msg').is_file()
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ResourceError, match=r'models/none: not found in .*installed completely'):
+        resource('models/none')
+
+
+def test_importing_the_package_is_cheap():
+    heavy = ('torch', 'cv2', 'cyclonedds', 'rclpy', 'rosbags', 'av', 'sounddevice', 'vosk',
+             'pocketsphinx', 'matplotlib')
+    code = ('import sys, maven_ros, maven_ros.cli, maven_ros.records, maven_ros.settings; '
+            f'print([name for name in {heavy} if name in sys.modules])')
+    got = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert got.stdout.strip() == '[]'

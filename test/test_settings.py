@@ -1,0 +1,64 @@
+"""Every parameter once; a bad configuration is refused before anything opens."""
+
+import pytest
+
+from maven_ros.errors import SettingsError
+from maven_ros.settings import Settings, load_values, parameters
+
+
+def test_the_defaults_are_allowed_and_each_parameter_says_what_it_does():
+    names = [one.name for one in parameters(Settings())]
+    assert len(names) == len(set(names)) > 20
+    for one in parameters(Settings()):
+        assert one.doc.endswith('.') and one.value == one.default and one.allowed
+
+
+@pytest.mark.parametrize(('values', 'message'), [
+    ({'windows.hop': 1}, r'windows\.hop: no such parameter; did you mean windows\.hop_s\?'),
+    ({'nonsense': 1}, r'nonsense: no such parameter; allowed: faces\.rate_hz'),
+    ({'windows.hop_s': 'soon'}, r"windows\.hop_s: 'soon' is not float in \[0\.02, 10\]"),
+    ({'windows.hop_s': 0}, r'windows\.hop_s: 0\.0 is not float in \[0\.02, 10\]'),
+    ({'windows.hop_s': 3.0}, r'windows\.hop_s: 3\.0 is longer than windows\.length_s, 2\.0'),
+    ({'windows.hop_s': True}, r'windows\.hop_s: True is not float'),
+    ({'faces.min_size': float('nan')}, r'faces\.min_size: nan is not float'),
+    ({'faces.max_people': 2.5}, r'faces\.max_people: 2\.5 is not int in \[1, 64\]'),
+    ({'faces.detector': 'har'}, r"faces\.detector: 'har' is not .* did you mean 'haar'\?"),
+    ({'faces.detector': 'yunet'}, r"faces\.yunet_model: '' names no file"),
+    ({'speech.recogniser': 'vosk'}, r"speech\.vosk_model: '' names no folder"),
+    ({'speech.vosk_model': '/nowhere'}, r"'/nowhere' is not an existing folder, or nothing"),
+    ({'faces.yunet_model': '/nowhere.onnx'}, r"'/nowhere\.onnx' is not an existing file"),
+    ({'speech.language': 5}, r'speech\.language: 5 is not str'),
+])
+def test_bad_values_are_refused_by_name_value_and_what_is_allowed(values, message):
+    with pytest.raises(SettingsError, match=message):
+        Settings().with_values(values)
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(SettingsError, match=r'faces\.rate_hz.*windows\.hop_s'):
+        Settings().with_values({'faces.rate_hz': 0, 'windows.hop_s': 99})
+
+
+def test_text_becomes_the_parameters_type():
+    changed = Settings().with_values({'windows.hop_s': '0.1', 'faces.max_people': '3'})
+    assert changed.windows.hop_s == 0.1 and changed.faces.max_people == 3
+    assert Settings().windows.hop_s != 0.1
+
+
+def test_ros_parameter_files_are_read(tmp_path):
+    path = tmp_path / 'affect.yaml'
+    path.write_text('/**:\n  ros__parameters:\n    windows: {hop_s: 0.5}\n'
+                    '    faces.detector: haar\n')
+    assert load_values(path) == {'windows.hop_s': 0.5, 'faces.detector': 'haar'}
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('- 1\n', 'holds list; allowed: a mapping'), ('{', 'no readable YAML'),
+    ('', 'holds NoneType; allowed: a mapping')])
+def test_parameter_files_that_are_none_are_refused(tmp_path, text, message):
+    path = tmp_path / 'bad.yaml'
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_values(path)
+    with pytest.raises(SettingsError, match='no readable YAML'):
+        load_values(tmp_path / 'absent.yaml')

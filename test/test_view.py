@@ -1,0 +1,46 @@
+"""The terminal's view: lines where there is no terminal, a panel where there is."""
+
+import math
+
+from maven_ros.affect import Affect
+from maven_ros.records import NS, AffectState, Modality, Status, Utterance, VoiceAssigned, Word
+from maven_ros.view import LiveView
+
+
+def state(end_s, status=Status.OK, person='person_1'):
+    known = status is not Status.NO_EVIDENCE
+    point = Affect(0.5, 0.25) if known else Affect(math.nan, math.nan)
+    return AffectState(
+        0, int(end_s * NS), status, person if known else '', point, 0.1, 0.1,
+        Modality.VIDEO | Modality.TEXT if known else Modality.NONE,
+        (0.75, 0.0, 0.25) if known else (0.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '',
+        'untrained compact-01234567')
+
+
+def test_a_line_a_second_of_message_time_and_one_for_each_utterance(capsys):
+    with LiveView('a clip') as view:
+        for index in range(11):
+            view.show_state(state(10 + index / 5), 0.123)
+        view.show_state(state(13, Status.NO_EVIDENCE), 0.1)
+        words = (Word('hello', 0, NS, 0.9), Word('there', NS, 2 * NS, 0.9))
+        view.show_utterance(Utterance(0, NS, words[:1], False, 'test'))
+        view.show_utterance(Utterance(0, 2 * NS, words, True, 'test'))
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0] == ('person_1: valence +0.50, arousal +0.25, intensity 0.56, angle +27° '
+                        '(excited), sure 83%, from face 75%, words 25%; 123 ms')
+    assert len([line for line in lines if line.startswith('person_1')]) == 3
+    assert lines[-2:] == ['nobody in view: no evidence (100 ms)', '   heard: hello there']
+
+
+def test_the_panel_shows_everybody_with_values_evidence_and_words(capsys, monkeypatch):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setenv('COLUMNS', '160')
+    with LiveView('a clip') as view:
+        view.show_state(state(10), 0.05)
+        view.show_state(state(10, Status.STALE, 'person_2'), 0.05)
+        view.show_utterance(Utterance(0, NS, (Word('hello', 0, NS, 0.9),), True, 'test'))
+        view.refresh()
+    shown = capsys.readouterr().out
+    for text in ('person_1', 'person_2', '+0.50', '0.56', 'excited', 'face 75%', 'STALE', 'hello',
+                 '2 states by untrained compact-01234567', '50 ms'):
+        assert text in shown, text
