@@ -45,6 +45,8 @@ def to_cdr(message: Any, msgtype: str) -> bytes:
     """
     Serialise a message, in the machine's byte order, with the 4-byte header.
 
+    Padded to whole words, as DDS does, so that every transport carries the same bytes.
+
     :raises GraphError: when it is of another type, or a value does not fit its field.
     """
     from rosbags.serde import SerdeError
@@ -54,11 +56,12 @@ def to_cdr(message: Any, msgtype: str) -> bytes:
         found = getattr(message, '__msgtype__', type(message).__name__)
         raise GraphError(f'message: a {found} is not a {msgtype} of messages.new')
     try:
-        return bytes(store.serialize_cdr(message, msgtype))
+        cdr = bytes(store.serialize_cdr(message, msgtype))
     except (SerdeError, *_UNFIT) as error:
         raise GraphError(
             f'{msgtype}: {_culprit(store, message, msgtype)} does not fit its field: {error}'
         ) from error
+    return cdr.ljust(-(-len(cdr) // 4) * 4, b'\0')
 
 
 def from_cdr(cdr: bytes, msgtype: str) -> Any:
@@ -88,17 +91,12 @@ def definition(msgtype: str) -> str:
     return str(_store(msgtype).generate_msgdef(msgtype, ros_version=2)[0])
 
 
-def field_types(msgtype: str) -> list[tuple[str, Any]]:
+def field_types(msgtype: str, within: str) -> list[tuple[str, Any]]:
     """
-    Return the fields of a type, in order.
+    Return the fields of a type, in order, as the topic type ``within`` knows it.
 
     :returns: name, and the type as rosbags describes it: ``(Nodetype, ...)``.
     """
-    return list(_store(msgtype).fielddefs[msgtype][1])
-
-
-def nested_field_types(msgtype: str, within: str) -> list[tuple[str, Any]]:
-    """Return the fields of a type as the type ``within`` knows it (two families, one name)."""
     return list(_store(within).fielddefs[msgtype][1])
 
 

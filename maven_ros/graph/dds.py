@@ -1,0 +1,350 @@
+"""
+The embedded graph: ROS 2's wire protocol without ROS, on Cyclone DDS.
+
+Topic and type names, type hashes, quality of service and CDR payloads are those of ROS 2, so
+its tools and nodes see these topics and we see theirs. What is left out is
+``ros_discovery_info``, the topic by which ROS 2 learns node names: its type differs between
+Humble and later distributions, and a reader of the other kind stops listening for good. So
+``ros2 node list`` does not show us; ``ros2 topic list``, ``info``, ``echo`` and ``hz`` do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import GraphError, ResourceError
+from maven_ros.graph import domain as dds_domain
+from maven_ros.graph.domain import delete, discovery_of
+from maven_ros.graph.interface import Qos, Received, Reliability
+from maven_ros.graph.messages import to_cdr, type_hash
+from maven_ros.graph.names import Names, dds_topic, dds_type, ros_topic, ros_type
+from maven_ros.graph.raw import raw_type
+from maven_ros.records import NS
+
+_log = logging.getLogger(__name__)
+
+#: A reliable reader that is stuck holds up its writers so long; then the message is lost.
+_MAX_BLOCKING_NS = NS // 5
+#: How often quality of service is checked for mismatches, while nothing arrives.
+_IDLE_NS = NS
+#: All that discovery knows at once.
+_MAX_ENDPOINTS = 10_000
+
+
+class DdsPublisher:
+    """The way out to one topic; from :meth:`DdsGraph.advertise`."""
+
+    def __init__(self, graph: DdsGraph, topic: str, msgtype: str, qos: Qos) -> None:
+        from cyclonedds.pub import DataWriter
+
+        self.topic = topic
+        self.msgtype = msgtype
+        self._graph = graph
+        self._lock = threading.Lock()
+        self._type = raw_type(msgtype)
+        self._entities = graph._open(topic, self._type, msgtype, qos, DataWriter)
+        self._writer = self._entities[0]
+
+    def publish(self, message: Any) -> None:
+        """
+        Send a message.
+
+        :raises GraphError: when it is of another type, cannot be serialised, or after ``close``.
+        """
+        self.publish_cdr(to_cdr(message, self.msgtype))
+
+    def publish_cdr(self, cdr: bytes) -> None:
+        """
+        Send CDR bytes as they are.
+
+        :raises GraphError: for bytes without a CDR header, and after ``close``.
+        """
+        from cyclonedds.core import DDSException
+
+        if len(cdr) < 4:
+            raise GraphError(f'{self.topic}: {len(cdr)} bytes; allowed: CDR with a 4-byte header')
+        with self._lock:
+            if not self._entities:
+                raise GraphError(f'{self.topic}: the publisher is closed')
+            try:
+                self._writer.write(self._type(cdr))
+            except DDSException as error:
+                if error.code != DDSException.DDS_RETCODE_TIMEOUT:
+                    raise GraphError(f'{self.topic}: {error}') from error
+                self._graph.counters.count(self.topic, 'write_timeout',
+                                           'a reliable subscription does not keep up')
+
+    def subscription_count(self) -> int:
+        """How many subscriptions match now; 0 after ``close``."""
+        with self._lock:
+            return len(self._writer.get_matched_subscriptions()) if self._entities else 0
+
+    def close(self) -> None:
+        """Withdraw from the topic."""
+        self._graph._forget(self)
+        with self._lock:
+            _delete_all(self._entities)
+
+    def _check_qos(self) -> None:
+        from cyclonedds.core import DDSStatus
+
+        with self._lock:
+            if self._entities and self._writer.take_status(DDSStatus.OfferedIncompatibleQos):
+                self._graph.counters.count(
+                    self.topic, 'incompatible_qos',
+                    'a subscription asks for more than is offered and hears nothing')
+
+
+class DdsSubscription:
+    """The way in from one topic; from :meth:`DdsGraph.subscribe`."""
+
+    def __init__(
+        self, graph: DdsGraph, topic: str, msgtype: str, qos: Qos,
+        callback: Callable[[Received], None],
+    ) -> None:
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+        from cyclonedds.sub import DataReader
+
+        self.topic = topic
+        self.msgtype = msgtype
+        self._graph = graph
+        self._callback = callback
+        self._depth = qos.depth
+        self._lock = threading.RLock()  # a callback may close its own subscription
+        self._entities = graph._open(topic, raw_type(msgtype), msgtype, qos, DataReader)
+        self._reader = self._entities[0]
+        self.condition = ReadCondition(
+            self._reader, SampleState.Any | ViewState.Any | InstanceState.Any)
+        self._entities.insert(0, self.condition)
+
+    def publisher_count(self) -> int:
+        """How many publishers match now; 0 after ``close``."""
+        with self._lock:
+            return len(self._reader.get_matched_publications()) if self._entities else 0
+
+    def close(self) -> None:
+        """Stop: once this returns, no callback runs and none begins."""
+        self._graph._forget(self)
+        with self._lock:
+            _delete_all(self._entities)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            samples = self._reader.take(self._depth) if self._entities else []
+        received_ns = self._graph.now_ns()
+        for sample in samples:
+            if not sample.sample_info.valid_data:  # tells that a writer went away
+                continue
+            with self._lock:
+                if not self._entities:
+                    return
+                self._call(Received(self.topic, self.msgtype, sample.cdr, received_ns))
+
+    def _call(self, received: Received) -> None:
+        try:
+            self._callback(received)
+        except Exception as error:  # whatever it is, the others' messages must go on
+            self._graph.counters.count(self.topic, 'callback_error', repr(error))
+            _log.debug('%s: callback failed', self.topic, exc_info=True)
+
+    def _check_qos(self) -> None:
+        from cyclonedds.core import DDSStatus
+
+        with self._lock:
+            if self._entities and self._reader.take_status(DDSStatus.RequestedIncompatibleQos):
+                self._graph.counters.count(
+                    self.topic, 'incompatible_qos',
+                    'a publisher offers less than is asked for and is not heard')
+
+
+class DdsGraph:
+    """
+    A participant on ROS 2's network; implements :class:`maven_ros.graph.interface.Graph`.
+
+    One thread takes what arrives and runs the callbacks. A subscription that is slower than its
+    topic loses the oldest messages beyond its depth.
+
+    :param namespace: relative names are below it.
+    :param remaps: from name to name, as ROS's ``from:=to``.
+    :param node_name: what ``~/`` stands for; also the participant's name in DDS tools.
+    :param domain: overrides ROS_DOMAIN_ID.
+    :param counters: where lost messages, mismatches and failing callbacks are counted.
+    :raises GraphError: for a bad name or environment variable, or when DDS cannot be opened.
+    :raises ResourceError: when cyclonedds is not installed.
+    """
+
+    def __init__(
+        self, namespace: str = '', remaps: Mapping[str, str] | None = None,
+        node_name: str = 'maven_ros', domain: int | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        try:
+            from cyclonedds.builtin import (
+                BuiltinDataReader,
+                BuiltinTopicDcpsPublication,
+                BuiltinTopicDcpsSubscription,
+            )
+            from cyclonedds.core import DDSException, GuardCondition, WaitSet
+            from cyclonedds.domain import DomainParticipant
+            from cyclonedds.qos import Policy
+            from cyclonedds.qos import Qos as DdsQos
+        except ImportError as error:
+            raise ResourceError('cyclonedds: not installed; pip install "maven_ros[dds]"'
+                                ) from error
+        self.counters = counters or Counters()
+        self._names = Names(namespace, remaps, node_name)
+        self._discovery = discovery_of(os.environ, domain)
+        dds_domain.acquire(self._discovery)
+        try:
+            self._participant = DomainParticipant(
+                self._discovery.domain, DdsQos(Policy.EntityName(node_name)))
+        except DDSException as error:
+            dds_domain.release(self._discovery)
+            raise GraphError(f'DDS domain {self._discovery.domain}: {error}') from error
+        self._endpoints = [BuiltinDataReader(self._participant, topic) for topic in (
+            BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)]
+        self._waitset = WaitSet(self._participant)
+        self._wake = GuardCondition(self._participant)
+        self._waitset.attach(self._wake)
+        self._lock = threading.Lock()
+        self._publishers: list[DdsPublisher] = []
+        self._subscriptions: list[DdsSubscription] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name='dds', daemon=True)
+        self._thread.start()
+
+    def now_ns(self) -> int:
+        """Return the system's time."""
+        return time.time_ns()
+
+    def advertise(self, topic: str, msgtype: str, qos: Qos) -> DdsPublisher:
+        """
+        Open a topic for publishing.
+
+        :raises GraphError: for a bad name or an unknown type, and after ``close``.
+        """
+        publisher = DdsPublisher(self, self._names.resolve(topic), msgtype, qos)
+        with self._lock:
+            self._publishers.append(publisher)
+        return publisher
+
+    def subscribe(
+        self, topic: str, msgtype: str, qos: Qos, callback: Callable[[Received], None]
+    ) -> DdsSubscription:
+        """
+        Listen to a topic. The callback comes on the graph's thread and must be short.
+
+        :raises GraphError: for a bad name or an unknown type, and after ``close``.
+        """
+        subscription = DdsSubscription(self, self._names.resolve(topic), msgtype, qos, callback)
+        with self._lock:
+            self._subscriptions.append(subscription)
+            self._waitset.attach(subscription.condition)
+        return subscription
+
+    def topics(self) -> dict[str, str]:
+        """All ROS topics on the network with their types, ours included."""
+        with self._lock:
+            if self._closing:
+                return {}
+            found = [endpoint for reader in self._endpoints
+                     for endpoint in reader.read(_MAX_ENDPOINTS)
+                     if endpoint.sample_info.valid_data]
+        named = ((ros_topic(one.topic_name), ros_type(one.type_name)) for one in found)
+        return dict(sorted((topic, msgtype) for topic, msgtype in named if topic and msgtype))
+
+    def close(self) -> None:
+        """Close every publisher and subscription, then the graph."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+            ours: list[DdsSubscription | DdsPublisher] = [
+                *self._subscriptions, *self._publishers]
+        self._wake.set(True)
+        if threading.current_thread() is not self._thread:  # a callback may close the graph
+            self._thread.join()
+        for one in ours:
+            one.close()
+        _delete_all([self._wake, self._waitset, *self._endpoints, self._participant])
+        dds_domain.release(self._discovery)
+
+    def __enter__(self) -> DdsGraph:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _run(self) -> None:
+        checked_ns = time.monotonic_ns()
+        while not self._closing:
+            self._waitset.wait(_IDLE_NS)
+            with self._lock:
+                subscriptions, publishers = [*self._subscriptions], [*self._publishers]
+            for subscription in subscriptions:
+                if self._closing:
+                    return
+                subscription._deliver()
+            if time.monotonic_ns() - checked_ns >= _IDLE_NS:
+                checked_ns = time.monotonic_ns()
+                for subscription in subscriptions:
+                    subscription._check_qos()
+                for publisher in publishers:
+                    publisher._check_qos()
+
+    def _open(
+        self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
+    ) -> list[Any]:
+        """Return a reader or writer, and its topic; in the order in which they are deleted."""
+        from cyclonedds.core import DDSException
+        from cyclonedds.topic import Topic
+
+        if self._closing:
+            raise GraphError(f'{topic}: the graph is closed')
+        try:
+            dds = Topic(self._participant, dds_topic(topic), data_type)
+            return [kind(self._participant, dds, _dds_qos(qos, msgtype)), dds]
+        except DDSException as error:
+            raise GraphError(f'{topic} ({dds_type(msgtype)}): {error}') from error
+
+    def _forget(self, one: DdsPublisher | DdsSubscription) -> None:
+        with self._lock:
+            if isinstance(one, DdsPublisher):
+                if one in self._publishers:
+                    self._publishers.remove(one)
+            elif one in self._subscriptions:
+                self._subscriptions.remove(one)
+                self._waitset.detach(one.condition)
+
+
+def _dds_qos(qos: Qos, msgtype: str) -> Any:
+    from cyclonedds.qos import Policy
+    from cyclonedds.qos import Qos as DdsQos
+
+    reliability = Policy.Reliability.BestEffort
+    if qos.reliability is Reliability.RELIABLE:
+        reliability = Policy.Reliability.Reliable(_MAX_BLOCKING_NS)
+    return DdsQos(
+        reliability,
+        Policy.Durability.Volatile,
+        Policy.History.KeepLast(qos.depth),
+        Policy.WriterDataLifecycle(autodispose=False),
+        Policy.DataRepresentation(use_cdrv0_representation=True),
+        Policy.Userdata(f'typehash={type_hash(msgtype)};'.encode()))
+
+
+def _delete_all(entities: list[Any]) -> None:
+    while entities:
+        delete(entities.pop(0))

@@ -1,0 +1,150 @@
+"""
+The DDS domain of a process, set up by ROS 2's own environment variables.
+
+``ROS_DOMAIN_ID``, ``ROS_AUTOMATIC_DISCOVERY_RANGE``, ``ROS_STATIC_PEERS``, ``ROS_LOCALHOST_ONLY``
+and ``CYCLONEDDS_URI`` mean what they mean to ROS 2 with ``rmw_cyclonedds_cpp``, so that we meet
+its nodes where they meet each other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from maven_ros.errors import GraphError
+
+#: DDS derives UDP ports from it, and there are no more.
+MAX_DOMAIN = 232
+RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
+#: Participants of one host that unicast discovery looks for; as rmw_cyclonedds_cpp has it.
+_MAX_PARTICIPANT_INDEX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """
+    Whom we look for.
+
+    :param domain: 0 to 232; domains do not see each other.
+    :param range: one of ``RANGES``.
+    :param peers: hosts that are asked besides; only for SUBNET and LOCALHOST.
+    """
+
+    domain: int
+    range: str = 'SUBNET'
+    peers: tuple[str, ...] = ()
+
+
+def discovery_of(environ: Mapping[str, str], domain: int | None = None) -> Discovery:
+    """
+    Read ROS 2's variables.
+
+    :param domain: overrides ROS_DOMAIN_ID.
+    :raises GraphError: names the variable, its value and what is allowed.
+    """
+    chosen = _domain(environ.get('ROS_DOMAIN_ID', '') if domain is None else str(domain))
+    localhost_only = environ.get('ROS_LOCALHOST_ONLY', '')
+    if localhost_only not in ('', '0', '1'):
+        raise GraphError(f'ROS_LOCALHOST_ONLY: {localhost_only!r}; allowed: 0, 1')
+    if localhost_only == '1':  # deprecated; as in ROS 2, it overrules the two others
+        return Discovery(chosen, 'LOCALHOST')
+    chosen_range = environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '') or 'SUBNET'
+    if chosen_range not in RANGES:
+        raise GraphError(f'ROS_AUTOMATIC_DISCOVERY_RANGE: {chosen_range!r}; '
+                         f'allowed: {", ".join(RANGES)}')
+    peers = tuple(filter(None, environ.get('ROS_STATIC_PEERS', '').split(';')))
+    return Discovery(chosen, chosen_range, peers)
+
+
+def cyclone_config(discovery: Discovery) -> str:
+    """Return the configuration for Cyclone DDS that rmw_cyclonedds_cpp would make, as XML."""
+    if discovery.range == 'SYSTEM_DEFAULT':
+        return ''
+    general = '' if discovery.range == 'SUBNET' else (
+        '<General><AllowMulticast>false</AllowMulticast></General>')
+    if discovery.range == 'OFF':  # nobody else has the tag, so nobody is found
+        return _config(general, '<ParticipantIndex>none</ParticipantIndex>'
+                                f'<Tag>ros_discovery_off_{os.getpid()}</Tag>')
+    hosts = discovery.peers
+    if discovery.range == 'LOCALHOST':
+        hosts = ('localhost', *hosts)
+    peers = ''.join(f'<Peer address={quoteattr(host)}/>' for host in hosts)
+    return _config(
+        general, '<ParticipantIndex>auto</ParticipantIndex>'
+        f'<MaxAutoParticipantIndex>{_MAX_PARTICIPANT_INDEX}</MaxAutoParticipantIndex>'
+        + (f'<Peers>{peers}</Peers>' if peers else ''))
+
+
+def acquire(discovery: Discovery) -> None:
+    """
+    Open the domain, or share it: a process has one of each number. Pairs with ``release``.
+
+    :raises GraphError: when it is open already with another configuration, or cannot be opened.
+    """
+    from cyclonedds.core import DDSException
+    from cyclonedds.domain import Domain
+
+    # Cyclone takes a list of fragments, later ones first in rank: the user's URI comes last.
+    config = ','.join(filter(None, (
+        cyclone_config(discovery), os.environ.get('CYCLONEDDS_URI', ''))))
+    number = discovery.domain
+    with _lock:
+        shared = _domains.get(number)
+        if shared is None:
+            try:
+                _domains[number] = _Shared(Domain(number, config), config)
+            except (DDSException, UnicodeEncodeError) as error:
+                raise GraphError(f'DDS domain {number} with configuration {config!r} '
+                                 f'(CYCLONEDDS_URI is part of it): {error}') from error
+        elif shared.config != config:
+            raise GraphError(f'DDS domain {number}: open in this process with {shared.config!r}; '
+                             f'it cannot be opened with {config!r}')
+        else:
+            shared.users += 1
+
+
+def release(discovery: Discovery) -> None:
+    """Let go of the domain; the last one to do so closes it."""
+    with _lock:
+        shared = _domains[discovery.domain]
+        shared.users -= 1
+        if not shared.users:
+            del _domains[discovery.domain]
+            delete(shared.domain)
+
+
+def delete(entity: Any) -> None:
+    """
+    Delete a DDS entity now, not when Python's collector gets to it.
+
+    The binding has no other public way; its ``__del__`` does nothing the second time.
+    """
+    entity.__del__()
+
+
+@dataclass(slots=True)
+class _Shared:
+    domain: Any
+    config: str
+    users: int = 1
+
+
+_lock = threading.Lock()
+_domains: dict[int, _Shared] = {}
+
+
+def _domain(text: str) -> int:
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_DOMAIN:
+        raise GraphError(f'ROS_DOMAIN_ID: {text!r}; allowed: whole numbers 0 to {MAX_DOMAIN}')
+    return int(text)
+
+
+def _config(general: str, discovery: str) -> str:
+    return (f'<CycloneDDS><Domain>{general}<Discovery>{discovery}</Discovery></Domain>'
+            '</CycloneDDS>')
