@@ -1,0 +1,179 @@
+"""
+Incremental inference: evidence of windows in, estimates out.
+
+Each face is encoded once, words when they change, sound once a window; what overlaps with earlier
+windows is remembered (:mod:`maven_ros.model.incremental`). The fusion runs once for all people.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maven_ros.affect import Affect
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import InputError, ResourceError
+from maven_ros.records import (
+    NS,
+    SAMPLE_RATE_HZ,
+    Box,
+    Estimate,
+    Evidence,
+    Face,
+    Word,
+    nanoseconds,
+)
+from maven_ros.resources import resource
+from maven_ros.settings import ModelSettings, WindowSettings
+
+if TYPE_CHECKING:
+    import torch
+
+SHIPPED = 'models/compact'
+
+
+class Engine:
+    """
+    A loaded model and what it remembers of recent windows. Not thread-safe: one thread uses it.
+
+    :param settings: the checkpoint, the device, and CPU threads; those are torch's, and so of the
+        whole process.
+    :param windows: their length is that of every piece of evidence.
+    :param frame_rate_hz: slots of the time grid a second, one face in each.
+    :param counters: where words that are too many are counted; a new one when left out.
+    :raises ResourceError: when the checkpoint or the device is missing or unusable.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, windows: WindowSettings, frame_rate_hz: float,
+        counters: Counters | None = None,
+    ) -> None:
+        import torch
+
+        from maven_ros.model.alignment import Grid
+        from maven_ros.model.checkpoint import load
+        from maven_ros.model.incremental import IncrementalEncoder
+
+        torch.set_num_threads(settings.threads)
+        device = choose_device(settings.device)
+        checkpoint = load(
+            Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
+        #: What AffectState.model says; begins with ``untrained`` when the weights are.
+        self.name = checkpoint.name
+        self.trained = checkpoint.trained
+        #: Side of the face crops that it takes.
+        self.crop_px = checkpoint.model.config.crop_px
+        self._model = checkpoint.model.to(device)
+        self._length_ns = nanoseconds(windows.length_s)
+        slots = max(1, round(windows.length_s * frame_rate_hz))
+        self._encoder = IncrementalEncoder(
+            self._model, checkpoint.tokenizer, Grid(slots, windows.length_s / slots), device,
+            counters if counters is not None else Counters())
+
+    def warm_up(self) -> None:
+        """Run once on made-up evidence, so that the first real one does not wait; then forget."""
+        face = Face(0, 'nobody', Box(0, 0, self.crop_px, self.crop_px),
+                    np.zeros((self.crop_px, self.crop_px, 3), np.uint8))
+        samples = _samples(self._length_ns)
+        self.infer([Evidence(
+            0, self._length_ns, 'nobody', (face,), np.zeros(samples, np.float32),
+            np.ones(samples, np.bool_), (Word('hello', 0, self._length_ns, 1.0),))])
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all evidence; the model stays loaded."""
+        self._encoder.reset()
+
+    def infer(self, evidence: Sequence[Evidence]) -> list[Estimate]:
+        """
+        Estimate the affect that each piece of evidence speaks of, in one pass.
+
+        :param evidence: any number of pieces, each as long as the settings' windows.
+        :returns: an estimate of each, in the same order.
+        :raises InputError: when a piece holds no evidence that the model can use
+            (``'no_evidence'``), or breaks what :class:`maven_ros.records.Evidence` promises.
+        """
+        import torch
+
+        if not evidence:
+            return []
+        for piece in evidence:
+            self._check(piece)
+        with torch.inference_mode():
+            output, influence = self._model.explain(self._encoder.encode(evidence))
+            # One table, for one copy from the device. A raw head may leave the square.
+            rows = torch.column_stack([
+                output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
+                (output.valence_log_variance / 2).exp(), (output.arousal_log_variance / 2).exp(),
+                influence]).tolist()
+        return [_estimate(piece, row) for piece, row in zip(evidence, rows, strict=True)]
+
+    def _check(self, piece: Evidence) -> None:
+        def refuse(cause: str, found: str, allowed: str) -> InputError:
+            return InputError(cause, f'evidence about {piece.person_id!r} in [{piece.start_ns}, '
+                                     f'{piece.end_ns}) ns: {found}; allowed: {allowed}')
+
+        if piece.end_ns - piece.start_ns != self._length_ns:
+            raise refuse('window_length', f'it is {piece.end_ns - piece.start_ns} ns long',
+                         f'{self._length_ns}')
+        if not piece.modalities:
+            raise _no_evidence(piece)
+        shape = (self.crop_px, self.crop_px, 3)
+        for face in piece.faces:
+            if not piece.start_ns <= face.stamp_ns < piece.end_ns:
+                raise refuse('face_outside', f'a face at {face.stamp_ns} ns', 'inside')
+            if face.crop.shape != shape or face.crop.dtype != np.uint8:
+                raise refuse('crop_shape', f'a crop is {face.crop.dtype} {face.crop.shape}',
+                             f'uint8 {shape}')
+        for word in piece.words:
+            if not piece.start_ns <= word.start_ns <= word.end_ns <= piece.end_ns:
+                raise refuse('word_outside', f'{word.text!r} is spoken in [{word.start_ns}, '
+                                             f'{word.end_ns}) ns', 'inside')
+        samples = _samples(self._length_ns)
+        if len(piece.waveform) not in (0, samples) or len(piece.heard) != len(piece.waveform):
+            raise refuse('waveform_length', f'{len(piece.waveform)} samples and '
+                         f'{len(piece.heard)} of their mask', f'0 or {samples} of both')
+        if not np.isfinite(piece.waveform).all():
+            raise refuse('not_finite', 'samples hold NaN or infinity', 'finite values')
+
+
+def choose_device(name: str) -> torch.device:
+    """
+    Return the device of that name.
+
+    :param name: ``auto`` (CUDA where present), ``cpu``, ``cuda`` or ``cuda:N``.
+    :raises ResourceError: when there is no such device.
+    """
+    import torch
+
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    kind, _, index = name.partition(':')
+    if kind not in ('cpu', 'cuda') or (':' in name and (kind == 'cpu' or not index.isdecimal())):
+        raise ResourceError(f'model.device: {name!r} is not auto, cpu, cuda or cuda:N')
+    present = torch.cuda.device_count() if kind == 'cuda' and torch.cuda.is_available() else 0
+    if kind == 'cuda' and int(index or 0) >= present:
+        raise ResourceError(f'model.device: {name!r} is asked for, and there are {present} CUDA '
+                            'devices; allowed here: auto, cpu' + ', cuda' * bool(present))
+    return torch.device(name)
+
+
+def _samples(length_ns: int) -> int:
+    return round(length_ns * SAMPLE_RATE_HZ / NS)
+
+
+def _no_evidence(piece: Evidence) -> InputError:
+    return InputError('no_evidence', f'evidence about {piece.person_id!r} in [{piece.start_ns}, '
+                                     f'{piece.end_ns}) ns: none that the model can use; allowed: '
+                                     'a face, a word or 25 ms of sound, at least')
+
+
+def _estimate(piece: Evidence, row: list[float]) -> Estimate:
+    valence, arousal, valence_std, arousal_std, video, audio, text = row
+    if math.isnan(valence):
+        raise _no_evidence(piece)
+    return Estimate(Affect(valence, arousal), valence_std, arousal_std, (video, audio, text))

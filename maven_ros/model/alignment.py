@@ -1,0 +1,141 @@
+"""
+One time grid for three modalities (eq. 12).
+
+The grid is the window's own: ``slots`` equal intervals from its beginning. A face stands in the
+slot that its stamp falls in, a word in every slot that it was spoken in, and sound is interpolated
+linearly to the centres of the slots. A slot where a modality has nothing is masked, never filled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maven_ros.records import Face, Word
+
+
+class Grid(NamedTuple):
+    """The slots of a window: how many, and how long each is in seconds."""
+
+    slots: int
+    slot_s: float
+
+
+class Aligned(NamedTuple):
+    """
+    One modality on the time grid.
+
+    :param values: float (batch, slots, width); anything where the mask is False.
+    :param mask: bool (batch, slots), True where there is evidence.
+    """
+
+    values: Tensor
+    mask: Tensor
+
+
+def slot_of(stamp_ns: int, start_ns: int, end_ns: int, slots: int) -> int:
+    """Return the slot of ``[start_ns, end_ns)`` that a stamp falls in."""
+    return (stamp_ns - start_ns) * slots // (end_ns - start_ns)
+
+
+def newest_per_slot(
+    faces: Sequence[Face], start_ns: int, end_ns: int, slots: int,
+) -> dict[int, Face]:
+    """Return the face that stands in each slot: the newest one."""
+    ordered = sorted(faces, key=lambda face: face.stamp_ns)
+    return {slot_of(face.stamp_ns, start_ns, end_ns, slots): face for face in ordered}
+
+
+def word_weights(
+    words: Sequence[Word], word_of_token: Sequence[int], start_ns: int, end_ns: int, slots: int,
+) -> NDArray[np.float32]:
+    """
+    Return how much each subword counts in each slot.
+
+    A word's vector is the mean over its subwords; where several words share a slot, their mean
+    stands in it.
+
+    :param word_of_token: for each subword the index of its word.
+    :returns: (slots, tokens); each row sums to 1, or to 0 where no word was spoken.
+    """
+    weights = np.zeros((slots, len(word_of_token)), np.float32)
+    tokens = np.asarray(word_of_token, int)
+    for index, word in enumerate(words):
+        own = tokens == index
+        if not own.any():
+            continue
+        first = max(0, slot_of(word.start_ns, start_ns, end_ns, slots))
+        after = slot_of(word.end_ns - 1, start_ns, end_ns, slots) + 1
+        weights[first:max(first + 1, after), own] += 1.0 / own.sum()
+    total = weights.sum(1, keepdims=True)
+    total[total == 0] = 1
+    weights /= total
+    return weights
+
+
+def weigh(values: Tensor, weights: Tensor) -> Aligned:
+    """
+    Bring a sequence to the grid by weights, which are normalised here.
+
+    :param values: finite (batch, length, width).
+    :param weights: at least 0, (batch, slots, length); 0 for what is masked.
+    """
+    total = weights.sum(-1, keepdim=True)
+    spoken = total > 0
+    return Aligned(weights @ values / torch.where(spoken, total, 1), spoken.squeeze(-1))
+
+
+def interpolate(
+    values: Tensor, mask: Tensor, first_s: float, step_s: float, grid: Grid,
+) -> Aligned:
+    """
+    Interpolate an even sequence linearly to the centres of the slots.
+
+    A centre between a masked and an unmasked vector takes the unmasked one; a centre further than
+    one step from every unmasked vector is masked.
+
+    :param values: finite (batch, length, width).
+    :param mask: bool (batch, length).
+    :param first_s: time of the first vector, seconds from the window's beginning.
+    :param step_s: time from one vector to the next.
+    """
+    centres_s = (torch.arange(grid.slots, device=values.device) + 0.5) * grid.slot_s
+    position = (centres_s - first_s) / step_s
+    index = torch.arange(values.shape[1], device=values.device)
+    weights = (1 - (position[:, None] - index).abs()).clamp(min=0)
+    return weigh(values, weights * mask[:, None])
+
+
+def sinusoids(positions: Tensor, width: int, shortest: float, longest: float) -> Tensor:
+    """
+    Encode positions as sines and cosines with periods in geometric order.
+
+    :param positions: (length,), in any unit.
+    :param width: even.
+    :param shortest: period, in the unit of the positions.
+    :param longest: period.
+    :returns: (length, width) in [-1, 1].
+    """
+    steps = torch.linspace(0, 1, width // 2, device=positions.device)
+    periods = shortest * (longest / shortest) ** steps
+    phases = 2 * math.pi * positions[:, None] / periods
+    return torch.cat([phases.sin(), phases.cos()], -1)
+
+
+def hidden_keys(mask: Tensor) -> Tensor:
+    """
+    Turn a mask of evidence into the ``key_padding_mask`` of torch's attention.
+
+    A row without any evidence hides nothing, since a softmax over nothing is NaN; what comes out
+    of such a row is meaningless, and it is the caller's part to leave it out.
+
+    :param mask: bool (batch, length), True where there is something.
+    :returns: bool (batch, length), True where attention must not look.
+    """
+    return ~mask & mask.any(-1, keepdim=True)

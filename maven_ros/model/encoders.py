@@ -1,0 +1,234 @@
+"""
+The three compact encoders, and the contract on what goes into them.
+
+- **Face**: crops uint8 BGR, squared (:class:`maven_ros.records.Face`), to grey by ITU-R BT.601
+  (0.299 R + 0.587 G + 0.114 B), divided by 255 (:func:`grey`); then each crop by itself to mean 0
+  and standard deviation 1, so that dim light changes nothing.
+- **Voice**: 16 kHz mono float32 in [-1, 1]. Frames of 25 ms every 10 ms, the first at sample 0,
+  none beyond the end; Hann window, 512-point power spectrum, triangular mel bands
+  (:func:`mel_bands`), natural log of the power plus 1e-6, less ``log_mel_mean``, by
+  ``log_mel_std``. A frame counts only if all of its samples were heard. A vector every 20 ms comes
+  out, as HuBERT's do.
+- **Text**: ids of ``tokenizer.json``, which lower-cases and drops punctuation, as speech
+  recognisers do; words in order of time.
+
+Masked input never reaches unmasked output: no layer mixes over time or batch without the mask.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maven_ros.model.alignment import hidden_keys, sinusoids
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.records import SAMPLE_RATE_HZ, Pixels
+
+FRAME_SAMPLES = 400   # 25 ms
+HOP_SAMPLES = 160     # 10 ms
+FFT_SAMPLES = 512
+VOICE_FIRST_S = FRAME_SAMPLES / 2 / SAMPLE_RATE_HZ  # centre of the first voice vector
+VOICE_STEP_S = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ     # from one voice vector to the next
+
+_LOG_FLOOR = 1e-6
+_CONTRAST_FLOOR = 2 / 255  # keeps the noise of a flat crop from being blown up
+_GREY = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R
+
+
+def grey(crops: Pixels) -> NDArray[np.float32]:
+    """
+    Turn crops into the face encoder's input.
+
+    :param crops: uint8 (n, side, side, 3), BGR.
+    :returns: float32 (n, 1, side, side) in [0, 1].
+    """
+    shades: NDArray[np.float32] = crops.astype(np.float32) @ (_GREY / np.float32(255))
+    return shades[:, None]
+
+
+def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
+    """
+    Return triangular filters, evenly spaced in mel = 2595 log10(1 + f / 700), peaks at 1.
+
+    :param bands: how many.
+    :param low_hz: where the first begins.
+    :param high_hz: where the last ends.
+    :returns: float32 (257, bands), for the power at 0 to 8000 Hz.
+    """
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (low_hz, high_hz))
+    edges = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
+    hz = np.linspace(0, SAMPLE_RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
+    rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+
+
+class FaceBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut; the first may halve the picture."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.convolve = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False),
+            nn.GroupNorm(8, channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
+        self.shortcut = nn.Conv2d(channels_in, channels, 1, stride)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Map (n, channels_in, side, side) to (n, channels, side / stride, side / stride)."""
+        residual: Tensor = self.convolve(pictures) + self.shortcut(pictures)
+        return residual.relu()
+
+
+class FaceEncoder(nn.Module):
+    """A small residual network: one vector per face crop."""
+
+    def __init__(self, config: MavenConfig) -> None:
+        super().__init__()
+        first, *rest = config.face_channels
+        self.width = config.face_channels[-1]
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, first, 3, 1, 1, bias=False), nn.GroupNorm(8, first), nn.ReLU())
+        self.blocks = nn.Sequential(*(
+            FaceBlock(before, after, 2)
+            for before, after in zip(config.face_channels, rest, strict=False)))
+        self.norm = nn.LayerNorm(self.width)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """
+        Encode each crop by itself.
+
+        :param crops: (n, 1, side, side) in [0, 1].
+        :returns: (n, width).
+        """
+        deviation, mean = torch.std_mean(crops, (1, 2, 3), correction=0, keepdim=True)
+        pictures = (crops - mean) / deviation.clamp(min=_CONTRAST_FLOOR)
+        vectors: Tensor = self.norm(self.blocks(self.stem(pictures)).mean((2, 3)))
+        return vectors
+
+
+class VoiceBlock(nn.Module):
+    """A pre-norm residual block of two masked convolutions over time."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Conv1d(width, width, 3, padding=1)
+        self.second = nn.Conv1d(width, width, 3, padding=1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Map (batch, length, width) to the same, under the mask (batch, length)."""
+        hidden = functional.gelu(_masked(self.first, self.norm(values), mask))
+        change: Tensor = self.dropout(_masked(self.second, hidden, mask))
+        return values + change
+
+
+class VoiceEncoder(nn.Module):
+    """A small convolutional network over the log-mel spectrogram: 50 vectors a second."""
+
+    filters: Tensor
+    taper: Tensor
+
+    def __init__(self, config: MavenConfig) -> None:
+        super().__init__()
+        self.width = config.voice_width
+        self.log_mel_mean, self.log_mel_std = config.log_mel_mean, config.log_mel_std
+        filters = mel_bands(config.mel_bands, config.mel_low_hz, config.mel_high_hz)
+        self.register_buffer('filters', torch.from_numpy(filters), persistent=False)
+        self.register_buffer('taper', torch.hann_window(FRAME_SAMPLES), persistent=False)
+        self.stem = nn.Conv1d(config.mel_bands, self.width, 5, stride=2, padding=2)
+        self.blocks = nn.ModuleList(
+            VoiceBlock(self.width, config.dropout) for _ in range(config.voice_blocks))
+        self.norm = nn.LayerNorm(self.width)
+
+    def log_mel(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Return the normalised spectrogram; 0 where it is masked.
+
+        :param waveform: (batch, samples) in [-1, 1]; at least 400 samples.
+        :param heard: bool (batch, samples).
+        :returns: (batch, frames, bands) and its mask (batch, frames).
+        """
+        frames = waveform.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES) * self.taper
+        power = torch.fft.rfft(frames, FFT_SAMPLES).abs() ** 2
+        log_power: Tensor = (power @ self.filters + _LOG_FLOOR).log()
+        mel = (log_power - self.log_mel_mean) / self.log_mel_std
+        mask = heard.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES).all(-1)
+        return torch.where(mask[..., None], mel, 0), mask
+
+    def forward(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Encode sound.
+
+        :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least 400 samples.
+        :param heard: bool (batch, samples), False where no sound arrived.
+        :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
+            vector stands at ``VOICE_FIRST_S``, then one every ``VOICE_STEP_S``.
+        """
+        mel, mask = self.log_mel(waveform, heard)
+        values = _masked(self.stem, mel, mask)
+        mask = mask[:, ::2]
+        for block in self.blocks:
+            values = block(values, mask)
+        return torch.where(mask[..., None], self.norm(values), 0), mask
+
+
+class Transformer(nn.Module):
+    """A pre-norm transformer with GELU, hidden twice as wide, normed at the end."""
+
+    def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        # nn.TransformerEncoder would start all layers from copies of the same weights.
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, 2 * width, dropout, 'gelu', batch_first=True, norm_first=True)
+            for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """
+        Attend to what is unmasked.
+
+        :param values: finite (batch, length, width).
+        :param mask: bool (batch, length), False where there is nothing.
+        :returns: (batch, length, width); anything finite where masked.
+        """
+        hidden = hidden_keys(mask)
+        for layer in self.layers:
+            values = layer(values, src_key_padding_mask=hidden)
+        normed: Tensor = self.norm(values)
+        return normed
+
+
+class TextEncoder(nn.Module):
+    """A small transformer: one vector per subword."""
+
+    def __init__(self, config: MavenConfig) -> None:
+        super().__init__()
+        self.width = config.text_width
+        self.embedding = nn.Embedding(config.vocabulary, self.width)
+        self.transformer = Transformer(
+            self.width, config.text_heads, config.text_layers, config.dropout)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """
+        Encode subwords in their context.
+
+        :param tokens: int64 (batch, length), ids of the tokenizer.
+        :param mask: bool (batch, length), False where padded.
+        :returns: (batch, length, width); anything finite where masked.
+        """
+        order = torch.arange(tokens.shape[1], device=tokens.device)
+        values = self.embedding(tokens) + sinusoids(order, self.width, 6, 10_000)
+        encoded: Tensor = self.transformer(values, mask)
+        return encoded
+
+
+def _masked(convolution: nn.Conv1d, values: Tensor, mask: Tensor) -> Tensor:
+    """Convolve (batch, length, channels) over time, with 0 where the mask is False."""
+    convolved: Tensor = convolution((values * mask[..., None]).transpose(1, 2))
+    return convolved.transpose(1, 2)

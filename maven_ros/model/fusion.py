@@ -1,0 +1,168 @@
+"""Fusion: six cross-modal pathways, refinement, and two encoders over the fused window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from maven_ros.model.alignment import Aligned, hidden_keys, sinusoids
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.encoders import Transformer
+
+MODALITIES = ('video', 'audio', 'text')
+
+#: (X, Y): X attends to Y (eq. 13-14).
+PATHWAYS = tuple((x, y) for x in MODALITIES for y in MODALITIES if x != y)
+
+# Periods of the encoding of time: two slots at 10 frames a second to twice the longest window.
+_SHORTEST_S, _LONGEST_S = 0.2, 120.0
+
+
+class Features(NamedTuple):
+    """
+    The three encoders' vectors on one time grid: what the fusion takes.
+
+    :param slot_s: length of a slot in seconds.
+    """
+
+    video: Aligned
+    audio: Aligned
+    text: Aligned
+    slot_s: float
+
+    @property
+    def streams(self) -> tuple[Aligned, Aligned, Aligned]:
+        """The three modalities, in the order of ``MODALITIES``."""
+        return self.video, self.audio, self.text
+
+    @property
+    def present(self) -> Tensor:
+        """Which modality has anything: bool (batch, 3)."""
+        return torch.stack([stream.mask.any(1) for stream in self.streams], 1)
+
+    def without(self, modality: str) -> Features:
+        """Mask one modality everywhere."""
+        video, audio, text = (
+            stream._replace(mask=torch.zeros_like(stream.mask)) if name == modality else stream
+            for name, stream in zip(MODALITIES, self.streams, strict=True))
+        return Features(video, audio, text, self.slot_s)
+
+    @classmethod
+    def stack(cls, parts: Sequence[Features]) -> Features:
+        """Join batches on the same grid into one."""
+        video, audio, text = (
+            Aligned(torch.cat([one.values for one in same]), torch.cat([one.mask for one in same]))
+            for same in zip(*(part.streams for part in parts), strict=True))
+        return cls(video, audio, text, parts[0].slot_s)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of one sequence to another, under the other's mask (eq. 14)."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+
+    def forward(self, queries: Tensor, attended: Tensor, mask: Tensor) -> Tensor:
+        """
+        Attend.
+
+        :param queries: (batch, slots, width), of X.
+        :param attended: (batch, slots, width), keys and values, of Y.
+        :param mask: bool (batch, slots), of Y.
+        :returns: (batch, slots, width); meaningless but finite for rows without any of Y.
+        """
+        result: Tensor = self.attention(
+            queries, attended, attended, key_padding_mask=hidden_keys(mask), need_weights=False)[0]
+        return result
+
+
+class CrossModalFusion(nn.Module):
+    """
+    Projection, six pathways, refinement, concatenation (eq. 13-20).
+
+    With X' = X + attention of X to Y (eq. 13-14), the enhanced sequence is
+    ``LayerNorm(dropout(mean(X, X' to each present Y)))``. A missing Y is left out of the mean, so
+    its pathways are dropped, not fed with zeros. It is refined by self-attention,
+    ``LayerNorm(MHA(F, F, F) + F)`` (eq. 15-18).
+    """
+
+    def __init__(self, config: MavenConfig) -> None:
+        super().__init__()
+        width, heads, dropout = config.fusion_width, config.fusion_heads, config.dropout
+        widths = (config.face_channels[-1], config.voice_width, config.text_width)
+        self.project = nn.ModuleDict({
+            name: nn.Linear(own, width) for name, own in zip(MODALITIES, widths, strict=True)})
+        self.pathways = nn.ModuleDict({
+            f'{x}_to_{y}': Attention(width, heads, dropout) for x, y in PATHWAYS})
+        self.enhanced_norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in MODALITIES})
+        self.refine = nn.ModuleDict({
+            name: Attention(width, heads, dropout) for name in MODALITIES})
+        self.refined_norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in MODALITIES})
+        self.dropout = nn.Dropout(dropout)
+        self.concatenate = nn.Linear(3 * width, config.context_width)
+
+    def forward(self, features: Features) -> Aligned:
+        """
+        Fuse three modalities into one sequence.
+
+        :returns: (batch, slots, context width), masked where no modality has anything.
+        """
+        masks = dict(zip(MODALITIES, (stream.mask for stream in features.streams), strict=True))
+        projected = {}
+        for name, (values, mask) in zip(MODALITIES, features.streams, strict=True):
+            # Before the projection, so that not even NaN gets past a mask.
+            projected[name] = self.project[name](torch.where(mask[..., None], values, 0))
+        refined = []
+        for name, mask in masks.items():
+            enhanced = self.enhance(name, projected, masks)
+            attended = self.refine[name](enhanced, enhanced, mask)
+            own = self.refined_norms[name](attended + enhanced)
+            # Zero drops this modality's columns from the projection (eq. 19-20).
+            refined.append(torch.where(mask[..., None], own, 0))
+        anything = torch.stack(list(masks.values())).any(0)
+        return Aligned(self.concatenate(torch.cat(refined, -1)), anything)
+
+    def enhance(
+        self, name: str, projected: dict[str, Tensor], masks: dict[str, Tensor],
+    ) -> Tensor:
+        """Return one modality's sequence, enhanced by those that it attends to (eq. 13-14)."""
+        own = projected[name]
+        total, count = own, torch.ones_like(own[:, :1, :1])
+        for other in MODALITIES:
+            if other != name:
+                present = masks[other].any(1)[:, None, None]
+                attended = self.pathways[f'{name}_to_{other}'](
+                    own, projected[other], masks[other])
+                total = total + torch.where(present, own + attended, 0)
+                count = count + present
+        enhanced: Tensor = self.enhanced_norms[name](self.dropout(total / count))
+        return enhanced
+
+
+class ContextEncoders(nn.Module):
+    """
+    Two transformer encoders in sequence over the fused window (eq. 25).
+
+    The published ones are BEiT's, which here would know no order in time: a sinusoidal encoding of
+    each slot's time, in seconds from the window's beginning, is added first.
+    """
+
+    def __init__(self, config: MavenConfig) -> None:
+        super().__init__()
+        self.first, self.second = (
+            Transformer(config.context_width, config.context_heads, config.context_layers,
+                        config.dropout)
+            for _ in range(2))
+
+    def forward(self, fused: Aligned, slot_s: float) -> Tensor:
+        """Map (batch, slots, width) to the same, under the mask; finite where masked."""
+        values, mask = fused
+        slots, width = values.shape[1:]
+        times_s = (torch.arange(slots, device=values.device) + 0.5) * slot_s
+        values = values + sinusoids(times_s, width, _SHORTEST_S, _LONGEST_S)
+        encoded: Tensor = self.second(self.first(values, mask), mask)
+        return encoded
