@@ -34,6 +34,11 @@ SIDE_PX = 384
 # Among espeak-ng's voices and speeds, this pair is the one that PocketSphinx understands.
 VOICE = 'en-us+f3'
 SPEED_WORDS_PER_MIN = 130
+# espeak-ng speaks near full scale into digital silence. These are the level of a person a metre
+# from a microphone and the hiss of a quiet room, without which a recogniser's running cepstral
+# mean starts far off.
+LEVEL = 0.25
+HISS_STD = 8.0      # of int16
 LEAD_S = 1.0
 PAUSE_S = 1.2       # long enough for any endpointer to end the utterance
 
@@ -73,7 +78,9 @@ def speech(sentences: list[str]) -> tuple[Sound, int]:
         silence_s = PAUSE_S if parts else LEAD_S
         parts += [np.zeros(round(silence_s * rate_hz), np.int16), samples]
     parts.append(np.zeros(round(PAUSE_S * rate_hz), np.int16))
-    return np.concatenate(parts), rate_hz
+    said = np.concatenate(parts) * LEVEL
+    hiss = np.random.default_rng(seed=0).normal(0.0, HISS_STD, len(said))
+    return np.rint(said + hiss).astype(np.int16), rate_hz
 
 
 def pose(time_s: float) -> npt.NDArray[np.float64]:
@@ -85,8 +92,9 @@ def pose(time_s: float) -> npt.NDArray[np.float64]:
     centre = (CENTRE_PX[0] + PAN_PX * swing(PAN_PERIOD_S),
               CENTRE_PX[1] + RISE_PX * swing(RISE_PERIOD_S))
     matrix = cv2.getRotationMatrix2D(centre, TILT_DEG * swing(TILT_PERIOD_S), scale)
-    matrix[:, 2] += SIDE_PX / 2 - np.array(centre)
-    return np.asarray(matrix, np.float64)
+    offset = np.zeros((2, 3))
+    offset[:, 2] = SIDE_PX / 2 - np.array(centre)
+    return np.asarray(matrix + offset, np.float64)
 
 
 def picture(portrait: Picture, time_s: float) -> Picture:
@@ -102,13 +110,14 @@ def encode_video(container: Any, duration_s: float) -> list[Any]:
         'crf': '25', 'preset': 'slow', 'threads': '1', 'flags': '+bitexact'})
     stream.width = stream.height = SIDE_PX
     stream.pix_fmt = 'yuv420p'
-    portrait = np.ascontiguousarray(skimage.data.astronaut())
-    packets = []
+    portrait = np.ascontiguousarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+    packets: list[Any] = []
     for index in range(math.ceil(duration_s * FRAME_RATE_HZ)):
         frame = av.VideoFrame.from_ndarray(picture(portrait, index / FRAME_RATE_HZ), 'rgb24')
         frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE_HZ)
         packets += stream.encode(frame)
-    return packets + stream.encode(None)
+    packets += stream.encode(None)
+    return packets
 
 
 def encode_audio(container: Any, samples: Sound, rate_hz: int) -> list[Any]:
