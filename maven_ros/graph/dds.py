@@ -60,10 +60,11 @@ class DdsPublisher:
         """
         self.publish_cdr(to_cdr(message, self.msgtype))
 
-    def publish_cdr(self, cdr: bytes) -> None:
+    def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
         """
         Send CDR bytes as they are.
 
+        :param stamp_ns: DDS's source timestamp; now when left out.
         :raises GraphError: for bytes without a CDR header, and after ``close``.
         """
         from cyclonedds.core import DDSException
@@ -74,7 +75,7 @@ class DdsPublisher:
             if not self._entities:
                 raise GraphError(f'{self.topic}: the publisher is closed')
             try:
-                self._writer.write(self._type(cdr))
+                self._writer.write(self._type(cdr), stamp_ns)
             except DDSException as error:
                 if error.code != DDSException.DDS_RETCODE_TIMEOUT:
                     raise GraphError(f'{self.topic}: {error}') from error
@@ -230,7 +231,7 @@ class DdsGraph:
 
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
-        publisher = DdsPublisher(self, self._names.resolve(topic), msgtype, qos)
+        publisher = DdsPublisher(self, self.resolve(topic), msgtype, qos)
         with self._lock:
             self._publishers.append(publisher)
         return publisher
@@ -243,11 +244,19 @@ class DdsGraph:
 
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
-        subscription = DdsSubscription(self, self._names.resolve(topic), msgtype, qos, callback)
+        subscription = DdsSubscription(self, self.resolve(topic), msgtype, qos, callback)
         with self._lock:
             self._subscriptions.append(subscription)
             self._waitset.attach(subscription.condition)
         return subscription
+
+    def resolve(self, topic: str) -> str:
+        """
+        Return the full name that a topic has here.
+
+        :raises GraphError: for a bad name.
+        """
+        return self._names.resolve(topic)
 
     def topics(self) -> dict[str, str]:
         """All ROS topics on the network with their types, ours included."""

@@ -69,8 +69,12 @@ class Publisher(Protocol):
         :raises GraphError: when it is of another type or cannot be serialised.
         """
 
-    def publish_cdr(self, cdr: bytes) -> None:
-        """Send CDR bytes as they are."""
+    def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
+        """
+        Send CDR bytes as they are.
+
+        :param stamp_ns: when that is, on the graph's clock; now when left out.
+        """
 
     def subscription_count(self) -> int:
         """How many subscriptions match now."""

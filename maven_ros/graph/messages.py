@@ -86,6 +86,25 @@ def type_hash(msgtype: str) -> str:
     return str(_store(msgtype).hash_rihs01(msgtype))
 
 
+def hash_of_definition(text: str, msgtype: str, idl: bool = False) -> str:
+    """
+    Return the hash of a type as a bag defines it.
+
+    :param text: definition of the type and those in it, in ROS's .msg form, or in its .idl form.
+    :raises InputError: ``bad_definition`` when it cannot be read.
+    """
+    from rosbags.typesys import TypesysError, get_types_from_idl, get_types_from_msg
+    from rosbags.typesys.store import Typestore
+
+    store = Typestore()
+    try:
+        store.register(get_types_from_idl(text) if idl else get_types_from_msg(text, msgtype))
+        return str(store.hash_rihs01(msgtype))
+    except (TypesysError, KeyError) as error:
+        raise InputError('bad_definition', f'{msgtype}: its definition cannot be read: {error}'
+                         ) from error
+
+
 def definition(msgtype: str) -> str:
     """Return the type's definition and those of all types in it, as bags store them."""
     return str(_store(msgtype).generate_msgdef(msgtype, ros_version=2)[0])
