@@ -10,7 +10,6 @@ Humble and later distributions, and a reader of the other kind stops listening f
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -21,14 +20,13 @@ from typing import Any
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph import domain as dds_domain
-from maven_ros.graph.domain import delete, discovery_of
+from maven_ros.graph.domain import discovery_of
+from maven_ros.graph.endpoints import DdsPublisher, DdsSubscription, delete_all
 from maven_ros.graph.interface import Qos, Received, Reliability
-from maven_ros.graph.messages import to_cdr, type_hash
+from maven_ros.graph.messages import type_hash
 from maven_ros.graph.names import Names, dds_topic, dds_type, ros_topic, ros_type
 from maven_ros.graph.raw import raw_type
 from maven_ros.records import NS
-
-_log = logging.getLogger(__name__)
 
 #: A reliable reader that is stuck holds up its writers so long; then the message is lost.
 _MAX_BLOCKING_NS = NS // 5
@@ -36,133 +34,6 @@ _MAX_BLOCKING_NS = NS // 5
 _IDLE_NS = NS
 #: All that discovery knows at once.
 _MAX_ENDPOINTS = 10_000
-
-
-class DdsPublisher:
-    """The way out to one topic; from :meth:`DdsGraph.advertise`."""
-
-    def __init__(self, graph: DdsGraph, topic: str, msgtype: str, qos: Qos) -> None:
-        from cyclonedds.pub import DataWriter
-
-        self.topic = topic
-        self.msgtype = msgtype
-        self._graph = graph
-        self._lock = threading.Lock()
-        self._type = raw_type(msgtype)
-        self._entities = graph._open(topic, self._type, msgtype, qos, DataWriter)
-        self._writer = self._entities[0]
-
-    def publish(self, message: Any) -> None:
-        """
-        Send a message.
-
-        :raises GraphError: when it is of another type, cannot be serialised, or after ``close``.
-        """
-        self.publish_cdr(to_cdr(message, self.msgtype))
-
-    def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
-        """
-        Send CDR bytes as they are.
-
-        :param stamp_ns: DDS's source timestamp; now when left out.
-        :raises GraphError: for bytes without a CDR header, and after ``close``.
-        """
-        from cyclonedds.core import DDSException
-
-        if len(cdr) < 4:
-            raise GraphError(f'{self.topic}: {len(cdr)} bytes; allowed: CDR with a 4-byte header')
-        with self._lock:
-            if not self._entities:
-                raise GraphError(f'{self.topic}: the publisher is closed')
-            try:
-                self._writer.write(self._type(cdr), stamp_ns)
-            except DDSException as error:
-                if error.code != DDSException.DDS_RETCODE_TIMEOUT:
-                    raise GraphError(f'{self.topic}: {error}') from error
-                self._graph.counters.count(self.topic, 'write_timeout',
-                                           'a reliable subscription does not keep up')
-
-    def subscription_count(self) -> int:
-        """How many subscriptions match now; 0 after ``close``."""
-        with self._lock:
-            return len(self._writer.get_matched_subscriptions()) if self._entities else 0
-
-    def close(self) -> None:
-        """Withdraw from the topic."""
-        self._graph._forget(self)
-        with self._lock:
-            _delete_all(self._entities)
-
-    def _check_qos(self) -> None:
-        from cyclonedds.core import DDSStatus
-
-        with self._lock:
-            if self._entities and self._writer.take_status(DDSStatus.OfferedIncompatibleQos):
-                self._graph.counters.count(
-                    self.topic, 'incompatible_qos',
-                    'a subscription asks for more than is offered and hears nothing')
-
-
-class DdsSubscription:
-    """The way in from one topic; from :meth:`DdsGraph.subscribe`."""
-
-    def __init__(
-        self, graph: DdsGraph, topic: str, msgtype: str, qos: Qos,
-        callback: Callable[[Received], None],
-    ) -> None:
-        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
-        from cyclonedds.sub import DataReader
-
-        self.topic = topic
-        self.msgtype = msgtype
-        self._graph = graph
-        self._callback = callback
-        self._depth = qos.depth
-        self._lock = threading.RLock()  # a callback may close its own subscription
-        self._entities = graph._open(topic, raw_type(msgtype), msgtype, qos, DataReader)
-        self._reader = self._entities[0]
-        self.condition = ReadCondition(
-            self._reader, SampleState.Any | ViewState.Any | InstanceState.Any)
-        self._entities.insert(0, self.condition)
-
-    def publisher_count(self) -> int:
-        """How many publishers match now; 0 after ``close``."""
-        with self._lock:
-            return len(self._reader.get_matched_publications()) if self._entities else 0
-
-    def close(self) -> None:
-        """Stop: once this returns, no callback runs and none begins."""
-        self._graph._forget(self)
-        with self._lock:
-            _delete_all(self._entities)
-
-    def _deliver(self) -> None:
-        with self._lock:
-            samples = self._reader.take(self._depth) if self._entities else []
-        received_ns = self._graph.now_ns()
-        for sample in samples:
-            if not sample.sample_info.valid_data:  # tells that a writer went away
-                continue
-            with self._lock:
-                if not self._entities:
-                    return
-                self._call(Received(self.topic, self.msgtype, sample.cdr, received_ns))
-
-    def _call(self, received: Received) -> None:
-        try:
-            self._callback(received)
-        except Exception as error:  # whatever it is, the others' messages must go on
-            self._graph.counters.count(self.topic, 'callback_error', repr(error))
-            _log.debug('%s: callback failed', self.topic, exc_info=True)
-
-    def _check_qos(self) -> None:
-        from cyclonedds.core import DDSStatus
-
-        with self._lock:
-            if self._entities and self._reader.take_status(DDSStatus.RequestedIncompatibleQos):
-                self._graph.counters.count(
-                    self.topic, 'incompatible_qos',
-                    'a publisher offers less than is asked for and is not heard')
 
 
 class DdsGraph:
@@ -231,7 +102,12 @@ class DdsGraph:
 
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
-        publisher = DdsPublisher(self, self.resolve(topic), msgtype, qos)
+        from cyclonedds.pub import DataWriter
+
+        full, data_type = self.resolve(topic), raw_type(msgtype)
+        publisher = DdsPublisher(
+            full, msgtype, self._open(full, data_type, msgtype, qos, DataWriter), data_type,
+            self.counters, self._forget)
         with self._lock:
             self._publishers.append(publisher)
         return publisher
@@ -244,7 +120,15 @@ class DdsGraph:
 
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
-        subscription = DdsSubscription(self, self.resolve(topic), msgtype, qos, callback)
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+        from cyclonedds.sub import DataReader
+
+        full = self.resolve(topic)
+        entities = self._open(full, raw_type(msgtype), msgtype, qos, DataReader)
+        waiting = ReadCondition(
+            entities[0], SampleState.Any | ViewState.Any | InstanceState.Any)
+        subscription = DdsSubscription(full, msgtype, [waiting, *entities], qos.depth, callback,
+                                       self.counters, self._forget)
         with self._lock:
             self._subscriptions.append(subscription)
             self._waitset.attach(subscription.condition)
@@ -282,7 +166,7 @@ class DdsGraph:
             self._thread.join()
         for one in ours:
             one.close()
-        _delete_all([self._wake, self._waitset, *self._endpoints, self._participant])
+        delete_all([self._wake, self._waitset, *self._endpoints, self._participant])
         dds_domain.release(self._discovery)
 
     def __enter__(self) -> DdsGraph:
@@ -305,13 +189,13 @@ class DdsGraph:
             for subscription in subscriptions:
                 if self._closing:
                     return
-                subscription._deliver()
+                subscription.deliver(self.now_ns())
             if time.monotonic_ns() - checked_ns >= _IDLE_NS:
                 checked_ns = time.monotonic_ns()
                 for subscription in subscriptions:
-                    subscription._check_qos()
+                    subscription.check_qos()
                 for publisher in publishers:
-                    publisher._check_qos()
+                    publisher.check_qos()
 
     def _open(
         self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
@@ -353,7 +237,3 @@ def _dds_qos(qos: Qos, msgtype: str) -> Any:
         Policy.DataRepresentation(use_cdrv0_representation=True),
         Policy.Userdata(f'typehash={type_hash(msgtype)};'.encode()))
 
-
-def _delete_all(entities: list[Any]) -> None:
-    while entities:
-        delete(entities.pop(0))
