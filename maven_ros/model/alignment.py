@@ -70,7 +70,7 @@ def word_weights(
         own = tokens == index
         if not own.any():
             continue
-        first = max(0, slot_of(word.start_ns, start_ns, end_ns, slots))
+        first = min(slots - 1, max(0, slot_of(word.start_ns, start_ns, end_ns, slots)))
         after = slot_of(word.end_ns - 1, start_ns, end_ns, slots) + 1
         weights[first:max(first + 1, after), own] += 1.0 / own.sum()
     total = weights.sum(1, keepdims=True)

@@ -104,8 +104,9 @@ class FaceEncoder(nn.Module):
         :param crops: (n, 1, side, side) in [0, 1].
         :returns: (n, width).
         """
-        deviation, mean = torch.std_mean(crops, (1, 2, 3), correction=0, keepdim=True)
-        pictures = (crops - mean) / deviation.clamp(min=_CONTRAST_FLOOR)
+        centred = crops - crops.mean((1, 2, 3), keepdim=True)
+        variance = centred.square().mean((1, 2, 3), keepdim=True)
+        pictures = centred / variance.clamp(min=_CONTRAST_FLOOR ** 2).sqrt()
         vectors: Tensor = self.norm(self.blocks(self.stem(pictures)).mean((2, 3)))
         return vectors
 

@@ -1,0 +1,150 @@
+import dataclasses
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from maven_ros.errors import ResourceError
+from maven_ros.model.checkpoint import load, save, weights_hash
+from maven_ros.training.tokenizer import train
+
+
+@pytest.fixture(scope='module')
+def tokenizer():
+    return train(['good day to you', 'a good day is a good day'], 280)
+
+
+@pytest.fixture
+def folder(tmp_path, model, tokenizer):
+    save(tmp_path, model, tokenizer)
+    return tmp_path
+
+
+def spoil(folder, change):
+    path = folder / 'model.safetensors'
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
+def test_what_is_saved_is_loaded(folder, model, inputs):
+    loaded = load(folder)
+    assert loaded.trained
+    assert loaded.name == f'tiny-{weights_hash(model)}'
+    assert not loaded.model.training
+    assert loaded.model.config == model.config
+    assert torch.equal(loaded.model(inputs).valence, model(inputs).valence)
+    assert loaded.tokenizer.encode('good day').tokens == ['Ġgood', 'Ġday']
+
+
+def test_without_weights_it_is_untrained_and_says_so(folder):
+    (folder / 'model.safetensors').unlink()
+    first, again, other = load(folder, 7), load(folder, 7), load(folder, 8)
+    assert not first.trained
+    assert first.name.startswith('untrained tiny-')
+    assert first.name == again.name != other.name
+    assert len(first.name) == len('untrained tiny-') + 8
+
+
+def test_refuses_a_missing_folder(tmp_path):
+    with pytest.raises(ResourceError, match=r'nowhere: no such folder'):
+        load(tmp_path / 'nowhere')
+
+
+@pytest.mark.parametrize('name', ['config.json', 'tokenizer.json'])
+def test_refuses_a_missing_file(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ResourceError, match=rf'{name}: cannot be read'):
+        load(folder)
+
+
+@pytest.mark.parametrize(('name', 'text', 'message'), [
+    ('config.json', '{', 'config.json: Expecting'),
+    ('config.json', '[]', 'config.json: not a JSON object but list'),
+    ('config.json', '{"model_type": "bert"}', "model_type: 'bert' is not 'maven'"),
+    ('tokenizer.json', '{}', 'tokenizer.json: not a tokenizer of the tokenizers library'),
+])
+def test_refuses_a_broken_file(folder, name, text, message):
+    (folder / name).write_text(text)
+    with pytest.raises(ResourceError, match=message):
+        load(folder)
+
+
+def test_refuses_a_tokenizer_that_knows_more_than_the_model(folder, tokenizer):
+    config = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps({**config, 'vocabulary': 50}))
+    size = tokenizer.get_vocab_size()
+    with pytest.raises(ResourceError, match=rf'{size} subwords, and config.json allows 50'):
+        load(folder)
+
+
+def test_refuses_a_tokenizer_without_unknown(folder):
+    from tokenizers import Tokenizer, models
+    Tokenizer(models.BPE()).save(str(folder / 'tokenizer.json'))
+    with pytest.raises(ResourceError, match=r"tokenizer.json: has no '<unk>'"):
+        load(folder)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda weights: weights.pop('head.point.bias'), 'tensors missing: head.point.bias'),
+    (lambda weights: weights.update(stray=torch.zeros(1)), 'tensors not of this model: stray'),
+    (lambda weights: weights.update({'head.point.bias': torch.zeros(4)}),
+     r'head.point.bias has shape \(4,\), and config.json asks for \(3,\)'),
+    (lambda weights: weights['head.point.bias'].fill_(torch.nan),
+     'head.point.bias holds NaN or infinite values'),
+    (lambda weights: weights.update({'head.point.bias': torch.zeros(3, dtype=torch.int32)}),
+     r'head.point.bias is torch.int32, and weights are floating point'),
+])
+def test_refuses_weights_by_name(folder, change, message):
+    spoil(folder, change)
+    with pytest.raises(ResourceError, match=message):
+        load(folder)
+
+
+def test_refuses_a_pickle_under_the_right_name(folder, model):
+    torch.save(model.state_dict(), folder / 'model.safetensors')
+    with pytest.raises(ResourceError, match=r'model.safetensors: not a safetensors file'):
+        load(folder)
+
+
+class Trap:
+    def __reduce__(self):
+        return pytest.fail, ('a pickle was read',)
+
+
+@pytest.mark.parametrize('name', ['pytorch_model.bin', 'model.pt', 'weights.pkl'])
+def test_refuses_a_pickle_beside(folder, name):
+    (folder / 'model.safetensors').unlink()
+    (folder / name).write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(ResourceError, match=rf'{name}: weights are read from model.safetensors'):
+        load(folder)
+
+
+def test_refuses_weights_cut_short(folder):
+    path = folder / 'model.safetensors'
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ResourceError, match=r'model.safetensors: not a safetensors file'):
+        load(folder)
+
+
+def test_refuses_weights_of_another_configuration(folder, model):
+    config = dataclasses.replace(model.config, fusion_heads=4, dropout=0.3)
+    (folder / 'config.json').write_text(json.dumps(config.to_dict()))
+    with pytest.raises(ResourceError, match=r'they differ in dropout, fusion_heads'):
+        load(folder)
+
+
+def test_refuses_to_save_what_is_not_finite(tmp_path, model, tokenizer):
+    with torch.no_grad():
+        model.head.point.bias[1] = torch.inf
+    with pytest.raises(ResourceError, match=r'head.point.bias holds NaN or infinite values'):
+        save(tmp_path / 'new', model, tokenizer)
+    assert not (tmp_path / 'new').exists()
+
+
+def test_says_where_it_cannot_write(tmp_path, model, tokenizer):
+    (tmp_path / 'taken').write_text('')
+    with pytest.raises(ResourceError, match=r'taken: cannot be written'):
+        save(tmp_path / 'taken', model, tokenizer)

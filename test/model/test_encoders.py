@@ -1,0 +1,112 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder, grey, mel_bands
+
+
+def test_grey_is_bt601_of_bgr():
+    crop = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+    shades = grey(crop[None])
+    assert shades.shape == (1, 1, 2, 2)
+    assert shades.dtype == np.float32
+    assert shades.ravel() == pytest.approx([0.114, 0.587, 0.299, 1.0])
+
+
+def test_mel_bands_by_hand():
+    # One band from 0 to 8000 Hz; half of that in mel is 700 (sqrt(1 + 8000 / 700) - 1) Hz.
+    band = mel_bands(1, 0, 8000)[:, 0]
+    assert band.shape == (257,)
+    peak_hz = 1767.7925
+    assert band[32] == pytest.approx(1000 / peak_hz, rel=1e-5)
+    assert band[128] == pytest.approx((8000 - 4000) / (8000 - peak_hz), rel=1e-5)
+    assert (band[0], band[256]) == pytest.approx((0, 0), abs=1e-9)
+
+
+def test_every_mel_band_hears_something():
+    bands = mel_bands(64, 50, 8000)
+    assert (bands.max(0) > 0.2).all()
+    assert bands.max() <= 1
+    assert (np.diff(bands.argmax(0)) >= 0).all()
+
+
+@pytest.fixture
+def voice():
+    torch.manual_seed(0)
+    return VoiceEncoder(MavenConfig()).eval()
+
+
+def test_log_mel_of_a_tone_by_hand(voice):
+    # At 1000 Hz, bin 32 exactly, |X| is amplitude / 2 times the sum of the taper, which is 200.
+    times_s = torch.arange(16_000) / 16_000
+    tone = 0.5 * torch.sin(2 * math.pi * 1000 * times_s)[None]
+    mel, mask = voice.log_mel(tone, torch.ones(1, 16_000, dtype=torch.bool))
+    assert mel.shape == (1, 98, 64)
+    assert mask.all()
+    power = torch.fft.rfft(tone[0, :400] * voice.taper, 512).abs() ** 2
+    assert power[32] == pytest.approx((0.5 / 2 * 200) ** 2, rel=1e-3)
+    by_hand = np.log(mel_bands(64, 50, 8000).T @ power.numpy() + 1e-6)
+    assert (mel[0, 0] * 4 - 3).numpy() == pytest.approx(by_hand, abs=1e-3)
+    loudest = mel_bands(64, 50, 8000)[32].argmax()
+    assert mel[0, 50].argmax() == loudest
+
+
+def test_silence_is_the_floor_of_the_log(voice):
+    mel, _ = voice.log_mel(torch.zeros(1, 800), torch.ones(1, 800, dtype=torch.bool))
+    assert mel.numpy() == pytest.approx((math.log(1e-6) + 3) / 4)
+
+
+def test_a_frame_with_an_unheard_sample_is_masked(voice):
+    heard = torch.ones(1, 1200, dtype=torch.bool)
+    heard[0, 500] = False  # frames from 0, 160, ..., 800: those from 160 to 480 hold it
+    mel, mask = voice.log_mel(torch.full((1, 1200), torch.nan), heard)
+    assert mask[0].tolist() == [True, False, False, False, True, True]
+    assert (mel[0, 1:4] == 0).all()
+
+
+def test_voice_gives_fifty_vectors_a_second(voice):
+    values, mask = voice(torch.randn(1, 32_000), torch.ones(1, 32_000, dtype=torch.bool))
+    assert values.shape == (1, 99, 96)
+    assert mask.all()
+
+
+def test_padded_sound_equals_unpadded(voice):
+    sound = torch.randn(1, 9_999)
+    alone, _ = voice(sound, torch.ones(1, 9_999, dtype=torch.bool))
+    padded = torch.cat([sound, torch.full((1, 4_001), torch.nan)], 1)
+    values, mask = voice(padded, torch.arange(14_000)[None] < 9_999)
+    torch.testing.assert_close(values[:, :alone.shape[1]], alone, atol=1e-5, rtol=1e-5)
+    assert not mask[:, alone.shape[1]:].any()
+    assert (values[:, alone.shape[1]:] == 0).all()
+
+
+def test_padded_text_equals_unpadded():
+    torch.manual_seed(0)
+    text = TextEncoder(MavenConfig()).eval()
+    tokens = torch.tensor([[5, 6, 7]])
+    alone = text(tokens, torch.ones(1, 3, dtype=torch.bool))
+    padded = text(torch.tensor([[5, 6, 7, 9, 9]]), torch.tensor([[True] * 3 + [False] * 2]))
+    torch.testing.assert_close(padded[:, :3], alone, atol=1e-5, rtol=1e-5)
+    assert text(tokens, torch.zeros(1, 3, dtype=torch.bool)).isfinite().all()
+
+
+def test_order_of_words_matters():
+    torch.manual_seed(0)
+    text = TextEncoder(MavenConfig()).eval()
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    there, back = text(torch.tensor([[5, 6]]), mask), text(torch.tensor([[6, 5]]), mask)
+    assert not torch.allclose(there, back.flip(1), atol=1e-3)
+
+
+def test_faces_are_encoded_each_by_itself_and_dim_light_changes_nothing():
+    torch.manual_seed(0)
+    face = FaceEncoder(MavenConfig()).eval()
+    crops = torch.rand(3, 1, 48, 48)
+    together = face(crops)
+    assert together.shape == (3, 128)
+    torch.testing.assert_close(face(crops[1:2]), together[1:2], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(face(crops * 0.3 + 0.1), together, atol=1e-3, rtol=1e-3)
+    assert face(torch.zeros(1, 1, 48, 48)).isfinite().all()

@@ -1,0 +1,132 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from maven_ros.model.alignment import Aligned
+from maven_ros.model.fusion import MODALITIES, PATHWAYS, CrossModalFusion, Features
+
+BATCH, SLOTS = 2, 5
+WIDTHS = (16, 8, 8)  # of the tiny configuration's encoders
+
+
+@pytest.fixture
+def fusion(tiny):
+    torch.manual_seed(3)
+    return CrossModalFusion(tiny).eval()
+
+
+@pytest.fixture
+def features():
+    random = torch.Generator().manual_seed(5)
+    streams = []
+    for width in WIDTHS:
+        mask = torch.ones(BATCH, SLOTS, dtype=torch.bool)
+        mask[0, len(streams)] = False
+        streams.append(Aligned(torch.randn(BATCH, SLOTS, width, generator=random), mask))
+    return Features(*streams, slot_s=0.1)
+
+
+def attend_by_loops(attention, queries, attended, mask):
+    """Equation 14 in float64, one query, head and key at a time."""
+    inner = attention.attention
+    width, heads = queries.shape[-1], inner.num_heads
+    size = width // heads
+    weight, bias = (value.detach().double().numpy()
+                    for value in (inner.in_proj_weight, inner.in_proj_bias))
+    q = queries @ weight[:width].T + bias[:width]
+    k = attended @ weight[width:2 * width].T + bias[width:2 * width]
+    v = attended @ weight[2 * width:].T + bias[2 * width:]
+    result = np.zeros_like(queries)
+    for slot in range(len(queries)):
+        for head in range(heads):
+            part = slice(head * size, (head + 1) * size)
+            scores = {key: math.exp(sum(q[slot, part] * k[key, part]) / math.sqrt(size))
+                      for key in range(len(attended)) if mask[key]}
+            for key, score in scores.items():
+                result[slot, part] += score / sum(scores.values()) * v[key, part]
+    weight, bias = (value.detach().double().numpy()
+                    for value in (inner.out_proj.weight, inner.out_proj.bias))
+    return result @ weight.T + bias
+
+
+def norm(values):
+    centred = values - values.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-5)
+
+
+def project(fusion, features):
+    return {name: fusion.project[name](torch.where(stream.mask[..., None], stream.values, 0))
+            for name, stream in zip(MODALITIES, features.streams, strict=True)}
+
+
+def test_pathways_agree_with_equations_13_and_14(fusion, features):
+    projected = project(fusion, features)
+    masks = dict(zip(MODALITIES, (stream.mask for stream in features.streams), strict=True))
+    enhanced = fusion.enhance('video', projected, masks)
+    own, audio, text = (projected[name][0].detach().double().numpy() for name in MODALITIES)
+    total = own.copy()
+    for name, other in (('audio', audio), ('text', text)):
+        total += own + attend_by_loops(
+            fusion.pathways[f'video_to_{name}'], own, other, masks[name][0])
+    assert enhanced[0].detach().numpy() == pytest.approx(norm(total / 3), abs=1e-5)
+
+
+def test_a_missing_modality_is_left_out_of_the_mean(fusion, features):
+    features = features.without('text')
+    projected = project(fusion, features)
+    masks = dict(zip(MODALITIES, (stream.mask for stream in features.streams), strict=True))
+    enhanced = fusion.enhance('video', projected, masks)
+    own, audio = (projected[name][0].detach().double().numpy() for name in MODALITIES[:2])
+    attended = attend_by_loops(fusion.pathways['video_to_audio'], own, audio, masks['audio'][0])
+    assert enhanced[0].detach().numpy() == pytest.approx(norm((own + own + attended) / 2),
+                                                         abs=1e-5)
+
+
+def test_refinement_agrees_with_equation_18(fusion, features):
+    features = features.without('audio').without('text')
+    fused = fusion(features)
+    own = project(fusion, features)['video'][0].detach().double().numpy()
+    enhanced, mask = norm(own), features.video.mask[0]
+    refined = norm(attend_by_loops(fusion.refine['video'], enhanced, enhanced, mask) + enhanced)
+    weight, bias = (value.detach().double().numpy()
+                    for value in (fusion.concatenate.weight, fusion.concatenate.bias))
+    by_hand = refined @ weight[:, :16].T + bias
+    seen = mask.numpy()
+    assert fused.values[0].detach().numpy()[seen] == pytest.approx(by_hand[seen], abs=1e-5)
+    assert fused.mask[0].tolist() == mask.tolist()
+
+
+def test_there_are_six_pathways():
+    assert len(PATHWAYS) == len(set(PATHWAYS)) == 6
+
+
+@pytest.mark.parametrize('pathway', PATHWAYS)
+def test_each_pathway_counts_and_learns(fusion, features, pathway):
+    attention = fusion.pathways['{}_to_{}'.format(*pathway)]
+    before = fusion(features).values
+    before.square().sum().backward()
+    for name, parameter in attention.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+    with torch.no_grad():
+        attention.attention.out_proj.weight.mul_(2)
+    assert not torch.allclose(fusion(features).values, before, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', MODALITIES)
+def test_what_is_masked_never_gets_through_not_even_nan(fusion, features, name):
+    spoiled = {}
+    for other, stream in zip(MODALITIES, features.streams, strict=True):
+        mask = stream.mask & (other != name)
+        spoiled[other] = Aligned(torch.where(mask[..., None], stream.values, torch.nan), mask)
+    expected = fusion(features.without(name))
+    fused = fusion(Features(**spoiled, slot_s=0.1))
+    assert torch.equal(fused.values, expected.values)
+    assert torch.equal(fused.mask, expected.mask)
+    assert fused.values.isfinite().all()
+
+
+def test_presence(features):
+    assert features.present.all()
+    assert features.without('audio').present.tolist() == [[True, False, True]] * BATCH

@@ -1,0 +1,212 @@
+import dataclasses
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from maven_ros.model.alignment import Grid
+from maven_ros.model.checkpoint import weights_hash
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.fusion import MODALITIES
+from maven_ros.model.maven import MavenInputs, MavenModel
+
+SAMPLES_PER_SLOT = 1600
+
+
+def same(output, other, **tolerance):
+    for field in dataclasses.fields(output):
+        torch.testing.assert_close(
+            getattr(output, field.name), getattr(other, field.name), equal_nan=True,
+            **(tolerance or {'atol': 1e-5, 'rtol': 1e-5}))
+
+
+def masked(inputs, name):
+    """Mask a modality, and put nonsense under the mask."""
+    if name == 'video':
+        return dataclasses.replace(inputs, frames=torch.full_like(inputs.frames, torch.nan),
+                                   frame_mask=torch.zeros_like(inputs.frame_mask))
+    if name == 'audio':
+        return dataclasses.replace(inputs, waveform=torch.full_like(inputs.waveform, torch.nan),
+                                   heard=torch.zeros_like(inputs.heard))
+    return dataclasses.replace(inputs, tokens=inputs.tokens + 1 - inputs.tokens,
+                               token_mask=torch.zeros_like(inputs.token_mask),
+                               token_weights=torch.zeros_like(inputs.token_weights))
+
+
+def test_compact_has_about_two_million_parameters():
+    model = MavenModel.untrained(MavenConfig(), 0)
+    assert sum(value.numel() for value in model.parameters()) == pytest.approx(2e6, rel=0.1)
+
+
+def test_output_has_shapes_and_ranges(model, inputs):
+    output = model(inputs)
+    for field in dataclasses.fields(output):
+        shape = (2, 8) if field.name.startswith('frame') else (2,)
+        assert getattr(output, field.name).shape == shape, field.name
+        assert getattr(output, field.name).isfinite().all(), field.name
+    torch.testing.assert_close(output.valence, output.intensity * output.angle.cos())
+    torch.testing.assert_close(output.arousal, output.intensity * output.angle.sin())
+
+
+@pytest.mark.parametrize('names', [
+    names for count in (1, 2) for names in itertools.combinations(MODALITIES, count)])
+def test_masked_equals_removed(model, inputs, drop, names):
+    hidden = inputs
+    for name in names:
+        hidden = masked(hidden, name)
+    same(model(hidden), model(drop(inputs, *names)))
+
+
+@pytest.mark.parametrize('name', MODALITIES)
+def test_removing_a_modality_changes_the_output(model, inputs, drop, name):
+    assert not torch.allclose(model(inputs).valence, model(drop(inputs, name)).valence, atol=1e-5)
+
+
+def test_nothing_at_all_is_nan_never_zero(model, inputs):
+    for name in MODALITIES:
+        inputs = masked(inputs, name)
+    output = model(inputs)
+    assert output.valence.isnan().all()
+    assert output.frame_arousal.isnan().all()
+    assert not output.frame_mask.any()
+    _, influence = model.explain(model.encode(inputs))
+    assert (influence == 0).all()
+
+
+def test_one_slot_is_enough(model, inputs, drop):
+    only = torch.zeros(2, 8, dtype=torch.bool)
+    only[:, 5] = True
+    output = model(dataclasses.replace(drop(inputs, 'audio', 'text'), frame_mask=only))
+    assert output.valence.isfinite().all()
+    torch.testing.assert_close(output.valence, output.frame_valence[:, 5])
+    assert output.frame_valence.isnan().sum() == 2 * 7
+
+
+def pad(inputs, slots, tokens):
+    """Append slots and tokens that hold nonsense under their masks."""
+    samples = slots * SAMPLES_PER_SLOT
+
+    def longer(value, size, fill, axis=1):
+        shape = list(value.shape)
+        shape[axis] = size
+        return torch.cat([value, value.new_full(shape, fill)], axis)
+
+    return MavenInputs(
+        Grid(inputs.grid.slots + slots, inputs.grid.slot_s),
+        longer(inputs.frames, slots, torch.nan), longer(inputs.frame_mask, slots, False),
+        longer(inputs.waveform, samples, torch.nan), longer(inputs.heard, samples, False),
+        longer(inputs.tokens, tokens, 7), longer(inputs.token_mask, tokens, False),
+        longer(longer(inputs.token_weights, tokens, 0.0, 2), slots, 0.0))
+
+
+@pytest.mark.parametrize('absent', [(), *((name,) for name in MODALITIES)])
+def test_padded_equals_unpadded(model, inputs, drop, absent):
+    alone = model(drop(inputs, *absent))
+    padded = model(drop(pad(inputs, 3, 4), *absent))
+    same(dataclasses.replace(
+        padded, frame_valence=padded.frame_valence[:, :8],
+        frame_arousal=padded.frame_arousal[:, :8], frame_mask=padded.frame_mask[:, :8]), alone)
+    assert padded.frame_valence[:, 8:].isnan().all()
+
+
+def test_a_batch_equals_one_at_a_time(model, more_inputs):
+    inputs = more_inputs(3)
+    inputs.frame_mask[1] = False
+    inputs.heard[2] = False
+    batch = model(inputs)
+    for row in range(3):
+        alone = model(dataclasses.replace(inputs, **{
+            field.name: getattr(inputs, field.name)[row:row + 1]
+            for field in dataclasses.fields(inputs) if field.name != 'grid'}))
+        same(type(batch)(**{field.name: getattr(batch, field.name)[row:row + 1]
+                            for field in dataclasses.fields(batch)}), alone)
+
+
+def test_order_in_time_matters(model, inputs, drop):
+    inputs = drop(inputs, 'audio', 'text')
+    back = dataclasses.replace(inputs, frames=inputs.frames.flip(1),
+                               frame_mask=inputs.frame_mask.flip(1))
+    assert not torch.allclose(model(inputs).valence, model(back).valence, atol=1e-6)
+
+
+@pytest.mark.parametrize('head', ['polar', 'raw'])
+def test_gradient_reaches_every_parameter(tiny, inputs, head):
+    model = MavenModel.untrained(dataclasses.replace(tiny, head=head), 2).train()
+    output = model(inputs)
+    loss = sum(value.square().sum() for value in (
+        output.valence, output.arousal, output.valence_log_variance,
+        output.arousal_log_variance, output.frame_valence, output.frame_arousal))
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('name', MODALITIES)
+def test_gradient_is_finite_without_a_modality(tiny, inputs, name):
+    model = MavenModel.untrained(tiny, 2).train()
+    model(masked(inputs, name)).valence.sum().backward()
+    for own, parameter in model.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), own
+
+
+def test_weights_depend_on_the_seed_alone(tiny):
+    torch.manual_seed(11)
+    state = torch.random.get_rng_state()
+    first = MavenModel.untrained(tiny, 5)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(12)
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    assert weights_hash(MavenModel.untrained(tiny, 5)) == weights_hash(first)
+    assert weights_hash(MavenModel.untrained(tiny, 6)) != weights_hash(first)
+
+
+def test_layers_of_a_stack_start_apart():
+    layers = MavenModel.untrained(MavenConfig(), 0).text_encoder.transformer.layers
+    assert not torch.equal(layers[0].linear1.weight, layers[1].linear1.weight)
+
+
+def test_explain_gives_what_fuse_gives(model, inputs):
+    features = model.encode(inputs)
+    output, influence = model.explain(features)
+    same(output, model.fuse(features))
+    assert influence.shape == (2, 3)
+    assert (influence > 0).all()
+    torch.testing.assert_close(influence.sum(1), torch.ones(2))
+
+
+def test_influence_is_the_distance_moved(model, inputs, drop):
+    point = model(inputs)
+    distances = []
+    for name in MODALITIES:
+        other = model(drop(inputs, name))
+        distances.append(torch.hypot(other.valence - point.valence, other.arousal - point.arousal))
+    expected = torch.stack(distances, 1)
+    expected /= expected.sum(1, keepdim=True)
+    _, influence = model.explain(model.encode(inputs))
+    torch.testing.assert_close(influence, expected, atol=1e-4, rtol=1e-3)
+
+
+def test_influence_of_what_is_absent_or_alone(model, inputs, drop):
+    _, two = model.explain(model.encode(drop(inputs, 'audio')))
+    assert (two[:, 1] == 0).all()
+    torch.testing.assert_close(two.sum(1), torch.ones(2))
+    _, one = model.explain(model.encode(drop(inputs, 'video', 'text')))
+    assert one.tolist() == [[0, 1, 0]] * 2
+
+
+def test_where_masking_moves_nothing_all_share_equally(model, inputs, drop):
+    with torch.no_grad():
+        for parameter in model.head.point.parameters():
+            parameter.zero_()
+    _, influence = model.explain(model.encode(drop(inputs, 'text')))
+    assert influence.tolist() == [[0.5, 0.5, 0]] * 2
+
+
+def test_tensors_of_one_batch_are_needed(inputs):
+    with pytest.raises(ValueError, match=r'one batch size are needed, not of \[2, 3\]'):
+        _ = dataclasses.replace(inputs, frames=torch.zeros(3, 8, 1, 16, 16)).batch_size

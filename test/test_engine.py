@@ -1,0 +1,286 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from maven_ros.affect import PRIOR_STD, confidence
+from maven_ros.diagnostics import Counters
+from maven_ros.engine import Engine, choose_device
+from maven_ros.errors import InputError, ResourceError
+from maven_ros.model.checkpoint import load
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.maven import MavenModel
+from maven_ros.records import NS, Box, Evidence, Face, Word
+from maven_ros.resources import resource
+from maven_ros.settings import ModelSettings, WindowSettings
+
+LENGTH_NS, HOP_NS, SAMPLES = 2 * NS, NS // 5, 32_000
+FACE_NS = NS // 10
+
+
+@pytest.fixture
+def engine():
+    return Engine(ModelSettings(), WindowSettings(), 10.0)
+
+
+class World:
+    """Ten seconds of one person: a face at 10 Hz, sound, a word now and then."""
+
+    def __init__(self, seed=0, person_id='p'):
+        random = np.random.default_rng(seed)
+        self.person_id = person_id
+        self.faces = [
+            Face(index * FACE_NS, person_id, Box(0, 0, 48, 48),
+                 random.integers(0, 256, (48, 48, 3), dtype=np.uint8)) for index in range(100)]
+        self.sound = random.normal(0, 0.1, 160_000).astype(np.float32)
+        texts = ('i', 'am', 'so', 'very', 'glad', 'to', 'see', 'you', 'here', 'now')
+        self.words = [Word(text, second * NS, second * NS + NS // 2, 0.9)
+                      for second, text in enumerate(texts)]
+
+    def evidence(self, start_ns=0):
+        end_ns = start_ns + LENGTH_NS
+        first = start_ns * 16 // 1_000_000
+        return Evidence(
+            start_ns, end_ns, self.person_id,
+            tuple(face for face in self.faces if start_ns <= face.stamp_ns < end_ns),
+            self.sound[first:first + SAMPLES], np.ones(SAMPLES, np.bool_),
+            tuple(word for word in self.words
+                  if start_ns <= word.start_ns and word.end_ns <= end_ns))
+
+
+NONE = {'faces': {'faces': ()}, 'words': {'words': ()},
+        'voice': {'waveform': np.zeros(0, np.float32), 'heard': np.zeros(0, np.bool_)}}
+
+
+def without(evidence, *parts):
+    for part in parts:
+        evidence = dataclasses.replace(evidence, **NONE[part])
+    return evidence
+
+
+def assert_same(estimate, other):
+    for one, two in ((estimate, other), (estimate.affect, other.affect)):
+        for field in dataclasses.fields(one):
+            if field.name != 'affect':
+                assert getattr(one, field.name) == pytest.approx(
+                    getattr(two, field.name), abs=1e-4), field.name
+
+
+def test_shipped_model_is_untrained_and_says_so(engine):
+    assert not engine.trained
+    assert engine.name.startswith('untrained compact-')
+    assert engine.crop_px == 48
+    other = Engine(ModelSettings(seed=1), WindowSettings(), 10.0)
+    assert other.name != engine.name
+    assert Engine(ModelSettings(), WindowSettings(), 10.0).name == engine.name
+
+
+def test_an_untrained_estimate_claims_no_knowledge(engine):
+    [estimate] = engine.infer([World().evidence()])
+    assert -1 <= estimate.affect.valence <= 1
+    assert -1 <= estimate.affect.arousal <= 1
+    assert estimate.valence_std == pytest.approx(PRIOR_STD, rel=0.05)
+    assert confidence(estimate.valence_std, estimate.arousal_std) < 0.05
+    assert sum(estimate.influence) == pytest.approx(1)
+    assert min(estimate.influence) > 0
+
+
+def test_estimates_do_not_depend_on_the_run(engine):
+    torch.manual_seed(5)
+    again = Engine(ModelSettings(), WindowSettings(), 10.0)
+    assert engine.infer([World().evidence()]) == again.infer([World().evidence()])
+
+
+def test_remembering_changes_nothing(engine):
+    """Faces come and go, silence falls, time jumps back: as if every window were the first."""
+    world = World()
+    forgetful = Engine(ModelSettings(), WindowSettings(), 10.0)
+    starts = [hop * HOP_NS for hop in range(12)] + [6 * NS, 6 * NS + HOP_NS, 0, HOP_NS]
+    for step, start_ns in enumerate(starts):
+        evidence = world.evidence(start_ns)
+        evidence = without(evidence, *(['faces'] * (step in (3, 4)) + ['voice'] * (step in (4, 5))
+                                       + ['words'] * (step == 6)))
+        if not evidence.modalities:
+            continue
+        forgetful.reset()
+        assert_same(engine.infer([evidence])[0], forgetful.infer([evidence])[0])
+
+
+def test_each_face_and_text_is_encoded_once(engine):
+    world, seen, read, heard = World(), [], [], []
+    model = engine._model
+    for encoder, calls in ((model.face_encoder, seen), (model.text_encoder, read),
+                           (model.voice_encoder, heard)):
+        encoder.register_forward_pre_hook(
+            lambda _, inputs, calls=calls: calls.append(len(inputs[0])))
+    for hop in range(6):
+        engine.infer([world.evidence(hop * HOP_NS)])
+    assert seen == [20, 2, 2, 2, 2, 2]
+    assert len(heard) == 6
+    texts = [tuple(word.text for word in world.evidence(hop * HOP_NS).words) for hop in range(6)]
+    assert len(read) == sum(now != then for now, then in zip(texts, [None, *texts], strict=False))
+
+
+def test_what_has_left_the_window_is_forgotten(engine):
+    world = World()
+    for hop in range(10):
+        engine.infer([world.evidence(hop * HOP_NS)])
+    stamps = {stamp for _, stamp in engine._encoder._seen}
+    assert stamps == {face.stamp_ns for face in world.evidence(9 * HOP_NS).faces}
+    engine.infer([world.evidence(0)])  # time went back: what lies ahead is of another world
+    assert max(stamp for _, stamp in engine._encoder._seen) < LENGTH_NS
+    engine.reset()
+    assert not engine._encoder._seen
+
+
+def test_another_face_under_a_known_stamp_is_looked_at(engine):
+    first, second = World(1).evidence(), World(2).evidence()
+    engine.infer([first])
+    fresh = Engine(ModelSettings(), WindowSettings(), 10.0)
+    assert_same(engine.infer([second])[0], fresh.infer([second])[0])
+
+
+def test_several_people_equal_one_at_a_time(engine):
+    shared = World(0).evidence()
+    people = [
+        shared,
+        dataclasses.replace(World(1, 'q').evidence(), waveform=shared.waveform,
+                            heard=shared.heard, words=shared.words),
+        without(World(2, 'r').evidence(), 'voice', 'words'),
+        without(World(3, '').evidence(), 'faces'),
+        without(World(4, 's').evidence(), 'faces', 'voice'),
+    ]
+    together = engine.infer(people)
+    for person, estimate in zip(people, together, strict=True):
+        engine.reset()
+        assert_same(estimate, engine.infer([person])[0])
+    assert together[2].influence == (1, 0, 0)
+    assert together[3].influence[0] == 0
+    assert together[4].influence == (0, 0, 1)
+
+
+def test_a_shared_voice_is_encoded_once(engine):
+    heard = []
+    engine._model.voice_encoder.register_forward_pre_hook(
+        lambda _, inputs: heard.append(len(inputs[0])))
+    shared = World(0).evidence()
+    engine.infer([shared, dataclasses.replace(
+        World(1, 'q').evidence(), waveform=shared.waveform, heard=shared.heard)])
+    assert heard == [1]
+
+
+def test_unheard_sound_is_no_evidence(engine):
+    evidence = World().evidence()
+    deaf = dataclasses.replace(evidence, heard=np.zeros(SAMPLES, np.bool_))
+    [estimate] = engine.infer([deaf])
+    assert_same(estimate, engine.infer([without(evidence, 'voice')])[0])
+    assert estimate.influence[1] == 0
+
+
+def test_a_word_without_letters_is_still_a_word(engine):
+    word = Word('...', 0, NS, 0.9)
+    [estimate] = engine.infer([Evidence(0, LENGTH_NS, words=(word,))])
+    assert math.isfinite(estimate.affect.valence)
+    assert estimate.influence == (0, 0, 1)
+
+
+def test_of_too_many_words_the_most_recent_are_kept():
+    counters = Counters()
+    engine = Engine(ModelSettings(), WindowSettings(), 10.0, counters)
+    words = tuple(Word('good', index * 1000, index * 1000 + 1000, 1.0) for index in range(300))
+    [estimate] = engine.infer([Evidence(0, LENGTH_NS, words=words)])
+    assert counters.get('text', 'too_many_subwords') == 300 - 256
+    engine.reset()
+    assert_same(estimate, engine.infer([Evidence(0, LENGTH_NS, words=words[-256:])])[0])
+    engine.infer([Evidence(0, LENGTH_NS, words=(Word('x' * 9999, 0, NS, 1.0),))])
+    assert counters.get('text', 'too_many_subwords') == 300 - 256
+
+
+def test_warming_up_leaves_nothing_behind(engine):
+    engine.warm_up()
+    assert not engine._encoder._seen
+    assert not engine._encoder._read
+
+
+def test_no_pieces_no_estimates(engine):
+    assert engine.infer([]) == []
+
+
+@pytest.mark.parametrize(('length_s', 'rate_hz'), [(0.2, 0.5), (0.35, 7.0), (3.1, 25.0)])
+def test_any_window_and_frame_rate_will_do(length_s, rate_hz):
+    windows = WindowSettings(length_s=length_s, hop_s=0.1)
+    engine = Engine(ModelSettings(), windows, rate_hz)
+    engine.warm_up()
+
+
+def change(**values):
+    return dataclasses.replace(World().evidence(), **values)
+
+
+def at(stamp_ns, crop=None):
+    crop = np.zeros((48, 48, 3), np.uint8) if crop is None else crop
+    return Face(stamp_ns, 'p', Box(0, 0, 1, 1), crop)
+
+
+@pytest.mark.parametrize(('evidence', 'cause', 'message'), [
+    (Evidence(0, LENGTH_NS, 'p'), 'no_evidence', r"about 'p' in \[0, 2000000000\) ns: none"),
+    (Evidence(0, LENGTH_NS, 'p', waveform=np.ones(SAMPLES, np.float32),
+              heard=np.zeros(SAMPLES, np.bool_)), 'no_evidence', 'at least'),
+    (change(end_ns=LENGTH_NS - 1), 'window_length',
+     'it is 1999999999 ns long; allowed: 2000000000'),
+    (change(faces=(at(LENGTH_NS),)), 'face_outside', 'a face at 2000000000 ns; allowed: inside'),
+    (change(faces=(at(0, np.zeros((32, 32, 3), np.uint8)),)), 'crop_shape',
+     r'a crop is uint8 \(32, 32, 3\); allowed: uint8 \(48, 48, 3\)'),
+    (change(faces=(at(5), at(5))), 'two_faces', "person 'p' has two faces at 5 ns; allowed: one"),
+    (change(words=(Word('hm', -1, 5, 1.0),)), 'word_outside', r"'hm' is spoken in \[-1, 5\) ns"),
+    (change(waveform=np.zeros(100, np.float32)), 'waveform_length',
+     '100 samples and 32000 of their mask; allowed: 0 or 32000 of both'),
+    (change(waveform=np.full(SAMPLES, np.nan, np.float32)), 'not_finite', 'NaN or infinity'),
+])
+def test_refuses_broken_evidence(engine, evidence, cause, message):
+    with pytest.raises(InputError, match=message) as raised:
+        engine.infer([evidence])
+    assert raised.value.cause == cause
+    assert engine.infer([World().evidence()])  # and goes on
+
+
+def test_a_raw_head_may_not_leave_the_square(tmp_path):
+    from maven_ros.model.checkpoint import save
+    model = MavenModel.untrained(MavenConfig(name='old', head='raw'), 0)
+    with torch.no_grad():
+        model.head.point.bias.copy_(torch.tensor([-9.0, math.pi / 4]))
+    save(tmp_path, model, load(resource('models/compact')).tokenizer)
+    engine = Engine(ModelSettings(path=str(tmp_path)), WindowSettings(), 10.0)
+    assert engine.trained
+    assert engine.name.startswith('old-')
+    [estimate] = engine.infer([World().evidence()])
+    assert (estimate.affect.valence, estimate.affect.arousal) == (-1, -1)
+
+
+def test_refuses_a_folder_without_a_checkpoint(tmp_path):
+    with pytest.raises(ResourceError, match=r'config.json: cannot be read'):
+        Engine(ModelSettings(path=str(tmp_path)), WindowSettings(), 10.0)
+
+
+@pytest.mark.parametrize('name', ['tpu', 'cuda:', 'cuda:x', 'cpu:0', ''])
+def test_refuses_an_unknown_device(name):
+    with pytest.raises(ResourceError, match='is not auto, cpu, cuda or cuda:N'):
+        choose_device(name)
+
+
+def test_refuses_a_device_that_is_not_there():
+    with pytest.raises(ResourceError, match=r"model.device: 'cuda:99' is asked for, and there"):
+        choose_device('cuda:99')
+    assert choose_device('cpu').type == 'cpu'
+    assert choose_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+def test_threads_are_as_configured():
+    before = torch.get_num_threads()
+    try:
+        Engine(ModelSettings(threads=2), WindowSettings(), 10.0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
