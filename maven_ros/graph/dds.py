@@ -4,8 +4,8 @@ The embedded graph: ROS 2's wire protocol without ROS, on Cyclone DDS.
 Topic and type names, type hashes, quality of service and CDR payloads are those of ROS 2, so
 its tools and nodes see these topics and we see theirs. What is left out is
 ``ros_discovery_info``, the topic by which ROS 2 learns node names: its type differs between
-Humble and later distributions, and a reader of the other kind stops listening for good. So
-``ros2 node list`` does not show us; ``ros2 topic list``, ``info``, ``echo`` and ``hz`` do.
+Humble (identifiers of 24 bytes) and later distributions (16), and either may be on the network.
+So ``ros2 node list`` does not show us; ``ros2 topic list``, ``info``, ``echo`` and ``hz`` do.
 """
 
 from __future__ import annotations
