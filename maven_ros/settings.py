@@ -53,10 +53,12 @@ class FaceSettings:
     detect_hz: float = setting(
         5.0, 'Detections a second; tracked in between.', minimum=0.1, maximum=60.0)
     scan_hz: float = setting(
-        1.0, 'haar searches near known faces; so often a second in the whole frame as well.',
+        1.0, 'While faces are in view, haar searches near them, and so often a second in the '
+        'whole frame, for new ones.',
         minimum=0.1, maximum=60.0)
     detect_width_px: int = setting(
-        320, 'Frames are reduced to this width before detection.', minimum=96, maximum=1920)
+        320, 'Frames are reduced to this width before detection; haar finds no face that is '
+        'smaller than 24 px there.', minimum=96, maximum=1920)
     min_size: float = setting(
         0.1, 'Smallest face, as a share of the smaller side of the frame.',
         minimum=0.02, maximum=1.0)
