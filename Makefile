@@ -1,0 +1,67 @@
+# make demo and make test need Python 3.10 to 3.13 with pip, and nothing else; make help has the rest.
+# pip's own variables work, such as PIP_EXTRA_INDEX_URL for a torch without CUDA.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+QUIET := $(if $(VERBOSE),,-qq)
+INSTALL := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --no-input \
+	--prefer-binary -c constraints.txt
+# pip need not run again before one of these changes.
+METADATA := setup.py pyproject.toml constraints.txt maven_ros/__init__.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak bench sample clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/demo-installed ## the main job: [MEDIA=talk.mp4] or [CAMERA=0 MICROPHONE=default [RECORD=1]]
+	@$(BIN)/maven-ros demo \
+		$${MEDIA:+--media "$$MEDIA"} \
+		$${CAMERA:+--camera "$$CAMERA"} \
+		$${MICROPHONE:+--microphone "$$MICROPHONE"} \
+		$(if $(filter-out 0,$(RECORD)),--record)
+
+test: $(VENV)/test-installed ## lint, types and tests
+	@tools/install_system_packages
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/python -m pytest
+
+soak: $(VENV)/test-installed ## ten minutes of looping; fails where memory grows
+	$(BIN)/python benchmarks/live.py --minutes 10
+
+bench: $(VENV)/test-installed ## every benchmark
+	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do \
+		echo "== $$file"; $(BIN)/python $$file; done
+
+sample: $(VENV)/test-installed ## media/sample.mp4 once more
+	$(BIN)/python tools/make_sample.py
+
+clean: ## remove what make and the tests made, the environment too; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Debian's Python may lack ensurepip (its python3-venv): then the pip outside puts one inside.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), not Python 3.10 to 3.13:" \
+			'name another, as in make PYTHON=python3.12' >&2; exit 1; }
+	@echo 'Creating $(VENV)'
+	@if $(PYTHON) -c 'import ensurepip' 2> /dev/null; then \
+		$(PYTHON) -m venv $(VENV); \
+	else \
+		$(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $@ install $(QUIET) pip; \
+	fi || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/demo-installed: $(METADATA) | $(BIN)/python
+	@echo 'Installing maven_ros and what the demo needs into $(VENV): minutes, the first time'
+	@$(INSTALL) -e '.[demo]'
+	@touch $@
+
+$(VENV)/test-installed: $(METADATA) | $(BIN)/python
+	@echo 'Installing maven_ros and what the tests need into $(VENV): minutes, the first time'
+	@$(INSTALL) -e '.[test]'
+	@touch $@ $(VENV)/demo-installed
