@@ -28,6 +28,7 @@ from maven_ros.records import (
     Face,
     Frame,
     Input,
+    Modality,
     Output,
     RobotSpeaking,
     Status,
@@ -64,7 +65,8 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.counters = counters if counters is not None else Counters()
-        self.engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
+        self.engine = Engine(
+            settings.model, settings.windows, settings.faces.rate_hz, self.counters)
         self._faces = FaceTracker(settings.faces, self.engine.crop_px, self.counters)
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + _HISTORY_SLACK_S, self.counters)
@@ -218,10 +220,20 @@ class Pipeline:
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""
         pieces = self._evidence(window)
-        known = [piece for piece in pieces if piece.modalities]
-        estimates = dict(zip((piece.person_id for piece in known),
-                             self.engine.infer(known) if known else (), strict=True))
+        estimates = self._infer([piece for piece in pieces if piece.modalities])
         return [self._state(window, piece, estimates.get(piece.person_id)) for piece in pieces]
+
+    def _infer(self, pieces: list[Evidence]) -> dict[str, Estimate]:
+        """Estimate all in one pass; evidence that the model refuses is counted, and is none."""
+        try:
+            return dict(zip((piece.person_id for piece in pieces), self.engine.infer(pieces),
+                            strict=True))
+        except InputError as error:
+            if len(pieces) == 1:
+                self.counters.count('windows', error.cause, str(error))
+                return {}
+        return {person_id: estimate for piece in pieces
+                for person_id, estimate in self._infer([piece]).items()}
 
     def _voiced(self, window: Window) -> bool:
         return window.voiced_s >= self.settings.audio.min_voiced_s
@@ -258,7 +270,7 @@ class Pipeline:
             affect=estimated.affect,
             valence_std=estimated.valence_std,
             arousal_std=estimated.arousal_std,
-            modalities=piece.modalities,
+            modalities=piece.modalities if estimate else Modality.NONE,
             influence=estimated.influence,
             voice_assigned=(VoiceAssigned.UNDECIDED if self._voiced(window)
                             else VoiceAssigned.NONE),

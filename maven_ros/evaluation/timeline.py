@@ -61,6 +61,37 @@ def draw_timeline(
         raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
 
 
+def draw_bag(bag: Path, path: Path) -> None:
+    """
+    Draw what a bag holds on ``/affect/state`` and ``/affect/utterance`` into a PNG.
+
+    :param bag: folder of a rosbag2.
+    :raises ResourceError: when the bag cannot be read or holds no state.
+    """
+    from maven_ros.graph.bag import BagGraph
+    from maven_ros.graph.convert import state_record, utterance_record
+    from maven_ros.graph.interface import STATE, Received
+    from maven_ros.graph.messages import from_cdr
+
+    states: list[AffectState] = []
+    utterances: list[Utterance] = []
+
+    def on_state(received: Received) -> None:
+        states.append(state_record(from_cdr(received.cdr, received.msgtype)))
+
+    def on_utterance(received: Received) -> None:
+        utterances.append(utterance_record(from_cdr(received.cdr, received.msgtype)))
+
+    with BagGraph(bag) as graph:
+        topics = ', '.join(graph.topics()) or 'none'
+        graph.subscribe('/affect/state', 'maven_ros/msg/AffectState', STATE, on_state)
+        graph.subscribe('/affect/utterance', 'maven_ros/msg/Utterance', STATE, on_utterance)
+        graph.play()
+    if not states:
+        raise ResourceError(f'{bag}: holds nothing on /affect/state; its topics: {topics}')
+    draw_timeline(states, utterances, path)
+
+
 def _people(states: Sequence[AffectState]) -> dict[str, list[AffectState]]:
     people: dict[str, list[AffectState]] = {}
     for state in states:

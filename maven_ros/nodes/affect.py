@@ -109,14 +109,17 @@ class AffectNode:
     Callbacks only append to the inbox; :meth:`run` does the work on the caller's thread.
 
     :param graph: any transport; stays the caller's to close.
+    :param topics: where the inputs come from.
+    :param counters: shared with the graph, so that its losses are published, too.
     :raises ResourceError: when a model or package that the settings ask for is missing.
     """
 
     def __init__(
         self, graph: Graph, settings: Settings, topics: InputTopics | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._graph = graph
-        self.counters = Counters()
+        self.counters = counters if counters is not None else Counters()
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
         self._reader = InputReader(settings.audio)
         self._inbox = Inbox(_LIMITS, self.counters)

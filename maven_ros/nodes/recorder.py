@@ -7,7 +7,8 @@ import threading
 from collections.abc import Collection
 
 from maven_ros.diagnostics import Counters
-from maven_ros.graph.interface import Graph, Publisher, Qos, Received, Reliability, Subscription
+from maven_ros.graph.bag import BagGraph, BagPublisher
+from maven_ros.graph.interface import Graph, Qos, Received, Reliability, Subscription
 from maven_ros.graph.messages import types
 from maven_ros.nodes.inbox import Inbox
 
@@ -23,18 +24,18 @@ class Recorder:
     Writes what it hears into a bag, at the time it arrived.
 
     :param graph: where to listen.
-    :param bag: a graph that writes; stays the caller's to close.
+    :param bag: open for writing; stays the caller's to close.
     :param topics: full names; all topics whose types are known when empty.
     """
 
-    def __init__(self, graph: Graph, bag: Graph, topics: Collection[str] = ()) -> None:
+    def __init__(self, graph: Graph, bag: BagGraph, topics: Collection[str] = ()) -> None:
         self._graph = graph
         self._bag = bag
         self._wanted = {graph.resolve(topic) for topic in topics}
         self.counters = Counters()
         self._inbox = Inbox({'recorder': 2000}, self.counters)
         self._heard: dict[str, Subscription] = {}
-        self._writers: dict[str, Publisher] = {}
+        self._writers: dict[str, BagPublisher] = {}
         self._ignored: set[str] = set()
 
     def run(self, stop: threading.Event) -> int:

@@ -1,0 +1,199 @@
+"""The affect node as a process of its own: real DDS, bad input, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from maven_ros.errors import ResourceError
+from maven_ros.graph.convert import audio_message, image_message, state_record, utterance_record
+from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.interface import SENSOR, SOUND, STATE
+from maven_ros.graph.messages import from_cdr, new, to_cdr
+from maven_ros.nodes.affect import AffectNode
+from maven_ros.nodes.player import Player
+from maven_ros.records import NS, AudioChunk, Modality, Status
+from maven_ros.settings import Settings
+
+IMAGE = 'sensor_msgs/msg/Image'
+CHUNK = 'maven_ros/msg/AudioChunk'
+
+
+class Node:
+    """A running ``maven-ros run`` and what it says."""
+
+    def __init__(self, graph, *flags):
+        self.states, self.utterances, self.diagnostics = [], [], {}
+        self.log = ''
+        state = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, self._state)
+        graph.subscribe('affect/utterance', 'maven_ros/msg/Utterance', STATE, self._utterance)
+        graph.subscribe('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STATE,
+                        self._diagnostic)
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', 'maven_ros', 'run', *flags], stderr=subprocess.PIPE, text=True)
+        wait(lambda: state.publisher_count(), 60, 'no affect node')
+
+    def _state(self, received):
+        self.states.append(state_record(from_cdr(received.cdr, received.msgtype)))
+
+    def _utterance(self, received):
+        self.utterances.append(utterance_record(from_cdr(received.cdr, received.msgtype)))
+
+    def _diagnostic(self, received):
+        status = from_cdr(received.cdr, received.msgtype).status[0]
+        self.diagnostics = {one.key: one.value for one in status.values} | {
+            'text': status.message}
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        _, self.log = self.process.communicate(timeout=10)
+        return self.process.returncode
+
+
+def wait(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def graph():
+    with DdsGraph(node_name='test') as opened:
+        yield opened
+
+
+@pytest.fixture
+def node(graph):
+    node = Node(graph, '--speech.recogniser', 'none')
+    yield node
+    if node.process.poll() is None:
+        node.process.kill()
+        node.process.communicate()
+
+
+def picture(graph, **changes):
+    message = image_message(graph.now_ns(), np.zeros((48, 64, 3), np.uint8), 'camera')
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def sound(graph, **changes):
+    message = audio_message(AudioChunk(graph.now_ns(), np.zeros((512, 1), np.float32), 16000))
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    chunks = graph.advertise('audio', CHUNK, SOUND)
+    wait(lambda: images.subscription_count() and chunks.subscription_count(), 10, 'not heard')
+    good = to_cdr(picture(graph), IMAGE)
+    nan = np.full(512, np.nan, '<f4').view(np.uint8)
+    images.publish(picture(graph, encoding='bgr9'))
+    images.publish(picture(graph, step=7))
+    for cdr in (good[:100], good[:4], b'\x00\x01\x00\x00' + os.urandom(64)):
+        images.publish_cdr(cdr)
+    chunks.publish(sound(graph, encoding='MP3'))
+    chunks.publish(sound(graph, encoding='F32LE', data=nan))
+    chunks.publish(sound(graph, sample_rate=0))
+    chunks.publish(sound(graph))
+    time.sleep(0.05)
+    chunks.publish(sound(graph, sample_rate=8000))
+    for _ in range(15):
+        images.publish(picture(graph))
+        time.sleep(0.1)
+    wait(lambda: node.diagnostics.get('audio.rate_changed') == '1', 5, node.diagnostics)
+    counts = {name: int(n) for name, n in node.diagnostics.items()
+              if name.split('.')[0] in ('/camera/image_raw', '/audio', 'video', 'audio')}
+    assert counts.get('/camera/image_raw.bad_payload', 0) >= 2, counts
+    assert sum(n for name, n in counts.items() if 'encoding' in name) == 2, counts
+    assert sum(n for name, n in counts.items() if 'step' in name) == 1, counts
+    assert sum(n for name, n in counts.items() if 'not_finite' in name) == 1, counts
+    wait(lambda: len(node.states) > 3, 5, 'no states after bad input')
+    assert node.end() == 0
+    for text in ("'bgr9'", "'MP3'", 'NaN', '7'):
+        assert text in node.log
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_node_cleanly_while_it_works(graph, node, number):
+    stop = threading.Event()
+    from maven_ros.resources import resource
+    player = Player(graph, resource('media/sample.mp4'), subscribers=1)
+    playing = threading.Thread(target=player.run, args=(stop,))
+    playing.start()
+    wait(lambda: len(node.states) > 5, 20, 'no states')
+    assert node.end(number) == 0
+    stop.set()
+    playing.join()
+    assert 'Traceback' not in node.log and 'published' in node.log
+    assert 'weights are random' in node.log or not node.states[0].model.startswith('untrained')
+
+
+def test_states_rest_on_what_is_left_when_the_camera_stops(graph, node):
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    chunks = graph.advertise('audio', CHUNK, SOUND)
+    wait(lambda: images.subscription_count() and chunks.subscription_count(), 10, 'not heard')
+    for index in range(60):
+        if index < 20:
+            images.publish(picture(graph))
+        chunks.publish(sound(graph, sample_rate=10240))  # 50 ms a chunk
+        time.sleep(0.05)
+    wait(lambda: 'video' in node.diagnostics.get('text', ''), 5, node.diagnostics)
+    assert {state.status for state in node.states} == {Status.NO_EVIDENCE}  # a black silence
+
+
+def test_the_node_says_what_it_misses(graph, node):
+    wait(lambda: node.diagnostics, 5, 'no diagnostics')
+    assert node.diagnostics['text'] == 'nothing from /camera/image_raw, /audio'
+
+
+def test_a_topic_of_a_wrong_type_is_refused_by_name(graph, node):
+    wrong = graph.advertise('audio', 'std_msgs/msg/Bool', STATE)
+    wait(lambda: node.diagnostics.get('audio.wrong_type') == '1', 5, node.diagnostics)
+    assert wrong.subscription_count() == 0
+    node.end()
+    assert '/audio is std_msgs/msg/Bool; understood: maven_ros/msg/AudioChunk' in node.log
+
+
+def test_what_the_settings_ask_for_and_is_missing_stops_the_node_at_once(graph, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    settings = Settings().with_values({'model.path': str(tmp_path / 'empty')})
+    with pytest.raises(ResourceError, match=r'config\.json'):
+        AffectNode(graph, settings)
+
+
+def test_the_robots_own_voice_is_no_evidence(graph, node, shared_data):
+    flag = graph.advertise('robot_speaking', 'std_msgs/msg/Bool', STATE)
+    wait(lambda: flag.subscription_count(), 10, 'not heard')
+    flag.publish(new('std_msgs/msg/Bool', data=True))
+    stop = threading.Event()
+    player = Player(graph, shared_data / 'clips/talking_head_0.mp4', subscribers=1)
+    playing = threading.Thread(target=player.run, args=(stop,))
+    playing.start()
+    wait(lambda: len(node.states) > 15, 20, 'no states')
+    stop.set()
+    playing.join()
+    heard = [state.modalities for state in node.states]
+    assert any(one & Modality.VIDEO for one in heard)
+    assert not any(one & Modality.AUDIO for one in heard)
+
+
+def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    wait(lambda: images.subscription_count(), 10, 'not heard')
+    for _ in range(10):
+        images.publish(picture(graph))
+        time.sleep(0.1)
+    wait(lambda: node.states, 5, 'no states')
+    now_ns = graph.now_ns()
+    assert all(now_ns - 5 * NS < state.window_end_ns < now_ns for state in node.states)
+    assert node.states[0].frame_id == 'camera'

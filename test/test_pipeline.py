@@ -1,0 +1,198 @@
+"""The pipeline on real clips, offline: what goes in as records comes out as states."""
+
+import math
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+
+from maven_ros.media import read_media
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import (
+    NS,
+    AffectState,
+    AudioChunk,
+    Frame,
+    Modality,
+    RobotSpeaking,
+    Status,
+    Utterance,
+    VoiceAssigned,
+    Word,
+)
+from maven_ros.resources import resource
+from maven_ros.settings import Settings
+
+T0 = 1_700_000_000 * NS
+QUIET = Settings().with_values({'speech.recogniser': 'none'})
+
+
+def run(path, settings=QUIET, **kwargs):
+    """Return the states and utterances of a whole clip, and the counters."""
+    with Pipeline(settings) as pipeline:
+        outputs = [output for record in read_media(path, start_ns=T0, **kwargs)
+                   for output in pipeline.feed(record)] + pipeline.finish()
+        counts = pipeline.counters.snapshot()
+    states = [one for one in outputs if isinstance(one, AffectState)]
+    return states, [one for one in outputs if isinstance(one, Utterance)], counts
+
+
+def check_shape(states, hop_ns=NS // 5):
+    """Check what holds for every run: order, one state a person and window, sane values."""
+    keys = [(state.window_end_ns, state.person_id) for state in states]
+    assert len(keys) == len(set(keys))
+    ends = sorted({end for end, _ in keys})
+    assert ends == list(range(ends[0], ends[-1] + 1, hop_ns))
+    for state in states:
+        assert state.window_end_ns - state.window_start_ns == 2 * NS
+        if state.status is Status.NO_EVIDENCE:
+            assert state.modalities == Modality.NONE and math.isnan(state.affect.valence)
+            assert state.influence == (0.0, 0.0, 0.0) and math.isnan(state.confidence)
+        else:
+            assert -1 <= state.affect.valence <= 1 and -1 <= state.affect.arousal <= 1
+            assert state.valence_std > 0 and 0 <= state.confidence <= 1
+            assert sum(state.influence) == pytest.approx(1.0, abs=1e-5)
+            for share, modality in zip(state.influence, list(Modality)[-3:], strict=True):
+                assert share == 0.0 or state.modalities & modality
+
+
+def ids(states):
+    return {state.person_id for state in states} - {''}
+
+
+def test_the_shipped_clip_gives_face_voice_and_words_that_are_right():
+    states, utterances, _ = run(resource('media/sample.mp4'), Settings())
+    check_shape(states)
+    assert len(ids(states)) == 1
+    everything = Modality.VIDEO | Modality.AUDIO | Modality.TEXT
+    assert any(state.modalities == everything for state in states)
+    spoken = (resource('media/sample.txt').read_text().lower()
+              .translate(str.maketrans('', '', '.,!?')).split('\n'))
+    heard = ' '.join(one.text for one in utterances if one.is_final)
+    assert jiwer.wer(' '.join(' '.join(spoken).split()), heard) <= 0.2
+
+
+def test_two_runs_over_the_same_records_are_the_same():
+    first, second = (run(resource('media/sample.mp4'), Settings())[0] for _ in range(2))
+    assert first == second
+
+
+def test_a_talking_woman_is_one_person_with_all_three_kinds_of_evidence(shared_data):
+    states, _, counts = run(shared_data / 'clips/talking_head_0.mp4', Settings())
+    check_shape(states)
+    assert ids(states) == {'person_1'}
+    later = [state for state in states if state.window_end_ns > T0 + 3 * NS]
+    share = np.mean([state.modalities == 7 for state in later])
+    assert share >= 0.8
+    assert all(state.voice_assigned is VoiceAssigned.UNDECIDED for state in later)
+    assert set(counts) <= {'video.thinned', 'windows.closed_without_video',
+                           'windows.closed_without_audio'}
+
+
+def test_a_clip_with_nobody_in_it_gives_states_without_video(shared_data):
+    states, _, _ = run(shared_data / 'clips/no_face.mp4')
+    check_shape(states)
+    assert states and not any(state.modalities & Modality.VIDEO for state in states)
+    assert ids(states) == set() and all(state.face is None for state in states)
+
+
+def test_digital_silence_gives_states_without_audio_and_text(shared_data):
+    states, utterances, _ = run(shared_data / 'clips/changing_face.mp4', Settings())
+    check_shape(states)
+    assert not any(state.modalities & (Modality.AUDIO | Modality.TEXT) for state in states)
+    assert not any(one.words for one in utterances)
+    assert 1 <= len(ids(states)) <= 3
+
+
+def picture(value=0):
+    return np.full((240, 320, 3), value, np.uint8)
+
+
+def test_nothing_to_be_seen_or_heard_is_no_evidence_with_nan():
+    with Pipeline(QUIET) as pipeline:
+        states = [state for index in range(30)
+                  for state in pipeline.feed(Frame.of(T0 + index * NS // 10, picture()))]
+    check_shape(states)
+    assert {state.status for state in states} == {Status.NO_EVIDENCE}
+    assert states[-1].model == pipeline.engine.name
+
+
+def test_frames_are_thinned_by_stamp_before_they_are_decoded():
+    decoded = []
+    with Pipeline(QUIET) as pipeline:
+        for index in range(60):
+            stamp = T0 + index * NS // 60
+            pipeline.feed(Frame(stamp, lambda stamp=stamp: decoded.append(stamp) or picture()))
+        assert pipeline.counters.get('video', 'thinned') == 50
+    assert decoded == [T0 + index * NS // 10 for index in range(10)]
+
+
+@pytest.mark.parametrize(('records', 'name'), [
+    ([Frame.of(T0, picture()), Frame.of(T0, picture())], 'video.duplicate'),
+    ([Frame.of(T0 + NS // 5, picture()), Frame.of(T0, picture())], 'video.out_of_order'),
+    ([AudioChunk(T0, np.full((9, 1), np.nan, np.float32), 16000)], 'audio.not_finite'),
+    ([AudioChunk(T0, np.zeros((9, 1), np.float32), 0)], 'audio.bad_rate'),
+])
+def test_bad_records_are_dropped_and_counted_and_the_next_one_is_taken(records, name):
+    with Pipeline(QUIET) as pipeline:
+        for record in records:
+            pipeline.feed(record, now_ns=T0)
+        assert pipeline.counters.snapshot()[name] == 1
+        states = [state for index in range(10)
+                  for state in pipeline.feed(Frame.of(T0 + NS + index * NS // 10, picture()))]
+    assert states
+
+
+def test_while_the_robot_speaks_nothing_is_heard(shared_data):
+    speech = [record for record in read_media(
+        shared_data / 'clips/talking_head_0.mp4', start_ns=T0, video=False)]
+    with Pipeline(QUIET) as pipeline:
+        pipeline.feed(RobotSpeaking(T0, True))
+        states = [state for chunk in speech for state in pipeline.feed(chunk)]
+    assert len(states) > 30 and {state.status for state in states} == {Status.NO_EVIDENCE}
+
+
+def test_words_below_the_gate_are_shown_but_are_no_evidence():
+    with Pipeline(QUIET) as pipeline:
+        pipeline.feed(Frame.of(T0, picture()))
+        words = (Word('hello', T0 + 10, T0 + 20, 0.9), Word('there', T0 + 30, T0 + 40, 0.01))
+        pipeline.feed(Utterance(T0 + 10, T0 + 40, words[:1], False, 'test'), now_ns=T0)
+        pipeline.feed(Utterance(T0 + 10, T0 + 40, words, True, 'test'), now_ns=T0)
+        states = pipeline.feed(Frame.of(T0 + NS // 4, picture()))
+        assert states[0].transcript == 'hello there' and states[0].modalities == Modality.TEXT
+        pipeline.reset()
+        pipeline.feed(Frame.of(T0, picture()))
+        pipeline.feed(Utterance(T0 + 30, T0 + 40, words[1:], True, 'test'), now_ns=T0)
+        states = pipeline.feed(Frame.of(T0 + NS // 4, picture()))
+        assert states[0].transcript == 'there' and states[0].modalities == Modality.NONE
+        assert states[0].status is Status.NO_EVIDENCE
+
+
+def test_an_audio_offset_shifts_sound_against_pictures():
+    settings = QUIET.with_values({'audio.offset_ms': 500.0, 'windows.stale_after_s': 5.0})
+    with Pipeline(settings) as pipeline:
+        pipeline.feed(Frame.of(T0 - NS // 10, picture()), now_ns=T0)
+        sound = np.full((8000, 1), 0.1, np.float32)
+        states = pipeline.feed(AudioChunk(T0, sound, 16000), now_ns=T0)
+        states += pipeline.feed(Frame.of(T0 + NS * 13 // 10, picture()), now_ns=T0)
+        assert max(state.window_end_ns for state in states) == T0 + NS
+
+
+def test_a_loop_in_time_starts_over_and_people_get_new_ids(shared_data):
+    clip = list(read_media(shared_data / 'clips/single_face.mp4', start_ns=T0, audio=False))
+    with Pipeline(QUIET) as pipeline:
+        states = [state for _ in range(2) for frame in clip for state in pipeline.feed(frame)]
+        assert pipeline.counters.get('windows', 'jump_back') == 1
+    first = [state.window_end_ns for state in states]
+    assert len(first) == 2 * len(set(first))
+    assert len(ids(states)) == 2
+
+
+def test_the_readme_example_runs(monkeypatch, capsys):
+    readme = Path(__file__).parents[1] / 'README.md'
+    code = readme.read_text().split('```python\n')[1].split('```')[0]
+    assert len(code.strip().splitlines()) <= 10
+    monkeypatch.chdir(readme.parent)
+    exec(compile(code, 'README.md', 'exec'), {})
+    assert 'valence' in capsys.readouterr().out
