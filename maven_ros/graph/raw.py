@@ -30,9 +30,14 @@ def raw_type(msgtype: str) -> Any:
         'deserialize_key': classmethod(_deserialize)})
 
 
-def field_by_field_type(msgtype: str) -> Any:
-    """Return the type as cyclonedds itself would serialise it; only for comparison."""
-    return dataclasses.dataclass(_struct(msgtype, msgtype, {}))
+@functools.cache
+def field_type(msgtype: str, within: str) -> Any:
+    """
+    Return the DDS type of a message that is a field of others; cyclonedds can serialise it itself.
+
+    :param within: the topic type whose field it is, since two families share names.
+    """
+    return dataclasses.dataclass(_struct(msgtype, within, {}))
 
 
 def _init(self: Any, cdr: bytes) -> None:
@@ -64,11 +69,6 @@ def _struct(msgtype: str, within: str, methods: dict[str, Any]) -> Any:
         name.rsplit('::', 1)[1], (IdlStruct,), {'typename': name.replace('::', '.')}, body)
 
 
-@functools.cache
-def _nested(msgtype: str, within: str) -> Any:
-    return dataclasses.dataclass(_struct(msgtype, within, {}))
-
-
 def _annotation(kind: Any, within: str) -> Any:
     import cyclonedds.idl.types
     from rosbags.interfaces import Nodetype
@@ -76,7 +76,7 @@ def _annotation(kind: Any, within: str) -> Any:
     types: Any = cyclonedds.idl.types
     node, detail = kind
     if node == Nodetype.NAME:
-        return _nested(detail, within)
+        return field_type(detail, within)
     if node == Nodetype.BASE:
         name, limit = detail
         if name == 'string':

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from maven_ros.affect import Affect
+from maven_ros.errors import GraphError, InputError
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.convert import (
+    INPUT_TYPES,
+    InputReader,
+    diagnostics_message,
+    state_message,
+    state_record,
+    utterance_message,
+    utterance_record,
+)
+from maven_ros.graph.interface import SENSOR, Received
+from maven_ros.graph.messages import from_cdr, new, time_message, time_ns, to_cdr
+from maven_ros.records import (
+    AffectState,
+    AudioChunk,
+    Box,
+    Frame,
+    Modality,
+    RobotSpeaking,
+    Status,
+    Utterance,
+    VoiceAssigned,
+    Word,
+)
+from maven_ros.settings import AudioSettings
+
+STATE_TYPE = 'maven_ros/msg/AffectState'
+UTTERANCE_TYPE = 'maven_ros/msg/Utterance'
+LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
+
+
+def state(**changes):
+    values = {
+        'window_start_ns': 1_000_000_000, 'window_end_ns': 3_000_000_000, 'status': Status.OK,
+        'person_id': 'p1', 'affect': Affect(0.5, -0.25), 'valence_std': 0.125,
+        'arousal_std': 0.25, 'modalities': Modality.VIDEO | Modality.TEXT,
+        'influence': (0.75, 0.0, 0.25), 'voice_assigned': VoiceAssigned.UNDECIDED,
+        'transcript': 'hello', 'face': Box(1, 2, 30, 40), 'frame_id': 'camera', 'model': 'm 12ab'}
+    return AffectState(**{**values, **changes})
+
+
+def over_the_wire(message, msgtype):
+    return from_cdr(to_cdr(message, msgtype), msgtype)
+
+
+def test_a_state_survives_the_wire():
+    message = over_the_wire(state_message(state(), 123_456_789), STATE_TYPE)
+    assert state_record(message) == state()
+    assert time_ns(message.latency) == 123_456_789
+    assert message.intensity == pytest.approx(math.hypot(0.5, 0.25))
+    assert message.angle == pytest.approx(math.atan2(-0.25, 0.5))
+    assert message.confidence == pytest.approx(state().confidence)
+    assert (message.baseline_valence, message.baseline_arousal) == (0.0, 0.0)
+
+
+def test_an_unknown_state_is_nan_and_has_no_face():
+    unknown = state(status=Status.NO_EVIDENCE, affect=Affect(math.nan, math.nan), face=None,
+                    valence_std=math.nan, arousal_std=math.nan, modalities=Modality.NONE)
+    message = over_the_wire(state_message(unknown, 0), STATE_TYPE)
+    assert all(math.isnan(value) for value in (
+        message.valence, message.arousal, message.intensity, message.angle, message.confidence))
+    back = state_record(message)
+    assert back.face is None and back.status is Status.NO_EVIDENCE
+
+
+def test_a_status_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match='9 is not a valid Status; allowed: the constants'):
+        state_record(new(STATE_TYPE, status=9))
+
+
+def test_an_utterance_survives_the_wire():
+    words = (Word('good', 10, 20, 0.5), Word('day', 20, 4_000_000_000, 0.25))
+    utterance = Utterance(10, 4_000_000_000, words, True, 'vosk')
+    message = over_the_wire(utterance_message(utterance), UTTERANCE_TYPE)
+    assert utterance_record(message) == utterance
+    assert message.text == 'good day' and message.confidence == 0.375
+    assert time_ns(message.header.stamp) == 4_000_000_000
+    empty = over_the_wire(utterance_message(Utterance(1, 2, (), False, 'x')), UTTERANCE_TYPE)
+    assert math.isnan(empty.confidence)
+
+
+def test_diagnostics_carry_their_values():
+    message = over_the_wire(diagnostics_message(5, 'affect', 1, 'late', {'lag': '0.3 s'}),
+                            'diagnostic_msgs/msg/DiagnosticArray')
+    [status] = message.status
+    assert (status.level, status.name, status.message) == (1, 'affect', 'late')
+    assert [(value.key, value.value) for value in status.values] == [('lag', '0.3 s')]
+
+
+def read(message, msgtype, received_ns=77):
+    return InputReader(AudioSettings()).read(
+        Received('/topic', msgtype, to_cdr(message, msgtype), received_ns))
+
+
+def test_robot_speaking_has_the_time_of_its_arrival():
+    assert read(new('std_msgs/msg/Bool', data=True), 'std_msgs/msg/Bool') == (
+        RobotSpeaking(77, True))
+
+
+def test_live_speech_lays_its_words_before_its_stamp():
+    message = new(LIVE_SPEECH, header={'stamp': time_message(2_000_000_000)},
+                  final='thank you', incremental='thank', confidence=0.5)
+    utterance = read(message, LIVE_SPEECH)
+    assert utterance.is_final and utterance.recogniser == LIVE_SPEECH
+    assert utterance.words == (Word('thank', 1_200_000_000, 1_600_000_000, 0.5),
+                               Word('you', 1_600_000_000, 2_000_000_000, 0.5))
+    partial = read(new(LIVE_SPEECH, incremental='thank'), LIVE_SPEECH)
+    assert not partial.is_final and partial.end_ns == 77
+    assert read(new(LIVE_SPEECH), LIVE_SPEECH) is None
+    with pytest.raises(InputError, match=r'LiveSpeech.confidence: 5.0; allowed: \[0, 1\]'):
+        read(new(LIVE_SPEECH, final='hm', confidence=5.0), LIVE_SPEECH)
+
+
+def test_what_is_no_input_is_refused():
+    with pytest.raises(GraphError, match='/topic: std_msgs/msg/Header is no input; allowed: sens'):
+        read(new('std_msgs/msg/Header'), 'std_msgs/msg/Header')
+
+
+@pytest.mark.parametrize('bag, expected', [
+    ('jazzy_mcap_zstd', {Frame: 200, AudioChunk: 250}),
+    ('jazzy_sqlite3_file_zstd', {Frame: 67, AudioChunk: 80, type(None): 4}),
+    ('jazzy_sqlite3_message_zstd', {Frame: 100, AudioChunk: 80, type(None): 4}),
+])
+def test_bags_that_ros_recorded_are_understood(shared_data, bag, expected):
+    reader, records = InputReader(AudioSettings()), []
+    understood = {msgtype for types in INPUT_TYPES.values() for msgtype in types}
+    with BagGraph(shared_data / 'bags' / bag) as graph:
+        for topic, msgtype in graph.topics().items():
+            assert msgtype in understood
+            graph.subscribe(topic, msgtype, SENSOR,
+                            lambda received: records.append((reader.read(received), received)))
+        assert graph.play() == sum(expected.values())
+    assert Counter(type(record) for record, _ in records) == expected
+
+    chunks = [record for record, _ in records if isinstance(record, AudioChunk)]
+    heard = np.concatenate([chunk.samples for chunk in chunks])
+    assert {chunk.sample_rate_hz for chunk in chunks} == {16_000}
+    assert len(heard) == 8 * 16_000
+    assert 0.01 < np.sqrt(np.mean(heard**2)) < 0.5  # speech, neither noise nor a wrong scale
+    # ...on the sample clock: each chunk begins where the last one ended.
+    if all(chunk.stamped for chunk in chunks):
+        gaps = [b.stamp_ns - a.end_ns for a, b in pairwise(chunks)]
+        assert max(map(abs, gaps)) < 1_000_000
+
+    frames = [(record, received) for record, received in records if isinstance(record, Frame)]
+    first, received = frames[0]
+    assert 0 <= received.received_ns - first.stamp_ns < 100_000_000
+    # Sound and pictures share a clock, whatever the family's convention.
+    assert abs(chunks[0].stamp_ns - first.stamp_ns) < 25_000_000
+    pixels = first.decode()
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3
+    blue, _, red = cv2.mean(pixels)[:3]
+    assert red > blue  # a face, not a swapped one
