@@ -124,7 +124,7 @@ def test_versions_and_licences_agree(metadata, manifest):
     assert metadata['Version'] == maven_ros.__version__
     assert manifest.findtext('version') == maven_ros.__version__
     assert re.search(r'^## (\S+)', changelog, re.MULTILINE)[1] == maven_ros.__version__
-    assert metadata['License'] or metadata['License-Expression'] == 'Apache-2.0'
+    assert (metadata['License-Expression'] or metadata['License']) == 'Apache-2.0'
     assert manifest.findtext('license') == 'Apache-2.0'
     assert 'Apache License' in (ROOT / 'LICENSE').read_text(encoding='utf-8')
 
