@@ -1,0 +1,227 @@
+"""
+PocketSphinx: words from endpointed sound, with the English model that its wheel carries.
+
+Its endpointer (WebRTC's voice activity detector) says where speech begins and ends. Speech that
+goes on is closed at a word's edge every two or three seconds: only a closed utterance has word
+posteriors, and it keeps the last pass, which runs at the close, short.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from maven_ros.errors import ResourceError
+from maven_ros.records import SAMPLE_RATE_HZ, Samples, Utterance, Word
+from maven_ros.senses.speech.sound import SoundRun
+from maven_ros.senses.speech.sphinx_decoder import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
+    Heard,
+    SphinxDecoder,
+)
+from maven_ros.senses.speech.stability import Stability
+from maven_ros.senses.speech.voicing import voiced_share
+from maven_ros.settings import SpeechSettings
+
+VAD_MODE = 2            # of 0 to 3; 3 loses soft words
+PREROLL_SAMPLES = SAMPLE_RATE_HZ // 5  # the endpointer starts late on soft consonants
+CUT_FRAMES = 200        # speech is cut at a word's edge once it is so long ...
+LONGEST_FRAMES = 280    # ... and anywhere here: see CepstralMean.MOST_FRAMES
+SETTLED_FRAMES = 30     # a word that ends closer to the sound's end may yet change
+SHORTEST_FRAMES = 60    # of what a cut closes
+RECENT_BYTES = 2 * SAMPLE_RATE_HZ      # one second: more than endpointer's delay and pre-roll
+
+
+@dataclass(slots=True)
+class Speech:
+    """
+    Speech that is going on.
+
+    :param start: its first sample, counted from where the run of sound began.
+    :param sound: all of it, 16 bit.
+    :param told: bytes of it that the last partial result covered.
+    :param shown: whether there was any result: if so, another must close it.
+    """
+
+    start: int
+    sound: bytearray
+    told: int = 0
+    shown: bool = False
+
+    @property
+    def frames(self) -> int:
+        """Whole frames of it."""
+        return len(self.sound) // FRAME_BYTES
+
+    def voiced_share(self) -> float:
+        """Share of it that is voiced, in [0, 1]."""
+        return voiced_share(np.frombuffer(self.sound, '<i2').astype(np.float32))
+
+
+class PocketSphinxRecogniser:
+    """
+    Recognise English with PocketSphinx.
+
+    A final word's confidence is its posterior among the utterance's alternatives. A partial word
+    has none yet; its confidence is the share of such words that proved right when it was
+    measured: ``SETTLED`` for one that stayed the same over 0.3 s of further sound, else
+    ``FRESH``. Where hardly any of the utterance is voiced, both go down to 0: it is a noise.
+    """
+
+    name = 'pocketsphinx'
+    FRESH, SETTLED = 0.4, 0.6
+    VOICED = (0.1, 0.15)  # no confidence below, all of it above: see voiced_share
+
+    def __init__(self, settings: SpeechSettings) -> None:
+        """
+        Load the model.
+
+        :raises ResourceError: the package is missing, or has no model of the language.
+        """
+        if importlib.util.find_spec('pocketsphinx') is None:
+            raise ResourceError(
+                "speech.recogniser: 'pocketsphinx' needs the package of that name; install "
+                "maven_ros[pocketsphinx], or choose 'vosk' or 'none'")
+        if settings.language.lower() not in ('en-us', 'en'):
+            raise ResourceError(
+                f"speech.language: {settings.language!r} is not available with 'pocketsphinx'; "
+                "available: 'en-us' (with 'vosk', the language of the model)")
+        self._partial_bytes = 2 * round(settings.partial_s * SAMPLE_RATE_HZ)
+        self._decoder = SphinxDecoder()
+        self._listen_anew()
+
+    def accept(self, samples: Samples, start_ns: int) -> list[Utterance]:
+        """
+        Take sound that follows the last call's, unless ``start_ns`` says otherwise.
+
+        :param samples: float32 (n,), 16 kHz mono.
+        :returns: utterances that are new or have changed, in order.
+        """
+        out: list[Utterance] = []
+        if not self._run.goes_on(start_ns):
+            out += self.finish()
+        for frame in self._run.blocks(samples, start_ns):
+            out += self._listen(frame)
+        return out
+
+    def finish(self) -> list[Utterance]:
+        """Close what is being said: the sound ends here."""
+        out = []
+        if self._speech is not None:
+            self._take(self._speech, self._run.rest())
+            out = list(self._close(self._speech))
+        self._listen_anew()
+        return out
+
+    def reset(self) -> None:
+        """Forget all sound so far, and the voice."""
+        self._decoder.forget()
+        self._listen_anew()
+
+    def close(self) -> None:
+        """End; nothing is held open."""
+        self.reset()
+
+    def _listen_anew(self) -> None:
+        import pocketsphinx
+
+        self._endpointer: Any = pocketsphinx.Endpointer(vad_mode=VAD_MODE)
+        self._run = SoundRun(self._endpointer.frame_bytes // 2)
+        self._recent = bytearray()
+        self._position = 0           # samples that the endpointer has seen
+        self._free = 0               # sound before this sample belongs to closed speech
+        self._speech: Speech | None = None
+        self._stability = Stability()
+
+    def _listen(self, frame: bytes) -> Iterator[Utterance]:
+        self._position += len(frame) // 2
+        self._recent += frame
+        del self._recent[:-RECENT_BYTES]
+        self._endpointer.process(frame)
+        speech = self._speech
+        if speech is None:
+            if self._endpointer.in_speech:
+                self._begin()
+            return
+        self._take(speech, frame)
+        if not self._endpointer.in_speech:
+            yield from self._close(speech)
+        elif len(speech.sound) - speech.told >= self._partial_bytes:
+            speech.told = len(speech.sound)
+            if not (speech.frames >= CUT_FRAMES and (yield from self._cut(speech))):
+                yield from self._partial(speech)
+
+    def _begin(self) -> None:
+        onset = round(self._endpointer.speech_start * SAMPLE_RATE_HZ)
+        oldest = self._position - len(self._recent) // 2
+        start = max(onset - PREROLL_SAMPLES, self._free, oldest)
+        self._open(start, self._recent[2 * (start - oldest):])
+
+    def _open(self, start: int, sound: bytearray) -> None:
+        self._speech = Speech(start, sound)
+        self._decoder.begin(bytes(sound))
+
+    def _take(self, speech: Speech, sound: bytes) -> None:
+        speech.sound += sound
+        self._decoder.feed(sound)
+
+    def _partial(self, speech: Speech) -> Iterator[Utterance]:
+        heard = [one for one in self._decoder.heard() if one.text]
+        now = speech.start + len(speech.sound) // 2
+        starts_ns = [self._at_ns(speech, one.start) for one in heard]
+        settled = self._stability.settled(
+            [one.text for one in heard], starts_ns, self._run.at_ns(now))
+        confidences = [self.SETTLED if one else self.FRESH for one in settled]
+        yield from self._utterance(speech, heard, confidences, now, is_final=False)
+
+    def _cut(self, speech: Speech) -> Generator[Utterance, None, bool]:
+        """Close speech at the last settled word's edge and go on behind it, if there is one."""
+        if not _edge(self._decoder.heard(), speech.frames) and speech.frames < LONGEST_FRAMES:
+            return False
+        heard = self._decoder.end()
+        edge = _edge(heard, speech.frames) or speech.frames
+        end = speech.start + edge * FRAME_SAMPLES
+        closed = [one for one in heard if one.end <= edge]
+        yield from self._final(speech, closed, end)
+        self._open(end, speech.sound[edge * FRAME_BYTES:])
+        return True
+
+    def _close(self, speech: Speech) -> Iterator[Utterance]:
+        self._speech = None
+        self._free = speech.start + len(speech.sound) // 2
+        yield from self._final(speech, self._decoder.end(), self._free)
+
+    def _final(self, speech: Speech, heard: list[Heard], end: int) -> Iterator[Utterance]:
+        words = [one for one in heard if one.text]
+        yield from self._utterance(
+            speech, words, [one.posterior for one in words], end, is_final=True)
+
+    def _utterance(
+        self, speech: Speech, heard: list[Heard], confidences: list[float], end: int,
+        is_final: bool,
+    ) -> Iterator[Utterance]:
+        if not heard and not speech.shown:
+            return
+        speech.shown = True
+        trust = float(np.interp(speech.voiced_share(), self.VOICED, (0.0, 1.0)))
+        words = tuple(
+            Word(one.text, self._at_ns(speech, one.start), self._at_ns(speech, one.end),
+                 confidence * trust)
+            for one, confidence in zip(heard, confidences, strict=True))
+        yield Utterance(
+            self._at_ns(speech, 0), self._run.at_ns(end), words, is_final, self.name)
+
+    def _at_ns(self, speech: Speech, frame: int) -> int:
+        return self._run.at_ns(speech.start + frame * FRAME_SAMPLES)
+
+
+def _edge(heard: list[Heard], frames: int) -> int | None:
+    """Return the frame of the last edge that more sound will hardly move, if there is one."""
+    edges = [one.end for one in heard
+             if SHORTEST_FRAMES <= one.end <= frames - SETTLED_FRAMES]
+    return edges[-1] if edges else None

@@ -1,0 +1,135 @@
+"""Vosk: any language that there is a model folder for."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from maven_ros.errors import ResourceError
+from maven_ros.records import SAMPLE_RATE_HZ, Samples, Utterance, Word, nanoseconds
+from maven_ros.senses.speech.sound import SoundRun
+from maven_ros.settings import SpeechSettings
+
+BLOCK_SAMPLES = SAMPLE_RATE_HZ // 10
+MODEL_FILES = (  # alternatives are separated by |
+    'am/final.mdl', 'conf/mfcc.conf', 'conf/model.conf', 'graph/words.txt',
+    'graph/HCLG.fst|graph/HCLr.fst')
+
+
+class VoskRecogniser:
+    """
+    Recognise the language of a Vosk model.
+
+    Confidences are Vosk's own: posteriors of the lattice, for partial words that of the moment.
+    """
+
+    name = 'vosk'
+
+    def __init__(self, settings: SpeechSettings) -> None:
+        """
+        Load the model.
+
+        :raises ResourceError: the package or a file of the model is missing, or it is broken.
+        """
+        if importlib.util.find_spec('vosk') is None:
+            raise ResourceError(
+                "speech.recogniser: 'vosk' needs the package of that name; install "
+                "maven_ros[vosk], or choose 'pocketsphinx' or 'none'")
+        self._model = _load(Path(settings.vosk_model))
+        self._partial_samples = round(settings.partial_s * SAMPLE_RATE_HZ)
+        self._listen_anew()
+
+    def accept(self, samples: Samples, start_ns: int) -> list[Utterance]:
+        """
+        Take sound that follows the last call's, unless ``start_ns`` says otherwise.
+
+        :param samples: float32 (n,), 16 kHz mono.
+        :returns: utterances that are new or have changed, in order.
+        """
+        out: list[Utterance] = []
+        if not self._run.goes_on(start_ns):
+            out += self.finish()
+        for block in self._run.blocks(samples, start_ns):
+            out += self._listen(block)
+        return out
+
+    def finish(self) -> list[Utterance]:
+        """Close what is being said: the sound ends here."""
+        rest = self._run.rest()
+        out = self._listen(rest) if rest else []
+        out += self._utterances(json.loads(self._recogniser.FinalResult()), is_final=True)
+        self._listen_anew()
+        return out
+
+    def reset(self) -> None:
+        """Forget all sound so far."""
+        self._listen_anew()
+
+    def close(self) -> None:
+        """Let go of the model."""
+        del self._recogniser, self._model
+
+    def _listen_anew(self) -> None:
+        import vosk
+
+        # A new one rather than Reset(), after which times go on from the old sound's.
+        self._recogniser: Any = vosk.KaldiRecognizer(self._model, SAMPLE_RATE_HZ)
+        self._recogniser.SetWords(True)
+        self._recogniser.SetPartialWords(True)
+        self._run = SoundRun(BLOCK_SAMPLES)
+        self._heard = 0            # samples
+        self._told = 0             # samples that the last partial result covered
+        self._start_ns: int | None = None  # of the utterance going on
+
+    def _listen(self, block: bytes) -> list[Utterance]:
+        self._heard += len(block) // 2
+        if self._recogniser.AcceptWaveform(block):
+            self._told = self._heard
+            return self._utterances(json.loads(self._recogniser.Result()), is_final=True)
+        if self._heard - self._told < self._partial_samples:
+            return []
+        self._told = self._heard
+        return self._utterances(json.loads(self._recogniser.PartialResult()), is_final=False)
+
+    def _utterances(self, result: dict[str, Any], is_final: bool) -> list[Utterance]:
+        words = tuple(
+            Word(word['word'], self._time_ns(word['start']), self._time_ns(word['end']),
+                 min(max(word['conf'], 0.0), 1.0))
+            for word in result.get('result' if is_final else 'partial_result', ()))
+        if words and self._start_ns is None:
+            self._start_ns = words[0].start_ns  # kept: later results replace this one by it
+        if self._start_ns is None:
+            return []
+        start_ns, end_ns = self._start_ns, self._run.at_ns(self._heard)
+        if is_final:
+            end_ns = words[-1].end_ns if words else end_ns
+            self._start_ns = None
+        return [Utterance(start_ns, end_ns, words, is_final, self.name)]
+
+    def _time_ns(self, s: float) -> int:
+        return self._run.at_ns(0) + nanoseconds(s)
+
+
+def _load(folder: Path) -> Any:
+    """
+    Load a model folder.
+
+    :raises ResourceError: names what is missing in it.
+    """
+    import vosk
+
+    missing = [' or '.join(either.split('|')) for either in MODEL_FILES
+               if not any((folder / name).is_file() for name in either.split('|'))]
+    if missing:
+        raise ResourceError(
+            f'speech.vosk_model: {folder} lacks {", ".join(missing)}; a Vosk model folder has '
+            'am, conf and graph right inside')
+    vosk.SetLogLevel(-1)
+    try:
+        return vosk.Model(str(folder))
+    except Exception as error:  # the only type that the library raises
+        raise ResourceError(
+            f'speech.vosk_model: {folder} has all files, but Vosk cannot read one: it is '
+            'damaged, or cut short by an unfinished download') from error

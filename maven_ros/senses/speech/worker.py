@@ -1,0 +1,124 @@
+"""Hosts a recogniser so that recognition never stalls the rest."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from maven_ros.diagnostics import Counters
+from maven_ros.records import Samples, Utterance
+from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
+from maven_ros.senses.speech.remote import RemoteRecogniser
+from maven_ros.settings import SpeechSettings
+
+
+class SpeechWorker:
+    """
+    Takes sound at any pace and hands back what was said, when it is known.
+
+    PocketSphinx runs in a process, Vosk in a thread. How far behind they are is measured in
+    sound: ``lag_s``. With ``inline`` sound is recognised as it is put, so that what comes out
+    depends on the sound alone.
+
+    A context manager; use it from one thread.
+    """
+
+    def __init__(self, settings: SpeechSettings, counters: Counters, inline: bool = False) -> None:
+        """
+        Load the recogniser, which takes about a second.
+
+        :param settings: which recogniser, and how.
+        :param counters: gets ``speech.skipped`` (chunks of sound), ``speech.restarted``,
+            ``speech.stopped`` and ``speech.unfinished``.
+        :param inline: recognise in ``put``, as replay does.
+        :raises ResourceError: its package, model or language is missing.
+        """
+        if inline or settings.recogniser == 'none':
+            self._host: InlineRecogniser | RemoteRecogniser = InlineRecogniser(
+                open_recogniser(settings))
+        else:
+            self._host = RemoteRecogniser(settings, counters)
+
+    @property
+    def lag_s(self) -> float:
+        """Sound that was put and is not yet recognised, in seconds."""
+        return self._host.lag_s
+
+    def put(self, samples: Samples, start_ns: int) -> None:
+        """
+        Take sound that follows the last call's, unless ``start_ns`` says otherwise.
+
+        Never waits (but for ``inline``): when more than ``max_lag_s`` is not recognised, what
+        waits is skipped, and counted.
+
+        :param samples: float32 (n,) in [-1, 1], 16 kHz mono, finite.
+        :param start_ns: time of the first sample.
+        """
+        self._host.put(samples, start_ns)
+
+    def poll(self) -> list[Utterance]:
+        """Return utterances that are new or have changed since the last call, in order."""
+        return self._host.poll()
+
+    def reset(self) -> None:
+        """Forget all sound; nothing of it comes out any more."""
+        self._host.reset()
+
+    def finish(self, timeout_s: float) -> list[Utterance]:
+        """
+        Close what is being said: the sound ends here.
+
+        :param timeout_s: wait at most so long; what is then missing is counted.
+        :returns: what has been recognised since the last ``poll``.
+        """
+        return self._host.finish(timeout_s)
+
+    def close(self) -> None:
+        """End within a second."""
+        self._host.close()
+
+    def __enter__(self) -> SpeechWorker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class InlineRecogniser:
+    """A recogniser, or none, that answers at once."""
+
+    lag_s = 0.0
+
+    def __init__(self, recogniser: Recogniser | None) -> None:
+        self._recogniser = recogniser
+        self._found: list[Utterance] = []
+
+    def put(self, samples: Samples, start_ns: int) -> None:
+        """Recognise."""
+        if self._recogniser is not None:
+            self._found += self._recogniser.accept(samples, start_ns)
+
+    def poll(self) -> list[Utterance]:
+        """Return what was recognised since."""
+        found, self._found = self._found, []
+        return found
+
+    def reset(self) -> None:
+        """Forget all sound."""
+        self._found.clear()
+        if self._recogniser is not None:
+            self._recogniser.reset()
+
+    def finish(self, timeout_s: float) -> list[Utterance]:
+        """Close what is being said."""
+        if self._recogniser is not None:
+            self._found += self._recogniser.finish()
+        return self.poll()
+
+    def close(self) -> None:
+        """Let go of the recogniser."""
+        if self._recogniser is not None:
+            self._recogniser.close()
+        self._recogniser = None
