@@ -2,8 +2,8 @@
 PocketSphinx: words from endpointed sound, with the English model that its wheel carries.
 
 Its endpointer (WebRTC's voice activity detector) says where speech begins and ends. Speech that
-goes on is closed at a word's edge every two or three seconds: only a closed utterance has word
-posteriors, and it keeps the last pass, which runs at the close, short.
+goes on is closed every two or three seconds, at a pause or between words: only a closed utterance
+has word posteriors, and it keeps the last pass, which runs at the close, short.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from maven_ros.senses.speech.voicing import voiced_share
 from maven_ros.settings import SpeechSettings
 
 VAD_MODE = 2            # of 0 to 3; 3 loses soft words
-PREROLL_SAMPLES = SAMPLE_RATE_HZ // 5  # the endpointer starts late on soft consonants
-CUT_FRAMES = 200        # speech is cut at a word's edge once it is so long ...
+PREROLL_SAMPLES = SAMPLE_RATE_HZ // 10  # the endpointer starts late on soft consonants
+PAUSE_FRAMES = 150      # speech is cut at a pause between words once it is so long, ...
+CUT_FRAMES = 240        # ... between any two words here ...
 LONGEST_FRAMES = 280    # ... and anywhere here: see CepstralMean.MOST_FRAMES
 SETTLED_FRAMES = 30     # a word that ends closer to the sound's end may yet change
 SHORTEST_FRAMES = 60    # of what a cut closes
@@ -151,9 +152,10 @@ class PocketSphinxRecogniser:
         self._take(speech, frame)
         if not self._endpointer.in_speech:
             yield from self._close(speech)
-        elif len(speech.sound) - speech.told >= self._partial_bytes:
+        elif (len(speech.sound) - speech.told >= self._partial_bytes
+              or speech.frames >= LONGEST_FRAMES):
             speech.told = len(speech.sound)
-            if not (speech.frames >= CUT_FRAMES and (yield from self._cut(speech))):
+            if not (speech.frames >= PAUSE_FRAMES and (yield from self._cut(speech))):
                 yield from self._partial(speech)
 
     def _begin(self) -> None:
@@ -180,11 +182,12 @@ class PocketSphinxRecogniser:
         yield from self._utterance(speech, heard, confidences, now, is_final=False)
 
     def _cut(self, speech: Speech) -> Generator[Utterance, None, bool]:
-        """Close speech at the last settled word's edge and go on behind it, if there is one."""
-        if not _edge(self._decoder.heard(), speech.frames) and speech.frames < LONGEST_FRAMES:
+        """Close speech at the last settled edge and go on behind it, if there is one."""
+        frames, pauses_only = speech.frames, speech.frames < CUT_FRAMES
+        if not _edge(self._decoder.heard(), frames, pauses_only) and frames < LONGEST_FRAMES:
             return False
-        heard = self._decoder.end()
-        edge = _edge(heard, speech.frames) or speech.frames
+        heard = self._decoder.end()  # its last pass may see other edges
+        edge = _edge(heard, frames, pauses_only) or _edge(heard, frames) or frames
         end = speech.start + edge * FRAME_SAMPLES
         closed = [one for one in heard if one.end <= edge]
         yield from self._final(speech, closed, end)
@@ -220,8 +223,9 @@ class PocketSphinxRecogniser:
         return self._run.at_ns(speech.start + frame * FRAME_SAMPLES)
 
 
-def _edge(heard: list[Heard], frames: int) -> int | None:
+def _edge(heard: list[Heard], frames: int, pauses_only: bool = False) -> int | None:
     """Return the frame of the last edge that more sound will hardly move, if there is one."""
     edges = [one.end for one in heard
-             if SHORTEST_FRAMES <= one.end <= frames - SETTLED_FRAMES]
+             if SHORTEST_FRAMES <= one.end <= frames - SETTLED_FRAMES
+             and not (pauses_only and one.text)]
     return edges[-1] if edges else None

@@ -13,7 +13,7 @@ from maven_ros.records import SAMPLE_RATE_HZ
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 100  # the decoder counts in frames of 10 ms
 FRAME_BYTES = 2 * FRAME_SAMPLES
 
-# A third of the CPU that the defaults take, at the same word error rate.
+# Half the CPU that the defaults take, at about the same word error rate.
 SEARCH = {'maxhmmpf': 3000, 'maxwpf': 5}
 
 _ALTERNATE = re.compile(r'\(\d+\)$')  # the dictionary's second, third ... pronunciation
@@ -141,6 +141,7 @@ class SphinxDecoder:
         self._held.clear()
         if self._searching:
             self._stop()
+        self._decoder.reinit_feat()  # the noise that its front end subtracts
         self._mean = CepstralMean()
         self._bytes = 0
 

@@ -1,0 +1,86 @@
+"""Sound for tests of recognisers: real speech, espeak-ng's, and noises that are none."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+from maven_ros.records import NS
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / 'media' / 'sample.mp4'
+START_NS = 1_700_000_000 * NS  # stamps of real clocks are as large
+CHUNK = 512
+
+
+def sentences():
+    """Return what is said in the sample."""
+    text = (ROOT / 'media' / 'sample.txt').read_text().lower()
+    return [re.sub(r"[^a-z' ]", '', line) for line in text.splitlines() if line.strip()]
+
+
+def sound_of(path):
+    """Decode a file's sound to 16 kHz mono."""
+    import av
+
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler('flt', 'mono', 16000)
+        frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+        frames += resampler.resample(None)
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+
+def say(text):
+    """Speak by espeak-ng, at 16 kHz."""
+    if shutil.which('espeak-ng') is None and 'CI' not in os.environ:
+        pytest.skip('no espeak-ng')
+    spoken = subprocess.run(['espeak-ng', '-v', 'en-us+f3', '-s', '130', '--stdout', text],
+                            capture_output=True, check=True).stdout
+    with wave.open(io.BytesIO(spoken)) as header:
+        rate = header.getframerate()
+    samples = np.frombuffer(spoken[44:], '<i2').astype(np.float32) / 32768
+    return soxr.resample(samples, rate, 16000)
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * 16000), np.float32)
+
+
+def noise(seconds, level=0.1, seed=0):
+    samples = np.random.default_rng(seed).standard_normal(round(seconds * 16000))
+    return (level * samples).astype(np.float32)
+
+
+def pink(seconds, level=0.1):
+    spectrum = np.fft.rfft(noise(seconds))
+    samples = np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1))
+    return (level * samples / samples.std()).astype(np.float32)
+
+
+def chunks(samples, size=CHUNK, start_ns=START_NS):
+    """Yield sound as devices give it, with its time."""
+    for at in range(0, len(samples), size):
+        yield samples[at:at + size], start_ns + at * NS // 16000
+
+
+def recognise(recogniser, samples, size=CHUNK, start_ns=START_NS):
+    """Return every utterance, partial and final, to the end of the sound."""
+    found = [one for chunk in chunks(samples, size, start_ns) for one in recogniser.accept(*chunk)]
+    return found + recogniser.finish()
+
+
+def finals(utterances):
+    return [one for one in utterances if one.is_final]
+
+
+def text_of(utterances):
+    return ' '.join(one.text for one in finals(utterances) if one.words)
