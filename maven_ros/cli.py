@@ -60,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Callable[[argparse.Namespace, threading.Event], int | None], text: str,
     ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+        # A parameter's name cut short is a misspelling, not an abbreviation.
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.add_argument('--log-level', default='info',
                          choices=['debug', 'info', 'warning', 'error'])
         sub.set_defaults(command=run, name=name)

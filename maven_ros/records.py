@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.affect import Affect, confidence
+from maven_ros.errors import InputError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Samples: TypeAlias = NDArray[np.float32]
@@ -70,6 +71,7 @@ class AudioChunk:
     :param sample_rate_hz: samples a second, any.
     :param sequence: counts chunks where the source does; a gap in it shows a lost chunk.
     :param stamped: False where the time is that of arrival, not of recording.
+    :raises InputError: for an impossible rate or shape.
     """
 
     stamp_ns: int
@@ -77,6 +79,15 @@ class AudioChunk:
     sample_rate_hz: int
     sequence: int | None = None
     stamped: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what has no duration."""
+        if self.sample_rate_hz < 1000:
+            raise InputError('bad_rate', f'sample rate is {self.sample_rate_hz} Hz; allowed: '
+                                         '1000 and above')
+        if self.samples.ndim != 2 or self.samples.shape[1] < 1:
+            raise InputError('bad_shape', f'samples have shape {self.samples.shape}; allowed: '
+                                          '(samples, channels)')
 
     @property
     def end_ns(self) -> int:

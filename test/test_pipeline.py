@@ -132,7 +132,6 @@ def test_frames_are_thinned_by_stamp_before_they_are_decoded():
     ([Frame.of(T0, picture()), Frame.of(T0, picture())], 'video.duplicate'),
     ([Frame.of(T0 + NS // 5, picture()), Frame.of(T0, picture())], 'video.out_of_order'),
     ([AudioChunk(T0, np.full((9, 1), np.nan, np.float32), 16000)], 'audio.not_finite'),
-    ([AudioChunk(T0, np.zeros((9, 1), np.float32), 0)], 'audio.bad_rate'),
 ])
 def test_bad_records_are_dropped_and_counted_and_the_next_one_is_taken(records, name):
     with Pipeline(QUIET) as pipeline:
@@ -145,8 +144,8 @@ def test_bad_records_are_dropped_and_counted_and_the_next_one_is_taken(records, 
 
 
 def test_while_the_robot_speaks_nothing_is_heard(shared_data):
-    speech = [record for record in read_media(
-        shared_data / 'clips/talking_head_0.mp4', start_ns=T0, video=False)]
+    speech = list(read_media(
+        shared_data / 'clips/talking_head_0.mp4', start_ns=T0, video=False))
     with Pipeline(QUIET) as pipeline:
         pipeline.feed(RobotSpeaking(T0, True))
         states = [state for chunk in speech for state in pipeline.feed(chunk)]

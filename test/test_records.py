@@ -4,6 +4,7 @@ import math
 import pickle
 
 import numpy as np
+import pytest
 
 from maven_ros.errors import InputError
 from maven_ros.records import NS, AudioChunk, Box, Evidence, Face, Modality, Utterance, Word
@@ -11,6 +12,16 @@ from maven_ros.records import NS, AudioChunk, Box, Evidence, Face, Modality, Utt
 
 def test_a_chunk_ends_after_its_last_sample():
     assert AudioChunk(5, np.zeros((44100, 2), np.float32), 44100).end_ns == 5 + NS
+
+
+@pytest.mark.parametrize(('samples', 'rate_hz', 'message'), [
+    (np.zeros((4, 1), np.float32), 0, 'sample rate is 0 Hz; allowed: 1000 and above'),
+    (np.zeros(4, np.float32), 16000, r'shape \(4,\); allowed: \(samples, channels\)'),
+    (np.zeros((4, 0), np.float32), 16000, r'shape \(4, 0\); allowed'),
+])
+def test_a_chunk_without_a_duration_is_refused(samples, rate_hz, message):
+    with pytest.raises(InputError, match=message):
+        AudioChunk(0, samples, rate_hz)
 
 
 def test_evidence_names_what_it_holds():

@@ -128,7 +128,7 @@ class AffectNode:
         self._diagnostics = graph.advertise(
             '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STATE)
         self._inputs = Inputs(graph, topics or InputTopics(), self.counters, self._inbox.put)
-        self._states = 0
+        self.states_published = 0
         self._worst_latency_ns = 0
         self._busy_s = 0.0
         if not self.pipeline.engine.trained:
@@ -152,7 +152,7 @@ class AffectNode:
             self._inputs.close()
             self._publish(self.pipeline.finish(timeout_s=0.5))
             self.pipeline.close()
-            _log.info('published %d states; %s', self._states,
+            _log.info('published %d states; %s', self.states_published,
                       ', '.join(f'{name} {n}' for name, n in self.counters.snapshot().items())
                       or 'nothing dropped')
 
@@ -178,7 +178,7 @@ class AffectNode:
             if isinstance(output, AffectState):
                 latency_ns = self._graph.now_ns() - output.window_end_ns
                 self._state.publish(state_message(output, latency_ns))
-                self._states += 1
+                self.states_published += 1
                 self._worst_latency_ns = max(self._worst_latency_ns, latency_ns)
             else:
                 self._utterance.publish(utterance_message(output))
@@ -189,7 +189,7 @@ class AffectNode:
         missing = self._inputs.missing()
         values = {
             'model': self.pipeline.engine.name,
-            'states': str(self._states),
+            'states': str(self.states_published),
             'worst latency (ms)': f'{self._worst_latency_ns / 1e6:.0f}',
             'busy (share)': f'{self._busy_s / _REPORT_S:.2f}',
             'speech lag (s)': f'{self.pipeline.speech.lag_s:.2f}',

@@ -161,9 +161,10 @@ class AudioSense:
             later ones either, but is still returned, for words have times of their own.
         :returns: the new sound on the sample clock, for the recogniser; the robot's own voice in
             it is silenced.
-        :raises InputError: for an impossible rate or shape, or samples that are not finite.
+        :raises InputError: for samples that are not finite.
         """
-        self._check(chunk)
+        if not np.isfinite(chunk.samples).all():
+            raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
         self._note_sequence(chunk)
         if self._epoch_ns is not None and chunk.sample_rate_hz != self._resampler.rate_hz:
             self._counters.count(
@@ -191,16 +192,6 @@ class AudioSense:
     def _time(self, sample: int) -> int:
         assert self._epoch_ns is not None
         return self._epoch_ns + sample * NS // SAMPLE_RATE_HZ
-
-    def _check(self, chunk: AudioChunk) -> None:
-        if chunk.sample_rate_hz < 1000:
-            raise InputError('bad_rate', f'sample rate is {chunk.sample_rate_hz} Hz; allowed: '
-                                         '1000 and above')
-        if chunk.samples.ndim != 2 or chunk.samples.shape[1] < 1:
-            raise InputError('bad_shape', f'samples have shape {chunk.samples.shape}; allowed: '
-                                          '(samples, channels)')
-        if not np.isfinite(chunk.samples).all():
-            raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
 
     def _note_sequence(self, chunk: AudioChunk) -> None:
         if chunk.sequence is not None and self._sequence is not None:

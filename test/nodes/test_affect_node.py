@@ -12,8 +12,7 @@ import pytest
 
 from maven_ros.errors import ResourceError
 from maven_ros.graph.convert import audio_message, image_message, state_record, utterance_record
-from maven_ros.graph.dds import DdsGraph
-from maven_ros.graph.interface import SENSOR, SOUND, STATE
+from maven_ros.graph.interface import SENSOR, SOUND, STATE, Received
 from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.nodes.affect import AffectNode
 from maven_ros.nodes.player import Player
@@ -63,18 +62,17 @@ def wait(condition, seconds, what):
 
 
 @pytest.fixture
-def graph():
-    with DdsGraph(node_name='test') as opened:
-        yield opened
-
-
-@pytest.fixture
 def node(graph):
     node = Node(graph, '--speech.recogniser', 'none')
     yield node
     if node.process.poll() is None:
         node.process.kill()
         node.process.communicate()
+
+
+def wait_for_the_node(*publishers):
+    wait(lambda: all(one.subscription_count() for one in publishers), 10, 'not heard')
+    time.sleep(0.5)                  # the node's side of the match may come a little later
 
 
 def picture(graph, **changes):
@@ -94,13 +92,11 @@ def sound(graph, **changes):
 def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
     images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
     chunks = graph.advertise('audio', CHUNK, SOUND)
-    wait(lambda: images.subscription_count() and chunks.subscription_count(), 10, 'not heard')
-    good = to_cdr(picture(graph), IMAGE)
+    wait_for_the_node(images, chunks)
     nan = np.full(512, np.nan, '<f4').view(np.uint8)
     images.publish(picture(graph, encoding='bgr9'))
+    time.sleep(0.15)                 # a slot of the frame rate each: else it is thinned, unread
     images.publish(picture(graph, step=7))
-    for cdr in (good[:100], good[:4], b'\x00\x01\x00\x00' + os.urandom(64)):
-        images.publish_cdr(cdr)
     chunks.publish(sound(graph, encoding='MP3'))
     chunks.publish(sound(graph, encoding='F32LE', data=nan))
     chunks.publish(sound(graph, sample_rate=0))
@@ -112,8 +108,7 @@ def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
         time.sleep(0.1)
     wait(lambda: node.diagnostics.get('audio.rate_changed') == '1', 5, node.diagnostics)
     counts = {name: int(n) for name, n in node.diagnostics.items()
-              if name.split('.')[0] in ('/camera/image_raw', '/audio', 'video', 'audio')}
-    assert counts.get('/camera/image_raw.bad_payload', 0) >= 2, counts
+              if name.split('.')[0] in ('/camera/image_raw', '/audio', 'audio')}
     assert sum(n for name, n in counts.items() if 'encoding' in name) == 2, counts
     assert sum(n for name, n in counts.items() if 'step' in name) == 1, counts
     assert sum(n for name, n in counts.items() if 'not_finite' in name) == 1, counts
@@ -121,6 +116,24 @@ def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
     assert node.end() == 0
     for text in ("'bgr9'", "'MP3'", 'NaN', '7'):
         assert text in node.log
+
+
+@pytest.mark.parametrize('cdr', [b'', b'\x00\x01', b'\x00\x01\x00\x00', os.urandom(64), None])
+def test_a_payload_cut_short_is_counted_and_the_node_lives_on(graph, running, cdr):
+    """Cyclone DDS refuses to carry such a payload; a bag and other transports do carry it."""
+    node = AffectNode(graph, Settings().with_values({'speech.recogniser': 'none'}))
+    run = running(node)
+    good = to_cdr(picture(graph), IMAGE)
+    bad = good[:len(good) // 2] if cdr is None else cdr
+    node._inbox.put('image', Received('/camera/image_raw', IMAGE, bad, graph.now_ns()))
+    wait(lambda: node.counters.get('/camera/image_raw', 'bad_payload') == 1, 5,
+         node.counters.snapshot())
+    for _ in range(8):
+        cdr = to_cdr(picture(graph), IMAGE)
+        node._inbox.put('image', Received('/camera/image_raw', IMAGE, cdr, graph.now_ns()))
+        time.sleep(0.1)
+    wait(lambda: node.states_published > 0, 5, 'no states after bad input')
+    run.stop(5.0)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -141,7 +154,7 @@ def test_signals_end_the_node_cleanly_while_it_works(graph, node, number):
 def test_states_rest_on_what_is_left_when_the_camera_stops(graph, node):
     images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
     chunks = graph.advertise('audio', CHUNK, SOUND)
-    wait(lambda: images.subscription_count() and chunks.subscription_count(), 10, 'not heard')
+    wait_for_the_node(images, chunks)
     for index in range(60):
         if index < 20:
             images.publish(picture(graph))
@@ -173,7 +186,7 @@ def test_what_the_settings_ask_for_and_is_missing_stops_the_node_at_once(graph, 
 
 def test_the_robots_own_voice_is_no_evidence(graph, node, shared_data):
     flag = graph.advertise('robot_speaking', 'std_msgs/msg/Bool', STATE)
-    wait(lambda: flag.subscription_count(), 10, 'not heard')
+    wait_for_the_node(flag)
     flag.publish(new('std_msgs/msg/Bool', data=True))
     stop = threading.Event()
     player = Player(graph, shared_data / 'clips/talking_head_0.mp4', subscribers=1)
@@ -189,7 +202,7 @@ def test_the_robots_own_voice_is_no_evidence(graph, node, shared_data):
 
 def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
     images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
-    wait(lambda: images.subscription_count(), 10, 'not heard')
+    wait_for_the_node(images)
     for _ in range(10):
         images.publish(picture(graph))
         time.sleep(0.1)

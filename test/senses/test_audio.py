@@ -162,15 +162,10 @@ def test_voice_is_told_from_silence_and_steady_noise():
     assert audio.read(START, START + NS).voiced_s == 0.0
 
 
-@pytest.mark.parametrize(('chunk', 'message'), [
-    (AudioChunk(0, np.zeros((4, 1), np.float32), 0), 'sample rate is 0 Hz; allowed: 1000'),
-    (AudioChunk(0, np.zeros(4, np.float32), 16000), r'shape \(4,\); allowed: \(samples, chann'),
-    (AudioChunk(0, np.array([[np.nan]], np.float32), 16000), 'hold NaN or infinity; allowed'),
-    (AudioChunk(0, np.array([[np.inf]], np.float32), 16000), 'hold NaN or infinity; allowed'),
-])
-def test_bad_chunks_are_refused_by_name(chunk, message):
-    with pytest.raises(InputError, match=message):
-        sense().add(chunk)
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_refused(bad):
+    with pytest.raises(InputError, match='hold NaN or infinity; allowed: finite values'):
+        sense().add(AudioChunk(0, np.array([[0.0], [bad]], np.float32), 16000))
 
 
 @settings(deadline=None, max_examples=60)

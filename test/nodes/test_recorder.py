@@ -1,0 +1,75 @@
+"""The recorder: what is on the graph is in the bag, at the time it arrived."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.convert import image_message
+from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
+from maven_ros.graph.messages import from_cdr, new
+from maven_ros.nodes.recorder import Recorder
+
+BOOL = 'std_msgs/msg/Bool'
+IMAGE = 'sensor_msgs/msg/Image'
+
+
+def wait_for(publisher, stop):
+    for _ in range(100):
+        if publisher.subscription_count():
+            return
+        stop.wait(0.1)
+    pytest.fail(f'nobody records {publisher.topic}')
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_path, storage):
+    stop = threading.Event()
+    bag_path = tmp_path / 'bag'
+
+    def record():
+        with BagGraph(bag_path, 'w', storage) as bag:
+            return Recorder(graph, bag).run(stop)
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    try:
+        flags = graph.advertise('/flag', BOOL, STATE)
+        wait_for(flags, stop)
+        flags.publish(new(BOOL, data=True))
+        images = graph.advertise('/image', IMAGE, Qos(Reliability.RELIABLE, 5))
+        wait_for(images, stop)
+        pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+        began_ns = graph.now_ns()
+        images.publish(image_message(5, pixels))
+        stop.wait(0.5)
+    finally:
+        stop.set()
+        thread.join()
+    heard = []
+    with BagGraph(bag_path) as bag:
+        assert bag.topics() == {'/flag': BOOL, '/image': IMAGE}
+        for topic, msgtype in bag.topics().items():
+            bag.subscribe(topic, msgtype, SENSOR, heard.append)
+        bag.play()
+    assert [one.topic for one in heard] == ['/flag', '/image']
+    assert from_cdr(heard[0].cdr, BOOL).data is True
+    assert np.array_equal(from_cdr(heard[1].cdr, IMAGE).data, pixels.ravel())
+    assert began_ns <= heard[1].received_ns <= graph.now_ns()
+
+
+def test_only_what_is_named_is_recorded(graph, tmp_path):
+    stop = threading.Event()
+    named = graph.advertise('/wanted', BOOL, STATE)
+    other = graph.advertise('/unwanted', BOOL, STATE)
+    with BagGraph(tmp_path / 'bag', 'w') as bag:
+        thread = threading.Thread(target=Recorder(graph, bag, ['wanted']).run, args=(stop,))
+        thread.start()
+        try:
+            wait_for(named, stop)
+            assert other.subscription_count() == 0
+        finally:
+            stop.set()
+            thread.join()
+        assert list(bag.topics()) == ['/wanted']

@@ -1,0 +1,73 @@
+"""The command line: help, bad usage, errors that users can mend."""
+
+import subprocess
+import sys
+
+import pytest
+
+from maven_ros.cli import main
+from maven_ros.settings import Settings, parameters
+
+
+def fails(capsys, *arguments):
+    """Run in this process; return what is said on stderr."""
+    assert main(arguments) == 1
+    return capsys.readouterr().err
+
+
+def test_every_command_has_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(['--help'])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for name in ('demo', 'run', 'play', 'camera', 'microphone', 'record', 'echo', 'topics',
+                 'timeline', 'devices', 'doctor'):
+        assert name in shown
+        with pytest.raises(SystemExit) as ended:
+            main([name, '--help'])
+        assert ended.value.code == 0
+
+
+def test_every_parameter_is_a_flag_with_its_range_and_default(capsys):
+    with pytest.raises(SystemExit):
+        main(['run', '--help'])
+    shown = ''.join(capsys.readouterr().out.split())
+    for one in parameters(Settings()):
+        assert f'--{one.name}' in shown
+        assert ''.join(f'({one.allowed}; default {one.default!r})'.split()) in shown
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['run', '--windows.hop_s', '99'], 'windows.hop_s: 99.0 is not float in [0.02, 10]'),
+    (['run', '--params-file', '/nowhere.yaml'], '/nowhere.yaml: no readable YAML'),
+    (['run', '--speech.recogniser', 'vosk'], "speech.vosk_model: '' names no folder"),
+    (['demo', '--faces.detector', 'eyes'], "faces.detector: 'eyes' is not 'haar' or 'yunet'"),
+    (['demo', '--media', 'a.mp4', '--camera', '0'], '--media a.mp4 and live devices: choose'),
+    (['play', '/nowhere.mp4'], '/nowhere.mp4: no such file'),
+    (['play', __file__], 'test_cli.py'),
+    (['play', 'x.mp4', '--remap', 'a=b'], "--remap: 'a=b'; allowed: FROM:=TO"),
+    (['echo', '/nothing', '--wait', '0.2'], '/nothing: no such topic here; topics: none'),
+    (['echo', 'a//b'], 'a//b'),
+    (['timeline', '/nowhere'], '/nowhere: no such bag'),
+    (['record', '--out', '/proc/bag'], '/proc/bag'),
+])
+def test_errors_name_the_thing_and_what_is_allowed(capsys, arguments, message):
+    said = fails(capsys, *arguments)
+    assert message in said and 'Traceback' not in said
+
+
+def test_bad_usage_ends_with_2():
+    with pytest.raises(SystemExit) as ended:
+        main(['run', '--windows.hop', '1'])
+    assert ended.value.code == 2
+
+
+def test_a_bad_domain_is_refused_by_name(capsys, monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', 'kitchen')
+    assert "ROS_DOMAIN_ID: 'kitchen'" in fails(capsys, 'topics')
+
+
+def test_it_runs_as_a_module():
+    shown = subprocess.run([sys.executable, '-m', 'maven_ros', '--version'], capture_output=True,
+                           text=True, check=True).stdout
+    assert shown.startswith('maven-ros 0.')
