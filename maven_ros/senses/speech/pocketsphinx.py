@@ -75,7 +75,7 @@ class PocketSphinxRecogniser:
     """
 
     name = 'pocketsphinx'
-    FRESH, SETTLED = 0.4, 0.6
+    FRESH, SETTLED = 0.45, 0.7
     VOICED = (0.1, 0.15)  # no confidence below, all of it above: see voiced_share
 
     def __init__(self, settings: SpeechSettings) -> None:
