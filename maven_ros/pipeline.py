@@ -74,6 +74,7 @@ class Pipeline:
         self.speech = SpeechWorker(settings.speech, self.counters, inline=not live)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame
+        self._recognised_ns = 0            # sound up to here has been through the recogniser
         self._now_ns = 0
         self.engine.warm_up()
 
@@ -122,7 +123,7 @@ class Pipeline:
     def advance(self, now_ns: int) -> list[Output]:
         """Return what has become known by ``now_ns`` though nothing new came in."""
         self._now_ns = now_ns
-        utterances = self._heard()
+        utterances = self._heard(now_ns)
         return [*utterances, *self._states(self._windows.advance(now_ns))]
 
     def finish(self, timeout_s: float = 5.0) -> list[Output]:
@@ -149,6 +150,7 @@ class Pipeline:
         self.speech.reset()
         self.engine.reset()
         self._frame_ns = None
+        self._recognised_ns = 0
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -206,12 +208,19 @@ class Pipeline:
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None:
             self._windows.arrived(Stream.AUDIO, watermark_ns, now_ns)
-        return outputs + self._heard()
+        return outputs + self._heard(now_ns)
 
-    def _heard(self) -> list[Output]:
+    def _heard(self, now_ns: int) -> list[Output]:
+        """Collect what was recognised; windows wait, boundedly, until their sound has been."""
         utterances = self.speech.poll()
         for utterance in utterances:
             self._windows.add_utterance(utterance)
+        watermark_ns = self._audio.watermark_ns
+        if watermark_ns is not None and self.settings.speech.recogniser != 'none':
+            recognised_ns = watermark_ns - nanoseconds(self.speech.lag_s)
+            if recognised_ns > self._recognised_ns:
+                self._recognised_ns = recognised_ns
+                self._windows.arrived(Stream.TEXT, recognised_ns, now_ns)
         return [*utterances]
 
     def _states(self, windows: list[Window]) -> list[AffectState]:

@@ -171,10 +171,11 @@ class Utterance:
 
 
 class Stream(enum.Enum):
-    """The streams that carry evidence on a clock of their own."""
+    """The streams of evidence; TEXT follows AUDIO, as far as it has been recognised."""
 
     VIDEO = 'video'
     AUDIO = 'audio'
+    TEXT = 'text'
 
 
 @dataclass(frozen=True, slots=True)

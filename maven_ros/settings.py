@@ -110,7 +110,7 @@ class SpeechSettings:
         'en-us', 'Language spoken, as IETF tag; what is available depends on the recogniser.')
     vosk_model: str = setting('', 'Folder of a Vosk model.', path='folder')
     confidence_gate: float = setting(
-        0.5, 'Words below are shown in the transcript but are no TEXT evidence.',
+        0.5, 'Words less sure than this are shown in the transcript but are no TEXT evidence.',
         minimum=0.0, maximum=1.0)
     partial_s: float = setting(
         0.3, 'Seconds of speech between partial results.', minimum=0.05, maximum=10.0)

@@ -157,7 +157,7 @@ class Windows:
         own = self._progress.get(stream)
         if own is not None and start_ns < own.watermark_ns - self._jump_back_ns:
             return self._note_jump('back', stream, start_ns - own.watermark_ns)
-        others = self._progress.keys() - self.stopped(now_ns) - {stream}
+        others = self._progress.keys() - self.stopped(now_ns) - {stream, Stream.TEXT}
         if not others and self._sealed_ns is not None \
                 and start_ns < self._sealed_ns - self._jump_back_ns:
             return self._note_jump('back', stream, start_ns - self._sealed_ns)

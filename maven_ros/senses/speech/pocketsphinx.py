@@ -68,14 +68,18 @@ class PocketSphinxRecogniser:
     """
     Recognise English with PocketSphinx.
 
-    A final word's confidence is its posterior among the utterance's alternatives. A partial word
-    has none yet; its confidence is the share of such words that proved right when it was
-    measured: ``SETTLED`` for one that stayed the same over 0.3 s of further sound, else
-    ``FRESH``. Where hardly any of the utterance is voiced, both go down to 0: it is a noise.
+    A word's confidence is the share of such words that proved right when it was measured, on
+    200 clips of RAVDESS (1,185 final words). For a final word that follows from its posterior
+    among the utterance's alternatives, which understates: of posteriors from 0.1 to 0.5, 56%
+    were right. A partial word has no posterior yet: ``SETTLED`` is for one that stayed the same
+    over 0.3 s of further sound, ``FRESH`` for others. Where hardly any of the utterance is
+    voiced, all go down to 0: it is a noise.
     """
 
     name = 'pocketsphinx'
     FRESH, SETTLED = 0.45, 0.7
+    POSTERIOR = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)      # of a final word ...
+    RIGHT = (0.30, 0.48, 0.56, 0.65, 0.77, 0.82, 0.95)   # ... and the share that was right
     VOICED = (0.1, 0.15)  # no confidence below, all of it above: see voiced_share
 
     def __init__(self, settings: SpeechSettings) -> None:
@@ -201,8 +205,9 @@ class PocketSphinxRecogniser:
 
     def _final(self, speech: Speech, heard: list[Heard], end: int) -> Iterator[Utterance]:
         words = [one for one in heard if one.text]
-        yield from self._utterance(
-            speech, words, [one.posterior for one in words], end, is_final=True)
+        confidences = [float(np.interp(one.posterior, self.POSTERIOR, self.RIGHT))
+                       for one in words]
+        yield from self._utterance(speech, words, confidences, end, is_final=True)
 
     def _utterance(
         self, speech: Speech, heard: list[Heard], confidences: list[float], end: int,
