@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maven_ros.affect import OCTANTS
+from maven_ros.affect import OCTANTS, Affect
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance
 
@@ -93,54 +94,55 @@ def draw_bag(bag: Path, path: Path) -> None:
 
 
 def _people(states: Sequence[AffectState]) -> dict[str, list[AffectState]]:
+    """Sort states by person, whoever has most of them first; without those of no evidence."""
     people: dict[str, list[AffectState]] = {}
     for state in states:
-        people.setdefault(state.person_id, []).append(state)
-    return people
+        if state.status is not Status.NO_EVIDENCE:
+            people.setdefault(state.person_id, []).append(state)
+    return dict(sorted(people.items(), key=lambda one: -len(one[1])))
 
 
 def _draw_traces(axes: Any, states: Sequence[AffectState], origin_ns: int) -> None:
     for index, (person_id, own) in enumerate(_people(states).items()):
         style = _LINES[index % len(_LINES)]
-        # A hole of more than one hop is a gap in the line, not a straight guess across it.
-        times, valence, arousal, valence_std, arousal_std = [], [], [], [], []
-        last_ns = None
-        for state in own:
-            if last_ns is not None and state.window_end_ns - last_ns > NS:
-                for series in (valence, arousal, valence_std, arousal_std):
-                    series.append(math.nan)
-                times.append((last_ns - origin_ns) / NS)
-            last_ns = state.window_end_ns
-            times.append((last_ns - origin_ns) / NS)
-            valence.append(state.affect.valence)
-            arousal.append(state.affect.arousal)
-            valence_std.append(state.valence_std)
-            arousal_std.append(state.arousal_std)
         who = person_id or 'nobody in view'
-        for name, series, spread, colour in (('valence', valence, valence_std, _VALENCE),
-                                             ('arousal', arousal, arousal_std, _AROUSAL)):
-            axes.plot(times, series, style, color=colour, label=f'{name}, {who}')
-            low = [value - 1.645 * std for value, std in zip(series, spread, strict=True)]
-            high = [value + 1.645 * std for value, std in zip(series, spread, strict=True)]
-            axes.fill_between(times, low, high, color=colour, alpha=0.10, linewidth=0)
+        own = _with_gaps(own)
+        times = [(state.window_end_ns - origin_ns) / NS for state in own]
+        for name, colour in (('valence', _VALENCE), ('arousal', _AROUSAL)):
+            values = [getattr(state.affect, name) for state in own]
+            spreads = [1.645 * getattr(state, f'{name}_std') for state in own]
+            axes.plot(times, values, style, color=colour, label=f'{name}, {who}')
+            axes.fill_between(
+                times,
+                [value - spread for value, spread in zip(values, spreads, strict=True)],
+                [value + spread for value, spread in zip(values, spreads, strict=True)],
+                color=colour, alpha=0.10, linewidth=0)
+        axes.legend(loc='upper right', fontsize=8, ncols=2, framealpha=0.7)
     axes.axhline(0.0, color='grey', linewidth=0.6)
     axes.set_ylim(-1.05, 1.05)
     axes.set_ylabel('valence, arousal\n(90% interval shaded)')
-    axes.legend(loc='upper right', fontsize=8, ncols=2, framealpha=0.7)
+
+
+def _with_gaps(states: Sequence[AffectState]) -> list[AffectState]:
+    """Put an unknown state into each hole of over a second: no straight guess across it."""
+    filled: list[AffectState] = []
+    for state in states:
+        if filled and state.window_end_ns - filled[-1].window_end_ns > NS:
+            filled.append(replace(filled[-1], affect=Affect(math.nan, math.nan)))
+        filled.append(state)
+    return filled
 
 
 def _draw_evidence(axes: Any, states: Sequence[AffectState], origin_ns: int) -> None:
-    """Mark the windows that held each modality; a dot at the top where a stream was stale."""
-    times = [(state.window_end_ns - origin_ns) / NS for state in states]
-    for row, (modality, _, colour) in enumerate(_EVIDENCE):
-        seen = [time for time, state in zip(times, states, strict=True)
-                if state.modalities & modality]
-        axes.scatter(seen, [row] * len(seen), marker='s', s=14, color=colour, linewidths=0)
-    stale = [time for time, state in zip(times, states, strict=True)
-             if state.status is Status.STALE]
-    axes.scatter(stale, [2.6] * len(stale), marker='v', s=10, color='black')
-    axes.set_yticks(range(3), [name for _, name, _ in _EVIDENCE])
-    axes.set_ylim(2.8, -0.6)
+    """Mark the windows that held each modality, and those in which a stream was stale."""
+    rows = [(name, colour, [state for state in states if state.modalities & modality])
+            for modality, name, colour in _EVIDENCE]
+    rows.append(('stale', 'black', [one for one in states if one.status is Status.STALE]))
+    for row, (_, colour, seen) in enumerate(rows):
+        times = [(state.window_end_ns - origin_ns) / NS for state in seen]
+        axes.scatter(times, [row] * len(times), marker='s', s=14, color=colour, linewidths=0)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_ylabel('evidence')
 
 
@@ -178,5 +180,5 @@ def _draw_circumplex(axes: Any, states: Sequence[AffectState]) -> None:
     axes.axvline(0, color='grey', linewidth=0.5)
     axes.set(xlim=(-1.45, 1.45), ylim=(-1.25, 1.25), aspect='equal',
              xlabel='valence: unpleasant to pleasant', ylabel='arousal: calm to activated',
-             title='path on the circumplex (dark to bright = early to late)')
+             title='path on the circumplex (dark to bright: early to late)')
     axes.title.set_fontsize(9)
