@@ -1,14 +1,15 @@
 """
 The command line: ``maven-ros COMMAND``.
 
-Each command is a few lines here; the work is in :mod:`maven_ros.nodes` and
-:mod:`maven_ros.demo`. SIGINT and SIGTERM set one event that every command watches.
+Each command is a few lines here; the work is in :mod:`maven_ros.nodes`. SIGINT and SIGTERM set
+one event that every command watches.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from maven_ros import __version__
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import MavenError, SettingsError
+from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.settings import Settings, load_values, parameters
 
 if TYPE_CHECKING:
@@ -35,9 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=arguments.log_level.upper(),
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, stop.on_signal)
+    if arguments.end_with_stdin:
+        threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()
     try:
         return int(arguments.command(arguments, stop) or 0)
     except MavenError as error:
@@ -46,6 +51,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
+
+
+class Stop(threading.Event):
+    """
+    Set by SIGINT and SIGTERM; a command that looks at it ends by itself, in order.
+
+    Before it first looks, while modules and models load, a signal ends the command on the spot.
+    """
+
+    _watched = False
+
+    def is_set(self) -> bool:
+        """Tell whether it is time to end."""
+        self._watched = True
+        return super().is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is time to end; False when the time runs out before."""
+        self._watched = True
+        return super().wait(timeout)
+
+    def set_at_end_of_stdin(self) -> None:
+        """Wait until whoever started this process, and holds its input, is gone."""
+        while os.read(0, 1024):
+            pass
+        self.set()
+
+    def on_signal(self, number: int, frame: object) -> None:
+        """Take a signal."""
+        if not self._watched:
+            raise SystemExit(128 + number)
+        self.set()
 
 
 # --- arguments -------------------------------------------------------------------------------
@@ -64,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.add_argument('--log-level', default='info',
                          choices=['debug', 'info', 'warning', 'error'])
+        sub.add_argument('--end-with-stdin', action='store_true', help=argparse.SUPPRESS)
         sub.set_defaults(command=run, name=name)
         return sub
 
@@ -78,18 +116,20 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command('run', _run, 'Run the affect node: topics in, /affect/state out.')
     _add_graph(one)
-    one.add_argument('--image-topic', default='camera/image_raw')
-    one.add_argument('--audio-topic', default='audio')
-    one.add_argument('--robot-speaking-topic', default='robot_speaking')
-    one.add_argument('--speech-topic', default='speech',
-                     help='words from another recogniser (hri_msgs/LiveSpeech)')
+    one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
+    one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
+    one.add_argument('--robot-speaking-topic', default=ROBOT_SPEAKING_TOPIC,
+                     help='true while the robot itself speaks (std_msgs/Bool)')
+    one.add_argument('--speech-topic', default=SPEECH_TOPIC,
+                     help='words from another recogniser (hri_msgs/LiveSpeech); they start no '
+                          'window of their own')
     _add_settings(one)
 
     one = command('play', _play, 'Play a media file as a camera and a microphone.')
     _add_graph(one)
     one.add_argument('file', type=Path)
-    one.add_argument('--image-topic', default='camera/image_raw')
-    one.add_argument('--audio-topic', default='audio')
+    one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
+    one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
     one.add_argument('--rate', type=float, default=1.0,
                      help='media seconds a second; 0 as fast as possible')
     one.add_argument('--loop', type=int, default=1, help='how often; 0 for ever')
@@ -101,12 +141,12 @@ def _parser() -> argparse.ArgumentParser:
     one = command('camera', _camera, 'Publish a camera.')
     _add_graph(one)
     one.add_argument('--device', default='0', help='number, path or address')
-    one.add_argument('--image-topic', default='camera/image_raw')
+    one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
 
     one = command('microphone', _microphone, 'Publish a microphone.')
     _add_graph(one)
     one.add_argument('--device', default='default', help='number or name')
-    one.add_argument('--audio-topic', default='audio')
+    one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
 
     one = command('record', _record, 'Record topics into a bag.')
     _add_graph(one)
@@ -133,7 +173,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_graph(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--namespace', default='', help='of relative topic names')
-    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO')
+    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO',
+                        help='give a topic another name; may be repeated')
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -176,7 +217,7 @@ def _graph(arguments: argparse.Namespace, counters: Counters | None = None) -> D
 
 
 def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
-    from maven_ros.demo import run_demo
+    from maven_ros.nodes.demo import run_demo
 
     _settings(arguments)  # refuse a bad configuration before anything starts
     passed = [text for path in arguments.params_file for text in ('--params-file', str(path))]
@@ -259,8 +300,9 @@ def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
 def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.evaluation.timeline import draw_bag
 
-    path = arguments.out or arguments.bag.with_suffix('.png')
-    draw_bag(arguments.bag, path)
+    bag = arguments.bag.resolve()
+    path = arguments.out or bag.with_name(f'{bag.name}.png')
+    draw_bag(bag, path)
     print(path)
 
 

@@ -60,6 +60,8 @@ class Engine:
 
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
+        #: Where it runs: ``cpu``, ``cuda:0`` and so on.
+        self.device = str(device)
         checkpoint = load(
             Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
         #: What AffectState.model says; begins with ``untrained`` when the weights are.

@@ -13,6 +13,7 @@ same object. ::
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import TracebackType
 
 from maven_ros.affect import Affect
@@ -71,6 +72,7 @@ class Pipeline:
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + _HISTORY_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
+        self._live = live
         self.speech = SpeechWorker(settings.speech, self.counters, inline=not live)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame
@@ -114,8 +116,7 @@ class Pipeline:
                 self._audio.robot_speaking(
                     RobotSpeaking(record.stamp_ns + self._offset_ns, record.speaking))
             else:
-                self._windows.add_utterance(record)
-                outputs.append(record)
+                outputs += self._take_utterance(record)
         except InputError as error:
             self.counters.count(source, error.cause, str(error))
         return outputs + self.advance(now_ns)
@@ -142,6 +143,11 @@ class Pipeline:
         """Streams that were live and have given nothing for too long."""
         return self._windows.stopped(self._now_ns)
 
+    @property
+    def audio_clock(self) -> str:
+        """What the time of the sound rests on: ``stamps``, ``arrival`` or ``none`` so far."""
+        return self._audio.clock
+
     def reset(self) -> None:
         """Forget all evidence, as after a jump in time; the models stay loaded."""
         self._faces.reset()
@@ -156,7 +162,9 @@ class Pipeline:
 
     def _restart(self) -> list[Output]:
         """Hand out what the old time still holds, then forget it."""
-        outputs: list[Output] = [*self._states(self._windows.flush())]
+        # Live, recognition is given no time: the new time must not wait for the old one.
+        outputs = [] if self._live else self.finish()
+        outputs += self._states(self._windows.flush())
         self.reset()
         return outputs
 
@@ -169,6 +177,7 @@ class Pipeline:
         elif verdict is Admission.LATE:
             self.counters.count('video', 'late', f'frame at {stamp_ns} ns arrived after its '
                                                  'window had closed')
+            self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)  # behind, not stopped
             return outputs
         last_ns = self._frame_ns
         if last_ns is not None and stamp_ns <= last_ns:
@@ -199,7 +208,8 @@ class Pipeline:
         outputs: list[Output] = []
         chunk = AudioChunk(chunk.stamp_ns + self._offset_ns, chunk.samples,
                            chunk.sample_rate_hz, chunk.sequence, chunk.stamped)
-        verdict = self._windows.admit(Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns)
+        verdict = self._windows.admit(
+            Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:
             outputs = self._restart()
         # Late sound is no evidence of its own, but may still bring words: those have their times.
@@ -209,6 +219,17 @@ class Pipeline:
         if watermark_ns is not None:
             self._windows.arrived(Stream.AUDIO, watermark_ns, now_ns)
         return outputs + self._heard(now_ns)
+
+    def _take_utterance(self, utterance: Utterance) -> list[Output]:
+        """Take another recogniser's words, but for those that the robot itself spoke."""
+        words = tuple(word for word in utterance.words
+                      if not self._audio.robot_spoke(word.start_ns, word.end_ns))
+        robots = len(utterance.words) - len(words)
+        if robots:
+            self.counters.count('speech', 'robot_speaking', n=robots, normal=True)
+        utterance = replace(utterance, words=words)
+        self._windows.add_utterance(utterance)
+        return [utterance]
 
     def _heard(self, now_ns: int) -> list[Output]:
         """Collect what was recognised; windows wait, boundedly, until their sound has been."""

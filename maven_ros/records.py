@@ -26,6 +26,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 NS = 1_000_000_000
 SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
+LOWEST_RATE_HZ = 1_000   # of sound that is taken in
 
 
 def seconds(ns: int) -> float:
@@ -82,9 +83,9 @@ class AudioChunk:
 
     def __post_init__(self) -> None:
         """Refuse what has no duration."""
-        if self.sample_rate_hz < 1000:
+        if self.sample_rate_hz < LOWEST_RATE_HZ:
             raise InputError('bad_rate', f'sample rate is {self.sample_rate_hz} Hz; allowed: '
-                                         '1000 and above')
+                                         f'{LOWEST_RATE_HZ} and above')
         if self.samples.ndim != 2 or self.samples.shape[1] < 1:
             raise InputError('bad_shape', f'samples have shape {self.samples.shape}; allowed: '
                                           '(samples, channels)')

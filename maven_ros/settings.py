@@ -1,7 +1,7 @@
 """
 Every parameter once: name, type, unit, range, default and effect.
 
-Command-line flags, ROS parameters and ``config/affect.yaml`` are generated from these classes; a
+Command-line flags and the names in ROS parameter files are generated from these classes; a
 parameter's full name is ``section.field``, such as ``windows.hop_s``. ``Settings.check`` looks at
 the whole configuration before anything is opened.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class SpeechSettings:
         'Recogniser: pocketsphinx (model included), vosk (needs speech.vosk_model) or none.',
         choices=('pocketsphinx', 'vosk', 'none'))
     language: str = setting(
-        'en-us', 'Language spoken, as IETF tag; what is available depends on the recogniser.')
+        'en-us', 'Language spoken, as IETF tag: en-us for pocketsphinx; vosk speaks its model\'s.')
     vosk_model: str = setting('', 'Folder of a Vosk model.', path='folder')
     confidence_gate: float = setting(
         0.5, 'Words less sure than this are shown in the transcript but are no TEXT evidence.',
@@ -129,7 +130,8 @@ class WindowSettings:
         0.25, 'A window waits so long for a stream that is behind, then closes without it.',
         minimum=0.0, maximum=10.0)
     stale_after_s: float = setting(
-        1.0, 'A stream that gives nothing for so long has stopped (status STALE).',
+        1.0, 'A stream that gives nothing for so long has stopped (status STALE); longer than '
+             'the chunks that sound comes in.',
         minimum=0.1, maximum=60.0)
     jump_back_s: float = setting(
         0.5, 'A stamp further back than this in its own stream starts over (a bag that loops).',
@@ -183,6 +185,15 @@ class Settings:
                    f'windows.length_s, {self.windows.length_s}')
         if self.faces.detector == 'yunet' and not self.faces.yunet_model:
             yield "faces.yunet_model: '' names no file, and faces.detector is 'yunet'"
+        if not re.fullmatch(r'auto|cpu|cuda(:\d+)?', self.model.device):
+            yield f"model.device: {self.model.device!r} is not 'auto', 'cpu', 'cuda' or 'cuda:N'"
+        if self.audio.min_voiced_s > self.windows.length_s:
+            yield (f'audio.min_voiced_s: {self.audio.min_voiced_s} is longer than '
+                   f'windows.length_s, {self.windows.length_s}')
+        if self.speech.recogniser == 'pocketsphinx' \
+                and self.speech.language.lower() not in ('en', 'en-us'):
+            yield (f"speech.language: {self.speech.language!r} is not 'en-us', the language of "
+                   'pocketsphinx; for others choose vosk and a model')
         if self.speech.recogniser == 'vosk' and not self.speech.vosk_model:
             yield "speech.vosk_model: '' names no folder, and speech.recogniser is 'vosk'"
 
@@ -208,9 +219,15 @@ class Settings:
         })
 
 
+_NODE = 'affect_node'
+_ROS_OWN = ('use_sim_time', 'qos_overrides')
+
+
 def load_values(path: str | Path) -> dict[str, Any]:
     """
-    Read a ROS parameter file (``node: {ros__parameters: {windows: {hop_s: 0.1}}}``).
+    Read a ROS parameter file (``affect_node: {ros__parameters: {windows: {hop_s: 0.1}}}``).
+
+    Sections of other nodes, and what ROS itself declares on every node, are left out.
 
     :param path: a YAML file; a plain mapping of parameters is understood, too.
     :returns: full name to value, for :meth:`Settings.with_values`.
@@ -224,12 +241,13 @@ def load_values(path: str | Path) -> dict[str, Any]:
         raise SettingsError(f'{path}: no readable YAML: {error}') from error
     if not isinstance(content, dict):
         raise SettingsError(f'{path}: holds {type(content).__name__}; allowed: a mapping')
-    nodes = [node['ros__parameters'] for node in content.values()
-             if isinstance(node, dict) and isinstance(node.get('ros__parameters'), dict)]
+    sections = {name: node['ros__parameters'] for name, node in content.items()
+                if isinstance(node, dict) and isinstance(node.get('ros__parameters'), dict)}
     values: dict[str, Any] = {}
-    for tree in nodes or [content]:
-        values.update(_flatten(tree, ''))
-    return values
+    for name, tree in sections.items() if sections else [(_NODE, content)]:
+        if name.rpartition('/')[2] in ('**', '*', _NODE):  # a file may hold other nodes', too
+            values.update(_flatten(tree, ''))
+    return {name: value for name, value in values.items() if not name.startswith(_ROS_OWN)}
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,9 @@
 """The command line: help, bad usage, errors that users can mend."""
 
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -71,3 +73,15 @@ def test_it_runs_as_a_module():
     shown = subprocess.run([sys.executable, '-m', 'maven_ros', '--version'], capture_output=True,
                            text=True, check=True).stdout
     assert shown.startswith('maven-ros 0.')
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('command', [['run'], ['doctor'], ['demo']])
+def test_a_signal_while_things_load_ends_a_command_on_the_spot(command, number, tmp_path):
+    started = subprocess.Popen([sys.executable, '-m', 'maven_ros', *command], cwd=tmp_path,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(0.7)
+    started.send_signal(number)
+    said, _ = started.communicate(timeout=10)
+    assert 'Traceback' not in said
+    assert started.returncode in (0, 1, 128 + number, -number)

@@ -27,6 +27,9 @@ def test_the_defaults_are_allowed_and_each_parameter_says_what_it_does():
     ({'speech.recogniser': 'vosk'}, r"speech\.vosk_model: '' names no folder"),
     ({'speech.vosk_model': '/nowhere'}, r"'/nowhere' is not an existing folder, or nothing"),
     ({'faces.yunet_model': '/nowhere.onnx'}, r"'/nowhere\.onnx' is not an existing file"),
+    ({'speech.language': 'klingon'}, r"'klingon' is not 'en-us', the language of pocketsphinx"),
+    ({'model.device': 'gpu'}, r"model\.device: 'gpu' is not 'auto', 'cpu', 'cuda' or 'cuda:N'"),
+    ({'audio.min_voiced_s': 5.0}, r'min_voiced_s: 5\.0 is longer than windows\.length_s, 2\.0'),
     ({'speech.language': 5}, r'speech\.language: 5 is not str'),
 ])
 def test_bad_values_are_refused_by_name_value_and_what_is_allowed(values, message):
@@ -43,6 +46,14 @@ def test_text_becomes_the_parameters_type():
     changed = Settings().with_values({'windows.hop_s': '0.1', 'faces.max_people': '3'})
     assert changed.windows.hop_s == 0.1 and changed.faces.max_people == 3
     assert Settings().windows.hop_s != 0.1
+
+
+def test_sections_of_other_nodes_and_what_ros_declares_itself_are_left_out(tmp_path):
+    path = tmp_path / 'robot.yaml'
+    path.write_text('camera:\n  ros__parameters: {fps: 30}\n'
+                    '/robot1/affect_node:\n  ros__parameters:\n    use_sim_time: true\n'
+                    '    windows: {hop_s: 0.5}\n')
+    assert load_values(path) == {'windows.hop_s': 0.5}
 
 
 def test_ros_parameter_files_are_read(tmp_path):

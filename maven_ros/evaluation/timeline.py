@@ -57,7 +57,7 @@ def draw_timeline(
         figure.text(0.33, 0.6, 'UNTRAINED', fontsize=54, color='crimson', alpha=0.18,
                     rotation=18, ha='center', va='center', weight='bold')
     try:
-        figure.savefig(path, dpi=110)
+        figure.savefig(path, dpi=110, format='png')
     except OSError as error:
         raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
 
@@ -70,23 +70,13 @@ def draw_bag(bag: Path, path: Path) -> None:
     :raises ResourceError: when the bag cannot be read or holds no state.
     """
     from maven_ros.graph.bag import BagGraph
-    from maven_ros.graph.convert import state_record, utterance_record
-    from maven_ros.graph.interface import STATE, Received
-    from maven_ros.graph.messages import from_cdr
+    from maven_ros.graph.topics import hear_affect
 
     states: list[AffectState] = []
     utterances: list[Utterance] = []
-
-    def on_state(received: Received) -> None:
-        states.append(state_record(from_cdr(received.cdr, received.msgtype)))
-
-    def on_utterance(received: Received) -> None:
-        utterances.append(utterance_record(from_cdr(received.cdr, received.msgtype)))
-
     with BagGraph(bag) as graph:
         topics = ', '.join(graph.topics()) or 'none'
-        graph.subscribe('/affect/state', 'maven_ros/msg/AffectState', STATE, on_state)
-        graph.subscribe('/affect/utterance', 'maven_ros/msg/Utterance', STATE, on_utterance)
+        hear_affect(graph, lambda state, latency_s: states.append(state), utterances.append)
         graph.play()
     if not states:
         raise ResourceError(f'{bag}: holds nothing on /affect/state; its topics: {topics}')
@@ -155,7 +145,7 @@ def _draw_words(
         row = index % 3
         axes.plot([start_s, stop_s], [row, row], color='grey', linewidth=1.5)
         axes.text(min(max(start_s, 0.0), end_s * 0.8), row - 0.12, utterance.text, fontsize=8,
-                  va='bottom', clip_on=True)
+                  va='bottom', clip_on=True, parse_math=False)
     axes.set_ylim(2.5, -1.0)
     axes.set_yticks([])
     axes.set_ylabel('words')

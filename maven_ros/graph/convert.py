@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, new, time_message, time_ns
 from maven_ros.graph.sound import audio_message
 from maven_ros.records import (
+    NS,
     AffectState,
     Box,
     Input,
@@ -48,6 +50,9 @@ INPUT_TYPES: dict[str, tuple[str, ...]] = {
 
 #: LiveSpeech has no word times: words are laid before its stamp at 150 words a minute.
 LIVE_SPEECH_WORD_NS = 400_000_000
+LONGEST_SPEECH_NS = 60 * NS
+#: builtin_interfaces/Time ends at 2^31 s; windows, words and chunks reach a little further.
+LATEST_NS = (2**31 - 3600) * NS
 
 
 class InputReader:
@@ -70,8 +75,9 @@ class InputReader:
                 lambda message, _: sound.read_audio_data_stamped(message, self._raw),
             sound.AUDIO_INFO: self._read_audio_info,
             BOOL: lambda message, ns: RobotSpeaking(ns, message.data),
-            LIVE_SPEECH: _live_speech,
+            LIVE_SPEECH: self._read_live_speech,
         }
+        self._begun_ns: int | None = None  # start of the LiveSpeech going on
 
     def read(self, received: Received) -> Input | None:
         """
@@ -85,7 +91,26 @@ class InputReader:
         if reader is None:
             raise GraphError(f'{received.topic}: {received.msgtype} is no input; '
                              f'allowed: {", ".join(self._readers)}')
-        return reader(from_cdr(received.cdr, received.msgtype), received.received_ns)
+        record = reader(from_cdr(received.cdr, received.msgtype), received.received_ns)
+        stamp_ns = record.start_ns if isinstance(record, Utterance) else \
+            0 if record is None else record.stamp_ns
+        if abs(stamp_ns) > LATEST_NS:  # what follows from it would not fit a Time
+            raise InputError('bad_stamp', f'{received.msgtype}: a stamp of {stamp_ns / NS:.0f} s; '
+                                          f'allowed: {LATEST_NS // NS} s at most')
+        return record
+
+    def _read_live_speech(self, message: Any, received_ns: int) -> Utterance | None:
+        """Let a partial result and those that replace it begin at the same time."""
+        utterance = _live_speech(message, received_ns)
+        begun_ns, self._begun_ns = self._begun_ns, None
+        if utterance is None:
+            return None
+        start_ns = utterance.start_ns
+        if begun_ns is not None and begun_ns <= utterance.end_ns <= begun_ns + LONGEST_SPEECH_NS:
+            start_ns = begun_ns
+        if not utterance.is_final:
+            self._begun_ns = start_ns
+        return dataclasses.replace(utterance, start_ns=start_ns)
 
     def _read_audio_info(self, message: Any, received_ns: int) -> None:
         # Kept even if it cannot be used: what it describes must not be read as something else.

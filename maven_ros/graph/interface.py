@@ -34,6 +34,10 @@ class Qos:
 SENSOR = Qos(Reliability.BEST_EFFORT, 5)
 #: Sound must not drop: 5 chunks of 512 samples are only 160 ms.
 SOUND = Qos(Reliability.BEST_EFFORT, 100)
+#: Writers of pictures and sound are reliable: they match every reader, and a reliable one, such as
+#: a recorder, is sent again what was lost.
+IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5)
+SOUND_SOURCE = Qos(Reliability.RELIABLE, 100)
 #: States, utterances, events.
 STATE = Qos(Reliability.RELIABLE, 10)
 

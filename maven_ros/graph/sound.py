@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.messages import new, time_message, time_ns
-from maven_ros.records import NS, AudioChunk, Samples
+from maven_ros.records import LOWEST_RATE_HZ, NS, AudioChunk, Samples
 from maven_ros.settings import AudioSettings
 
 AUDIO_CHUNK = 'maven_ros/msg/AudioChunk'
@@ -194,9 +194,9 @@ def _samples(where: str, values: NDArray[Any], channels: int) -> Samples:
 
 
 def _check_layout(where: str, sample_rate_hz: int, channels: int) -> None:
-    if not 1 <= sample_rate_hz <= _MAX_RATE_HZ:
+    if not LOWEST_RATE_HZ <= sample_rate_hz <= _MAX_RATE_HZ:
         raise InputError('bad_rate', f'{where}: a sample rate of {sample_rate_hz} Hz; '
-                                     f'allowed: 1 to {_MAX_RATE_HZ}')
+                                     f'allowed: {LOWEST_RATE_HZ} to {_MAX_RATE_HZ}')
     if not 1 <= channels <= _MAX_CHANNELS:
         raise InputError('bad_channels', f'{where}: {channels} channels; '
                                          f'allowed: 1 to {_MAX_CHANNELS}')

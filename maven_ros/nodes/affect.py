@@ -10,15 +10,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import InputError
+from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.convert import (
+    AFFECT_STATE,
+    DIAGNOSTICS,
     INPUT_TYPES,
+    UTTERANCE,
     InputReader,
     diagnostics_message,
     state_message,
     utterance_message,
 )
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Graph, Received, Subscription
+from maven_ros.graph.topics import (
+    AUDIO_TOPIC,
+    DIAGNOSTICS_TOPIC,
+    IMAGE_TOPIC,
+    ROBOT_SPEAKING_TOPIC,
+    SPEECH_TOPIC,
+    STATE_TOPIC,
+    UTTERANCE_TOPIC,
+)
 from maven_ros.nodes.inbox import Inbox
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import AffectState, Output
@@ -38,10 +50,10 @@ _REPORT_S = 1.0
 class InputTopics:
     """Where each input comes from; relative to the namespace unless absolute."""
 
-    image: str = 'camera/image_raw'
-    audio: str = 'audio'
-    robot_speaking: str = 'robot_speaking'
-    speech: str = 'speech'
+    image: str = IMAGE_TOPIC
+    audio: str = AUDIO_TOPIC
+    robot_speaking: str = ROBOT_SPEAKING_TOPIC
+    speech: str = SPEECH_TOPIC
 
 
 class Inputs:
@@ -71,8 +83,10 @@ class Inputs:
         """Subscribe to the topics that have appeared since the last look."""
         known = self._graph.topics()
         for role, topic in self._topics.items():
+            if role == 'image' and topic not in known:
+                topic = f'{topic}/compressed'  # as image_transport names it
             msgtype = known.get(topic)
-            if msgtype is None or topic in self._open:
+            if msgtype is None or role in self._open:
                 continue
             if msgtype in INPUT_TYPES[role]:
                 self._listen(role, topic, msgtype)
@@ -87,13 +101,13 @@ class Inputs:
             self._put(role, received)
 
         qos = _QOS.get(role, STATE)
-        self._open[topic] = self._graph.subscribe(topic, msgtype, qos, arrived)
+        self._open[role] = self._graph.subscribe(topic, msgtype, qos, arrived)
         _log.info('listening to %s (%s)', topic, msgtype)
 
     def missing(self) -> list[str]:
         """Return the camera and microphone topics that have not appeared."""
         return [self._topics[role] for role in ('image', 'audio')
-                if self._topics[role] not in self._open]
+                if role not in self._open]
 
     def close(self) -> None:
         """Close every subscription."""
@@ -120,16 +134,17 @@ class AffectNode:
     ) -> None:
         self._graph = graph
         self.counters = counters if counters is not None else Counters()
+        self._name = f'maven_ros: {graph.resolve("affect")}'
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
         self._reader = InputReader(settings.audio)
         self._inbox = Inbox(_LIMITS, self.counters)
-        self._state = graph.advertise('affect/state', 'maven_ros/msg/AffectState', STATE)
-        self._utterance = graph.advertise('affect/utterance', 'maven_ros/msg/Utterance', STATE)
-        self._diagnostics = graph.advertise(
-            '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STATE)
+        self._state = graph.advertise(STATE_TOPIC, AFFECT_STATE, STATE)
+        self._utterance = graph.advertise(UTTERANCE_TOPIC, UTTERANCE, STATE)
+        self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
         self._inputs = Inputs(graph, topics or InputTopics(), self.counters, self._inbox.put)
         self.states_published = 0
         self._worst_latency_ns = 0
+        self._worst_inference_s = 0.0
         self._busy_s = 0.0
         if not self.pipeline.engine.trained:
             _log.warning('%s: the weights are random; its states show that everything works, '
@@ -138,6 +153,7 @@ class AffectNode:
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, then publish what is still open and return."""
         next_look = next_report = time.monotonic()
+        _log.info('waiting for %s', ' and '.join(self._inputs.missing()))
         try:
             while not stop.is_set():
                 now_s = time.monotonic()
@@ -159,7 +175,7 @@ class AffectNode:
     def _step(self) -> None:
         """Work off one message, or let time pass."""
         received = self._inbox.get(_POLL_S)
-        began = time.perf_counter()
+        began_s, published = time.perf_counter(), self.states_published
         if received is None:
             self._publish(self.pipeline.advance(self._graph.now_ns()))
         else:
@@ -171,17 +187,26 @@ class AffectNode:
                 if record is not None:
                     # The arrival is the pipeline's now: a backlog here is no silence there.
                     self._publish(self.pipeline.feed(record, received.received_ns))
-        self._busy_s += time.perf_counter() - began
+        took_s = time.perf_counter() - began_s
+        self._busy_s += took_s
+        if self.states_published > published:
+            self._worst_inference_s = max(self._worst_inference_s, took_s)
 
     def _publish(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, AffectState):
-                latency_ns = self._graph.now_ns() - output.window_end_ns
-                self._state.publish(state_message(output, latency_ns))
-                self.states_published += 1
-                self._worst_latency_ns = max(self._worst_latency_ns, latency_ns)
-            else:
-                self._utterance.publish(utterance_message(output))
+            try:
+                self._publish_one(output)
+            except GraphError as error:  # a stamp at the edge of what a message can hold
+                self.counters.count('output', 'unpublishable', str(error))
+
+    def _publish_one(self, output: Output) -> None:
+        if isinstance(output, AffectState):
+            latency_ns = self._graph.now_ns() - output.window_end_ns
+            self._state.publish(state_message(output, latency_ns))
+            self.states_published += 1
+            self._worst_latency_ns = max(self._worst_latency_ns, latency_ns)
+        else:
+            self._utterance.publish(utterance_message(output))
 
     def _report(self) -> None:
         """Publish diagnostics: rates, drops by cause, lags, model."""
@@ -189,15 +214,19 @@ class AffectNode:
         missing = self._inputs.missing()
         values = {
             'model': self.pipeline.engine.name,
+            'device': self.pipeline.engine.device,
+            'audio clock': self.pipeline.audio_clock,
             'states': str(self.states_published),
             'worst latency (ms)': f'{self._worst_latency_ns / 1e6:.0f}',
+            'worst inference (ms)': f'{self._worst_inference_s * 1e3:.0f}',
             'busy (share)': f'{self._busy_s / _REPORT_S:.2f}',
             'speech lag (s)': f'{self.pipeline.speech.lag_s:.2f}',
-            **{f'rate of {topic} (Hz)': f'{n / _REPORT_S:.1f}' for topic, n in arrivals.items()},
+            **{f'rate of {topic} (Hz)': f'{n / _REPORT_S:.1f}'
+               for topic, n in dict(arrivals).items()},
             **{name: str(n) for name, n in self.counters.snapshot().items()},
         }
-        self._worst_latency_ns, self._busy_s = 0, 0.0
+        self._worst_latency_ns, self._worst_inference_s, self._busy_s = 0, 0.0, 0.0
         silent = [*missing, *(stream.value for stream in self.pipeline.stopped)]
         level, text = (1, f'nothing from {", ".join(silent)}') if silent else (0, 'ok')
         self._diagnostics.publish(diagnostics_message(
-            self._graph.now_ns(), 'maven_ros: affect', level, text, values))
+            self._graph.now_ns(), self._name, level, text, values))

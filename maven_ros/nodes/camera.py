@@ -9,11 +9,10 @@ from typing import Any
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.convert import compressed_message, image_message
-from maven_ros.graph.interface import Graph, Publisher, Qos, Reliability
+from maven_ros.graph.interface import IMAGE_SOURCE, Graph, Publisher
+from maven_ros.graph.topics import IMAGE_TOPIC
 from maven_ros.nodes.capture import DeviceLost, keep_capturing
 from maven_ros.nodes.devices import cameras
-
-IMAGE_QOS = Qos(Reliability.RELIABLE, 5)
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class Camera:
     """
 
     def __init__(
-        self, graph: Graph, source: int | str = 0, *, image_topic: str = 'camera/image_raw',
+        self, graph: Graph, source: int | str = 0, *, image_topic: str = IMAGE_TOPIC,
         width: int = 0, height: int = 0, fps: float = 0.0, compressed: bool = False,
         frame_id: str = 'camera', wait: bool = False, counters: Counters | None = None,
     ) -> None:
@@ -60,7 +59,7 @@ class Camera:
         :raises ResourceError: when the camera cannot be opened at the start, unless ``wait``.
         """
         kind = 'CompressedImage' if self._compressed else 'Image'
-        publisher = self._graph.advertise(self._topic, f'sensor_msgs/msg/{kind}', IMAGE_QOS)
+        publisher = self._graph.advertise(self._topic, f'sensor_msgs/msg/{kind}', IMAGE_SOURCE)
         try:
             keep_capturing('camera', lambda: self._capture(publisher, stop), stop,
                            counters=self._counters, wait=self._wait)

@@ -16,13 +16,13 @@ from typing import Any
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.convert import audio_message
-from maven_ros.graph.interface import Graph, Qos, Reliability
+from maven_ros.graph.interface import SOUND_SOURCE, Graph
+from maven_ros.graph.topics import AUDIO_TOPIC
+from maven_ros.media import CHUNK_S
 from maven_ros.nodes.capture import DeviceLost, keep_capturing
 from maven_ros.nodes.devices import microphones, portaudio
 from maven_ros.records import NS, AudioChunk, Samples, nanoseconds
 
-SOUND_QOS = Qos(Reliability.RELIABLE, 100)
-CHUNK_S = 0.032
 SILENT_S = 1.0  # a stream without a callback for so long has gone
 START_S = 5.0  # but a sleeping source takes its time (PulseAudio's monitors up to 2 s)
 POLL_S = 0.1
@@ -98,7 +98,7 @@ class Microphone:
     """
 
     def __init__(
-        self, graph: Graph, device: int | str = 'default', *, audio_topic: str = 'audio',
+        self, graph: Graph, device: int | str = 'default', *, audio_topic: str = AUDIO_TOPIC,
         sample_rate_hz: int = 0, channels: int = 1, frame_id: str = 'microphone',
         wait: bool = False, counters: Counters | None = None,
     ) -> None:
@@ -126,7 +126,7 @@ class Microphone:
         :raises ResourceError: when the device cannot be opened at the start (unless ``wait``), or
             PortAudio is missing.
         """
-        publisher = self._graph.advertise(self._topic, 'maven_ros/msg/AudioChunk', SOUND_QOS)
+        publisher = self._graph.advertise(self._topic, 'maven_ros/msg/AudioChunk', SOUND_SOURCE)
         published = 0
 
         def capture() -> None:

@@ -14,13 +14,10 @@ from typing import cast
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError, SettingsError
 from maven_ros.graph.convert import audio_message, compressed_message, image_message
-from maven_ros.graph.interface import Graph, Publisher, Qos, Reliability
+from maven_ros.graph.interface import IMAGE_SOURCE, SOUND_SOURCE, Graph, Publisher
+from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC
 from maven_ros.media import Media, Record, available_ns, probe, read_media
 from maven_ros.records import NS, AudioChunk, Frame, Pixels, seconds
-
-# Reliable writers match every reader and send again what a reliable one, such as a recorder, lost.
-IMAGE_QOS = Qos(Reliability.RELIABLE, 5)
-SOUND_QOS = Qos(Reliability.RELIABLE, 100)
 
 SETTLE_S = 0.3  # a subscriber that we know of may not know us yet
 REMIND_S = 5.0
@@ -66,7 +63,7 @@ class Player:
 
     def __init__(
         self, graph: Graph, path: str | PathLike[str], *,
-        image_topic: str = 'camera/image_raw', audio_topic: str = 'audio', rate: float = 1.0,
+        image_topic: str = IMAGE_TOPIC, audio_topic: str = AUDIO_TOPIC, rate: float = 1.0,
         loop: int = 1, subscribers: int = 1, width: int = 0,
         compressed: bool = False, frame_id: str = 'camera', counters: Counters | None = None,
     ) -> None:
@@ -103,10 +100,10 @@ class Player:
             if self._media.has_video:
                 kind = 'CompressedImage' if self._compressed else 'Image'
                 publishers[Frame] = self._graph.advertise(
-                    self._image_topic, f'sensor_msgs/msg/{kind}', IMAGE_QOS)
+                    self._image_topic, f'sensor_msgs/msg/{kind}', IMAGE_SOURCE)
             if self._media.has_audio:
                 publishers[AudioChunk] = self._graph.advertise(
-                    self._audio_topic, 'maven_ros/msg/AudioChunk', SOUND_QOS)
+                    self._audio_topic, 'maven_ros/msg/AudioChunk', SOUND_SOURCE)
             _wait_for_subscribers(list(publishers.values()), self._subscribers, stop)
             return self._play(publishers, stop)
         finally:

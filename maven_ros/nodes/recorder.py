@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Collection
 
 from maven_ros.diagnostics import Counters
@@ -33,7 +34,7 @@ class Recorder:
         self._bag = bag
         self._wanted = {graph.resolve(topic) for topic in topics}
         self.counters = Counters()
-        self._inbox = Inbox({'recorder': 2000}, self.counters)
+        self._inbox = Inbox({'recorder': 500}, self.counters)
         self._heard: dict[str, Subscription] = {}
         self._writers: dict[str, BagPublisher] = {}
         self._ignored: set[str] = set()
@@ -48,7 +49,7 @@ class Recorder:
         try:
             while not stop.is_set():
                 self._look()
-                written += self._write(_LOOK_S)
+                written += self._write(_LOOK_S, stop)
         finally:
             for subscription in self._heard.values():
                 subscription.close()
@@ -74,11 +75,14 @@ class Recorder:
     def _arrived(self, received: Received) -> None:
         self._inbox.put('recorder', received)
 
-    def _write(self, wait_s: float) -> int:
-        """Write what has arrived, and what arrives within the time."""
+    def _write(self, wait_s: float, stop: threading.Event | None = None) -> int:
+        """Write what has arrived, and what arrives within the time; ``stop`` ends it early."""
         written = 0
+        until_s = time.monotonic() + _LOOK_S
         while (received := self._inbox.get(wait_s)) is not None:
             self._writers[received.topic].publish_cdr(received.cdr, received.received_ns)
             written += 1
             wait_s = 0.0
+            if stop is not None and (stop.is_set() or time.monotonic() > until_s):
+                break  # more comes in than is written: look at the rest of the work, too
         return written

@@ -33,6 +33,10 @@ from maven_ros.settings import AudioSettings
 _PULL = 0.02
 #: Arrival times jitter far more than stamps: their tolerance is so many times wider.
 _UNSTAMPED_SLACK = 10
+#: The robot's own voice is told by arrival; further than this off, that is another clock.
+_SAME_CLOCK_NS = 10 * NS
+_ALWAYS_NS = -2**63
+_MOST_LOST = 100_000
 _VOICE_FRAME = SAMPLE_RATE_HZ // 50  # 20 ms, a length that the detector takes
 
 
@@ -103,7 +107,7 @@ class Resampler:
 
         :param last: True to get what is still inside; nothing may follow.
         """
-        mono: Samples = samples.mean(axis=1, dtype=np.float32)
+        mono: Samples = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
         if self._stream is None:
             return mono
         out: Samples = self._stream.resample_chunk(mono, last=last)
@@ -126,6 +130,10 @@ class AudioSense:
 
     def reset(self) -> None:
         """Forget all sound and the clock; the next chunk sets it anew."""
+        speaking = self._robot_speaks()
+        self._robot.clear()
+        if speaking:  # in the new time, too, from its beginning
+            self._robot.append((_ALWAYS_NS, None))
         self._epoch_ns: int | None = None  # time of sample 0
         self._count = 0                    # samples so far; the ring holds the newest of them
         self._samples = np.zeros(0, np.float32)
@@ -136,21 +144,39 @@ class AudioSense:
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._resampler_from = 0           # sample at which its input began
         self._resampler_in = 0             # samples that it took
-        self._sequence: int | None = None
+        self._sequence: int | None = None  # of the last chunk,
+        self._stamp_ns: int | None = None  # and its stamp
+        self._clock = 'none'
 
     @property
     def watermark_ns(self) -> int | None:
         """Time up to which sound has arrived; None before any."""
         return None if self._epoch_ns is None else self._time(self._count)
 
+    @property
+    def clock(self) -> str:
+        """What the time of the sound rests on: ``stamps``, ``arrival`` or ``none`` so far."""
+        return self._clock
+
     def robot_speaking(self, event: RobotSpeaking) -> None:
         """Note that the robot began or stopped to speak; its sound is not heard meanwhile."""
-        speaking = bool(self._robot) and self._robot[-1][1] is None
+        stamp_ns, watermark_ns = event.stamp_ns, self.watermark_ns
+        if watermark_ns is not None and abs(stamp_ns - watermark_ns) > _SAME_CLOCK_NS:
+            stamp_ns = watermark_ns
+        speaking = self._robot_speaks()
         if event.speaking and not speaking:
-            self._robot.append((event.stamp_ns, None))
+            self._robot.append((stamp_ns, None))
         elif speaking and not event.speaking:
             tail_ns = nanoseconds(self._settings.robot_tail_s)
-            self._robot[-1] = (self._robot[-1][0], event.stamp_ns + tail_ns)
+            self._robot[-1] = (self._robot[-1][0], stamp_ns + tail_ns)
+
+    def _robot_speaks(self) -> bool:
+        return bool(self._robot) and self._robot[-1][1] is None
+
+    def robot_spoke(self, start_ns: int, end_ns: int) -> bool:
+        """Tell whether the robot itself spoke at any time in [start, end)."""
+        return any(from_ns < end_ns and (until_ns is None or start_ns < until_ns)
+                   for from_ns, until_ns in self._robot)
 
     def add(self, chunk: AudioChunk, sealed_ns: int | None = None) -> list[AudioSegment]:
         """
@@ -165,12 +191,15 @@ class AudioSense:
         """
         if not np.isfinite(chunk.samples).all():
             raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
-        self._note_sequence(chunk)
+        if not self._is_new(chunk):
+            return []
+        lost = self._lost_chunks(chunk)
+        self._clock = 'stamps' if chunk.stamped else 'arrival'
         if self._epoch_ns is not None and chunk.sample_rate_hz != self._resampler.rate_hz:
             self._counters.count(
                 'audio', 'rate_changed',
                 f'from {self._resampler.rate_hz} to {chunk.sample_rate_hz} Hz')
-        segments = list(self._join(chunk, sealed_ns))
+        segments = list(self._join(chunk, sealed_ns, lost > 0))
         return [segment for segment in segments if len(segment.samples)]
 
     def read(self, start_ns: int, end_ns: int) -> Heard:
@@ -193,25 +222,51 @@ class AudioSense:
         assert self._epoch_ns is not None
         return self._epoch_ns + sample * NS // SAMPLE_RATE_HZ
 
-    def _note_sequence(self, chunk: AudioChunk) -> None:
-        if chunk.sequence is not None and self._sequence is not None:
-            lost = chunk.sequence - self._sequence - 1
-            if lost > 0:
-                self._counters.count('audio', 'lost_chunks',
-                                     f'sequence went from {self._sequence} to {chunk.sequence}',
-                                     n=lost)
-        self._sequence = chunk.sequence
+    def _is_new(self, chunk: AudioChunk) -> bool:
+        """
+        Tell a chunk from one that came before, or that a later one has overtaken.
 
-    def _join(self, chunk: AudioChunk, sealed_ns: int | None) -> Iterator[AudioSegment]:
+        Stamps that jitter may cross, but not by half a chunk.
+        """
+        last_ns = self._stamp_ns
+        crossed_ns = (chunk.end_ns - chunk.stamp_ns) // 2
+        if last_ns is None or not chunk.stamped or (
+                chunk.stamp_ns != last_ns and chunk.stamp_ns > last_ns - crossed_ns):
+            self._stamp_ns = chunk.stamp_ns
+            return True
+        cause = 'duplicate' if chunk.stamp_ns == last_ns else 'out_of_order'
+        self._counters.count('audio', cause, f'chunk at {chunk.stamp_ns} ns came after '
+                                             f'{last_ns} ns')
+        return False
+
+    def _lost_chunks(self, chunk: AudioChunk) -> int:
+        """Count the chunks that the sequence shows to be missing before this one."""
+        last, self._sequence = self._sequence, chunk.sequence
+        if last is None or chunk.sequence is None:
+            return 0
+        lost = chunk.sequence - last - 1
+        if not 0 < lost < _MOST_LOST:  # beyond that the source counts anew
+            return 0
+        self._counters.count('audio', 'lost_chunks',
+                             f'sequence went from {last} to {chunk.sequence}', n=lost)
+        return lost
+
+    def _join(
+        self, chunk: AudioChunk, sealed_ns: int | None, follows_gap: bool,
+    ) -> Iterator[AudioSegment]:
         """Put a chunk where it belongs on the clock: after what is there, a gap, or cut short."""
         rate_hz, samples = chunk.sample_rate_hz, chunk.samples
         if self._epoch_ns is None:
             self._epoch_ns = chunk.stamp_ns
             self._start_resampler(rate_hz)
+            if self._robot_speaks() and self._robot[-1][0] > chunk.end_ns + _SAME_CLOCK_NS:
+                self._robot[-1] = (_ALWAYS_NS, None)
         off_ns = chunk.stamp_ns - self._expected_ns()
         tolerance_ns = int(self._settings.gap_tolerance_ms * 1e6)
         if not chunk.stamped:
             tolerance_ns *= _UNSTAMPED_SLACK
+        elif follows_gap and off_ns > 0:
+            tolerance_ns = 0
         if abs(off_ns) <= tolerance_ns:
             self._epoch_ns += int(off_ns * _PULL)
         elif off_ns > 0:

@@ -22,6 +22,9 @@ from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import WindowSettings
 
+#: Utterances that wait for their windows; those of another clock would gather for ever.
+_MOST_UTTERANCES = 1000
+
 
 class Admission(enum.Enum):
     """What becomes of a piece of evidence."""
@@ -75,14 +78,18 @@ class Windows:
         """Time up to which windows are closed; None before the first has."""
         return self._sealed_ns
 
-    def admit(self, stream: Stream, start_ns: int, end_ns: int, now_ns: int) -> Admission:
+    def admit(
+        self, stream: Stream, start_ns: int, end_ns: int, now_ns: int, stamped: bool = True,
+    ) -> Admission:
         """
         Tell what becomes of evidence from [start, end) of a stream that comes in now.
 
         After RESTART the caller collects what is open with :meth:`flush`, resets all senses and
         this, and asks no more: the evidence is the first of the new time.
+
+        :param stamped: False where the time is that of arrival.
         """
-        if self._jumped(stream, start_ns, now_ns):
+        if self._jumped(stream, start_ns, end_ns, now_ns, stamped):
             return Admission.RESTART
         if self._sealed_ns is not None and end_ns <= self._sealed_ns:
             return Admission.LATE
@@ -108,8 +115,19 @@ class Windows:
         self._frame_id = frame_id
 
     def add_utterance(self, utterance: Utterance) -> None:
-        """Add a result of recognition; it replaces an earlier one that began at the same time."""
+        """
+        Add a result of recognition; it replaces an earlier one that began at the same time.
+
+        One that no window will hold any more is late: dropped and counted.
+        """
+        next_start_ns = (self._next_end_ns or 0) - self._length_ns
+        if utterance.end_ns <= next_start_ns:
+            self._counters.count('speech', 'late', f'words up to {utterance.end_ns} ns were '
+                                                   'recognised after their windows had closed')
+            return
         self._utterances[utterance.start_ns] = utterance
+        while len(self._utterances) > _MOST_UTTERANCES:
+            del self._utterances[next(iter(self._utterances))]
 
     def advance(self, now_ns: int) -> list[Window]:
         """Close the windows that are due and return them, oldest first."""
@@ -146,7 +164,9 @@ class Windows:
     def _lead_ns(self) -> int | None:
         return max((one.watermark_ns for one in self._progress.values()), default=None)
 
-    def _jumped(self, stream: Stream, start_ns: int, now_ns: int) -> bool:
+    def _jumped(
+        self, stream: Stream, start_ns: int, end_ns: int, now_ns: int, stamped: bool,
+    ) -> bool:
         """Tell whether a stamp can only mean that time itself was set anew."""
         lead_ns = self._lead_ns()
         if lead_ns is None:
@@ -155,11 +175,14 @@ class Windows:
         if start_ns > lead_ns + silent_ns + self._jump_ahead_ns:
             return self._note_jump('ahead', stream, start_ns - lead_ns)
         own = self._progress.get(stream)
-        if own is not None and start_ns < own.watermark_ns - self._jump_back_ns:
+        # Arrivals come in bursts after a stall: only a clock that was set puts them far back.
+        own_back_ns = self._jump_back_ns if stamped else self._jump_ahead_ns
+        if own is not None and start_ns < own.watermark_ns - own_back_ns:
             return self._note_jump('back', stream, start_ns - own.watermark_ns)
         others = self._progress.keys() - self.stopped(now_ns) - {stream, Stream.TEXT}
-        if not others and self._sealed_ns is not None \
-                and start_ns < self._sealed_ns - self._jump_back_ns:
+        # A stream that goes on where it was only stood still: its backlog catches up.
+        back_ns = self._jump_back_ns if own is None else self._jump_ahead_ns
+        if not others and self._sealed_ns is not None and end_ns < self._sealed_ns - back_ns:
             return self._note_jump('back', stream, start_ns - self._sealed_ns)
         return False
 
@@ -181,7 +204,9 @@ class Windows:
         if end_ns is None:
             return False
         stopped = self.stopped(now_ns)
-        live = [one for stream, one in self._progress.items() if stream not in stopped]
+        # A stream whose clock is another altogether is not waited for.
+        live = [one for stream, one in self._progress.items() if stream not in stopped
+                and one.watermark_ns > end_ns - self._jump_ahead_ns]
         if live and all(one.watermark_ns >= end_ns for one in live):
             return True
         # What lags or is silent is waited for, but not for ever.

@@ -48,6 +48,13 @@ def test_several_people_and_a_run_without_any_evidence_are_drawn(tmp_path):
     assert (tmp_path / 'nothing.png').stat().st_size > 10_000
 
 
+def test_words_are_drawn_as_they_are(tmp_path):
+    words = (Word('a $_$ {b', NS, 2 * NS, 0.9),)
+    draw_timeline([state(0), state(9)], [Utterance(NS, 2 * NS, words, True, 'test')],
+                  tmp_path / 'a.png')
+    assert (tmp_path / 'a.png').is_file()
+
+
 def test_what_cannot_be_drawn_or_written_is_refused(tmp_path):
     with pytest.raises(ResourceError, match='there is no state to draw'):
         draw_timeline([], [], tmp_path / 'a.png')

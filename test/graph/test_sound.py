@@ -128,7 +128,7 @@ def chunk_fields(**changes):
 def test_bad_chunks_are_refused():
     refused('unknown_encoding', "AudioChunk.encoding: 'MP3' is unknown; allowed: S16LE, F32LE",
             CHUNK, **chunk_fields(encoding='MP3'))
-    refused('bad_rate', 'AudioChunk: a sample rate of 0 Hz; allowed: 1 to 768000',
+    refused('bad_rate', 'AudioChunk: a sample rate of 0 Hz; allowed: 1000 to 768000',
             CHUNK, **chunk_fields(sample_rate=0))
     refused('bad_channels', 'AudioChunk: 0 channels; allowed: 1 to 255',
             CHUNK, **chunk_fields(channels=0))
@@ -163,7 +163,5 @@ def test_sound_that_cannot_be_sent_is_refused():
     good = AudioChunk(0, np.zeros((4, 1), np.float32), 8000)
     with pytest.raises(GraphError, match="encoding: 'S8' is unknown; allowed: S16LE, F32LE"):
         audio_message(good, encoding='S8')
-    with pytest.raises(GraphError, match=r'samples: shape \(4,\); allowed: \(samples, channels\)'):
-        audio_message(AudioChunk(0, np.zeros(4, np.float32), 8000))
     with pytest.raises(GraphError, match='samples: NaN or infinity'):
         audio_message(AudioChunk(0, np.full((4, 1), np.nan, np.float32), 8000))

@@ -210,3 +210,60 @@ def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
     now_ns = graph.now_ns()
     assert all(now_ns - 5 * NS < state.window_end_ns < now_ns for state in node.states)
     assert node.states[0].frame_id == 'camera'
+
+
+@pytest.mark.parametrize('second', [2**31 - 1, -2**31, -500_000_000])
+def test_a_stamp_from_nowhere_is_counted_and_the_node_lives_on(graph, node, second):
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    wait_for_the_node(images)
+    message = picture(graph)
+    message.header.stamp.sec = second
+    images.publish(message)
+    time.sleep(0.3)
+    before = len(node.states)
+    for _ in range(12):
+        images.publish(picture(graph))
+        time.sleep(0.1)
+    wait(lambda: len(node.states) > before + 2, 5, node.diagnostics)
+    assert node.end() == 0
+
+
+def test_compressed_pictures_are_found_beside_the_topic_of_raw_ones(graph, node, shared_data):
+    stop = threading.Event()
+    player = Player(graph, shared_data / 'clips/single_face.mp4', compressed=True)
+    playing = threading.Thread(target=player.run, args=(stop,))
+    playing.start()
+    try:
+        wait(lambda: any(one.modalities & Modality.VIDEO for one in node.states), 20, 'no face')
+    finally:
+        stop.set()
+        playing.join()
+
+
+def test_partial_words_of_another_recogniser_are_replaced_and_the_robots_own_are_none(graph, node):
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    speech = graph.advertise('speech', 'hri_msgs/msg/LiveSpeech', STATE)
+    flag = graph.advertise('robot_speaking', 'std_msgs/msg/Bool', STATE)
+    wait_for_the_node(images, speech, flag)
+
+    def say(text, final):
+        stamp = picture(graph).header
+        speech.publish(new('hri_msgs/msg/LiveSpeech', header=stamp,
+                           **{'final' if final else 'incremental': text}, confidence=0.9))
+
+    for index in range(30):
+        images.publish(picture(graph))
+        if index in (10, 13, 16):
+            text = ['hello', 'there', 'friend'][:(index - 7) // 3]
+            say(' '.join(text), final=index == 16)
+        time.sleep(0.1)
+    said = {state.transcript for state in node.states}
+    assert 'hello there friend' in said
+    assert not any('hello hello' in text or 'there there' in text for text in said)
+    flag.publish(new('std_msgs/msg/Bool', data=True))
+    time.sleep(0.5)
+    say('i am a robot', final=True)
+    for _ in range(10):
+        images.publish(picture(graph))
+        time.sleep(0.1)
+    assert not any('robot' in state.transcript for state in node.states)

@@ -73,3 +73,30 @@ def test_only_what_is_named_is_recorded(graph, tmp_path):
             stop.set()
             thread.join()
         assert list(bag.topics()) == ['/wanted']
+
+
+def test_a_recorder_that_cannot_keep_up_still_stops_and_counts_what_it_lost(graph, tmp_path):
+    stop, flooding = threading.Event(), threading.Event()
+    images = graph.advertise('/image', IMAGE, Qos(Reliability.RELIABLE, 5))
+    message = image_message(0, np.zeros((480, 640, 3), np.uint8))
+
+    def flood():
+        while not flooding.wait(0.001):
+            images.publish(message)
+
+    with BagGraph(tmp_path / 'bag', 'w') as bag:
+        recorder = threading.Thread(target=Recorder(graph, bag).run, args=(stop,))
+        flooder = threading.Thread(target=flood)
+        recorder.start()
+        try:
+            wait_for(images, stop)
+            flooder.start()
+            stop.wait(1.0)
+            stop.set()
+            recorder.join(10)
+            assert not recorder.is_alive()
+        finally:
+            stop.set()
+            flooding.set()
+            flooder.join()
+            recorder.join()

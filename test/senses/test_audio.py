@@ -79,12 +79,23 @@ def test_a_gap_longer_than_the_ring_starts_the_clock_anew():
     assert audio.read(later, later + NS).heard.all()
 
 
-def test_duplicates_and_overlaps_are_cut_off_and_counted():
+@pytest.mark.parametrize('size', [512, 3200])
+def test_duplicates_and_stragglers_are_dropped_and_counted(size):
     audio = sense()
-    items = chunks(tone(1.0), size=3200)
-    feed(audio, [items[0], items[0], *items[1:]])
+    items = chunks(tone(1.0), size=size)
+    feed(audio, [items[0], items[0], items[1], items[0], *items[2:]])
     assert audio.watermark_ns == START + NS
-    assert audio._counters.get('audio', 'overlap') == 1
+    assert audio._counters.snapshot() == {'audio.duplicate': 1, 'audio.out_of_order': 1}
+    assert np.array_equal(audio.read(START, START + NS).waveform, tone(1.0)[:, 0])
+
+
+def test_overlaps_are_cut_off_and_counted():
+    audio = sense()
+    wave = tone(1.0)
+    audio.add(AudioChunk(START, wave[:8000], 16000))
+    audio.add(AudioChunk(START + 250 * MS, wave[4000:], 16000))
+    assert audio.watermark_ns == START + NS
+    assert audio._counters.snapshot() == {'audio.overlap': 1}
     assert np.array_equal(audio.read(START, START + NS).waveform, tone(1.0)[:, 0])
 
 
@@ -133,6 +144,16 @@ def test_lost_chunks_show_in_the_sequence():
     assert audio._counters.get('audio', 'lost_chunks') == 2
 
 
+def test_one_lost_chunk_shifts_nothing_though_it_is_shorter_than_the_tolerance():
+    audio = sense()
+    items = [AudioChunk(one.stamp_ns, one.samples, 16000, index)
+             for index, one in enumerate(chunks(tone(1.0)))]
+    feed(audio, items[:10] + items[11:])
+    got = audio.read(START, START + NS)
+    assert not got.heard[10 * 512:11 * 512].any() and got.heard[11 * 512:].all()
+    assert np.array_equal(got.waveform[11 * 512:], tone(1.0)[11 * 512:, 0])
+
+
 def test_late_sound_is_no_evidence_but_reaches_the_recogniser():
     audio = sense()
     segments = feed(audio, chunks(tone(1.0)), sealed_ns=START + 500 * MS)
@@ -155,6 +176,53 @@ def test_the_robots_own_voice_is_silenced_with_a_tail():
     assert not np.concatenate([one.samples for one in segments])[4000:12000].any()
 
 
+def heard_share(audio, start_ns):
+    return audio.read(start_ns, start_ns + NS).heard.mean()
+
+
+def test_a_robot_that_speaks_across_a_jump_in_time_stays_silenced():
+    audio = sense()
+    feed(audio, chunks(tone(1.0)))
+    audio.robot_speaking(RobotSpeaking(START + NS, True))
+    audio.reset()
+    feed(audio, chunks(tone(1.0)))
+    assert heard_share(audio, START) == 0.0
+
+
+def test_what_the_robot_said_before_a_jump_in_time_silences_nothing_after_it():
+    audio = sense()
+    audio.robot_speaking(RobotSpeaking(START, True))
+    audio.robot_speaking(RobotSpeaking(START + NS, False))
+    audio.reset()
+    feed(audio, chunks(tone(1.0)))
+    assert heard_share(audio, START) == 1.0
+
+
+@pytest.mark.parametrize('before', [True, False])
+def test_a_robots_flag_on_another_clock_counts_from_now_on(before):
+    """A bag of last year in a live node: the flag has no stamp but its arrival, today's."""
+    audio = sense()
+    if not before:
+        feed(audio, chunks(tone(1.0), start_ns=START - NS))
+    audio.robot_speaking(RobotSpeaking(START + 31_536_000 * NS, True))
+    feed(audio, chunks(tone(1.0)))
+    assert heard_share(audio, START) == 0.0
+
+
+def test_a_sequence_that_starts_anew_is_no_loss():
+    audio = sense()
+    for index, sequence in enumerate((0, 2**64 - 1, 0)):
+        audio.add(AudioChunk(START + index * 32 * MS, tone(0.032), 16000, sequence))
+    assert audio._counters.snapshot() == {}
+
+
+def test_samples_beyond_full_scale_are_clipped():
+    audio = sense()
+    loud = np.full((16000, 2), 3e38, np.float32)
+    audio.add(AudioChunk(START, loud, 16000))
+    assert audio.read(START, START + NS).waveform.max() == 1.0
+
+
 def test_voice_is_told_from_silence_and_steady_noise():
     audio = sense()
     quiet = np.random.default_rng(1).normal(0, 1e-4, (16000, 1)).astype(np.float32)
@@ -172,12 +240,12 @@ def test_samples_that_are_not_finite_are_refused(bad):
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3000)), min_size=1, max_size=30),
        st.sampled_from([8000, 16000, 48000]))
 def test_whatever_is_lost_the_rest_stays_at_its_time(pieces, rate_hz):
-    """Each sample holds its own time, so that a shifted one gives itself away."""
+    """Each sample holds its own time (in 100 s), so that a shifted one gives itself away."""
     audio = sense(gap_tolerance_ms=5.0)
     position, kept = 0, []
     for keep, length in pieces:
         if keep:
-            ramp = (np.arange(position, position + length) / rate_hz).astype(np.float32)
+            ramp = (np.arange(position, position + length) / rate_hz / 100).astype(np.float32)
             audio.add(AudioChunk(START + position * NS // rate_hz, ramp[:, None], rate_hz))
             kept.append((position, length))
         position += length
@@ -187,7 +255,7 @@ def test_whatever_is_lost_the_rest_stays_at_its_time(pieces, rate_hz):
     times = np.arange(len(got.waveform)) / 16000
     where = got.heard & (np.abs(got.waveform) > 0)
     if rate_hz == 16000:  # no filter rings at the edges
-        assert np.abs(got.waveform - times)[where].max(initial=0.0) < 0.006
+        assert np.abs(100 * got.waveform - times)[where].max(initial=0.0) < 0.006
     assert got.heard.sum() <= sum(length for _, length in kept) * 16000 / rate_hz + len(kept)
 
 

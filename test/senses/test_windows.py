@@ -41,17 +41,18 @@ class Rig:
             closed += self.restart()
         if verdict is not Admission.LATE:
             self.windows.add_faces((Face(stamp, person, Box(0, 0, 1, 1), CROP),), 'camera')
-            self.windows.arrived(Stream.VIDEO, stamp, now)
+        self.windows.arrived(Stream.VIDEO, stamp, now)
         return closed + self.windows.advance(now)
 
-    def sound(self, ms, now_ms=None, length_ms=40):
-        """Feed a chunk that *starts* at ``ms`` and whose samples say their own time."""
+    def sound(self, ms, now_ms=None, length_ms=40, stamped=True):
+        """Feed a chunk that *starts* at ``ms`` and whose samples say their own time, in 100 s."""
         stamp = T0 + ms * MS
         now = T0 + (ms + length_ms if now_ms is None else now_ms) * MS
         closed = self.windows.advance(now)
-        ramp = ms / 1000 + np.arange(16 * length_ms, dtype=np.float64) / 16000
-        chunk = AudioChunk(stamp, ramp.astype(np.float32)[:, None], 16000)
-        if self.windows.admit(Stream.AUDIO, stamp, chunk.end_ns, now) is Admission.RESTART:
+        ramp = (ms / 1000 + np.arange(16 * length_ms, dtype=np.float64) / 16000) / 100
+        chunk = AudioChunk(stamp, ramp.astype(np.float32)[:, None], 16000, stamped=stamped)
+        verdict = self.windows.admit(Stream.AUDIO, stamp, chunk.end_ns, now, stamped)
+        if verdict is Admission.RESTART:
             closed += self.restart()
         self.audio.add(chunk, self.windows.sealed_ns)
         self.windows.arrived(Stream.AUDIO, self.audio.watermark_ns, now)
@@ -213,6 +214,53 @@ def test_the_callers_clock_may_go_back():
     assert ends(rig.frame(450, now_ms=-5000)) == [400]
 
 
+@pytest.mark.parametrize('delay_ms', [240, 500])
+def test_a_camera_that_comes_after_the_sound_is_waited_for(delay_ms):
+    """Once every frame was late, because the windows never learnt of the camera."""
+    rig = Rig(max_wait_s=0.6)
+    events = [(ms + 40, 'sound', ms) for ms in range(0, 5000, 40)]
+    events += [(ms + delay_ms, 'frame', ms) for ms in range(0, 5000, 40)]
+    closed = [window for now_ms, kind, ms in sorted(events)
+              for window in getattr(rig, kind)(ms, now_ms=now_ms)]
+    assert len(closed[-1].faces) == 50
+
+
+def test_a_backlog_after_a_stall_is_no_jump_in_time():
+    rig = Rig()
+    for ms in range(0, 2000, 40):
+        rig.sound(ms), rig.frame(ms)
+    closed = [one for now in range(2040, 4000, 50)
+              for one in rig.windows.advance(T0 + now * MS)]
+    for ms in range(2000, 6000, 40):             # all at once, then in time
+        closed += rig.frame(ms, now_ms=max(4000, ms)) + rig.sound(ms, now_ms=max(4000, ms + 40))
+    assert rig.restarts == 0
+    assert ends(closed) == sorted(set(ends(closed)))
+
+
+def test_a_burst_of_unstamped_sound_is_no_jump_in_time():
+    rig = Rig()
+    for ms in range(0, 6000, 40):
+        rig.frame(ms)
+        late_ms = 1000 - (ms - 2000) if 2000 <= ms < 3000 else 0
+        rig.sound(ms + late_ms, now_ms=ms + late_ms + 40, stamped=False)
+    assert rig.restarts == 0
+
+
+def test_utterances_of_another_clock_do_not_gather():
+    rig = Rig()
+    for index in range(3000):
+        rig.words((10_000_000 + index * 10, 10_000_009 + index * 10))
+    assert len(rig.windows._utterances) == 1000
+
+
+def test_words_that_come_after_all_their_windows_are_late():
+    rig = Rig()
+    for ms in range(0, 4000, 100):
+        rig.frame(ms)
+    rig.words((100, 300))
+    assert rig.counters.get('speech', 'late') == 1
+
+
 def test_flush_closes_what_some_stream_has_passed():
     rig = Rig()
     rig.frame(0), rig.sound(0)
@@ -261,7 +309,7 @@ def test_any_interleaving_gives_windows_in_order_once_each_with_their_own_eviden
         assert all(window.start_ns <= face.stamp_ns < window.end_ns for face in window.faces)
         times = (window.start_ns - T0) / NS + np.arange(len(window.waveform)) / 16000
         known = window.heard & (window.waveform > 0)
-        assert np.abs(window.waveform - times)[known].max(initial=0.0) < 0.08
+        assert np.abs(100 * window.waveform - times)[known].max(initial=0.0) < 0.08
     seen_faces = {}
     for window in closed:                        # what one window saw of a time, all later ones do
         for stamp in {face.stamp_ns for face in window.faces}:

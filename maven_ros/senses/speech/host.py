@@ -119,8 +119,10 @@ class ProcessHost:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            # Ctrl-C reaches the whole group: the child is born deaf to it, and stays so.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            # Ctrl-C, and SIGTERM from systemd or timeout(1), reach the whole group: the child is
+            # born deaf to them, and stays so. It ends when the connection does.
+            before = signal.pthread_sigmask(
+                signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, '-c', f'from {__name__} import main; main()',
@@ -149,5 +151,6 @@ class ProcessHost:
 
 def main() -> None:
     """Serve over the socket whose number is the first argument."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])))

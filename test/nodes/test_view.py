@@ -3,8 +3,8 @@
 import math
 
 from maven_ros.affect import Affect
+from maven_ros.nodes.view import LiveView
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance, VoiceAssigned, Word
-from maven_ros.view import LiveView
 
 
 def state(end_s, status=Status.OK, person='person_1'):
@@ -34,7 +34,7 @@ def test_a_line_a_second_of_message_time_and_one_for_each_utterance(capsys):
 
 def test_the_panel_shows_everybody_with_values_evidence_and_words(capsys, monkeypatch):
     monkeypatch.setenv('FORCE_COLOR', '1')
-    monkeypatch.setenv('COLUMNS', '160')
+    monkeypatch.setenv('COLUMNS', '80')
     with LiveView('a clip') as view:
         view.show_state(state(10), 0.05)
         view.show_state(state(10, Status.STALE, 'person_2'), 0.05)
@@ -44,3 +44,16 @@ def test_the_panel_shows_everybody_with_values_evidence_and_words(capsys, monkey
     for text in ('person_1', 'person_2', '+0.50', '0.56', 'excited', 'face 75%', 'STALE', 'hello',
                  '2 states by untrained compact-01234567', '50 ms'):
         assert text in shown, text
+
+
+def test_text_from_outside_is_shown_as_it_is(capsys, monkeypatch):
+    words = (Word('[unk]', 0, NS, 0.9), Word('a[/b]c', NS, 2 * NS, 0.9))
+    with LiveView('[final] a[/b]c.mp4') as view:
+        view.show_utterance(Utterance(0, 2 * NS, words, True, 'test'))
+    assert '[unk] a[/b]c' in capsys.readouterr().out
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    with LiveView('[final] a[/b]c.mp4') as view:
+        view.show_utterance(Utterance(0, 2 * NS, words, True, 'test'))
+        view.refresh()
+    shown = capsys.readouterr().out
+    assert '[unk] a[/b]c' in shown and '[final] a[/b]c.mp4' in shown

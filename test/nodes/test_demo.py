@@ -105,3 +105,47 @@ def test_live_devices_are_not_recorded_unless_asked(tmp_path, shared_data):
     assert running.returncode == 0, rest
     assert not (folder / 'bag').exists() and 'bag:' not in rest
     assert (folder / 'timeline.png').is_file()
+
+
+def test_no_part_outlives_a_demo_that_is_killed(tmp_path):
+    """On live devices the parts would go on to film people, unseen."""
+    running = subprocess.Popen(
+        demo('--out', str(tmp_path), '--speech.recogniser', 'none'), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True)
+    for line in running.stdout:
+        if 'valence' in line:
+            break
+    children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(running.pid)],
+                              capture_output=True, text=True).stdout.split()
+    running.kill()
+    running.wait()
+    for _ in range(100):
+        left = [pid for pid in children if Path(f'/proc/{pid}').exists()]
+        if not left:
+            break
+        time.sleep(0.1)
+    assert len(children) >= 3 and not left
+    _, states, _ = read(next(tmp_path.iterdir()) / 'bag')
+    assert states
+
+
+def test_a_recorder_that_dies_ends_the_demo(tmp_path):
+    running = subprocess.Popen(
+        demo('--out', str(tmp_path), '--speech.recogniser', 'none'), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True)
+    for line in running.stdout:
+        if 'valence' in line:
+            break
+    shown = subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', str(running.pid)],
+                           capture_output=True, text=True).stdout
+    pid, = [line.split()[0] for line in shown.splitlines() if ' record ' in line]
+    os.kill(int(pid), signal.SIGKILL)
+    rest, _ = running.communicate(timeout=20)
+    assert running.returncode == 1 and 'recorder ended with code -9' in rest
+
+
+def test_two_demos_in_one_second_get_a_folder_each(tmp_path, monkeypatch):
+    from maven_ros.nodes import demo as module
+    monkeypatch.setattr(module.time, 'strftime', lambda text: 'demo-now')
+    folders = [module._new_folder(tmp_path).name for _ in range(3)]
+    assert folders == ['demo-now', 'demo-now_2', 'demo-now_3']

@@ -28,7 +28,7 @@ class LiveView:
         from rich.live import Live
 
         self._title = title
-        self._console = Console()
+        self._console = Console(markup=False)
         self._live: Any = None
         if self._console.is_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=False)
@@ -88,40 +88,36 @@ class LiveView:
             self._live.update(panel, refresh=True)
 
     def _panel(self) -> Any:
-        from rich import box
         from rich.console import Group
         from rich.panel import Panel
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE, expand=True)
-        for name in ('person', 'valence', 'arousal', 'intensity', 'angle', 'sure', 'evidence',
-                     'latency'):
-            table.add_column(name, no_wrap=True)
-        model = ''
-        for person_id, (state, latency_s) in sorted(self._people.items()):
+        blocks, model = [], ''
+        for _, (state, latency_s) in sorted(self._people.items()):
             model = state.model
-            affect = state.affect
-            known = state.status is not Status.NO_EVIDENCE
-            table.add_row(
-                person_id or '(nobody in view)',
-                _bar(affect.valence), _bar(affect.arousal),
-                f'{affect.intensity:.2f}' if known else '-',
-                f'{math.degrees(affect.angle):+.0f}° {affect.octant}' if known else '-',
-                f'{state.confidence:.0%}' if known else '-',
-                _evidence(state), f'{latency_s * 1000:.0f} ms')
+            blocks.append(Text(_block(state, latency_s)))
         words = [Text(f'  {one.text}', style='' if one.is_final else 'italic dim')
                  for one in self._utterances if one.text]
         style = 'red' if model.startswith('untrained') else 'green'
         return Panel(
-            Group(table, *words), title=f'maven_ros: {self._title}',
+            Group(*blocks, *words), title=Text(f'maven_ros: {self._title}'),
             subtitle=f'{self._states} states by {model or "(none yet)"}', border_style=style)
+
+
+def _block(state: AffectState, latency_s: float) -> str:
+    """Put one state on three lines that fit a terminal of 80 columns."""
+    affect = state.affect
+    head = f'{state.person_id or "nobody in view"}: '
+    if state.status is Status.NO_EVIDENCE:
+        return f'{head}no evidence; {latency_s * 1000:.0f} ms\n'
+    return (f'{head}from {_evidence(state)}; {latency_s * 1000:.0f} ms\n'
+            f'  valence {_bar(affect.valence)}   arousal {_bar(affect.arousal)}\n'
+            f'  intensity {affect.intensity:.2f}, angle {math.degrees(affect.angle):+.0f}° '
+            f'({affect.octant}), sure {state.confidence:.0%}\n')
 
 
 def _bar(value: float) -> str:
     """Draw a value in [-1, 1] as a mark on a scale, with the number."""
-    if math.isnan(value):
-        return '-'
     cells = ['─'] * _BAR
     cells[_BAR // 2] = '┼'
     cells[round((min(1.0, max(-1.0, value)) + 1) / 2 * (_BAR - 1))] = '●'

@@ -15,19 +15,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.timeline import draw_timeline
-from maven_ros.graph.convert import state_record, utterance_record
-from maven_ros.graph.interface import STATE, Graph, Received
-from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.interface import Graph, Subscription
+from maven_ros.graph.topics import hear_affect
+from maven_ros.media import probe
+from maven_ros.nodes.view import LiveView
 from maven_ros.records import AffectState, Utterance
 from maven_ros.resources import resource
-from maven_ros.view import LiveView
 
 _READY_S = 60.0      # the node loads its models; on a cold disk that takes a while
 _LAST_WORDS_S = 2.0  # after the end of a file: the last windows close, the last words are found
@@ -55,6 +54,9 @@ def run_demo(
     if live and media is not None:
         raise ResourceError(f'--media {media} and live devices: choose one of them')
     _stay_on_this_machine()
+    path = media or resource('media/sample.mp4')
+    if not live:
+        probe(path)
     folder = _new_folder(out)
     bag = folder / 'bag' if record or not live else None
     from maven_ros.graph.dds import DdsGraph
@@ -67,13 +69,20 @@ def run_demo(
         if bag is not None:
             parts.start('recorder', 'record', '--out', str(bag))
         heard.listen(graph, view)
+        with suppress(ImportError):  # now, for the end must not take long; its lack is said there
+            import matplotlib.backends.backend_agg
+            import matplotlib.figure  # noqa: F401
         _wait_until_ready(heard, parts, stop)
-        names = _start_sources(parts, media, camera, microphone, bag is not None)
+        if stop.is_set():
+            return 1
+        names = _start_sources(parts, path, camera, microphone, bag is not None)
         with view:
-            _watch(parts, names, view, stop)
+            _watch(parts, names, view, stop, bag is not None)
             parts.stop('affect')     # it publishes what it still knows,
             time.sleep(0.2)          # which is on its way to us and to the recorder
         parts.stop_all()
+        if bag is not None:
+            parts.ended('recorder')  # raises when the bag could not be completed
     return _conclude(heard, folder, bag)
 
 
@@ -83,25 +92,19 @@ class Heard:
     def __init__(self) -> None:
         self.states: deque[AffectState] = deque(maxlen=_KEPT)
         self.utterances: deque[Utterance] = deque(maxlen=_KEPT)
-        self._subscriptions: list[Any] = []
+        self._subscriptions: list[Subscription] = []
 
     def listen(self, graph: Graph, view: LiveView) -> None:
         """Subscribe to what the affect node says, and show it."""
-        def on_state(received: Received) -> None:
-            message = from_cdr(received.cdr, received.msgtype)
-            state = state_record(message)
+        def on_state(state: AffectState, latency_s: float) -> None:
             self.states.append(state)
-            view.show_state(state, message.latency.sec + message.latency.nanosec / 1e9)
+            view.show_state(state, latency_s)
 
-        def on_utterance(received: Received) -> None:
-            utterance = utterance_record(from_cdr(received.cdr, received.msgtype))
+        def on_utterance(utterance: Utterance) -> None:
             self.utterances.append(utterance)
             view.show_utterance(utterance)
 
-        self._subscriptions = [
-            graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, on_state),
-            graph.subscribe('affect/utterance', 'maven_ros/msg/Utterance', STATE, on_utterance),
-        ]
+        self._subscriptions = hear_affect(graph, on_state, on_utterance)
 
     def ready(self) -> bool:
         """Tell whether the affect node is there."""
@@ -131,18 +134,20 @@ class Parts(AbstractContextManager['Parts']):
         """Start ``maven-ros ARGUMENTS`` under a name."""
         with (self._folder / f'{name}.log').open('wb') as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, '-m', 'maven_ros', *arguments], stdin=subprocess.DEVNULL,
+                [sys.executable, '-m', 'maven_ros', *arguments, '--end-with-stdin'],
+                stdin=subprocess.PIPE,  # closes when this process ends, however that happens
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def ended(self, name: str) -> bool:
         """
-        Tell whether a part has ended well.
+        Tell whether a part has ended, well.
 
         :raises ResourceError: when it has failed; with the end of its log.
         """
         code = self._running[name].poll()
         if code:
-            raise ResourceError(f'{name} ended with code {code}:\n{self._last_words(name)}')
+            raise ResourceError(f'{name} ended with code {code} (all logs: {self._folder}):\n'
+                                f'{self._last_words(name)}')
         return code == 0
 
     def check(self, *names: str) -> None:
@@ -184,11 +189,16 @@ def _stay_on_this_machine() -> None:
 
 def _new_folder(out: Path) -> Path:
     folder = out / time.strftime('demo-%Y%m%d-%H%M%S')
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f'{folder}: cannot be made: {error.strerror}') from error
-    return folder
+    number = 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:  # another demo began in the same second
+            number += 1
+            folder = folder.with_name(f'{folder.name.partition("_")[0]}_{number}')
+        except OSError as error:
+            raise ResourceError(f'{folder}: cannot be made: {error.strerror}') from error
 
 
 def _wait_until_ready(heard: Heard, parts: Parts, stop: threading.Event) -> None:
@@ -200,12 +210,10 @@ def _wait_until_ready(heard: Heard, parts: Parts, stop: threading.Event) -> None
 
 
 def _start_sources(
-    parts: Parts, media: Path | None, camera: str | None, microphone: str | None,
-    recorded: bool,
+    parts: Parts, path: Path, camera: str | None, microphone: str | None, recorded: bool,
 ) -> list[str]:
     """Start the player or the devices; return the names of the parts."""
     if camera is None and microphone is None:
-        path = media or resource('media/sample.mp4')
         # The node and the recorder both listen before anything is played.
         parts.start('player', 'play', str(path), '--subscribers', '2' if recorded else '1')
         return ['player']
@@ -217,10 +225,12 @@ def _start_sources(
     return names
 
 
-def _watch(parts: Parts, sources: list[str], view: LiveView, stop: threading.Event) -> None:
+def _watch(
+    parts: Parts, sources: list[str], view: LiveView, stop: threading.Event, recorded: bool,
+) -> None:
     """Show what comes until the file has ended or the user has had enough."""
     while not stop.wait(0.1):
-        parts.check('affect')
+        parts.check('affect', *(['recorder'] if recorded else []))
         view.refresh()
         ended = [parts.ended(name) for name in sources]  # looks at each: one may have failed
         if all(ended):
