@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from maven_ros.model.alignment import Grid
+from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.maven import MavenInputs, MavenModel
+from maven_ros.model.maven import MavenModel
 
 SLOTS, SLOT_S = 8, 0.1
 TINY = MavenConfig(
@@ -48,7 +49,7 @@ def make_inputs(batch: int, seed: int = 0) -> MavenInputs:
     weights[:, 5, 2:] = 1 / 3
     return MavenInputs(
         Grid(SLOTS, SLOT_S),
-        frames=torch.rand(batch, SLOTS, 1, 16, 16, generator=random), frame_mask=frame_mask,
+        frames=torch.rand(batch, SLOTS, 3, 16, 16, generator=random), frame_mask=frame_mask,
         waveform=torch.randn(batch, samples, generator=random) * 0.1, heard=heard,
         tokens=torch.randint(300, (batch, tokens), generator=random),
         token_mask=torch.ones(batch, tokens, dtype=torch.bool), token_weights=weights)
