@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.resources import models_folder
 from maven_ros.store.describe import describe, table, terms
 from maven_ros.store.fetch import Fetcher
 from maven_ros.store.manifest import Entry, read_manifest
-from maven_ros.store.shelf import find_model, known_models, models_folder
+from maven_ros.store.shelf import find_model, known_models
 
 if TYPE_CHECKING:
     from rich.console import Console

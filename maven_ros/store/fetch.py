@@ -20,7 +20,7 @@ from maven_ros.store.archive import unpack
 from maven_ros.store.convert import convert
 from maven_ros.store.download import PATIENCE, NotOnServer, Patience, download
 from maven_ros.store.files import readable, require_room, sha256_of
-from maven_ros.store.lock import LOCK, Lock, Source, inside
+from maven_ros.store.lock import Lock, Source, inside
 from maven_ros.store.manifest import Entry, RemoteFile
 
 _CHECKED = {
@@ -124,11 +124,13 @@ class Fetcher:
             path = staging / source.path
             if path.suffix not in ('.bin', '.zip'):
                 continue
+            pickled = path.suffix == '.bin'
             self.say(f'{lock.name}: {source.path} is '
-                     + ('converted to safetensors' if path.suffix == '.bin' else 'unpacked'))
+                     + ('converted to safetensors' if pickled else 'unpacked'))
+            if pickled:
+                require_room(staging, source.size, source.path)
             try:
-                if path.suffix == '.bin':
-                    require_room(staging, source.size, source.path)
+                if pickled:
                     convert(path, path.with_name('model.safetensors'))
                 else:
                     unpack(path, staging)
@@ -141,16 +143,15 @@ def _kept(entry: Entry, staging: Path) -> Lock:
     """Return the lock of what an earlier fetch brought and is still wanted; remove the rest."""
     earlier = Lock.read(staging)
     new = Lock(entry.name, entry.licence, entry.revision)
+    wanted = {file.path: file.sha256 for file in entry.files}
+    wanted.update((file.otherwise, None) for file in entry.files if file.otherwise)
     if earlier and earlier.revision == entry.revision:
-        wanted = {file.path: file.sha256 for file in entry.files}
-        wanted.update((file.otherwise, None) for file in entry.files if file.otherwise)
         new = replace(new, commit=earlier.commit, sources=tuple(
             source for source in earlier.sources
             if source.path in wanted and wanted[source.path] in (None, source.sha256)
             and (staging / source.path).is_file()
             and sha256_of(staging / source.path) == source.sha256))
-    kept = {LOCK, *(source.path for source in new.sources),
-            *(f'{file.path}.part' for file in entry.files)}
+    kept = {*(source.path for source in new.sources), *(f'{path}.part' for path in wanted)}
     for path in inside(staging):
         if path not in kept:
             (staging / path).unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from maven_ros.errors import ResourceError
-from maven_ros.resources import resource
+from maven_ros.resources import models_folder, resource
 from maven_ros.store.files import readable
 from maven_ros.store.lock import Lock
 from maven_ros.store.manifest import Entry
@@ -77,14 +76,6 @@ class Model:
         except yaml.YAMLError:  # somebody else's card: its text is what is shown
             values = None
         return values if isinstance(values, dict) else {}, text
-
-
-def models_folder() -> Path:
-    """Return the folder of fetched models; it may not be there yet."""
-    if chosen := os.environ.get('MAVEN_ROS_MODELS'):
-        return Path(chosen).expanduser()
-    data = os.environ.get('XDG_DATA_HOME') or '~/.local/share'
-    return Path(data).expanduser() / 'maven_ros' / 'models'
 
 
 def known_models(manifest: Mapping[str, Entry]) -> list[Model]:
