@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from maven_ros.errors import SettingsError
+from maven_ros.model.alignment import hidden_keys
 from maven_ros.model.configuration import Backbone
 from maven_ros.model.encoders import unit_range
 from maven_ros.records import SAMPLE_RATE_HZ
@@ -34,7 +35,7 @@ def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
     :raises SettingsError: when transformers knows no such model.
     """
     values = dict(backbone.config)
-    kind = values.pop('model_type')
+    kind = values.pop('model_type', None)
     try:
         config = AutoConfig.for_model(kind, **values)
     except ValueError as error:
@@ -52,10 +53,9 @@ def build_options(config: PretrainedConfig) -> dict[str, Any]:
 
 
 def build(part: str, backbone: Backbone) -> Any:
-    """Build transformers' model with random weights, frozen where the backbone says so."""
+    """Build transformers' model with random weights."""
     config = parse_config(part, backbone)
-    model = AutoModel.from_config(config, **build_options(config))
-    return model.requires_grad_(False).eval() if backbone.frozen else model
+    return AutoModel.from_config(config, **build_options(config))
 
 
 def _width(config: PretrainedConfig) -> int:
@@ -93,6 +93,8 @@ class FaceBackbone(nn.Module):
         :returns: (n, width).
         """
         pictures = (unit_range(crops).flip(1) - self.mean) / self.std
+        if not len(pictures):  # some backbones cannot reshape nothing
+            return pictures.new_zeros(0, self.width)
         output = self.backbone(pictures)
         pooled: Tensor | None = getattr(output, 'pooler_output', None)
         if pooled is not None:
@@ -213,7 +215,7 @@ class BeitLayers(nn.Module):
         :param mask: bool (batch, length), False where there is nothing.
         :returns: (batch, length, width); anything finite where masked.
         """
-        hidden = (~mask & mask.any(-1, keepdim=True))[:, None, None]
+        hidden = hidden_keys(mask)[:, None, None]
         lowest = torch.finfo(values.dtype).min
         additive = torch.zeros_like(hidden, dtype=values.dtype).masked_fill(hidden, lowest)
         for layer in self.layers:

@@ -17,8 +17,6 @@ from maven_ros.model import hub, weights
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import ENCODERS, MavenModel
 
-TOKENIZER = 'tokenizer.json'
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -49,7 +47,7 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
     :raises ResourceError: names the file and what is wrong with it.
     """
     config = hub.read_config(folder)
-    tokenizer = _read_tokenizer(folder / TOKENIZER, config)
+    tokenizer = _read_tokenizer(folder / hub.TOKENIZER, config)
     trained = weights.find(folder) is not None
     if trained:
         model = MavenModel.from_pretrained(folder, config=config)
@@ -66,7 +64,7 @@ def save(folder: Path, model: MavenModel, tokenizer: Tokenizer) -> None:
     """
     model.save_pretrained(folder)
     try:
-        (folder / TOKENIZER).write_text(tokenizer.to_str(), 'utf-8')
+        (folder / hub.TOKENIZER).write_text(tokenizer.to_str(), 'utf-8')
     except OSError as error:
         raise ResourceError(f'{folder}: cannot be written: {error}') from error
 

@@ -2,7 +2,7 @@
 Folders in the hub's format: what their files say about an encoder.
 
 A folder has ``config.json`` and ``model.safetensors``; an image or speech encoder's also
-``preprocessor_config.json``, a language model's what its tokenizer needs.
+``preprocessor_config.json``, a language model's also ``tokenizer.json``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PretrainedConfig
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import weights
@@ -23,7 +23,7 @@ from maven_ros.model.configuration import Backbone, MavenConfig
 from maven_ros.model.presets import config_dict, describe
 from maven_ros.records import SAMPLE_RATE_HZ
 
-CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
+CONFIG, PREPROCESSOR, TOKENIZER = 'config.json', 'preprocessor_config.json', 'tokenizer.json'
 
 
 def read_config(folder: Path) -> MavenConfig:
@@ -54,18 +54,16 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
         if not folder.is_dir():
             raise ResourceError(f'{folder}: no such folder; the {part} encoder is one with '
                                 f'{CONFIG} and {weights.WEIGHTS}')
-        own = read_json(folder / CONFIG)
-        extra, preparation = _READERS[part](folder, own)
-        changes.update(extra)
-        frozen = part != 'context'
-        backbone = Backbone(
-            folder.resolve().name, own, preparation, frozen,
-            weights.sha256(weights.require(folder)) if frozen else '')
         try:
-            clean = dataclasses.replace(backbone, config=config_dict(parse_config(part, backbone)))
-            changes[part] = describe(clean)
+            own = parse_config(part, Backbone(folder.name, read_json(folder / CONFIG)))
         except SettingsError as error:
             raise ResourceError(f'{folder / CONFIG}: {error}') from error
+        sizes, preparation = _READERS[part](folder, own)
+        frozen = part != 'context'
+        changes |= sizes
+        changes[part] = describe(Backbone(
+            folder.resolve().name, config_dict(own), preparation, frozen,
+            weights.sha256(weights.require(folder)) if frozen else ''))
     return dataclasses.replace(config, **changes)
 
 
@@ -103,7 +101,7 @@ def text_tokenizer(folder: Path) -> Tokenizer:
     """
     Return the tokenizer of a language model, for its checkpoint's ``tokenizer.json``.
 
-    :raises ResourceError: when there is none that the tokenizers library can run.
+    :raises ResourceError: when there is none.
     """
     tokenizer: Tokenizer = _tokenizer(folder).backend_tokenizer
     return tokenizer
@@ -112,7 +110,7 @@ def text_tokenizer(folder: Path) -> Tokenizer:
 # --- what each kind of encoder needs ---------------------------------------------------------
 
 
-def _video(folder: Path, own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _video(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     values = read_json(folder / PREPROCESSOR)
     scale = values.get('rescale_factor', 1 / 255) * 255
     if not values.get('do_rescale', True) or abs(scale - 1) > 1e-6:
@@ -134,47 +132,46 @@ def _side(path: Path, values: dict[str, Any]) -> int:
     return side
 
 
-def _audio(folder: Path, own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _audio(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     values = read_json(folder / PREPROCESSOR)
     rate_hz = values.get('sampling_rate', SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
         raise ResourceError(f'{folder / PREPROCESSOR}: sampling_rate: {rate_hz} Hz; allowed: '
                             f'{SAMPLE_RATE_HZ}')
     for name in ('conv_kernel', 'conv_stride'):
-        if name not in own:
+        if not hasattr(own, name):
             raise ResourceError(f'{folder / CONFIG}: has no {name}; allowed: speech models of the '
                                 'wav2vec 2.0 family')
     return {}, {'normalize': bool(values.get('do_normalize', True))}
 
 
-def _text(folder: Path, own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _text(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     tokenizer = _tokenizer(folder)
     special = {'first': tokenizer.cls_token_id, 'last': tokenizer.sep_token_id,
                'pad': tokenizer.pad_token_id, 'unknown': tokenizer.unk_token}
     absent = sorted(name for name, value in special.items() if value is None)
     if absent:
         raise ResourceError(f'{folder}: its tokenizer has no token for {", ".join(absent)}')
-    positions = own.get('max_position_embeddings', 512)
-    # Two are special, and RoBERTa and its kin count from 2.
-    return {'vocabulary': len(tokenizer), 'max_tokens': min(256, positions - 4)}, special
+    # Two are special, and RoBERTa and its kin count positions from 2.
+    most = min(256, own.max_position_embeddings - 4)
+    return {'vocabulary': own.vocab_size, 'max_tokens': most}, special
 
 
-def _context(folder: Path, own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    if own.get('model_type') != 'beit':
-        raise ResourceError(f"{folder / CONFIG}: model_type: {own.get('model_type')!r} is not "
-                            "'beit'")
-    own.update(use_relative_position_bias=False, use_shared_relative_position_bias=False)
-    return {'context_width': own['hidden_size']}, {}
+def _context(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    if own.model_type != 'beit':
+        raise ResourceError(f"{folder / CONFIG}: model_type: {own.model_type!r} is not 'beit'")
+    # Those are of a grid of patches.
+    own.use_relative_position_bias = own.use_shared_relative_position_bias = False
+    return {'context_width': own.hidden_size}, {}
 
 
 _READERS = {'video': _video, 'audio': _audio, 'text': _text, 'context': _context}
 
 
 def _tokenizer(folder: Path) -> Any:
+    if not (folder / TOKENIZER).is_file():  # without it transformers makes up an empty one
+        raise ResourceError(f'{folder / TOKENIZER}: no such file')
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ResourceError(f'{folder}: its tokenizer cannot be read: {error}') from error
-    if not hasattr(tokenizer, 'backend_tokenizer'):
-        raise ResourceError(f'{folder}: has no tokenizer of the tokenizers library')
-    return tokenizer

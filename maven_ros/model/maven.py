@@ -27,6 +27,7 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead
+from maven_ros.resources import models_folder
 
 #: Where the encoder of each modality stands in the network, and in its checkpoints.
 ENCODERS = {'video': 'face_encoder', 'audio': 'voice_encoder', 'text': 'text_encoder'}
@@ -57,6 +58,7 @@ class MavenModel(PreTrainedModel):
         self._keys_to_ignore_on_load_missing = [
             f'^{re.escape(prefix)}' for prefix in self._elsewhere()]
         self.post_init()
+        self._freeze()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave weights as torch starts them; fill the buffers that no checkpoint holds."""
@@ -66,10 +68,7 @@ class MavenModel(PreTrainedModel):
     def train(self, mode: bool = True) -> MavenModel:
         """Set the mode of all but the frozen encoders, which stay in evaluation."""
         super().train(mode)
-        for name, own in ENCODERS.items():
-            backbone = self.config.backbone(name)
-            if backbone and backbone.frozen:
-                getattr(self, own).eval()
+        self._freeze()
         return self
 
     # --- making, loading, saving ---------------------------------------------------------
@@ -117,8 +116,8 @@ class MavenModel(PreTrainedModel):
         """
         Read a checkpoint folder; nothing is ever downloaded.
 
-        :param encoders: folders in which encoders lie by name, beside the checkpoint itself and
-            the folder that it lies in.
+        :param encoders: folders in which encoders lie by name. They are looked for there, in the
+            checkpoint, beside it, and among the models that were fetched.
         :param options: as transformers has them.
         :raises ResourceError: names the file, what is wrong with it and what is allowed.
         """
@@ -136,11 +135,11 @@ class MavenModel(PreTrainedModel):
         for name, own in ENCODERS.items():
             backbone = model.config.backbone(name)
             if backbone and backbone.sha256:
-                model._load_encoder(name, own, hub.find_encoder(
-                    name, backbone, (folder, folder.resolve().parent, *encoders)))
+                roots = (*encoders, folder, folder.resolve().parent, models_folder())
+                model._load_encoder(name, own, hub.find_encoder(name, backbone, roots))
         return (model, report) if wants_report else model
 
-    def save_pretrained(self, folder: str | Path, **_: Any) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """
         Write ``config.json`` and ``model.safetensors``, which has the configuration in it too.
 
@@ -166,10 +165,17 @@ class MavenModel(PreTrainedModel):
         return [f'{own}.' for name, own in ENCODERS.items()
                 if (backbone := self.config.backbone(name)) and backbone.sha256]
 
+    def _freeze(self) -> None:
+        for name, own in ENCODERS.items():
+            backbone = self.config.backbone(name)
+            if backbone and backbone.frozen:
+                getattr(self, own).requires_grad_(False).eval()
+
     def _load_encoder(self, name: str, own: str, folder: Path) -> None:
         backbone = self.config.backbone(name)
         loaded = weights.read_backbone(name, folder, backbone)
         getattr(self, own).backbone = loaded.to(self.device)
+        self._freeze()
 
     # --- using ---------------------------------------------------------------------------
 

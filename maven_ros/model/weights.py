@@ -149,7 +149,7 @@ def read_backbone(part: str, folder: Path, backbone: Backbone) -> Any:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
     check_report(path, {**report, 'unexpected_keys': ()})
     check_finite(path, model.state_dict())
-    return model.requires_grad_(False).eval() if backbone.frozen else model
+    return model
 
 
 @contextmanager

@@ -34,8 +34,10 @@ def test_what_is_saved_is_loaded(folder, model, inputs):
     assert loaded.trained
     assert loaded.name == f'tiny-{weights_hash(model)}'
     assert not loaded.model.training
+    assert [weight.requires_grad for weight in loaded.model.parameters()] == [
+        weight.requires_grad for weight in model.parameters()]
     assert loaded.model.config.own() == model.config.own()
-    assert torch.equal(loaded.model(inputs).valence, model(inputs).valence)
+    torch.testing.assert_close(loaded.model(inputs).valence, model(inputs).valence)
     assert loaded.tokenizer.encode('good day').tokens == ['Ġgood', 'Ġday']
 
 

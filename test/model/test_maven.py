@@ -5,12 +5,14 @@ import random
 import numpy as np
 import pytest
 import torch
+from tiny_encoders import BACKBONES, tiny_config
 
+from maven_ros.errors import InputError
 from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import weights_hash
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.fusion import MODALITIES
+from maven_ros.model.fusion import MODALITIES, PATHWAYS
 from maven_ros.model.maven import MavenModel
 
 SAMPLES_PER_SLOT = 1600
@@ -183,6 +185,46 @@ def test_explain_gives_what_fuse_gives(model, inputs):
     assert influence.shape == (2, 3)
     assert (influence > 0).all()
     torch.testing.assert_close(influence.sum(1), torch.ones(2))
+
+
+def test_influence_and_attention_are_there_when_asked_for(model, inputs, drop):
+    plain, full = model(inputs), model(inputs, influence=True, attention=True)
+    assert plain.influence is None
+    assert plain.attention is None
+    torch.testing.assert_close(full.influence, model.explain(model.encode(inputs)).influence)
+    assert full.attention.keys() == {f'{x}_to_{y}' for x, y in PATHWAYS}
+    masks = model.encode(inputs).masks
+    for name, weights in full.attention.items():
+        assert weights.shape == (2, 2, 8, 8)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(2, 2, 8))
+        hidden = ~masks[name.split('_to_')[1]]
+        assert (weights.transpose(1, 3)[hidden] == 0).all(), name
+    silent = model(drop(inputs, 'audio'), attention=True).attention
+    assert (silent['video_to_audio'] == 0).all()
+
+
+def test_standard_deviations_are_roots_of_the_variances(model, inputs):
+    output = model(inputs)
+    torch.testing.assert_close(output.valence_std ** 2, output.valence_log_variance.exp())
+    torch.testing.assert_close(output.arousal_std ** 2, output.arousal_log_variance.exp())
+    assert ((output.valence_std > 0.01) & (output.valence_std < 1)).all()
+
+
+def test_refuses_more_subwords_than_it_takes(model, inputs):
+    tokens = torch.zeros(2, 13, dtype=torch.long)
+    mask, weights = torch.ones(2, 13, dtype=torch.bool), torch.ones(2, 8, 13)
+    with pytest.raises(InputError, match='tokens: 13 subwords; allowed: 12'):
+        model(dataclasses.replace(inputs, tokens=tokens, token_mask=mask, token_weights=weights))
+
+
+def test_frozen_encoders_stay_so_in_training(inputs):
+    model = MavenModel.untrained(tiny_config(**BACKBONES), 0).train()
+    model(inputs).valence.sum().backward()
+    for own in (model.face_encoder, model.voice_encoder, model.text_encoder):
+        assert not any(module.training for module in own.modules())
+        assert not any(weight.requires_grad for weight in own.parameters())
+    assert model.context.training
+    assert all(weight.grad is not None for weight in model.context.parameters())
 
 
 def test_influence_is_the_distance_moved(model, inputs, drop):
