@@ -16,7 +16,8 @@ REQUIRED = [
     'safetensors>=0.4',
     'soxr>=0.3',
     'tokenizers>=0.15',
-    'torch>=2.2',
+    'torch>=2.6',
+    'transformers>=5.20,<6',
     'webrtcvad-wheels>=2.0.11',
 ]
 BAG = ['rosbags>=0.11', 'rosbags-image>=0.10']

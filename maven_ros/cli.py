@@ -96,9 +96,10 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(
         name: str, run: Callable[[argparse.Namespace, threading.Event], int | None], text: str,
+        group: argparse._SubParsersAction[argparse.ArgumentParser] = commands,
     ) -> argparse.ArgumentParser:
         # A parameter's name cut short is a misspelling, not an abbreviation.
-        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub = group.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.add_argument('--log-level', default='info',
                          choices=['debug', 'info', 'warning', 'error'])
         sub.add_argument('--end-with-stdin', action='store_true', help=argparse.SUPPRESS)
@@ -166,6 +167,19 @@ def _parser() -> argparse.ArgumentParser:
     one = command('timeline', _timeline, 'Draw the states in a bag into a PNG.')
     one.add_argument('bag', type=Path)
     one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
+    text = 'Fetch, list, check and describe models; nothing else ever downloads.'
+    models = commands.add_parser('models', help=text, description=text).add_subparsers(
+        title='commands', metavar='COMMAND', required=True)
+    one = command('fetch', _models_fetch, 'Download models, under their licences.', models)
+    one.add_argument('models', nargs='+', metavar='MODEL')
+    one.add_argument('--yes', action='store_true', help='agree to the licences unasked')
+    one.add_argument('--base-url', help='mirror to fetch from, instead of every server; '
+                     'HF_ENDPOINT names one of the hub alone')
+    command('list', _models_list, 'List the models that there are, here and to fetch.', models)
+    one = command('verify', _models_verify, 'Check every file of a fetched model.', models)
+    one.add_argument('model', help='name or path')
+    one = command('info', _models_info, 'Say what a model is, and under which licence.', models)
+    one.add_argument('model', help='name or path')
     command('devices', _devices, 'List cameras and microphones.')
     command('doctor', _doctor, 'Check what maven-ros needs, and say what to do.')
     return parser
@@ -304,6 +318,32 @@ def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
     path = arguments.out or bag.with_name(f'{bag.name}.png')
     draw_bag(bag, path)
     print(path)
+
+
+def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.store.commands import fetch
+
+    fetch(arguments.models, arguments.yes, arguments.base_url)
+
+
+def _models_list(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.store.commands import list_models
+
+    print(list_models())
+
+
+def _models_verify(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.store.commands import verify
+
+    sound, found = verify(arguments.model)
+    print(found)
+    return 0 if sound else 1
+
+
+def _models_info(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.store.commands import info
+
+    print(info(arguments.model))
 
 
 def _devices(arguments: argparse.Namespace, stop: threading.Event) -> None:

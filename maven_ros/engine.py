@@ -106,12 +106,11 @@ class Engine:
         for piece in evidence:
             self._check(piece)
         with torch.inference_mode():
-            output, influence = self._model.explain(self._encoder.encode(evidence))
+            output = self._model.explain(self._encoder.encode(evidence))
             # One table, for one copy from the device. A raw head may leave the square.
             rows = torch.column_stack([
                 output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
-                (output.valence_log_variance / 2).exp(), (output.arousal_log_variance / 2).exp(),
-                influence]).tolist()
+                output.valence_std, output.arousal_std, output.influence]).tolist()
         return [_estimate(piece, row) for piece, row in zip(evidence, rows, strict=True)]
 
     def _check(self, piece: Evidence) -> None:

@@ -1,7 +1,12 @@
-"""Finds what ships beside the code: in a source tree, a pip install or an ament share folder."""
+"""
+Finds what ships beside the code, and what was fetched.
+
+The code may lie in a source tree, a pip install or an ament share folder.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,3 +37,11 @@ def resource(name: str) -> Path:
     raise ResourceError(
         f'{name}: not found in {", ".join(str(root) for root in roots)}; is maven_ros '
         'installed completely?')
+
+
+def models_folder() -> Path:
+    """Return the folder of fetched models; it may not be there yet."""
+    if chosen := os.environ.get('MAVEN_ROS_MODELS'):
+        return Path(chosen).expanduser()
+    data = os.environ.get('XDG_DATA_HOME') or '~/.local/share'
+    return Path(data).expanduser() / 'maven_ros' / 'models'

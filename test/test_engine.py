@@ -3,14 +3,16 @@ import math
 
 import numpy as np
 import pytest
+import tiny_encoders as tiny
 import torch
 
 from maven_ros.affect import PRIOR_STD, confidence
 from maven_ros.diagnostics import Counters
 from maven_ros.engine import Engine, choose_device
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.model.checkpoint import load
+from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.hub import text_tokenizer
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS, Box, Evidence, Face, Word
 from maven_ros.resources import resource
@@ -28,12 +30,13 @@ def engine():
 class World:
     """Ten seconds of one person: a face at 10 Hz, sound, a word now and then."""
 
-    def __init__(self, seed=0, person_id='p'):
+    def __init__(self, seed=0, person_id='p', crop_px=48):
         random = np.random.default_rng(seed)
         self.person_id = person_id
         self.faces = [
-            Face(index * FACE_NS, person_id, Box(0, 0, 48, 48),
-                 random.integers(0, 256, (48, 48, 3), dtype=np.uint8)) for index in range(100)]
+            Face(index * FACE_NS, person_id, Box(0, 0, crop_px, crop_px),
+                 random.integers(0, 256, (crop_px, crop_px, 3), dtype=np.uint8))
+            for index in range(100)]
         self.sound = random.normal(0, 0.1, 160_000).astype(np.float32)
         texts = ('i', 'am', 'so', 'very', 'glad', 'to', 'see', 'you', 'here', 'now')
         self.words = [Word(text, second * NS, second * NS + NS // 2, 0.9)
@@ -247,7 +250,6 @@ def test_refuses_broken_evidence(engine, evidence, cause, message):
 
 
 def test_a_raw_head_may_not_leave_the_square(tmp_path):
-    from maven_ros.model.checkpoint import save
     model = MavenModel.untrained(MavenConfig(name='old', head='raw'), 0)
     with torch.no_grad():
         model.head.point.bias.copy_(torch.tensor([-9.0, math.pi / 4]))
@@ -257,6 +259,25 @@ def test_a_raw_head_may_not_leave_the_square(tmp_path):
     assert engine.name.startswith('old-')
     [estimate] = engine.infer([World().evidence()])
     assert (estimate.affect.valence, estimate.affect.arousal) == (-1, -1)
+
+
+def test_runs_on_backbones_of_the_hub(tmp_path):
+    """The same windows, remembered and forgotten, through a checkpoint on Swin and the like."""
+    for kind in ('swin', 'hubert', 'roberta', 'beit'):
+        tiny.save_encoder(tmp_path / kind, kind)
+    model = MavenModel.from_encoders(
+        video=tmp_path / 'swin', audio=tmp_path / 'hubert', text=tmp_path / 'roberta',
+        context=tmp_path / 'beit', config=tiny.tiny_config())
+    save(tmp_path / 'trained', model, text_tokenizer(tmp_path / 'roberta'))
+    engine, forgetful = (Engine(
+        ModelSettings(path=str(tmp_path / 'trained')), WindowSettings(), 10.0) for _ in range(2))
+    assert engine.crop_px == 16
+    engine.warm_up()
+    world = World(crop_px=16)
+    for hop in range(4):
+        forgetful.reset()
+        evidence = world.evidence(hop * HOP_NS)
+        assert_same(engine.infer([evidence])[0], forgetful.infer([evidence])[0])
 
 
 def test_refuses_a_folder_without_a_checkpoint(tmp_path):

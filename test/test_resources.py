@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from maven_ros.errors import ResourceError
-from maven_ros.resources import resource
+from maven_ros.resources import models_folder, resource
 
 
 def test_shipped_files_are_found():
@@ -16,6 +17,16 @@ def test_shipped_files_are_found():
 def test_what_is_missing_is_named():
     with pytest.raises(ResourceError, match=r'models/none: not found in .*installed completely'):
         resource('models/none')
+
+
+def test_fetched_models_go_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv('MAVEN_ROS_MODELS', str(tmp_path / 'a'))
+    assert models_folder() == tmp_path / 'a'
+    monkeypatch.delenv('MAVEN_ROS_MODELS')
+    monkeypatch.setenv('XDG_DATA_HOME', str(tmp_path / 'b'))
+    assert models_folder() == tmp_path / 'b' / 'maven_ros' / 'models'
+    monkeypatch.delenv('XDG_DATA_HOME')
+    assert models_folder() == Path.home() / '.local/share/maven_ros/models'
 
 
 def test_importing_the_package_is_cheap():

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from transformers import PretrainedConfig
 
 from maven_ros.errors import SettingsError
 from maven_ros.records import SAMPLE_RATE_HZ
 
 HEADS = ('polar', 'raw')
-UNKNOWN_TOKEN = '<unk>'  # of every tokenizer; stands for a word without any letter or digit
-_MODEL_TYPE = 'maven'
+UNKNOWN_TOKEN = '<unk>'  # of our tokenizer; stands for a word without any letter or digit
 
 
 def _is_size(value: Any) -> bool:
@@ -28,16 +29,75 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'tuple[int, ...]': (
         lambda value: type(value) is tuple and value != () and all(map(_is_size, value)),
         'a row of whole numbers above 0'),
+    'dict[str, Any] | None': (
+        lambda value: value is None or type(value) is dict, 'an encoder or null'),
 }
+# What transformers may pass beside its own fields and ours.
+_FOREIGN = {'model_type', 'name_or_path', '_name_or_path', 'torch_dtype', 'num_labels',
+            'attn_implementation', 'experts_implementation', 'output_attentions'}
 
 
 @dataclass(frozen=True)
-class MavenConfig:
+class Backbone:
     """
-    Every size of the network; the defaults are ``compact``, about 2 M parameters.
+    One of transformers' models, and what it needs to know of its input.
+
+    :param name: of the hub, or of the folder that it came from.
+    :param config: what its ``config.json`` holds, ``model_type`` included.
+    :param preparation: of its input. Video: ``mean`` and ``std`` of red, green and blue in [0, 1].
+        Audio: ``normalize``, whether each waveform is brought to mean 0 and variance 1. Text: the
+        ids ``first``, ``last`` and ``pad``, and ``unknown``, a token. Context: nothing.
+    :param frozen: not trained, and never in training mode.
+    :param sha256: of ``model.safetensors`` in its folder, which then holds its weights; empty
+        where the network's own checkpoint does.
+    """
+
+    name: str
+    config: dict[str, Any]
+    preparation: dict[str, Any] = dataclasses.field(default_factory=dict)
+    frozen: bool = True
+    sha256: str = ''
+
+    @classmethod
+    def parse(cls, where: str, values: dict[str, Any], needed: tuple[str, ...]) -> Backbone:
+        """
+        Check what ``config.json`` says.
+
+        :param where: name of the field, for messages.
+        :param needed: keys of its preparation.
+        :raises SettingsError: names what is missing, unknown or cannot be.
+        """
+        _check_names(where, values, {field.name for field in dataclasses.fields(cls)})
+        backbone = cls(**values)
+        if not isinstance(backbone.config, dict) or 'model_type' not in backbone.config:
+            raise SettingsError(f'{where}.config: {backbone.config!r} has no model_type')
+        if not isinstance(backbone.preparation, dict):
+            raise SettingsError(f'{where}.preparation: {backbone.preparation!r} is no mapping')
+        _check_names(f'{where}.preparation', backbone.preparation, set(needed))
+        if backbone.sha256 and not backbone.frozen:
+            raise SettingsError(f'{where}.sha256: {backbone.sha256!r} says that the weights lie '
+                                'in a folder of their own; allowed where frozen: an encoder that '
+                                'is trained has none')
+        return backbone
+
+
+_PREPARATION = {'video': ('mean', 'std'), 'audio': ('normalize',),
+                'text': ('first', 'last', 'pad', 'unknown'), 'context': ()}
+
+
+class MavenConfig(PretrainedConfig):
+    """
+    Every size of the network, in transformers' form; the defaults are ``compact``.
+
+    Each of video, audio, text and context names a :class:`Backbone`, as a mapping, or is None:
+    ours then, of the sizes given here. Sizes of ours do not count where a backbone stands.
 
     :param name: what the checkpoint is called.
-    :param crop_px: side of the face crops.
+    :param video: image backbone that encodes a face crop.
+    :param audio: speech backbone.
+    :param text: language backbone.
+    :param context: a BEiT whose layers make each of the two encoders over the fused window.
+    :param crop_px: side of the face crops, in pixels.
     :param face_channels: of the convolutional stages; the last is the width of a face's vector.
     :param mel_bands: of the log-mel spectrogram.
     :param mel_low_hz: lower edge of the lowest band.
@@ -56,14 +116,20 @@ class MavenConfig:
     :param context_width: of the two encoders in sequence over the fused window (eq. 25).
     :param context_layers: transformer layers in each of the two.
     :param context_heads: attention heads in each layer.
-    :param head_width: hidden width of the head.
+    :param head_width: hidden widths of the head; a number stands for one layer.
     :param head: ``'polar'`` (direction and bounded intensity) or ``'raw'`` (as published).
     :param dropout: in [0, 1), while training, everywhere but in the head.
     :param head_dropout: in [0, 1), while training, in the head.
     :raises SettingsError: names what cannot be, its value and what is allowed.
     """
 
+    model_type = 'maven'
+
     name: str = 'compact'
+    video: dict[str, Any] | None = None
+    audio: dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
     crop_px: int = 48
     face_channels: tuple[int, ...] = (32, 64, 96, 128)
     mel_bands: int = 64
@@ -83,14 +149,22 @@ class MavenConfig:
     context_width: int = 128
     context_layers: int = 1
     context_heads: int = 2
-    head_width: int = 64
+    head_width: tuple[int, ...] = (64,)
     head: str = 'polar'
     dropout: float = 0.1
     head_dropout: float = 0.2
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, **kwargs: Any) -> None:
         """Refuse what cannot be built."""
-        for field in dataclasses.fields(self):
+        unknown = kwargs.keys() - _FOREIGN
+        if unknown:
+            raise SettingsError(f'unknown: {", ".join(sorted(unknown))}')
+        super().__post_init__(**kwargs)
+        if _is_size(self.head_width):
+            self.head_width = (self.head_width,)  # type: ignore[assignment]
+        for field in _own_fields():
+            if isinstance(getattr(self, field.name), list):  # JSON has no tuples
+                setattr(self, field.name, tuple(getattr(self, field.name)))
             value, (fits, allowed) = getattr(self, field.name), _KINDS[str(field.type)]
             if not fits(value):
                 raise SettingsError(f'{field.name}: {value!r} is not {allowed}')
@@ -110,31 +184,79 @@ class MavenConfig:
             yield f'log_mel_std: {self.log_mel_std} is not positive'
         for part in ('text', 'fusion', 'context'):
             width, heads = getattr(self, f'{part}_width'), getattr(self, f'{part}_heads')
-            if width % heads or width % 2:
+            if (part == 'fusion' or self.backbone(part) is None) and (width % heads or width % 2):
                 yield f'{part}_width: {width} is not even, or no multiple of its {heads} heads'
+        context = self.backbone('context')
+        if context and context.config.get('hidden_size') != self.context_width:
+            yield (f'context_width: {self.context_width} is not the hidden_size of '
+                   f"{context.name}, {context.config.get('hidden_size')}")
+        for modality in ('video', 'audio', 'text'):
+            self.backbone(modality)  # refuses what cannot be
         if any(channels % 8 for channels in self.face_channels):
             yield f'face_channels: {self.face_channels} are not all multiples of 8'
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``config.json`` holds."""
-        return {'model_type': _MODEL_TYPE, **dataclasses.asdict(self)}
+    def backbone(self, part: str) -> Backbone | None:
+        """
+        Return the backbone of a part; None where ours stands.
+
+        :param part: ``'video'``, ``'audio'``, ``'text'`` or ``'context'``.
+        """
+        values = getattr(self, part)
+        return None if values is None else Backbone.parse(part, values, _PREPARATION[part])
+
+    @property
+    def unknown_token(self) -> str:
+        """What the tokenizer has for a word that it makes nothing of."""
+        text = self.backbone('text')
+        return text.preparation['unknown'] if text else UNKNOWN_TOKEN
+
+    def own(self) -> dict[str, Any]:
+        """Return our own fields, without transformers'."""
+        return {field.name: getattr(self, field.name) for field in _own_fields()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> MavenConfig:
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """
-        Build one from what ``config.json`` holds.
+        Build one from what ``config.json`` holds; each size must stand there.
 
+        :param kwargs: as transformers has them.
         :raises SettingsError: for another kind of model, a field missing or unknown, a bad value.
         """
-        fields = dict(values)
-        kind = fields.pop('model_type', None)
-        if kind != _MODEL_TYPE:
-            raise SettingsError(f'model_type: {kind!r} is not {_MODEL_TYPE!r}')
-        known = {field.name for field in dataclasses.fields(cls)}
-        missing, unknown = known - fields.keys(), fields.keys() - known
-        for what, names in (('missing', missing), ('unknown', unknown)):
-            if names:
-                raise SettingsError(f'{what}: {", ".join(sorted(names))}')
-        if isinstance(fields['face_channels'], list):
-            fields['face_channels'] = tuple(fields['face_channels'])
-        return cls(**fields)
+        kind = config_dict.get('model_type')
+        if kind != cls.model_type:
+            raise SettingsError(f'model_type: {kind!r} is not {cls.model_type!r}')
+        missing = {field.name for field in _own_fields() if field.default is not None}
+        missing -= config_dict.keys()
+        if missing:
+            raise SettingsError(f'missing: {", ".join(sorted(missing))}')
+        return super().from_dict(dict(config_dict), **kwargs)
+
+    @classmethod
+    def compact(cls) -> MavenConfig:
+        """Return ours: about 2 M parameters, all of them trained and stored."""
+        return cls()
+
+    @classmethod
+    def base(cls) -> MavenConfig:
+        """
+        Return the published one: Swin-B, HuBERT base, RoBERTa base, two BEiT-base encoders.
+
+        Fusion width 512 with 2 heads and the head's 512 and 256 are those of the authors' code.
+        """
+        from maven_ros.model.presets import base_backbones
+
+        return cls(
+            name='base', **base_backbones(), crop_px=224, fusion_width=512, fusion_heads=2,
+            context_width=768, head_width=(512, 256))
+
+
+def _own_fields() -> list[dataclasses.Field[Any]]:
+    foreign = {field.name for field in dataclasses.fields(PretrainedConfig)}
+    return [field for field in dataclasses.fields(MavenConfig) if field.name not in foreign]
+
+
+def _check_names(where: str, values: dict[str, Any], allowed: set[str]) -> None:
+    missing, unknown = allowed - values.keys(), values.keys() - allowed
+    for what, names in (('missing', missing), ('unknown', unknown)):
+        if names:
+            raise SettingsError(f'{where}: {what}: {", ".join(sorted(names))}')

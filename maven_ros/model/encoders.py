@@ -1,9 +1,9 @@
 """
 The three compact encoders, and the contract on what goes into them.
 
-- **Face**: crops uint8 BGR, squared (:class:`maven_ros.records.Face`), to grey by ITU-R BT.601
-  (0.299 R + 0.587 G + 0.114 B), divided by 255 (:func:`grey`); then each crop by itself to mean 0
-  and standard deviation 1, so that dim light changes nothing.
+- **Face**: crops uint8 BGR, squared (:class:`maven_ros.records.Face`), divided by 255, to grey by
+  ITU-R BT.601 (0.299 R + 0.587 G + 0.114 B); then each crop by itself to mean 0 and standard
+  deviation 1, so that dim light changes nothing.
 - **Voice**: 16 kHz mono float32 in [-1, 1]. Frames of 25 ms every 10 ms, the first at sample 0,
   none beyond the end; Hann window, 512-point power spectrum, triangular mel bands
   (:func:`mel_bands`), natural log of the power plus 1e-6, less ``log_mel_mean``, by
@@ -13,6 +13,9 @@ The three compact encoders, and the contract on what goes into them.
   recognisers do; words in order of time.
 
 Masked input never reaches unmasked output: no layer mixes over time or batch without the mask.
+
+This is also the interface of any other encoder (:mod:`maven_ros.model.backbones`): ``width``, a
+``forward`` with the same arguments and results, and for sound ``first_s`` and ``step_s``.
 """
 
 from __future__ import annotations
@@ -25,28 +28,31 @@ from torch.nn import functional
 
 from maven_ros.model.alignment import hidden_keys, sinusoids
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.records import SAMPLE_RATE_HZ, Pixels
+from maven_ros.records import SAMPLE_RATE_HZ
 
 FRAME_SAMPLES = 400   # 25 ms
 HOP_SAMPLES = 160     # 10 ms
 FFT_SAMPLES = 512
-VOICE_FIRST_S = FRAME_SAMPLES / 2 / SAMPLE_RATE_HZ  # centre of the first voice vector
-VOICE_STEP_S = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ     # from one voice vector to the next
 
 _LOG_FLOOR = 1e-6
 _CONTRAST_FLOOR = 2 / 255  # keeps the noise of a flat crop from being blown up
-_GREY = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R
+_GREY = (0.114, 0.587, 0.299)  # of B, G, R
 
 
-def grey(crops: Pixels) -> NDArray[np.float32]:
+def unit_range(crops: Tensor) -> Tensor:
+    """Return crops as floats in [0, 1], from uint8 or from such floats."""
+    return crops.float() / 255 if crops.dtype == torch.uint8 else crops
+
+
+def grey(crops: Tensor) -> Tensor:
     """
-    Turn crops into the face encoder's input.
+    Return the lightness of crops.
 
-    :param crops: uint8 (n, side, side, 3), BGR.
-    :returns: float32 (n, 1, side, side) in [0, 1].
+    :param crops: (n, 3, side, side), BGR, uint8 or float in [0, 1].
+    :returns: (n, 1, side, side) in [0, 1].
     """
-    shades: NDArray[np.float32] = crops.astype(np.float32) @ (_GREY / np.float32(255))
-    return shades[:, None]
+    blue, green, red = unit_range(crops).unbind(1)
+    return (_GREY[0] * blue + _GREY[1] * green + _GREY[2] * red)[:, None]
 
 
 def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
@@ -101,10 +107,11 @@ class FaceEncoder(nn.Module):
         """
         Encode each crop by itself.
 
-        :param crops: (n, 1, side, side) in [0, 1].
+        :param crops: (n, 3, side, side), BGR, uint8 or float in [0, 1].
         :returns: (n, width).
         """
-        centred = crops - crops.mean((1, 2, 3), keepdim=True)
+        shades = grey(crops)
+        centred = shades - shades.mean((1, 2, 3), keepdim=True)
         variance = centred.square().mean((1, 2, 3), keepdim=True)
         pictures = centred / variance.clamp(min=_CONTRAST_FLOOR ** 2).sqrt()
         vectors: Tensor = self.norm(self.blocks(self.stem(pictures)).mean((2, 3)))
@@ -131,6 +138,8 @@ class VoiceBlock(nn.Module):
 class VoiceEncoder(nn.Module):
     """A small convolutional network over the log-mel spectrogram: 50 vectors a second."""
 
+    first_s = FRAME_SAMPLES / 2 / SAMPLE_RATE_HZ  # centre of the first vector
+    step_s = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ     # from one vector to the next
     filters: Tensor
     taper: Tensor
 
@@ -138,13 +147,20 @@ class VoiceEncoder(nn.Module):
         super().__init__()
         self.width = config.voice_width
         self.log_mel_mean, self.log_mel_std = config.log_mel_mean, config.log_mel_std
-        filters = mel_bands(config.mel_bands, config.mel_low_hz, config.mel_high_hz)
-        self.register_buffer('filters', torch.from_numpy(filters), persistent=False)
-        self.register_buffer('taper', torch.hann_window(FRAME_SAMPLES), persistent=False)
+        self._mel = config.mel_bands, config.mel_low_hz, config.mel_high_hz
+        filters = torch.empty(FFT_SAMPLES // 2 + 1, config.mel_bands)
+        self.register_buffer('filters', filters, persistent=False)
+        self.register_buffer('taper', torch.empty(FRAME_SAMPLES), persistent=False)
+        self.reset_buffers()
         self.stem = nn.Conv1d(config.mel_bands, self.width, 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(
             VoiceBlock(self.width, config.dropout) for _ in range(config.voice_blocks))
         self.norm = nn.LayerNorm(self.width)
+
+    def reset_buffers(self) -> None:
+        """Fill the buffers that no checkpoint holds."""
+        self.filters.copy_(torch.from_numpy(mel_bands(*self._mel)))
+        self.taper.copy_(torch.hann_window(FRAME_SAMPLES))
 
     def log_mel(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -168,7 +184,7 @@ class VoiceEncoder(nn.Module):
         :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least 400 samples.
         :param heard: bool (batch, samples), False where no sound arrived.
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
-            vector stands at ``VOICE_FIRST_S``, then one every ``VOICE_STEP_S``.
+            vector stands at ``first_s``, then one every ``step_s``.
         """
         mel, mask = self.log_mel(waveform, heard)
         values = _masked(self.stem, mel, mask)

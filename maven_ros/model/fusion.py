@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from maven_ros.model.alignment import Aligned, hidden_keys, sinusoids
+from maven_ros.model.backbones import BeitLayers
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import Transformer
 
@@ -37,6 +38,11 @@ class Features(NamedTuple):
     def streams(self) -> tuple[Aligned, Aligned, Aligned]:
         """The three modalities, in the order of ``MODALITIES``."""
         return self.video, self.audio, self.text
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The mask of each modality, bool (batch, slots)."""
+        return dict(zip(MODALITIES, (stream.mask for stream in self.streams), strict=True))
 
     @property
     def present(self) -> Tensor:
@@ -79,6 +85,18 @@ class Attention(nn.Module):
             queries, attended, attended, key_padding_mask=hidden_keys(mask), need_weights=False)[0]
         return result
 
+    def weights(self, queries: Tensor, attended: Tensor, mask: Tensor) -> Tensor:
+        """
+        Say how much each query attends to each key.
+
+        :returns: (batch, heads, slots of X, slots of Y); rows sum to 1, or to 0 where there is
+            nothing of Y.
+        """
+        weights: Tensor = self.attention(
+            queries, attended, attended, key_padding_mask=hidden_keys(mask),
+            average_attn_weights=False)[1]
+        return weights * mask.any(-1)[:, None, None, None]
+
 
 class CrossModalFusion(nn.Module):
     """
@@ -88,12 +106,16 @@ class CrossModalFusion(nn.Module):
     ``LayerNorm(dropout(mean(X, X' to each present Y)))``. A missing Y is left out of the mean, so
     its pathways are dropped, not fed with zeros. It is refined by self-attention,
     ``LayerNorm(MHA(F, F, F) + F)`` (eq. 15-18).
+
+    The mean over the three is the authors' code's; the paper gives no formula. Their code attends
+    to one mean-pooled vector of sound and of words; here, as in the paper, to sequences.
+
+    :param widths: of the vectors of video, audio and text.
     """
 
-    def __init__(self, config: MavenConfig) -> None:
+    def __init__(self, config: MavenConfig, widths: Sequence[int]) -> None:
         super().__init__()
         width, heads, dropout = config.fusion_width, config.fusion_heads, config.dropout
-        widths = (config.face_channels[-1], config.voice_width, config.text_width)
         self.project = nn.ModuleDict({
             name: nn.Linear(own, width) for name, own in zip(MODALITIES, widths, strict=True)})
         self.pathways = nn.ModuleDict({
@@ -111,11 +133,8 @@ class CrossModalFusion(nn.Module):
 
         :returns: (batch, slots, context width), masked where no modality has anything.
         """
-        masks = dict(zip(MODALITIES, (stream.mask for stream in features.streams), strict=True))
-        projected = {}
-        for name, (values, mask) in zip(MODALITIES, features.streams, strict=True):
-            # Before the projection, so that not even NaN gets past a mask.
-            projected[name] = self.project[name](torch.where(mask[..., None], values, 0))
+        masks = features.masks
+        projected = self.projected(features)
         refined = []
         for name, mask in masks.items():
             enhanced = self.enhance(name, projected, masks)
@@ -125,6 +144,25 @@ class CrossModalFusion(nn.Module):
             refined.append(torch.where(mask[..., None], own, 0))
         anything = torch.stack(list(masks.values())).any(0)
         return Aligned(self.concatenate(torch.cat(refined, -1)), anything)
+
+    def projected(self, features: Features) -> dict[str, Tensor]:
+        """Bring each modality to the width of the fusion."""
+        # Masked before the projection, so that not even NaN gets past a mask.
+        return {name: self.project[name](torch.where(mask[..., None], values, 0))
+                for name, (values, mask) in zip(MODALITIES, features.streams, strict=True)}
+
+    def attention_maps(self, features: Features) -> dict[str, Tensor]:
+        """
+        Say what each pathway looks at; for people to see, beside :meth:`forward`.
+
+        :returns: for each pathway, such as ``'video_to_audio'``, (batch, heads, slots, slots):
+            for each slot of the first how much it attends to each of the second. Rows sum to 1, or
+            to 0 where the second is missing; where the first is masked they mean nothing.
+        """
+        projected, masks = self.projected(features), features.masks
+        pathways = cast(dict[str, Attention], self.pathways)
+        return {f'{x}_to_{y}': pathways[f'{x}_to_{y}'].weights(
+                    projected[x], projected[y], masks[y]) for x, y in PATHWAYS}
 
     def enhance(
         self, name: str, projected: dict[str, Tensor], masks: dict[str, Tensor],
@@ -145,15 +183,18 @@ class CrossModalFusion(nn.Module):
 
 class ContextEncoders(nn.Module):
     """
-    Two transformer encoders in sequence over the fused window (eq. 25).
+    Two encoders in sequence over the fused window (eq. 25): BEiT's layers, or ours.
 
-    The published ones are BEiT's, which here would know no order in time: a sinusoidal encoding of
-    each slot's time, in seconds from the window's beginning, is added first.
+    The authors' code runs them side by side and concatenates; this follows the paper. They would
+    know no order in time: a sinusoidal encoding of each slot's time, in seconds from the window's
+    beginning, is added first.
     """
 
     def __init__(self, config: MavenConfig) -> None:
         super().__init__()
+        backbone = config.backbone('context')
         self.first, self.second = (
+            BeitLayers(backbone) if backbone else
             Transformer(config.context_width, config.context_heads, config.context_layers,
                         config.dropout)
             for _ in range(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -71,7 +72,9 @@ def raw_point(intensity: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor,
 
 class AffectHead(nn.Module):
     """
-    A two-layer perceptron with ReLU and dropout, read in polar form.
+    A perceptron with ReLU and dropout, read in polar form (eq. 26-31).
+
+    The published one regresses intensity and angle as they are; that is the ``raw`` kind.
 
     The standard deviations start near ``PRIOR_STD``: an untrained head says that it knows nothing.
     """
@@ -80,11 +83,12 @@ class AffectHead(nn.Module):
         super().__init__()
         self.kind = config.head
         self.point_size = 3 if self.kind == 'polar' else 2
-        self.hidden = nn.Sequential(
-            nn.Linear(config.context_width, config.head_width), nn.ReLU(),
-            nn.Dropout(config.head_dropout))
-        self.point = nn.Linear(config.head_width, self.point_size)
-        self.spread = nn.Linear(config.head_width, 2)
+        widths = (config.context_width, *config.head_width)
+        self.hidden = nn.Sequential(*(
+            layer for before, after in pairwise(widths) for layer in
+            (nn.Linear(before, after), nn.ReLU(), nn.Dropout(config.head_dropout))))
+        self.point = nn.Linear(widths[-1], self.point_size)
+        self.spread = nn.Linear(widths[-1], 2)
         share = (2 * math.log(PRIOR_STD) - _LOW) / (_HIGH - _LOW)
         with torch.no_grad():
             self.spread.weight.mul_(0.01)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -19,8 +19,6 @@ from torch.nn.utils.rnn import pad_sequence
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
 from maven_ros.model.alignment import Aligned, Grid, newest_per_slot, weigh, word_weights
-from maven_ros.model.configuration import UNKNOWN_TOKEN
-from maven_ros.model.encoders import grey
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import Evidence, Face, Pixels
@@ -60,6 +58,8 @@ class IncrementalEncoder:
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
+        # A checkpoint whose tokenizer lacks it is refused.
+        self._unknown = cast(int, tokenizer.token_to_id(model.config.unknown_token))
         self._grid = grid
         self._device = device
         self._counters = counters
@@ -107,8 +107,8 @@ class IncrementalEncoder:
             if seen is None or seen.crop is not face.crop:
                 new[_key(face)] = face
         if new:
-            crops = grey(np.stack([face.crop for face in new.values()]))
-            vectors = self._model.face_encoder(torch.from_numpy(crops).to(self._device))
+            crops = torch.from_numpy(np.stack([face.crop for face in new.values()]))
+            vectors = self._model.face_encoder(crops.to(self._device).permute(0, 3, 1, 2))
             for (key, face), vector in zip(new.items(), vectors, strict=True):
                 self._seen[key] = _Seen(face.crop, vector)
 
@@ -167,7 +167,7 @@ class IncrementalEncoder:
         kept: list[tuple[int, list[int]]] = []
         for index in reversed(range(len(texts))):
             # More subwords than a whole window's are no word; its beginning stands for it.
-            ids = (self._encode(texts[index]) or self._encode(UNKNOWN_TOKEN))[:most]
+            ids = (self._encode(texts[index]) or [self._unknown])[:most]
             if len(ids) > room:
                 self._counters.count(
                     'text', 'too_many_subwords',
@@ -181,7 +181,8 @@ class IncrementalEncoder:
                 [index for index, ids in kept for _ in ids])
 
     def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text).ids
+        # After a space, as within a sentence: that is how language models know most words.
+        ids: list[int] = self._tokenizer.encode(f' {text}', add_special_tokens=False).ids
         return ids
 
     def _nothing(self, batch: int, width: int) -> Aligned:

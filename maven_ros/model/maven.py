@@ -8,97 +8,70 @@ or missing is masked everywhere. The default head predicts a direction and a bou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
+from maven_ros.errors import InputError, ResourceError
+from maven_ros.model import hub, weights
 from maven_ros.model.alignment import Aligned, Grid, interpolate, weigh
+from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone
+from maven_ros.model.batch import MavenInputs, MavenOutput
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.encoders import (
-    VOICE_FIRST_S,
-    VOICE_STEP_S,
-    FaceEncoder,
-    TextEncoder,
-    VoiceEncoder,
-)
+from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead
+from maven_ros.resources import models_folder
+
+#: Where the encoder of each modality stands in the network, and in its checkpoints.
+ENCODERS = {'video': 'face_encoder', 'audio': 'voice_encoder', 'text': 'text_encoder'}
 
 
-@dataclass(frozen=True)
-class MavenInputs:
+class MavenModel(PreTrainedModel):
     """
-    A batch of windows on one time grid; a modality whose tensors are None is missing throughout.
+    Encoders, fusion, context and head, in transformers' form; encoding and fusing stand apart.
 
-    :param frames: float (batch, slots, 1, side, side), grey in [0, 1]: a face in its slot.
-    :param frame_mask: bool (batch, slots), False where no face was seen.
-    :param waveform: float (batch, samples) at 16 kHz in [-1, 1].
-    :param heard: bool (batch, samples), False where no sound arrived.
-    :param tokens: int64 (batch, tokens), ids of subwords in order of time.
-    :param token_mask: bool (batch, tokens), False where padded.
-    :param token_weights: float (batch, slots, tokens), how much each subword counts in each slot,
-        0 where padded (:func:`maven_ros.model.alignment.word_weights`).
+    A frozen encoder that came from a folder of its own stays out of the checkpoint: the
+    configuration has its name and hash.
     """
 
-    grid: Grid
-    frames: Tensor | None = None
-    frame_mask: Tensor | None = None
-    waveform: Tensor | None = None
-    heard: Tensor | None = None
-    tokens: Tensor | None = None
-    token_mask: Tensor | None = None
-    token_weights: Tensor | None = None
-
-    @property
-    def batch_size(self) -> int:
-        """How many windows."""
-        sizes = {len(value) for field in fields(self)
-                 if isinstance(value := getattr(self, field.name), Tensor)}
-        if len(sizes) != 1:
-            raise ValueError(f'tensors of one batch size are needed, not of {sorted(sizes)}')
-        return sizes.pop()
-
-
-@dataclass(frozen=True)
-class MavenOutput:
-    """
-    What the network believes; NaN where it had no evidence at all, never a made-up zero.
-
-    :param valence: (batch,) in [-1, 1], as are all; a raw head is unbounded.
-    :param arousal: (batch,).
-    :param intensity: (batch,) in [0, sqrt 2].
-    :param angle: (batch,) radians in [-pi, pi]; 0 is pleasant, pi/2 activated.
-    :param valence_log_variance: (batch,) in [2 ln 0.01, 0].
-    :param arousal_log_variance: (batch,) likewise.
-    :param frame_valence: (batch, slots), the same of each slot by itself.
-    :param frame_arousal: (batch, slots).
-    :param frame_mask: bool (batch, slots), True where there was any evidence.
-    """
-
-    valence: Tensor
-    arousal: Tensor
-    intensity: Tensor
-    angle: Tensor
-    valence_log_variance: Tensor
-    arousal_log_variance: Tensor
-    frame_valence: Tensor
-    frame_arousal: Tensor
-    frame_mask: Tensor
-
-
-class MavenModel(nn.Module):
-    """Encoders, fusion, context and head; encoding and fusing can be called apart."""
+    config_class = MavenConfig
+    base_model_prefix = 'maven'
+    main_input_name = 'inputs'
 
     def __init__(self, config: MavenConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.face_encoder = FaceEncoder(config)
-        self.voice_encoder = VoiceEncoder(config)
-        self.text_encoder = TextEncoder(config)
-        self.fusion = CrossModalFusion(config)
+        super().__init__(config)
+        video, audio, text = (config.backbone(name) for name in MODALITIES)
+        self.face_encoder = FaceBackbone(video) if video else FaceEncoder(config)
+        self.voice_encoder = VoiceBackbone(audio) if audio else VoiceEncoder(config)
+        self.text_encoder = TextBackbone(text) if text else TextEncoder(config)
+        self.fusion = CrossModalFusion(
+            config, [getattr(self, own).width for own in ENCODERS.values()])
         self.context = ContextEncoders(config)
         self.head = AffectHead(config)
+        self._keys_to_ignore_on_load_missing = [
+            f'^{re.escape(prefix)}' for prefix in self._elsewhere()]
+        self.post_init()
+        self._freeze()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Leave weights as torch starts them; fill the buffers that no checkpoint holds."""
+        if isinstance(module, FaceBackbone | VoiceEncoder):
+            module.reset_buffers()
+
+    def train(self, mode: bool = True) -> MavenModel:
+        """Set the mode of all but the frozen encoders, which stay in evaluation."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    # --- making, loading, saving ---------------------------------------------------------
 
     @classmethod
     def untrained(cls, config: MavenConfig, seed: int) -> MavenModel:
@@ -107,9 +80,119 @@ class MavenModel(nn.Module):
             torch.manual_seed(seed)
             return cls(config)
 
-    def forward(self, inputs: MavenInputs) -> MavenOutput:
-        """Encode and fuse a batch of windows."""
-        return self.fuse(self.encode(inputs))
+    @classmethod
+    def from_encoders(
+        cls, *, video: Path | None = None, audio: Path | None = None, text: Path | None = None,
+        context: Path | None = None, config: MavenConfig | None = None, seed: int = 0,
+    ) -> MavenModel:
+        """
+        Build a network on encoders from folders in the hub's format; the rest is untrained.
+
+        :param video: image model; as are the others, as ``config`` has it when left out.
+        :param audio: speech model.
+        :param text: language model.
+        :param context: BEiT, whose layers start both encoders over the fused window.
+        :param config: ``base`` when left out. Crops, widths and tokens follow the encoders.
+        :param seed: of all other weights.
+        :raises ResourceError: names the file and what is wrong with it.
+        """
+        folders = {'video': video, 'audio': audio, 'text': text, 'context': context}
+        given = {part: folder for part, folder in folders.items() if folder}
+        model = cls.untrained(hub.adapt(config or MavenConfig.base(), given), seed)
+        for name, own in ENCODERS.items():
+            if name in given:
+                model._load_encoder(name, own, given[name])
+        if context:
+            for encoder in (model.context.first, model.context.second):
+                loaded = weights.read_backbone(
+                    'context', context, model.config.backbone('context'))
+                encoder.layers, encoder.norm = loaded.layers, loaded.layernorm
+        return model
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *arguments: Any, encoders: Sequence[Path] = (), **options: Any,
+    ) -> Any:
+        """
+        Read a checkpoint folder; nothing is ever downloaded.
+
+        :param encoders: folders in which encoders lie by name. They are looked for there, in the
+            checkpoint, beside it, and among the models that were fetched.
+        :param options: as transformers has them.
+        :raises ResourceError: names the file, what is wrong with it and what is allowed.
+        """
+        folder = Path(folder)
+        options.setdefault('config', hub.read_config(folder))
+        path = weights.require(folder)
+        weights.check_header(path, options['config'])
+        wants_report = options.pop('output_loading_info', False)
+        with weights.quietly():
+            model, report = super().from_pretrained(
+                folder, *arguments, use_safetensors=True, local_files_only=True,
+                ignore_mismatched_sizes=True, output_loading_info=True, **options)
+        weights.check_report(path, report)
+        weights.check_finite(path, model.stored_weights())
+        for name, own in ENCODERS.items():
+            backbone = model.config.backbone(name)
+            if backbone and backbone.sha256:
+                roots = (*encoders, folder, folder.resolve().parent, models_folder())
+                model._load_encoder(name, own, hub.find_encoder(name, backbone, roots))
+        return (model, report) if wants_report else model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """
+        Write ``config.json`` and ``model.safetensors``, which has the configuration in it too.
+
+        :raises ResourceError: when they cannot be written, or the weights are not finite.
+        """
+        folder = Path(folder)
+        weights.check_finite(folder / weights.WEIGHTS, self.stored_weights())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.config.architectures = [type(self).__name__]
+            self.config.save_pretrained(folder)
+            weights.write(folder / weights.WEIGHTS, self.stored_weights(), self.config)
+        except (OSError, AssertionError) as error:  # transformers asserts that it is no file
+            raise ResourceError(f'{folder}: cannot be written: {error}') from error
+
+    def stored_weights(self) -> dict[str, Tensor]:
+        """Return what a checkpoint stores: all but frozen encoders that lie elsewhere."""
+        elsewhere = tuple(self._elsewhere())
+        return {name: value for name, value in self.state_dict().items()
+                if not name.startswith(elsewhere)}
+
+    def _elsewhere(self) -> list[str]:
+        return [f'{own}.' for name, own in ENCODERS.items()
+                if (backbone := self.config.backbone(name)) and backbone.sha256]
+
+    def _freeze(self) -> None:
+        for name, own in ENCODERS.items():
+            backbone = self.config.backbone(name)
+            if backbone and backbone.frozen:
+                getattr(self, own).requires_grad_(False).eval()
+
+    def _load_encoder(self, name: str, own: str, folder: Path) -> None:
+        backbone = self.config.backbone(name)
+        loaded = weights.read_backbone(name, folder, backbone)
+        getattr(self, own).backbone = loaded.to(self.device)
+        self._freeze()
+
+    # --- using ---------------------------------------------------------------------------
+
+    def forward(
+        self, inputs: MavenInputs, influence: bool = False, attention: bool = False,
+    ) -> MavenOutput:
+        """
+        Encode and fuse a batch of windows.
+
+        :param influence: say how much each modality counted, at the price of :meth:`explain`.
+        :param attention: say what each pathway looks at.
+        """
+        features = self.encode(inputs)
+        output = self.explain(features) if influence else self.fuse(features)
+        if attention:
+            output = replace(output, attention=self.fusion.attention_maps(features))
+        return output
 
     # --- encoding ------------------------------------------------------------------------
 
@@ -135,18 +218,20 @@ class MavenModel(nn.Module):
     def _encode_text(self, inputs: MavenInputs) -> Aligned:
         if inputs.tokens is None or inputs.token_mask is None or inputs.token_weights is None:
             return self._missing(inputs, self.text_encoder.width)
+        length, most = inputs.tokens.shape[1], self.config.max_tokens
+        if length > most:
+            raise InputError('too_many_subwords', f'tokens: {length} subwords; allowed: {most}')
         return weigh(self.text_encoder(inputs.tokens, inputs.token_mask), inputs.token_weights)
 
     def _missing(self, inputs: MavenInputs, width: int) -> Aligned:
         shape = (inputs.batch_size, inputs.grid.slots)
-        device = next(self.parameters()).device
-        return Aligned(torch.zeros(*shape, width, device=device),
-                       torch.zeros(*shape, dtype=torch.bool, device=device))
+        return Aligned(torch.zeros(*shape, width, device=self.device),
+                       torch.zeros(*shape, dtype=torch.bool, device=self.device))
 
-    @staticmethod
-    def align_voice(values: Tensor, mask: Tensor, grid: Grid) -> Aligned:
+    def align_voice(self, values: Tensor, mask: Tensor, grid: Grid) -> Aligned:
         """Interpolate what the voice encoder returns to the time grid."""
-        return interpolate(values, mask, VOICE_FIRST_S, VOICE_STEP_S, grid)
+        return interpolate(
+            values, mask, self.voice_encoder.first_s, self.voice_encoder.step_s, grid)
 
     # --- fusing --------------------------------------------------------------------------
 
@@ -175,15 +260,11 @@ class MavenModel(nn.Module):
             frame_mask=mask)
 
     @torch.no_grad()
-    def explain(self, features: Features) -> tuple[MavenOutput, Tensor]:
+    def explain(self, features: Features) -> MavenOutput:
         """
-        Fuse, and say how much each modality counted: how far the point moves when it is masked.
+        Fuse, and say how much each modality counted: ``influence`` of the output.
 
         One fusion of four times the batch: as it is, and without each modality.
-
-        :returns: the output, and influences (batch, 3) of video, audio and text. Each row sums to
-            1, or to 0 where there is no evidence. What is absent has 0, what stands alone 1; where
-            masking moves nothing, all that is present shares equally.
         """
         variants = [features, *(features.without(name) for name in MODALITIES)]
         output = self.fuse(Features.stack(variants))
@@ -196,5 +277,7 @@ class MavenModel(nn.Module):
         moved = distance.sum(1, keepdim=True)
         shares = torch.where(moved > 0, distance, present.float())
         influence = shares / shares.sum(1, keepdim=True).clamp(min=torch.finfo(moved.dtype).tiny)
-        whole = (getattr(output, field.name)[:batch] for field in fields(output))
-        return MavenOutput(*whole), influence
+        whole: dict[str, Any] = {
+            field.name: value[:batch] for field in fields(output)
+            if isinstance(value := getattr(output, field.name), Tensor)}
+        return MavenOutput(**whole, influence=influence)

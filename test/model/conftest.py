@@ -3,26 +3,27 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_encoders import BACKBONES, tiny_config
 
 from maven_ros.model.alignment import Grid
+from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.maven import MavenInputs, MavenModel
+from maven_ros.model.maven import MavenModel
 
 SLOTS, SLOT_S = 8, 0.1
-TINY = MavenConfig(
-    name='tiny', crop_px=16, face_channels=(8, 16), mel_bands=16, voice_width=8, voice_blocks=1,
-    vocabulary=300, max_tokens=12, text_width=8, text_layers=1, fusion_width=16, context_width=12,
-    head_width=8)
 
 
 @pytest.fixture
 def tiny() -> MavenConfig:
-    return TINY
+    """Return the shape of a network with our encoders."""
+    return tiny_config()
 
 
-@pytest.fixture
-def model() -> MavenModel:
-    return MavenModel.untrained(TINY, seed=1).eval()
+@pytest.fixture(params=['ours', 'backbones'])
+def model(request: pytest.FixtureRequest) -> MavenModel:
+    """Return a network with our encoders, and one with those of transformers."""
+    config = tiny_config(**(BACKBONES if request.param == 'backbones' else {}))
+    return MavenModel.untrained(config, seed=1).eval()
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def make_inputs(batch: int, seed: int = 0) -> MavenInputs:
     weights[:, 5, 2:] = 1 / 3
     return MavenInputs(
         Grid(SLOTS, SLOT_S),
-        frames=torch.rand(batch, SLOTS, 1, 16, 16, generator=random), frame_mask=frame_mask,
+        frames=torch.rand(batch, SLOTS, 3, 16, 16, generator=random), frame_mask=frame_mask,
         waveform=torch.randn(batch, samples, generator=random) * 0.1, heard=heard,
         tokens=torch.randint(300, (batch, tokens), generator=random),
         token_mask=torch.ones(batch, tokens, dtype=torch.bool), token_weights=weights)

@@ -1,15 +1,18 @@
-import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
+import torch
 
 from maven_ros.errors import SettingsError
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.maven import ENCODERS, MavenModel
 
 
 def test_survives_json():
     config = MavenConfig(name='other', face_channels=(8, 16), head='raw')
-    assert MavenConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert MavenConfig.from_dict(json.loads(config.to_json_string())).own() == config.own()
 
 
 @pytest.mark.parametrize(('values', 'message'), [
@@ -41,13 +44,57 @@ def test_refuses_another_config_json(change, message):
         MavenConfig.from_dict({**MavenConfig().to_dict(), **change})
 
 
+BACKBONE = {'name': 'x', 'config': {'model_type': 'swin'}, 'frozen': True, 'sha256': '',
+            'preparation': {'mean': [0, 0, 0], 'std': [1, 1, 1]}}
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'depth': 3}, 'video: unknown: depth'),
+    ({'config': {}}, r'video.config: {} has no model_type'),
+    ({'preparation': {'mean': [0, 0, 0]}}, 'video.preparation: missing: std'),
+    ({'preparation': None}, 'video.preparation: None is no mapping'),
+    ({'sha256': 'ab', 'frozen': False}, "video.sha256: 'ab' says that the weights lie in a fold"),
+])
+def test_refuses_a_backbone_that_cannot_be(change, message):
+    with pytest.raises(SettingsError, match=message):
+        MavenConfig(video={**BACKBONE, **change})
+
+
+def test_refuses_a_context_of_another_width():
+    context = {**MavenConfig.base().context}
+    with pytest.raises(SettingsError, match='context_width: 128 is not the hidden_size of micro'):
+        MavenConfig(context=context)
+
+
+def test_base_has_the_published_sizes():
+    base = MavenConfig.base()
+    with torch.device('meta'):
+        model = MavenModel(base)
+    assert [getattr(model, own).width for own in ENCODERS.values()] == [1024, 768, 768]
+    assert (base.fusion_width, base.fusion_heads, base.context_width) == (512, 2, 768)
+    assert [len(encoder.layers) for encoder in (model.context.first, model.context.second)] == [
+        12, 12]
+    assert [layer.out_features for layer in model.head.hidden[::3]] == [512, 256]
+    assert sum(weight.numel() for weight in model.parameters()) == 487_781_181
+
+
+def test_a_number_is_one_layer_of_the_head():
+    assert MavenConfig(head_width=64).own() == MavenConfig.compact().own()
+
+
+def test_refuses_an_unknown_name():
+    with pytest.raises(SettingsError, match='unknown: fusion_heds'):
+        MavenConfig(fusion_heds=4)
+
+
+def test_importing_the_package_is_cheap():
+    code = ("import sys, maven_ros, maven_ros.engine, maven_ros.pipeline; "
+            "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)")
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
 def test_names_what_is_missing():
     values = MavenConfig().to_dict()
     del values['head'], values['crop_px']
     with pytest.raises(SettingsError, match='missing: crop_px, head'):
         MavenConfig.from_dict(values)
-
-
-def test_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        MavenConfig().head = 'raw'

@@ -8,12 +8,15 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder, grey, mel_bands
 
 
-def test_grey_is_bt601_of_bgr():
-    crop = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
-    shades = grey(crop[None])
+@pytest.mark.parametrize('scale', [255, 1.0])
+def test_grey_is_bt601_of_bgr(scale):
+    """Blue, green, red and white; as bytes, and as floats."""
+    pixels = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]) * scale
+    crops = (pixels.to(torch.uint8) if scale == 255 else pixels).T.reshape(1, 3, 2, 2)
+    shades = grey(crops)
     assert shades.shape == (1, 1, 2, 2)
-    assert shades.dtype == np.float32
-    assert shades.ravel() == pytest.approx([0.114, 0.587, 0.299, 1.0])
+    assert shades.dtype == torch.float32
+    assert shades.flatten().tolist() == pytest.approx([0.114, 0.587, 0.299, 1.0])
 
 
 def test_mel_bands_by_hand():
@@ -104,9 +107,9 @@ def test_order_of_words_matters():
 def test_faces_are_encoded_each_by_itself_and_dim_light_changes_nothing():
     torch.manual_seed(0)
     face = FaceEncoder(MavenConfig()).eval()
-    crops = torch.rand(3, 1, 48, 48)
+    crops = torch.rand(3, 3, 48, 48)
     together = face(crops)
     assert together.shape == (3, 128)
     torch.testing.assert_close(face(crops[1:2]), together[1:2], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(face(crops * 0.3 + 0.1), together, atol=1e-3, rtol=1e-3)
-    assert face(torch.zeros(1, 1, 48, 48)).isfinite().all()
+    assert face(torch.zeros(1, 3, 48, 48)).isfinite().all()

@@ -14,7 +14,7 @@ WIDTHS = (16, 8, 8)  # of the tiny configuration's encoders
 @pytest.fixture
 def fusion(tiny):
     torch.manual_seed(3)
-    return CrossModalFusion(tiny).eval()
+    return CrossModalFusion(tiny, WIDTHS).eval()
 
 
 @pytest.fixture

@@ -5,20 +5,28 @@ import random
 import numpy as np
 import pytest
 import torch
+from tiny_encoders import BACKBONES, tiny_config
 
+from maven_ros.errors import InputError
 from maven_ros.model.alignment import Grid
+from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import weights_hash
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.fusion import MODALITIES
-from maven_ros.model.maven import MavenInputs, MavenModel
+from maven_ros.model.fusion import MODALITIES, PATHWAYS
+from maven_ros.model.maven import MavenModel
 
 SAMPLES_PER_SLOT = 1600
 
 
+def tensors(output):
+    return {field.name: value for field in dataclasses.fields(output)
+            if (value := getattr(output, field.name)) is not None}
+
+
 def same(output, other, **tolerance):
-    for field in dataclasses.fields(output):
+    for name, value in tensors(output).items():
         torch.testing.assert_close(
-            getattr(output, field.name), getattr(other, field.name), equal_nan=True,
+            value, getattr(other, name), equal_nan=True,
             **(tolerance or {'atol': 1e-5, 'rtol': 1e-5}))
 
 
@@ -42,10 +50,9 @@ def test_compact_has_about_two_million_parameters():
 
 def test_output_has_shapes_and_ranges(model, inputs):
     output = model(inputs)
-    for field in dataclasses.fields(output):
-        shape = (2, 8) if field.name.startswith('frame') else (2,)
-        assert getattr(output, field.name).shape == shape, field.name
-        assert getattr(output, field.name).isfinite().all(), field.name
+    for name, value in tensors(output).items():
+        assert value.shape == ((2, 8) if name.startswith('frame') else (2,)), name
+        assert value.isfinite().all(), name
     torch.testing.assert_close(output.valence, output.intensity * output.angle.cos())
     torch.testing.assert_close(output.arousal, output.intensity * output.angle.sin())
 
@@ -71,7 +78,7 @@ def test_nothing_at_all_is_nan_never_zero(model, inputs):
     assert output.valence.isnan().all()
     assert output.frame_arousal.isnan().all()
     assert not output.frame_mask.any()
-    _, influence = model.explain(model.encode(inputs))
+    influence = model.explain(model.encode(inputs)).influence
     assert (influence == 0).all()
 
 
@@ -120,8 +127,8 @@ def test_a_batch_equals_one_at_a_time(model, more_inputs):
         alone = model(dataclasses.replace(inputs, **{
             field.name: getattr(inputs, field.name)[row:row + 1]
             for field in dataclasses.fields(inputs) if field.name != 'grid'}))
-        same(type(batch)(**{field.name: getattr(batch, field.name)[row:row + 1]
-                            for field in dataclasses.fields(batch)}), alone)
+        same(type(batch)(**{name: value[row:row + 1] for name, value in tensors(batch).items()}),
+             alone)
 
 
 def test_order_in_time_matters(model, inputs, drop):
@@ -172,11 +179,52 @@ def test_layers_of_a_stack_start_apart():
 
 def test_explain_gives_what_fuse_gives(model, inputs):
     features = model.encode(inputs)
-    output, influence = model.explain(features)
-    same(output, model.fuse(features))
+    output = model.explain(features)
+    influence = output.influence
+    same(dataclasses.replace(output, influence=None), model.fuse(features))
     assert influence.shape == (2, 3)
     assert (influence > 0).all()
     torch.testing.assert_close(influence.sum(1), torch.ones(2))
+
+
+def test_influence_and_attention_are_there_when_asked_for(model, inputs, drop):
+    plain, full = model(inputs), model(inputs, influence=True, attention=True)
+    assert plain.influence is None
+    assert plain.attention is None
+    torch.testing.assert_close(full.influence, model.explain(model.encode(inputs)).influence)
+    assert full.attention.keys() == {f'{x}_to_{y}' for x, y in PATHWAYS}
+    masks = model.encode(inputs).masks
+    for name, weights in full.attention.items():
+        assert weights.shape == (2, 2, 8, 8)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(2, 2, 8))
+        hidden = ~masks[name.split('_to_')[1]]
+        assert (weights.transpose(1, 3)[hidden] == 0).all(), name
+    silent = model(drop(inputs, 'audio'), attention=True).attention
+    assert (silent['video_to_audio'] == 0).all()
+
+
+def test_standard_deviations_are_roots_of_the_variances(model, inputs):
+    output = model(inputs)
+    torch.testing.assert_close(output.valence_std ** 2, output.valence_log_variance.exp())
+    torch.testing.assert_close(output.arousal_std ** 2, output.arousal_log_variance.exp())
+    assert ((output.valence_std > 0.01) & (output.valence_std < 1)).all()
+
+
+def test_refuses_more_subwords_than_it_takes(model, inputs):
+    tokens = torch.zeros(2, 13, dtype=torch.long)
+    mask, weights = torch.ones(2, 13, dtype=torch.bool), torch.ones(2, 8, 13)
+    with pytest.raises(InputError, match='tokens: 13 subwords; allowed: 12'):
+        model(dataclasses.replace(inputs, tokens=tokens, token_mask=mask, token_weights=weights))
+
+
+def test_frozen_encoders_stay_so_in_training(inputs):
+    model = MavenModel.untrained(tiny_config(**BACKBONES), 0).train()
+    model(inputs).valence.sum().backward()
+    for own in (model.face_encoder, model.voice_encoder, model.text_encoder):
+        assert not any(module.training for module in own.modules())
+        assert not any(weight.requires_grad for weight in own.parameters())
+    assert model.context.training
+    assert all(weight.grad is not None for weight in model.context.parameters())
 
 
 def test_influence_is_the_distance_moved(model, inputs, drop):
@@ -187,15 +235,15 @@ def test_influence_is_the_distance_moved(model, inputs, drop):
         distances.append(torch.hypot(other.valence - point.valence, other.arousal - point.arousal))
     expected = torch.stack(distances, 1)
     expected /= expected.sum(1, keepdim=True)
-    _, influence = model.explain(model.encode(inputs))
+    influence = model.explain(model.encode(inputs)).influence
     torch.testing.assert_close(influence, expected, atol=1e-4, rtol=1e-3)
 
 
 def test_influence_of_what_is_absent_or_alone(model, inputs, drop):
-    _, two = model.explain(model.encode(drop(inputs, 'audio')))
+    two = model.explain(model.encode(drop(inputs, 'audio'))).influence
     assert (two[:, 1] == 0).all()
     torch.testing.assert_close(two.sum(1), torch.ones(2))
-    _, one = model.explain(model.encode(drop(inputs, 'video', 'text')))
+    one = model.explain(model.encode(drop(inputs, 'video', 'text'))).influence
     assert one.tolist() == [[0, 1, 0]] * 2
 
 
@@ -203,10 +251,10 @@ def test_where_masking_moves_nothing_all_share_equally(model, inputs, drop):
     with torch.no_grad():
         for parameter in model.head.point.parameters():
             parameter.zero_()
-    _, influence = model.explain(model.encode(drop(inputs, 'text')))
+    influence = model.explain(model.encode(drop(inputs, 'text'))).influence
     assert influence.tolist() == [[0.5, 0.5, 0]] * 2
 
 
 def test_tensors_of_one_batch_are_needed(inputs):
     with pytest.raises(ValueError, match=r'one batch size are needed, not of \[2, 3\]'):
-        _ = dataclasses.replace(inputs, frames=torch.zeros(3, 8, 1, 16, 16)).batch_size
+        _ = dataclasses.replace(inputs, frames=torch.zeros(3, 8, 3, 16, 16)).batch_size

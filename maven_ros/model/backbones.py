@@ -1,0 +1,224 @@
+"""
+Encoders of transformers behind the interface of ours (:mod:`maven_ros.model.encoders`).
+
+Any image model does that pools or has a class token or a grid of positions (Swin, ViT, ConvNeXt),
+any speech model of the wav2vec 2.0 family (HuBERT, wav2vec2, WavLM), and any language model that
+reads ``first tokens last`` (RoBERTa, XLM-R, DistilBERT).
+
+What holds for ours holds here: masked input never reaches unmasked output. Sound that was not
+heard is silence to a speech model, and what it says of it is masked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
+
+from maven_ros.errors import SettingsError
+from maven_ros.model.alignment import hidden_keys
+from maven_ros.model.configuration import Backbone
+from maven_ros.model.encoders import unit_range
+from maven_ros.records import SAMPLE_RATE_HZ
+
+
+def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
+    """
+    Return transformers' configuration of a backbone.
+
+    :param part: what it is for, for messages.
+    :raises SettingsError: when transformers knows no such model.
+    """
+    values = dict(backbone.config)
+    kind = values.pop('model_type', None)
+    try:
+        config = AutoConfig.for_model(kind, **values)
+    except ValueError as error:
+        raise SettingsError(f'{part}.config: {kind!r} is no model of transformers: {error}'
+                            ) from error
+    if type(config) not in MODEL_MAPPING:
+        raise SettingsError(f'{part}.config: {kind!r} is no encoder of transformers')
+    return config
+
+
+def build_options(config: PretrainedConfig) -> dict[str, Any]:
+    """Return what else a model is built with: no pooler, which is trained for another task."""
+    parameters = inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
+    return {'add_pooling_layer': False} if 'add_pooling_layer' in parameters else {}
+
+
+def build(part: str, backbone: Backbone) -> Any:
+    """Build transformers' model with random weights."""
+    config = parse_config(part, backbone)
+    return AutoModel.from_config(config, **build_options(config))
+
+
+def _width(config: PretrainedConfig) -> int:
+    sizes = getattr(config, 'hidden_sizes', None)
+    width: int = sizes[-1] if sizes else config.hidden_size
+    return width
+
+
+class FaceBackbone(nn.Module):
+    """An image model: one vector per face crop, pooled as the model itself does."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = build('video', backbone)
+        self.width = _width(self.backbone.config)
+        self._preparation = backbone.preparation
+        for name in ('mean', 'std'):
+            self.register_buffer(name, torch.empty(3, 1, 1), persistent=False)
+        self.reset_buffers()
+
+    def reset_buffers(self) -> None:
+        """Fill the buffers that no checkpoint holds."""
+        for name in ('mean', 'std'):
+            values = np.array(self._preparation[name], np.float32)
+            getattr(self, name).copy_(torch.from_numpy(values)[:, None, None])
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """
+        Encode each crop by itself.
+
+        :param crops: (n, 3, side, side), BGR, uint8 or float in [0, 1]; the side is ``crop_px``.
+        :returns: (n, width).
+        """
+        pictures = (unit_range(crops).flip(1) - self.mean) / self.std
+        if not len(pictures):  # some backbones cannot reshape nothing
+            return pictures.new_zeros(0, self.width)
+        output = self.backbone(pictures)
+        pooled: Tensor | None = getattr(output, 'pooler_output', None)
+        if pooled is not None:
+            return pooled.flatten(1)
+        positions: Tensor = output.last_hidden_state
+        if getattr(getattr(self.backbone, 'embeddings', None), 'cls_token', None) is not None:
+            return positions[:, 0]
+        return positions.mean(1)
+
+
+class VoiceBackbone(nn.Module):
+    """A speech model: a vector wherever its convolutions saw nothing but sound that was heard."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = build('audio', backbone)
+        config = self.backbone.config
+        self.width = _width(config)
+        self.normalize = bool(backbone.preparation['normalize'])
+        # Group norm runs over time, so that padding would change what stands before it.
+        self.takes_padding = config.feat_extract_norm == 'layer'
+        self.step_samples = math.prod(config.conv_stride)
+        self.field_samples = 1
+        for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride),
+                                  strict=True):
+            self.field_samples = (self.field_samples - 1) * stride + kernel
+        self.first_s = self.field_samples / 2 / SAMPLE_RATE_HZ
+        self.step_s = self.step_samples / SAMPLE_RATE_HZ
+
+    def forward(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Encode sound.
+
+        What follows the last sample heard is padding. A model with layer norm gets it masked; one
+        with group norm (HuBERT base) never sees it: it runs once per distinct length.
+
+        :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least ``field_samples``.
+        :param heard: bool (batch, samples), False where no sound arrived.
+        :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
+            vector stands at ``first_s``, then one every ``step_s``.
+        """
+        sound = self._prepare(waveform, heard)
+        mask = heard.unfold(-1, self.field_samples, self.step_samples).all(-1)
+        order = torch.arange(1, heard.shape[1] + 1, device=heard.device)
+        lengths = (heard * order).amax(-1).clamp(min=self.field_samples)
+        if self.takes_padding:
+            values = self.backbone(
+                sound, attention_mask=(order <= lengths[:, None]).long()).last_hidden_state
+        else:
+            values = self._by_length(sound, lengths, mask.shape[1])
+        return torch.where(mask[..., None], values, 0), mask
+
+    def _prepare(self, waveform: Tensor, heard: Tensor) -> Tensor:
+        sound = torch.where(heard, waveform, 0)
+        if not self.normalize:
+            return sound
+        samples = heard.sum(-1, keepdim=True).clamp(min=1)
+        centred = torch.where(heard, sound - sound.sum(-1, keepdim=True) / samples, 0)
+        variance = centred.square().sum(-1, keepdim=True) / samples
+        return centred / (variance + 1e-7).sqrt()  # as Wav2Vec2FeatureExtractor has it
+
+    def _by_length(self, sound: Tensor, lengths: Tensor, vectors: int) -> Tensor:
+        values = sound.new_zeros(len(sound), vectors, self.width)
+        for length in sorted(set(lengths.tolist())):
+            rows = lengths == length
+            encoded = self.backbone(sound[rows, :length]).last_hidden_state
+            values[rows, :encoded.shape[1]] = encoded
+        return values
+
+
+class TextBackbone(nn.Module):
+    """A language model: one vector per subword, read as one sentence."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = build('text', backbone)
+        self.width = _width(self.backbone.config)
+        self.first, self.last, self.pad = (
+            backbone.preparation[name] for name in ('first', 'last', 'pad'))
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """
+        Encode subwords in their context.
+
+        :param tokens: int64 (batch, length), ids of the tokenizer, without special ones.
+        :param mask: bool (batch, length), False where padded, which is after the last subword.
+        :returns: (batch, length, width); anything finite where masked.
+        """
+        lengths = mask.sum(1, keepdim=True)
+        sentence = nn.functional.pad(tokens.where(mask, self.pad), (1, 1), value=self.pad)
+        sentence[:, 0] = self.first
+        sentence.scatter_(1, lengths + 1, self.last)
+        order = torch.arange(sentence.shape[1], device=tokens.device)
+        encoded: Tensor = self.backbone(
+            sentence, attention_mask=(order < lengths + 2).long()).last_hidden_state
+        return encoded[:, 1:-1]
+
+
+class BeitLayers(nn.Module):
+    """
+    The layers of a BEiT over a sequence in time (eq. 21-25).
+
+    Eq. 21-24 write additive attention; BEiT's own is scaled dot-product, and that is what its
+    weights are for and what the authors' code runs. Its relative positions are those of a grid of
+    patches, and are left out.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        model = build('context', backbone)
+        self.layers, self.norm = model.layers, model.layernorm
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """
+        Attend to what is unmasked.
+
+        :param values: finite (batch, length, width).
+        :param mask: bool (batch, length), False where there is nothing.
+        :returns: (batch, length, width); anything finite where masked.
+        """
+        hidden = hidden_keys(mask)[:, None, None]
+        lowest = torch.finfo(values.dtype).min
+        additive = torch.zeros_like(hidden, dtype=values.dtype).masked_fill(hidden, lowest)
+        for layer in self.layers:
+            values = layer(values, attention_mask=additive)
+        normed: Tensor = self.norm(values)
+        return normed

@@ -1,0 +1,89 @@
+"""A batch of windows: what goes into the network, and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+from maven_ros.model.alignment import Grid
+
+
+@dataclass(frozen=True)
+class MavenInputs:
+    """
+    A batch of windows on one time grid; a modality whose tensors are None is missing throughout.
+
+    :param frames: uint8, or float in [0, 1], (batch, slots, 3, side, side), BGR: a face in its
+        slot; the side is ``crop_px`` of the configuration.
+    :param frame_mask: bool (batch, slots), False where no face was seen.
+    :param waveform: float (batch, samples) at 16 kHz in [-1, 1].
+    :param heard: bool (batch, samples), False where no sound arrived.
+    :param tokens: int64 (batch, tokens), ids of subwords in order of time, without special ones.
+    :param token_mask: bool (batch, tokens), False where padded, which is at the end.
+    :param token_weights: float (batch, slots, tokens), how much each subword counts in each slot,
+        0 where padded (:func:`maven_ros.model.alignment.word_weights`).
+    """
+
+    grid: Grid
+    frames: Tensor | None = None
+    frame_mask: Tensor | None = None
+    waveform: Tensor | None = None
+    heard: Tensor | None = None
+    tokens: Tensor | None = None
+    token_mask: Tensor | None = None
+    token_weights: Tensor | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """How many windows."""
+        sizes = {len(value) for field in fields(self)
+                 if isinstance(value := getattr(self, field.name), Tensor)}
+        if len(sizes) != 1:
+            raise ValueError(f'tensors of one batch size are needed, not of {sorted(sizes)}')
+        return sizes.pop()
+
+
+@dataclass(frozen=True)
+class MavenOutput:
+    """
+    What the network believes; NaN where it had no evidence at all, never a made-up zero.
+
+    :param valence: (batch,) in [-1, 1], as are all; a raw head is unbounded.
+    :param arousal: (batch,).
+    :param intensity: (batch,) in [0, sqrt 2].
+    :param angle: (batch,) radians in [-pi, pi]; 0 is pleasant, pi/2 activated.
+    :param valence_log_variance: (batch,) in [2 ln 0.01, 0].
+    :param arousal_log_variance: (batch,) likewise.
+    :param frame_valence: (batch, slots), the same of each slot by itself.
+    :param frame_arousal: (batch, slots).
+    :param frame_mask: bool (batch, slots), True where there was any evidence.
+    :param influence: (batch, 3) of video, audio and text, where it was asked for: how far the
+        point moves when that modality is masked. Each row sums to 1, or to 0 where there is no
+        evidence. What is absent has 0, what stands alone 1; where masking moves nothing, all that
+        is present shares equally.
+    :param attention: of each pathway, such as ``'video_to_audio'``, where it was asked for
+        (:meth:`maven_ros.model.fusion.CrossModalFusion.attention_maps`).
+    """
+
+    valence: Tensor
+    arousal: Tensor
+    intensity: Tensor
+    angle: Tensor
+    valence_log_variance: Tensor
+    arousal_log_variance: Tensor
+    frame_valence: Tensor
+    frame_arousal: Tensor
+    frame_mask: Tensor
+    influence: Tensor | None = None
+    attention: dict[str, Tensor] | None = None
+
+    @property
+    def valence_std(self) -> Tensor:
+        """Standard deviation of the valence, (batch,) in [0.01, 1]."""
+        return (self.valence_log_variance / 2).exp()
+
+    @property
+    def arousal_std(self) -> Tensor:
+        """Standard deviation of the arousal, (batch,) in [0.01, 1]."""
+        return (self.arousal_log_variance / 2).exp()

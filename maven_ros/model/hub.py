@@ -1,0 +1,177 @@
+"""
+Folders in the hub's format: what their files say about an encoder.
+
+A folder has ``config.json`` and ``model.safetensors``; an image or speech encoder's also
+``preprocessor_config.json``, a language model's also ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PretrainedConfig
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model import weights
+from maven_ros.model.backbones import parse_config
+from maven_ros.model.configuration import Backbone, MavenConfig
+from maven_ros.model.presets import config_dict, describe
+from maven_ros.records import SAMPLE_RATE_HZ
+
+CONFIG, PREPROCESSOR, TOKENIZER = 'config.json', 'preprocessor_config.json', 'tokenizer.json'
+
+
+def read_config(folder: Path) -> MavenConfig:
+    """
+    Read the configuration of a checkpoint.
+
+    :raises ResourceError: names the file and what is wrong with it.
+    """
+    if not folder.is_dir():
+        raise ResourceError(f'{folder}: no such folder; a checkpoint is one with {CONFIG}')
+    values = read_json(folder / CONFIG)
+    try:
+        config: MavenConfig = MavenConfig.from_dict(values)
+    except SettingsError as error:
+        raise ResourceError(f'{folder / CONFIG}: {error}') from error
+    return config
+
+
+def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
+    """
+    Put encoders into a configuration; crops, widths and tokens follow them.
+
+    :param folders: of video, audio, text and context, as far as they are given.
+    :raises ResourceError: names the file and what is wrong with it.
+    """
+    changes: dict[str, Any] = {}
+    for part, folder in folders.items():
+        if not folder.is_dir():
+            raise ResourceError(f'{folder}: no such folder; the {part} encoder is one with '
+                                f'{CONFIG} and {weights.WEIGHTS}')
+        try:
+            own = parse_config(part, Backbone(folder.name, read_json(folder / CONFIG)))
+        except SettingsError as error:
+            raise ResourceError(f'{folder / CONFIG}: {error}') from error
+        sizes, preparation = _READERS[part](folder, own)
+        frozen = part != 'context'
+        changes |= sizes
+        changes[part] = describe(Backbone(
+            folder.resolve().name, config_dict(own), preparation, frozen,
+            weights.sha256(weights.require(folder)) if frozen else ''))
+    return dataclasses.replace(config, **changes)
+
+
+def find_encoder(part: str, backbone: Backbone, roots: Sequence[Path]) -> Path:
+    """
+    Return the folder that an encoder lies in.
+
+    :raises ResourceError: names the encoder and where it was looked for.
+    """
+    for root in roots:
+        if (root / backbone.name).is_dir():
+            return root / backbone.name
+    raise ResourceError(f'{backbone.name}: the {part} encoder is in none of '
+                        f'{", ".join(str(root) for root in roots)}')
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """
+    Read a JSON object.
+
+    :raises ResourceError: when there is none.
+    """
+    try:
+        values = json.loads(path.read_text('utf-8'))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    except json.JSONDecodeError as error:
+        raise ResourceError(f'{path}: {error}') from error
+    if not isinstance(values, dict):
+        raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
+    return values
+
+
+def text_tokenizer(folder: Path) -> Tokenizer:
+    """
+    Return the tokenizer of a language model, for its checkpoint's ``tokenizer.json``.
+
+    :raises ResourceError: when there is none.
+    """
+    tokenizer: Tokenizer = _tokenizer(folder).backend_tokenizer
+    return tokenizer
+
+
+# --- what each kind of encoder needs ---------------------------------------------------------
+
+
+def _video(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    values = read_json(folder / PREPROCESSOR)
+    scale = values.get('rescale_factor', 1 / 255) * 255
+    if not values.get('do_rescale', True) or abs(scale - 1) > 1e-6:
+        raise ResourceError(f'{folder / PREPROCESSOR}: rescale_factor: pictures go in as '
+                            f'{scale:g} of [0, 1]; allowed: 1')
+    normalized = values.get('do_normalize', True)
+    mean, std = ((values.get(f'image_{name}') if normalized else None) or [blank] * 3
+                 for name, blank in (('mean', 0.0), ('std', 1.0)))
+    return {'crop_px': _side(folder / PREPROCESSOR, values)}, {'mean': mean, 'std': std}
+
+
+def _side(path: Path, values: dict[str, Any]) -> int:
+    size = values.get('crop_size') if values.get('do_center_crop') else None
+    size = size or values.get('size')
+    sides = set(size.values()) if isinstance(size, dict) else {size}
+    side = sides.pop()
+    if sides or type(side) is not int:
+        raise ResourceError(f'{path}: size: {size!r} is not one side of a square, in pixels')
+    return side
+
+
+def _audio(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    values = read_json(folder / PREPROCESSOR)
+    rate_hz = values.get('sampling_rate', SAMPLE_RATE_HZ)
+    if rate_hz != SAMPLE_RATE_HZ:
+        raise ResourceError(f'{folder / PREPROCESSOR}: sampling_rate: {rate_hz} Hz; allowed: '
+                            f'{SAMPLE_RATE_HZ}')
+    for name in ('conv_kernel', 'conv_stride'):
+        if not hasattr(own, name):
+            raise ResourceError(f'{folder / CONFIG}: has no {name}; allowed: speech models of the '
+                                'wav2vec 2.0 family')
+    return {}, {'normalize': bool(values.get('do_normalize', True))}
+
+
+def _text(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    tokenizer = _tokenizer(folder)
+    special = {'first': tokenizer.cls_token_id, 'last': tokenizer.sep_token_id,
+               'pad': tokenizer.pad_token_id, 'unknown': tokenizer.unk_token}
+    absent = sorted(name for name, value in special.items() if value is None)
+    if absent:
+        raise ResourceError(f'{folder}: its tokenizer has no token for {", ".join(absent)}')
+    # Two are special, and RoBERTa and its kin count positions from 2.
+    most = min(256, own.max_position_embeddings - 4)
+    return {'vocabulary': own.vocab_size, 'max_tokens': most}, special
+
+
+def _context(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    if own.model_type != 'beit':
+        raise ResourceError(f"{folder / CONFIG}: model_type: {own.model_type!r} is not 'beit'")
+    # Those are of a grid of patches.
+    own.use_relative_position_bias = own.use_shared_relative_position_bias = False
+    return {'context_width': own.hidden_size}, {}
+
+
+_READERS = {'video': _video, 'audio': _audio, 'text': _text, 'context': _context}
+
+
+def _tokenizer(folder: Path) -> Any:
+    if not (folder / TOKENIZER).is_file():  # without it transformers makes up an empty one
+        raise ResourceError(f'{folder / TOKENIZER}: no such file')
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ResourceError(f'{folder}: its tokenizer cannot be read: {error}') from error

@@ -1,0 +1,46 @@
+"""The backbones of ``base``, as the hub's own ``config.json`` files have them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from transformers import BeitConfig, HubertConfig, PretrainedConfig, RobertaConfig, SwinConfig
+
+from maven_ros.model.configuration import Backbone
+
+_IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
+
+
+def base_backbones() -> dict[str, dict[str, Any]]:
+    """Return video, audio, text and context of ``base``, without weights."""
+    return {
+        'video': describe(Backbone(
+            'microsoft/swin-base-patch4-window7-224',
+            config_dict(SwinConfig(
+                embed_dim=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32])), _IMAGENET)),
+        'audio': describe(Backbone(
+            'facebook/hubert-base-ls960', config_dict(HubertConfig()), {'normalize': True})),
+        'text': describe(Backbone(
+            'roberta-base',
+            config_dict(RobertaConfig(
+                vocab_size=50265, max_position_embeddings=514, type_vocab_size=1,
+                layer_norm_eps=1e-5)),
+            {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>'})),
+        'context': describe(Backbone(
+            'microsoft/beit-base-patch16-224-pt22k',
+            config_dict(BeitConfig(use_mean_pooling=False)), frozen=False)),
+    }
+
+
+def describe(backbone: Backbone) -> dict[str, Any]:
+    """Return what ``config.json`` holds of a backbone."""
+    return dataclasses.asdict(backbone)
+
+
+def config_dict(config: PretrainedConfig) -> dict[str, Any]:
+    """Return a backbone's own configuration, without what is any model's default."""
+    values: dict[str, Any] = config.to_diff_dict()
+    for name in ('transformers_version', 'architectures', 'dtype', 'id2label', 'label2id'):
+        values.pop(name, None)
+    return values

@@ -1,0 +1,166 @@
+"""
+Reading and writing weights: safetensors only, refused by name.
+
+Pickles are never read: to unpickle is to run whatever the file says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoModel
+from transformers.utils import logging
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.backbones import build_options, parse_config
+from maven_ros.model.configuration import Backbone, MavenConfig
+
+WEIGHTS = 'model.safetensors'
+_PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
+_FLOATS = ('F64', 'F32', 'F16', 'BF16')
+
+
+def find(folder: Path) -> Path | None:
+    """
+    Return the file of weights in a folder; None where there is none.
+
+    :raises ResourceError: where there are only pickles.
+    """
+    if (folder / WEIGHTS).exists():
+        return folder / WEIGHTS
+    for pattern in _PICKLES:
+        for pickle in sorted(folder.glob(pattern)):
+            raise ResourceError(f'{pickle}: weights are read from {WEIGHTS}, never from pickles')
+    return None
+
+
+def require(folder: Path) -> Path:
+    """
+    Return the file of weights in a folder.
+
+    :raises ResourceError: where there is none, or there are only pickles.
+    """
+    path = find(folder)
+    if path is None:
+        raise ResourceError(f'{folder / WEIGHTS}: no such file')
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits, as the hub shows it."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> None:
+    """Write weights; the configuration travels in them too, so that they cannot part unnoticed."""
+    stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    save_file(stored, path, metadata={'format': 'pt', 'config': config.to_json_string()})
+
+
+def check_header(path: Path, config: MavenConfig) -> None:
+    """
+    Check what can be seen without reading the weights.
+
+    :raises ResourceError: when it is no safetensors file, holds what is no weight, or was made
+        with another configuration.
+    """
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(f'{path}: not a safetensors file: {error}') from error
+    for name, kind in kinds.items():
+        if kind not in _FLOATS:
+            raise ResourceError(f'{path}: {name} is {kind}, and weights are floating point')
+    if 'config' not in metadata:
+        return
+    try:
+        own = MavenConfig.from_dict(json.loads(metadata['config'])).own()
+    except (json.JSONDecodeError, SettingsError) as error:
+        raise ResourceError(f'{path} (configuration inside): {error}') from error
+    differing = sorted(name for name, value in config.own().items() if value != own[name])
+    if differing:
+        raise ResourceError(f'{path}: made with another config.json; they differ in '
+                            f'{", ".join(differing)}')
+
+
+def check_report(path: Path, report: Mapping[str, Any]) -> None:
+    """
+    Refuse what transformers could not place.
+
+    :param report: its loading information.
+    :raises ResourceError: names the tensors.
+    """
+    for what, kind in (('missing', 'missing_keys'), ('not of this model', 'unexpected_keys')):
+        if report[kind]:
+            raise ResourceError(f'{path}: tensors {what}: {", ".join(sorted(report[kind]))}')
+    for name, found, wanted in sorted(report['mismatched_keys']):
+        raise ResourceError(f'{path}: {name} has shape {tuple(found)}, and config.json asks for '
+                            f'{tuple(wanted)}')
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """
+    Refuse weights with a value that is none.
+
+    :raises ResourceError: names the tensor.
+    """
+    for name, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise ResourceError(f'{path}: {name} holds NaN or infinite values')
+
+
+def read_backbone(part: str, folder: Path, backbone: Backbone) -> Any:
+    """
+    Read a backbone with its weights from a folder in the hub's format.
+
+    What the folder holds beyond the backbone (the head of another task) is left.
+
+    :param part: what it is for, for messages.
+    :raises ResourceError: when the weights are missing, are not those that were named, or do not
+        fit the configuration.
+    """
+    path = require(folder)
+    if backbone.sha256 and sha256(path) != backbone.sha256:
+        raise ResourceError(f'{path}: SHA-256 is {sha256(path)}; the {part} encoder allowed here '
+                            f'is {backbone.name} with {backbone.sha256}')
+    config = parse_config(part, backbone)
+    try:
+        with quietly():
+            model, report = AutoModel.from_pretrained(
+                folder, config=config, use_safetensors=True, local_files_only=True,
+                ignore_mismatched_sizes=True, output_loading_info=True, dtype=torch.float32,
+                **build_options(config))
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(f'{path}: not a safetensors file: {error}') from error
+    check_report(path, {**report, 'unexpected_keys': ()})
+    check_finite(path, model.state_dict())
+    return model
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep transformers from drawing bars and warning of what is checked here anyway."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,135 @@
+"""``maven-ros models fetch | list | verify | info``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.resources import models_folder
+from maven_ros.store.describe import describe, table, terms
+from maven_ros.store.fetch import Fetcher
+from maven_ros.store.manifest import Entry, read_manifest
+from maven_ros.store.shelf import find_model, known_models
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+
+def fetch(names: Sequence[str], agreed: bool, base_url: str | None) -> None:
+    """
+    Show licences, ask, and fetch models.
+
+    :param agreed: not to be asked.
+    :param base_url: a mirror, instead of every server.
+    :raises ResourceError: a name is not known, nobody agreed, or a download failed.
+    """
+    from rich.console import Console
+
+    console = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
+    entries = _entries(names)
+    for entry in entries:
+        console.print(terms(entry))
+    with _interruptible():
+        if not agreed:
+            _ask(entries)
+        for entry in entries:
+            folder = _fetch(entry, base_url, console)
+            if entry.use:
+                console.print(f'use it: maven-ros run {entry.use.format(folder=folder)}')
+
+
+def list_models() -> str:
+    """Return the table of all models."""
+    return table(known_models(read_manifest()))
+
+
+def verify(name: str) -> tuple[bool, str]:
+    """
+    Check every file of a fetched model.
+
+    :param name: of the model, or a path.
+    :returns: whether all is well, and what was found.
+    :raises ResourceError: there is nothing to check, or nothing to check it against.
+    """
+    model = find_model(name, read_manifest())
+    if model.folder is None:
+        raise ResourceError(f'{name}: not fetched; maven-ros models fetch {name}')
+    if model.lock is None:
+        raise ResourceError(f'{model.folder}: was not fetched by maven-ros: it has no lock to be '
+                            'checked against')
+    faults = model.lock.faults(model.folder, model.entry)
+    if faults:
+        return False, '\n'.join(f'{model.name}: {fault}' for fault in faults)
+    unchecked = [one.path for one in model.lock.sources if one.checked == 'nothing']
+    note = f'; no hash vouched for when it came: {", ".join(unchecked)}' if unchecked else ''
+    return True, f'{model.name}: {len(model.lock.files)} files are as they were fetched{note}'
+
+
+def info(name: str) -> str:
+    """
+    Return what is known of a model.
+
+    :param name: of the model, or a path.
+    """
+    return describe(find_model(name, read_manifest()))
+
+
+def _entries(names: Sequence[str]) -> list[Entry]:
+    manifest = read_manifest()
+    for name in names:
+        if name not in manifest:
+            raise ResourceError(f'{name}: not in the manifest; it has {", ".join(manifest)}')
+    return [manifest[name] for name in dict.fromkeys(names)]
+
+
+def _ask(entries: Sequence[Entry]) -> None:
+    if not sys.stdin.isatty():
+        raise SettingsError('--yes: is needed to agree to the licences where nobody can be asked')
+    what = 'this model under its licence' if len(entries) == 1 else 'these under their licences'
+    if input(f'Fetch {what} into {models_folder()}? [y/N] ').strip().lower() not in ('y', 'yes'):
+        raise ResourceError('not agreed: nothing was fetched')
+
+
+def _fetch(entry: Entry, base_url: str | None, console: Console) -> Path:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (TextColumn('{task.description}'), BarColumn(), DownloadColumn(),
+               TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True,
+                  disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(path: str, done: int, total: int | None) -> None:
+            if path not in tasks:
+                tasks[path] = bars.add_task(path, total=total)
+            bars.update(tasks[path], completed=done, total=total)
+
+        fetcher = Fetcher(models_folder(), base_url, say=console.print, progress=progress)
+        return fetcher.fetch(entry)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Stop at once on SIGINT and SIGTERM: a prompt and a silent server watch no event."""
+    before = {number: signal.signal(number, signal.default_int_handler)
+              for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise ResourceError('stopped; the next fetch goes on with what has come') from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""Says in text which models there are, and what one is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+from maven_ros.store.files import sha256_of
+from maven_ros.store.manifest import Entry
+from maven_ros.store.shelf import CONFIG, Model
+
+_CARD_LINES = 12
+
+
+def table(models: Sequence[Model]) -> str:
+    """Return a line for each model: name, kind, size, licence, state and where it is."""
+    rows = [('NAME', 'KIND', 'SIZE', 'LICENCE', 'STATE', 'WHERE')]
+    for model in models:
+        rows.append((model.name, model.kind, model.size, model.licence, model.state,
+                     str(model.folder or '-')))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return '\n'.join('  '.join(
+        cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows)
+
+
+def terms(entry: Entry) -> str:
+    """Return what somebody has to know before fetching a model."""
+    return (f'{entry.name}: {entry.kind}, {entry.size}, from {entry.hub or entry.url}\n'
+            f'    for      {entry.purpose}\n'
+            f'    licence  {entry.licence}: {entry.licence_means}')
+
+
+def describe(model: Model) -> str:
+    """
+    Return what is known of a model.
+
+    :raises ResourceError: a file of it is damaged.
+    """
+    lines = [f'{model.name}: {model.kind}, {model.state}', f'licence: {model.licence}']
+    if model.entry:
+        lines[-1] += f' ({model.entry.licence_means})'
+        lines.append(f'for: {model.entry.purpose}')
+        lines.append(f'from: {model.entry.hub or model.entry.url}')
+    if model.lock and model.lock.commit:
+        lines.append(f'commit: {model.lock.commit}')
+    if model.folder is None:
+        return '\n'.join([*lines, f'to have it: maven-ros models fetch {model.name}'])
+    lines += [f'where: {model.folder}', f'size: {model.size}']
+    if model.entry and model.entry.use:
+        lines.append(f'use: maven-ros run {model.entry.use.format(folder=model.folder)}')
+    lines += _weights(model.folder)
+    lines += _configuration(model.folder / CONFIG)
+    card = [line for line in model.card[1].splitlines() if line.strip()][:_CARD_LINES]
+    return '\n'.join([*lines, 'card:', *(f'    {line}' for line in card)] if card else lines)
+
+
+def _weights(folder: Path) -> list[str]:
+    """Return the number of parameters, where it is stored, and the hash of each weights file."""
+    found = sorted(folder.rglob('*.safetensors'))
+    lines = [f'parameters: {sum(map(_parameters, found)) / 1e6:.2f} M'] if found else []
+    for path in sorted([*found, *folder.rglob('*.onnx'), *folder.rglob('*.mdl')]):
+        lines.append(f'sha256 of {path.relative_to(folder).as_posix()}: {sha256_of(path)}')
+    return lines or ['parameters: none stored; the weights are drawn from a seed']
+
+
+def _parameters(path: Path) -> int:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework='numpy') as file:
+            return sum(math.prod(file.get_slice(name).get_shape())
+                       for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(f'{path}: not a safetensors file: {error}') from error
+
+
+def _configuration(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    try:
+        values = json.loads(path.read_text('utf-8'))
+    except (OSError, ValueError) as error:
+        raise ResourceError(f'{path}: no readable JSON: {error}') from error
+    if not isinstance(values, dict):
+        raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
+    return ['configuration:', *(f'    {name}: {_short(value)}' for name, value in values.items())]
+
+
+def _short(value: object) -> str:
+    """Say a value; of a large table (the names of a thousand classes) only its size."""
+    if isinstance(value, dict | list) and len(value) > 16:
+        return f'{len(value)} values'
+    return json.dumps(value)

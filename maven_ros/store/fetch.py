@@ -1,0 +1,191 @@
+"""
+Fetches one model: downloads, checks, converts, and puts its folder in place as a whole.
+
+Everything happens in ``NAME.part`` beside the final folder: a folder without that ending is
+complete. What was downloaded stays there after a failure, and the next fetch goes on with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+from maven_ros.store.archive import unpack
+from maven_ros.store.convert import convert
+from maven_ros.store.download import PATIENCE, NotOnServer, Patience, download
+from maven_ros.store.files import readable, require_room, sha256_of
+from maven_ros.store.lock import Lock, Source, inside
+from maven_ros.store.manifest import Entry, RemoteFile
+
+_CHECKED = {
+    'manifest': 'sha256 as the manifest says',
+    'server': 'not pinned in the manifest; sha256 as the server declares',
+    'nothing': 'not pinned in the manifest, and the server declares no sha256: taken as it came',
+}
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """
+    Fetches models.
+
+    :param root: folder of all fetched models; made when it is missing.
+    :param base_url: a mirror, instead of every server.
+    :param say: told each step in a line.
+    :param progress: told (file, bytes so far, bytes in all if known).
+    """
+
+    root: Path
+    base_url: str | None = None
+    patience: Patience = PATIENCE
+    say: Callable[[str], None] = print
+    progress: Callable[[str, int, int | None], None] = lambda path, done, total: None
+
+    def fetch(self, entry: Entry) -> Path:
+        """
+        Fetch a model, unless it is there and sound.
+
+        :returns: its folder.
+        :raises ResourceError: names the file and what went wrong.
+        """
+        folder = self.root / entry.name
+        if folder.exists() and self._is_sound(folder, entry):
+            self.say(f'{entry.name}: is in {folder}, complete and unchanged')
+            return folder
+        staging = self.root / f'{entry.name}.part'
+        try:
+            staging.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(f'{staging}: cannot be made: {error}') from error
+        with _alone(staging):
+            lock = self._download_all(entry, staging)
+            self._finish(lock, staging)
+            _replace(folder, staging)
+        self.say(f'{entry.name}: is in {folder}')
+        return folder
+
+    def _is_sound(self, folder: Path, entry: Entry) -> bool:
+        """Say whether it can stay; refuse to replace what may be the user's own."""
+        lock = Lock.read(folder)
+        if lock is None:
+            raise ResourceError(f'{folder}: is there and was not fetched; move it away first')
+        faults = lock.faults(folder, entry)
+        bad = [fault for fault in faults if fault.kind != 'extra']
+        if bad and len(bad) < len(faults):
+            extra = ', '.join(fault.path for fault in faults if fault.kind == 'extra')
+            raise ResourceError(f'{folder}: {bad[0]}; to be fetched anew, and {extra} did not '
+                                'come with it: move that away first')
+        for fault in bad:
+            self.say(f'{entry.name}: {fault}; it is fetched anew')
+        return not bad
+
+    def _download_all(self, entry: Entry, staging: Path) -> Lock:
+        lock = _kept(entry, staging)
+        came = {source.path for source in lock.sources}
+        todo = [file for file in entry.files if not came & {file.path, file.otherwise}]
+        _require_room(entry, todo, staging)
+        for file in todo:
+            source, commit = self._download(entry, file, lock, staging)
+            lock = lock.with_source(source, commit)
+            lock.write(staging)
+            self.say(f'{entry.name}: {source.path}, {readable(source.size)}: '
+                     f'{_CHECKED[source.checked]}')
+        if not entry.is_pinned:
+            self.say(f'{entry.name}: {entry.revision} is not pinned in the manifest; it was '
+                     f'{lock.commit or "a commit that the server did not name"}')
+        return lock
+
+    def _download(
+        self, entry: Entry, file: RemoteFile, lock: Lock, staging: Path,
+    ) -> tuple[Source, str | None]:
+        url = entry.address(file.path, self.base_url, lock.commit)
+        target = staging / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            got = download(
+                url, target, size=file.size, sha256=file.sha256, patience=self.patience,
+                progress=lambda done, total: self.progress(file.path, done, total))
+        except NotOnServer:
+            if file.otherwise is None:
+                raise
+            other = RemoteFile(file.otherwise, None, None)
+            return self._download(entry, other, lock, staging)
+        return Source(file.path, url, got.size, got.sha256, got.checked), got.commit
+
+    def _finish(self, lock: Lock, staging: Path) -> None:
+        """Turn what was downloaded into what is used, and lock it."""
+        for source in lock.sources:
+            path = staging / source.path
+            if path.suffix not in ('.bin', '.zip'):
+                continue
+            pickled = path.suffix == '.bin'
+            self.say(f'{lock.name}: {source.path} is '
+                     + ('converted to safetensors' if pickled else 'unpacked'))
+            if pickled:
+                require_room(staging, source.size, source.path)
+            try:
+                if pickled:
+                    convert(path, path.with_name('model.safetensors'))
+                else:
+                    unpack(path, staging)
+            finally:  # a refused file does not stay, either
+                path.unlink()
+        lock.with_files(staging).write(staging)
+
+
+def _kept(entry: Entry, staging: Path) -> Lock:
+    """Return the lock of what an earlier fetch brought and is still wanted; remove the rest."""
+    earlier = Lock.read(staging)
+    new = Lock(entry.name, entry.licence, entry.revision)
+    wanted = {file.path: file.sha256 for file in entry.files}
+    wanted.update((file.otherwise, None) for file in entry.files if file.otherwise)
+    if earlier and earlier.revision == entry.revision:
+        new = replace(new, commit=earlier.commit, sources=tuple(
+            source for source in earlier.sources
+            if source.path in wanted and wanted[source.path] in (None, source.sha256)
+            and (staging / source.path).is_file()
+            and sha256_of(staging / source.path) == source.sha256))
+    kept = {*(source.path for source in new.sources), *(f'{path}.part' for path in wanted)}
+    for path in inside(staging):
+        if path not in kept:
+            (staging / path).unlink()
+    return new
+
+
+def _replace(folder: Path, staging: Path) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.replace(folder)
+    except OSError as error:
+        raise ResourceError(f'{folder}: cannot be put in place: {error}') from error
+
+
+def _require_room(entry: Entry, todo: list[RemoteFile], staging: Path) -> None:
+    """Refuse what cannot fit, as far as the sizes are known; weights to convert count twice."""
+    needed = 0
+    for file in todo:
+        part = staging / f'{file.path}.part'
+        here = part.stat().st_size if part.exists() else 0
+        needed += (file.size or 0) * (2 if file.path.endswith('.bin') else 1) - here
+    require_room(staging, needed, entry.name)
+
+
+@contextmanager
+def _alone(staging: Path) -> Iterator[None]:
+    """Keep a second fetch of the same model out."""
+    handle = os.open(staging, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResourceError(f'{staging}: another fetch is at work there') from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,49 @@
+"""Small things about files: their hash, and whether there is room for more."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+
+BLOCK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """
+    Return the SHA-256 of a file, in hexadecimal.
+
+    :raises ResourceError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open('rb') as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    return digest.hexdigest()
+
+
+def require_room(folder: Path, size: int, what: str) -> None:
+    """
+    Refuse what does not fit.
+
+    :param folder: on the disk in question; it exists.
+    :param size: bytes that are still to be written.
+    :raises ResourceError: says how much is free and how much is needed.
+    """
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise ResourceError(f'{what}: needs {readable(size)} on the disk of {folder}, and '
+                            f'{readable(free)} are free')
+
+
+def readable(size: int) -> str:
+    """Return a number of bytes as people say it, such as ``'41.2 MB'``."""
+    if size < 1000:
+        return f'{size} B'
+    power = min((len(str(size)) - 1) // 3, 4)
+    return f'{size / 1000 ** power:.1f} {" kMGT"[power]}B'

@@ -1,0 +1,155 @@
+"""
+The lock beside a fetched model: what was downloaded from where, and what every file has to be.
+
+It is what ``verify`` holds a model to. Where the manifest pins a hash, the lock has to agree
+with it, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+from maven_ros.store.files import sha256_of
+from maven_ros.store.manifest import Entry
+
+LOCK = 'maven-ros-lock.json'
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    A file as it was downloaded; it may have been converted or unpacked since.
+
+    :param checked: what its hash was checked against: ``'manifest'``, ``'server'``, ``'nothing'``.
+    """
+
+    path: str
+    url: str
+    size: int
+    sha256: str
+    checked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file as it has to be on disk."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    What is wrong with a file.
+
+    :param kind: ``'missing'``, ``'changed'``, ``'extra'``, or ``'outdated'``: not what the
+        manifest names now.
+    """
+
+    kind: str
+    path: str
+    detail: str = ''
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f'{self.kind}: {self.path}' + (f' ({self.detail})' if self.detail else '')
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """
+    What a model folder was made of, and what is in it.
+
+    :param revision: of the hub's repository that the manifest named, if it came from there.
+    :param commit: that this was then.
+    """
+
+    name: str
+    licence: str
+    revision: str | None = None
+    commit: str | None = None
+    sources: tuple[Source, ...] = ()
+    files: tuple[Held, ...] = ()
+
+    def with_source(self, source: Source, commit: str | None) -> Lock:
+        """Return a lock that knows one more download."""
+        others = tuple(one for one in self.sources if one.path != source.path)
+        return replace(self, sources=(*others, source), commit=self.commit or commit)
+
+    def with_files(self, folder: Path) -> Lock:
+        """Return a lock that holds what is in a folder now."""
+        return replace(self, files=tuple(
+            Held(path, (folder / path).stat().st_size, sha256_of(folder / path))
+            for path in inside(folder)))
+
+    def write(self, folder: Path) -> None:
+        """Put it into the folder."""
+        text = json.dumps(asdict(self), indent=2) + '\n'
+        part = folder / f'{LOCK}.part'
+        try:
+            part.write_text(text, 'utf-8')
+            part.replace(folder / LOCK)
+        except OSError as error:
+            raise ResourceError(f'{folder / LOCK}: cannot be written: {error}') from error
+
+    @classmethod
+    def read(cls, folder: Path) -> Lock | None:
+        """
+        Return a folder's lock, or None where there is none.
+
+        :raises ResourceError: it is there, and is no lock.
+        """
+        path = folder / LOCK
+        if not path.exists():
+            return None
+        try:
+            values = json.loads(path.read_text('utf-8'))
+            values['sources'] = tuple(Source(**one) for one in values['sources'])
+            values['files'] = tuple(Held(**one) for one in values['files'])
+            return cls(**values)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ResourceError(f'{path}: not a lock of maven-ros: {error!r}') from error
+
+    def faults(self, folder: Path, entry: Entry | None) -> list[Fault]:
+        """
+        Compare a folder with this lock, and this lock with the manifest's entry.
+
+        :param entry: None where the manifest does not know the model.
+        """
+        here = set(inside(folder))
+        found = [fault for held in self.files for fault in _compare(folder, held, here)]
+        known = {held.path for held in self.files}
+        found += [Fault('extra', path) for path in sorted(here - known)]
+        return found + list(self._outdated(entry) if entry else ())
+
+    def _outdated(self, entry: Entry) -> Iterator[Fault]:
+        came = {source.path: source for source in self.sources}
+        for file in entry.files:
+            source = came.get(file.path) or came.get(file.otherwise or '')
+            if source is None:
+                yield Fault('outdated', file.path, 'the manifest names it, and it was not fetched')
+            elif file.sha256 and source.path == file.path and source.sha256 != file.sha256:
+                yield Fault('outdated', file.path, f'sha256 was {source.sha256} when it was '
+                            f'fetched, and the manifest says {file.sha256}')
+
+
+def _compare(folder: Path, held: Held, here: set[str]) -> Iterator[Fault]:
+    path = folder / held.path
+    if held.path not in here:
+        yield Fault('missing', held.path)
+    elif path.stat().st_size != held.size:
+        yield Fault('changed', held.path, f'{path.stat().st_size} bytes, not {held.size}')
+    elif (digest := sha256_of(path)) != held.sha256:
+        yield Fault('changed', held.path, f'sha256 is {digest}, not {held.sha256}')
+
+
+def inside(folder: Path) -> list[str]:
+    """Return every file below a folder but its lock."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
+                  if path.is_file() and path != folder / LOCK)

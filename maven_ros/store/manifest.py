@@ -1,0 +1,163 @@
+"""What can be fetched: ``config/models.yaml``, read and checked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import yaml
+
+from maven_ros.errors import ResourceError
+from maven_ros.resources import resource
+from maven_ros.store.files import readable
+
+HUB = 'https://huggingface.co'
+_Record = TypeVar('_Record')
+_NAME = re.compile(r'[a-z0-9][a-z0-9.-]*')
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """
+    A file to download.
+
+    :param path: below the model's address, and below its folder here.
+    :param size: bytes; None where it is not known.
+    :param sha256: hexadecimal; None where it is not known.
+    :param otherwise: the path that is fetched where the server has no such file.
+    """
+
+    path: str
+    size: int | None
+    sha256: str | None
+    otherwise: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for path in (self.path, self.otherwise or 'any'):
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or '..' in pure.parts or not pure.name:
+                raise ResourceError(f'path: {path!r} does not stay below the model')
+        if self.size is not None and (type(self.size) is not int or self.size <= 0):
+            raise ResourceError(f'{self.path}: size {self.size!r} is not a whole number above 0')
+        if self.sha256 is not None and not _SHA256.fullmatch(str(self.sha256)):
+            raise ResourceError(f'{self.path}: sha256 {self.sha256!r} is not 64 hexadecimals')
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    A model that can be fetched.
+
+    :param name: of the model here, and of its folder.
+    :param kind: what it is, such as ``'text encoder'``.
+    :param purpose: what it is for.
+    :param licence: SPDX identifier of its weights.
+    :param licence_means: that licence in one line.
+    :param hub: repository on the hub, or None.
+    :param revision: commit or branch there.
+    :param url: folder on a server, where there is no hub repository.
+    :param use: flags of ``maven-ros run`` that use it, with ``{folder}``.
+    """
+
+    name: str
+    kind: str
+    purpose: str
+    licence: str
+    licence_means: str
+    files: tuple[RemoteFile, ...]
+    hub: str | None = None
+    revision: str | None = None
+    url: str | None = None
+    use: str = ''
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not _NAME.fullmatch(self.name):
+            raise ResourceError(f'{self.name!r}: names are lower-case letters, digits, - and .')
+        if not self.files:
+            raise ResourceError(f'{self.name}: has no files')
+        if bool(self.hub and self.revision) == bool(self.url):
+            raise ResourceError(f'{self.name}: has to have hub and revision, or url')
+
+    @property
+    def size(self) -> str:
+        """How much there is to download, as far as it is known."""
+        known = [file.size for file in self.files if file.size]
+        more = '>' if len(known) < len(self.files) else ''
+        return more + readable(sum(known)) if known else '?'
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether what it means cannot change: an address, or a commit of a repository."""
+        return self.revision is None or bool(re.fullmatch(r'[0-9a-f]{40}', self.revision))
+
+    def address(self, path: str, base_url: str | None = None, commit: str | None = None) -> str:
+        """
+        Return where a file is.
+
+        :param base_url: a mirror that takes the place of every server; without one, HF_ENDPOINT
+            takes the hub's.
+        :param commit: on the hub, instead of the revision.
+        :raises ResourceError: the mirror's address is none.
+        """
+        if self.hub:
+            server = _server(base_url or os.environ.get('HF_ENDPOINT') or HUB)
+            return f'{server}/{self.hub}/resolve/{commit or self.revision}/{path}'
+        url = str(self.url)
+        return f'{_server(base_url) + urlsplit(url).path if base_url else url}/{path}'
+
+
+def read_manifest(path: Path | None = None) -> dict[str, Entry]:
+    """
+    Read a manifest; the shipped one when left out.
+
+    :returns: name to entry, in the file's order.
+    :raises ResourceError: names the file, the model and what is wrong with it.
+    """
+    path = path or resource('config/models.yaml')
+    try:
+        values = yaml.safe_load(path.read_text('utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ResourceError(f'{path}: no readable YAML: {error}') from error
+    try:
+        return {name: _entry(name, _mapping(name, value))
+                for name, value in _mapping('the manifest', values).items()}
+    except ResourceError as error:
+        raise ResourceError(f'{path}: {error}') from error
+
+
+def _entry(name: str, values: Mapping[str, Any]) -> Entry:
+    files = tuple(
+        _build(RemoteFile, f'{name}: {path}', {'path': path, **_mapping(path, value)})
+        for path, value in _mapping(f'{name}: files', values.get('files')).items())
+    return _build(Entry, name, {'name': name, **values, 'files': files})
+
+
+def _build(record: type[_Record], what: str, values: dict[str, Any]) -> _Record:
+    known = {field.name for field in fields(record)}  # type: ignore[arg-type]
+    needed = {field.name for field in fields(record)  # type: ignore[arg-type]
+              if field.default is MISSING}
+    for names, fault in ((needed - values.keys(), 'missing'), (values.keys() - known, 'unknown')):
+        if names:
+            raise ResourceError(f'{what}: {fault}: {", ".join(sorted(names))}')
+    return record(**values)
+
+
+def _mapping(what: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ResourceError(f'{what}: not a mapping but {value!r:.40}')
+    return value
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ('http', 'https') or not parts.netloc:
+        raise ResourceError(f'base URL: {url!r} does not begin with http:// or https://')
+    return url.rstrip('/')

@@ -1,0 +1,109 @@
+"""Where models are: the shipped ones beside the code, the fetched ones in the user's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from maven_ros.errors import ResourceError
+from maven_ros.resources import models_folder, resource
+from maven_ros.store.files import readable
+from maven_ros.store.lock import Lock
+from maven_ros.store.manifest import Entry
+
+CARD, CONFIG = 'README.md', 'config.json'
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """
+    A model, on this machine or only in the manifest.
+
+    :param folder: None where it is not on this machine.
+    :param lock: of a fetched one.
+    :param entry: the manifest's.
+    """
+
+    name: str
+    folder: Path | None
+    lock: Lock | None = None
+    entry: Entry | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+        return self.entry.kind if self.entry else 'affect model'
+
+    @property
+    def size(self) -> str:
+        """What it takes on disk, or what there is to download."""
+        if self.folder:
+            return readable(sum(path.stat().st_size for path in self.folder.rglob('*')
+                                if path.is_file()))
+        return self.entry.size if self.entry else '?'
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier of the weights' licence, from the lock, the manifest or the card."""
+        if known := self.lock or self.entry:
+            return known.licence
+        return str(self.card[0].get('license', 'not stated'))
+
+    @property
+    def state(self) -> str:
+        """``'trained'``, ``'untrained'``, or ``'not fetched'``."""
+        if self.folder is None:
+            return 'not fetched'
+        weights = any(path.suffix in ('.safetensors', '.onnx', '.mdl')
+                      for path in self.folder.rglob('*'))
+        return 'trained' if weights else 'untrained'
+
+    @property
+    def card(self) -> tuple[Mapping[str, object], str]:
+        """The model card: what stands in its front matter, and the text below."""
+        path = self.folder / CARD if self.folder else None
+        if path is None or not path.is_file():
+            return {}, ''
+        text = path.read_text('utf-8', 'replace')
+        if not text.startswith('---\n') or '\n---\n' not in text:
+            return {}, text
+        front, _, text = text.removeprefix('---\n').partition('\n---\n')
+        try:
+            values = yaml.safe_load(front)
+        except yaml.YAMLError:  # somebody else's card: its text is what is shown
+            values = None
+        return values if isinstance(values, dict) else {}, text
+
+
+def known_models(manifest: Mapping[str, Entry]) -> list[Model]:
+    """Return the shipped models, then those of the manifest."""
+    shipped = sorted(path.parent for path in resource('models').glob(f'*/{CONFIG}'))
+    return ([Model(folder.name, folder) for folder in shipped]
+            + [_at(models_folder() / name, entry) for name, entry in manifest.items()])
+
+
+def find_model(text: str, manifest: Mapping[str, Entry]) -> Model:
+    """
+    Return the model that a name or a path means.
+
+    :raises ResourceError: neither is there; names what is.
+    """
+    models = known_models(manifest)
+    for model in models:
+        if model.name == text:
+            return model
+    folder = Path(text)
+    if not folder.is_dir():
+        names = ', '.join(model.name for model in models)
+        raise ResourceError(f'{text}: neither a folder nor a model; models: {names}')
+    lock = Lock.read(folder)
+    return Model(folder.name, folder, lock, manifest.get(lock.name) if lock else None)
+
+
+def _at(folder: Path, entry: Entry) -> Model:
+    """Return a fetched model; a folder without our lock is none."""
+    lock = Lock.read(folder) if folder.is_dir() else None
+    return Model(entry.name, folder if lock else None, lock, entry)

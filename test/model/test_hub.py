@@ -1,0 +1,282 @@
+"""Folders in the hub's format, from their files to a network that is saved and loaded."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import tiny_encoders as tiny
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel
+
+from maven_ros.errors import ResourceError
+from maven_ros.model import hub
+from maven_ros.model.checkpoint import load, save, weights_hash
+from maven_ros.model.maven import MavenModel
+
+
+@pytest.fixture(scope='module')
+def encoders(tmp_path_factory):
+    """Return a folder that holds one of each kind."""
+    root = tmp_path_factory.mktemp('encoders')
+    for kinds in (tiny.VIDEO, tiny.AUDIO, tiny.TEXT, tiny.CONTEXT):
+        for kind in kinds:
+            tiny.save_encoder(root / kind, kind)
+    return root
+
+
+def build(root, video='swin', audio='hubert-layer', text='roberta', context='beit', **options):
+    return MavenModel.from_encoders(
+        video=root / video, audio=root / audio, text=root / text, context=root / context,
+        config=tiny.tiny_config(), **options).eval()
+
+
+@pytest.fixture
+def folder(tmp_path, encoders):
+    """Return a checkpoint beside copies of its encoders."""
+    for kind in ('swin', 'hubert-layer', 'roberta'):
+        shutil.copytree(encoders / kind, tmp_path / kind)
+    save(tmp_path / 'trained', build(tmp_path, context=encoders / 'beit'),
+         hub.text_tokenizer(tmp_path / 'roberta'))
+    return tmp_path / 'trained'
+
+
+@pytest.mark.parametrize('choice', [
+    *({'video': kind} for kind in tiny.VIDEO), *({'audio': kind} for kind in tiny.AUDIO),
+    *({'text': kind} for kind in tiny.TEXT)], ids=lambda choice: next(iter(choice.values())))
+def test_any_encoder_will_do(encoders, inputs, choice):
+    inputs.tokens.remainder_(8)
+    model = build(encoders, **choice)
+    output = model(inputs)
+    assert output.valence.isfinite().all()
+    assert model.config.backbone(next(iter(choice))).name == next(iter(choice.values()))
+
+
+def test_weights_are_those_of_the_folder(encoders, tmp_path):
+    model = build(encoders)
+    for own, kind in (('face_encoder', 'swin'), ('voice_encoder', 'hubert-layer'),
+                      ('text_encoder', 'roberta')):
+        saved = tiny.save_encoder(tmp_path / kind, kind)
+        saved = getattr(saved, saved.base_model_prefix, saved).state_dict()
+        loaded = getattr(model, own).backbone.state_dict()
+        assert len(loaded) > 10
+        for name, value in loaded.items():
+            assert torch.equal(value, saved[name]), name
+
+
+def test_context_starts_twice_from_the_layers_of_beit(encoders, tmp_path):
+    saved = tiny.save_encoder(tmp_path / 'beit', 'beit').beit.layers.state_dict()
+    context = build(encoders).context
+    for encoder in (context.first, context.second):
+        for name, value in encoder.layers.state_dict().items():
+            assert torch.equal(value, saved[name]), name
+    first, second = (next(encoder.parameters()) for encoder in (context.first, context.second))
+    assert first is not second
+    assert first.requires_grad
+
+
+def test_configuration_follows_the_encoders(encoders):
+    config = build(encoders, text='distilbert').config
+    assert (config.crop_px, config.vocabulary, config.max_tokens) == (16, 300, 36)
+    assert config.unknown_token == '[UNK]'
+    assert config.backbone('video').preparation == tiny.IMAGE_PREPARATION
+    assert config.backbone('audio').preparation == {'normalize': True}
+
+
+def test_pictures_are_prepared_and_pooled_as_the_hub_does(encoders):
+    crops = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8)
+    mean, std = (torch.tensor(tiny.IMAGE_PREPARATION[name])[:, None, None]
+                 for name in ('mean', 'std'))
+    pixels = (crops.flip(1) / 255 - mean) / std
+    swin = AutoModel.from_pretrained(encoders / 'swin').eval()
+    torch.testing.assert_close(
+        build(encoders).face_encoder(crops), swin(pixels).pooler_output, atol=1e-5, rtol=1e-5)
+    vit = AutoModel.from_pretrained(encoders / 'vit').eval()
+    torch.testing.assert_close(
+        build(encoders, video='vit').face_encoder(crops / 255),
+        vit(pixels).last_hidden_state[:, 0], atol=1e-5, rtol=1e-5)
+
+
+def test_sound_is_prepared_as_the_hub_does(encoders):
+    from transformers import AutoFeatureExtractor
+    sound = torch.randn(1, 8000)
+    prepared = AutoFeatureExtractor.from_pretrained(encoders / 'hubert')(
+        sound[0].numpy(), sampling_rate=16_000, return_tensors='pt').input_values
+    hubert = AutoModel.from_pretrained(encoders / 'hubert').eval()
+    encoder = build(encoders, audio='hubert').voice_encoder
+    values, mask = encoder(sound, torch.ones(1, 8000, dtype=torch.bool))
+    assert mask.all()
+    assert (encoder.first_s, encoder.step_s) == (0.0125, 0.02)
+    torch.testing.assert_close(values, hubert(prepared).last_hidden_state, atol=1e-4, rtol=1e-4)
+
+
+def test_text_is_read_between_its_special_tokens(encoders):
+    encoder = build(encoders).text_encoder
+    roberta = AutoModel.from_pretrained(encoders / 'roberta').eval()
+    wanted = roberta(torch.tensor([[0, 7, 8, 9, 2]])).last_hidden_state[:, 1:-1]
+    padded = encoder(torch.tensor([[7, 8, 9, 5, 5]]), torch.tensor([[True] * 3 + [False] * 2]))
+    torch.testing.assert_close(padded[:, :3], wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('kind', tiny.AUDIO)
+def test_padded_sound_equals_unpadded(encoders, kind):
+    """With group norm too, which never sees the padding."""
+    encoder = build(encoders, audio=kind).voice_encoder
+    sound = torch.randn(2, 8000)
+    padded = torch.cat([sound, torch.full((2, 3000), torch.nan)], 1)
+    heard = torch.arange(11_000).repeat(2, 1) < torch.tensor([[8000], [5000]])
+    values, mask = encoder(padded, heard)
+    assert values.isfinite().all()
+    for row, length in enumerate((8000, 5000)):
+        alone, _ = encoder(sound[row:row + 1, :length], torch.ones(1, length, dtype=torch.bool))
+        count = alone.shape[1]
+        assert mask[row].sum() == count
+        torch.testing.assert_close(values[row, :count], alone[0], atol=1e-4, rtol=1e-4)
+        assert (values[row, count:] == 0).all()
+
+
+@pytest.mark.parametrize('kind', tiny.AUDIO)
+def test_unheard_sound_says_nothing(encoders, kind):
+    encoder = build(encoders, audio=kind).voice_encoder
+    values, mask = encoder(torch.full((1, 8000), torch.nan),
+                           torch.zeros(1, 8000, dtype=torch.bool))
+    assert not mask.any()
+    assert (values == 0).all()
+
+
+# --- checkpoints -----------------------------------------------------------------------------
+
+
+def test_a_checkpoint_holds_only_what_is_trained(folder):
+    names = load_file(folder / 'model.safetensors').keys()
+    assert {name.split('.')[0] for name in names} == {'fusion', 'context', 'head'}
+    values = json.loads((folder / 'config.json').read_text())
+    assert values['video']['name'] == 'swin'
+    assert len(values['video']['sha256']) == 64
+
+
+def test_loaded_output_is_that_of_the_saved_model(tmp_path, encoders, inputs):
+    model = build(encoders, video='vit', text='distilbert')
+    inputs.tokens.remainder_(9)
+    save(tmp_path / 'm', model, hub.text_tokenizer(encoders / 'distilbert'))
+    loaded = MavenModel.from_pretrained(tmp_path / 'm', encoders=[encoders]).eval()
+    assert torch.equal(loaded(inputs).valence, model(inputs).valence)
+    assert not loaded.face_encoder.training
+    assert not any(weight.requires_grad for weight in loaded.face_encoder.parameters())
+    assert weights_hash(loaded) == weights_hash(model)
+
+
+@pytest.mark.parametrize('where', ['inside', 'fetched'])
+def test_encoders_are_found_by_name(folder, monkeypatch, tmp_path_factory, where):
+    fetched = tmp_path_factory.mktemp('fetched')
+    monkeypatch.setenv('MAVEN_ROS_MODELS', str(fetched))
+    for kind in ('swin', 'hubert-layer', 'roberta'):
+        shutil.move(folder.parent / kind, folder if where == 'inside' else fetched)
+    assert load(folder).trained
+
+
+def test_auto_classes_know_it(folder, inputs):
+    assert AutoConfig.from_pretrained(folder).name == 'tiny'
+    model = AutoModel.from_pretrained(folder).eval()
+    assert isinstance(model, MavenModel)
+    assert torch.equal(model(inputs).valence, load(folder).model(inputs).valence)
+
+
+def test_an_encoder_that_is_trained_is_stored(tmp_path, encoders, inputs):
+    config = hub.adapt(tiny.tiny_config(), {'video': encoders / 'swin'})
+    config.video = {**config.video, 'frozen': False, 'sha256': ''}
+    model = MavenModel.untrained(config, 0).eval()
+    model.save_pretrained(tmp_path / 'm')
+    loaded = MavenModel.from_pretrained(tmp_path / 'm').eval()
+    assert any(name.startswith('face_encoder.') for name in
+               load_file(tmp_path / 'm' / 'model.safetensors'))
+    assert all(p.requires_grad for p in loaded.face_encoder.parameters())
+    frames = dataclasses.replace(inputs, tokens=None, token_mask=None, token_weights=None)
+    assert torch.equal(loaded(frames).valence, model(frames).valence)
+
+
+def test_refuses_another_encoder_of_that_name(folder):
+    tiny.save_encoder(folder.parent / 'swin', 'swin', seed=5)
+    with pytest.raises(ResourceError, match=r'swin/model.safetensors: SHA-256 is [0-9a-f]{64}; '
+                                            r'the video encoder allowed here is swin with '):
+        load(folder)
+
+
+def test_refuses_an_encoder_that_is_not_there(folder):
+    shutil.rmtree(folder.parent / 'roberta')
+    with pytest.raises(ResourceError, match='roberta: the text encoder is in none of'):
+        load(folder)
+
+
+def test_refuses_a_frozen_encoder_inside_a_checkpoint(folder):
+    path = folder / 'model.safetensors'
+    save_file({**load_file(path), 'face_encoder.backbone.stray': torch.zeros(1)}, path)
+    with pytest.raises(ResourceError, match='tensors not of this model: face_encoder'):
+        load(folder)
+
+
+# --- folders that will not do ----------------------------------------------------------------
+
+
+def spoil_json(path, **changes):
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, **changes}))
+
+
+def spoil_weights(folder, change):
+    path = folder / 'model.safetensors'
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path, metadata={'format': 'pt'})
+
+
+def drop(weights, name):
+    del weights[name]
+
+
+@pytest.mark.parametrize(('kind', 'change', 'message'), [
+    ('swin', lambda at: spoil_weights(at, lambda w: drop(w, 'swin.layernorm.bias')),
+     r'tensors missing: layernorm.bias'),
+    ('swin', lambda at: spoil_weights(at, lambda w: w.update(
+        {'swin.layernorm.bias': torch.zeros(3)})),
+     r'layernorm.bias has shape \(3,\), and config.json asks for \(16,\)'),
+    ('roberta', lambda at: spoil_weights(at, lambda w: w[
+        'roberta.embeddings.word_embeddings.weight'].fill_(torch.nan)),
+     'embeddings.word_embeddings.weight holds NaN'),
+    ('swin', lambda at: (at / 'model.safetensors').rename(at / 'pytorch_model.bin'),
+     r'pytorch_model.bin: weights are read from model.safetensors, never from pickles'),
+    ('swin', lambda at: (at / 'model.safetensors').unlink(), 'model.safetensors: no such file'),
+    ('swin', lambda at: (at / 'model.safetensors').write_bytes(b'\0' * 64),
+     'model.safetensors: not a safetensors file'),
+    ('swin', lambda at: (at / 'config.json').unlink(), 'config.json: cannot be read'),
+    ('swin', lambda at: spoil_json(at / 'config.json', model_type='fish'),
+     "config.json: video.config: 'fish' is no model of transformers"),
+    ('swin', lambda at: (at / 'preprocessor_config.json').unlink(),
+     'preprocessor_config.json: cannot be read'),
+    ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', rescale_factor=1),
+     'rescale_factor: pictures go in as 255 of'),
+    ('swin', lambda at: spoil_json(at / 'preprocessor_config.json',
+                                   size={'height': 16, 'width': 20}),
+     "size: {'height': 16, 'width': 20} is not one side"),
+    ('hubert-layer', lambda at: spoil_json(at / 'preprocessor_config.json', sampling_rate=8000),
+     'sampling_rate: 8000 Hz; allowed: 16000'),
+    ('hubert-layer', lambda at: shutil.copy(at.parent / 'swin/config.json', at / 'config.json'),
+     'has no conv_kernel; allowed: speech models'),
+    ('roberta', lambda at: [path.unlink() for path in at.glob('token*')],
+     'roberta/tokenizer.json: no such file'),
+    ('beit', lambda at: shutil.copy(at.parent / 'swin/config.json', at / 'config.json'),
+     "model_type: 'swin' is not 'beit'"),
+])
+def test_refuses_a_folder_by_name(tmp_path, encoders, kind, change, message):
+    for name in ('swin', 'hubert-layer', 'roberta', 'beit'):
+        shutil.copytree(encoders / name, tmp_path / name)
+    change(tmp_path / kind)
+    with pytest.raises(ResourceError, match=message) as raised:
+        build(tmp_path)
+    assert kind in str(raised.value)
+
+
+def test_refuses_a_folder_that_is_not_there(encoders):
+    with pytest.raises(ResourceError, match='nowhere: no such folder; the video encoder is one'):
+        build(encoders, video='nowhere')

@@ -1,0 +1,94 @@
+"""What the project says can be fetched, and what is wrong with a manifest that cannot be right."""
+
+import pytest
+from modelserver import entry, pinned
+
+from maven_ros.errors import ResourceError
+from maven_ros.settings import Settings, parameters
+from maven_ros.store.files import sha256_of
+from maven_ros.store.manifest import read_manifest
+
+GOOD = """
+one:
+  kind: text encoder
+  purpose: tests
+  licence: MIT
+  licence_means: free for any use
+  hub: somebody/one
+  revision: main
+  files:
+    config.json: {size: null, sha256: null}
+"""
+
+
+def test_the_shipped_manifest_has_what_base_is_made_of():
+    manifest = read_manifest()
+    assert {name: one.hub for name, one in manifest.items() if one.hub} == {
+        'swin-base': 'microsoft/swin-base-patch4-window7-224',
+        'hubert-base': 'facebook/hubert-base-ls960',
+        'roberta-base': 'FacebookAI/roberta-base',
+        'beit-base': 'microsoft/beit-base-patch16-224-pt22k'}
+    for one in manifest.values():
+        assert one.licence in ('Apache-2.0', 'MIT') and one.licence_means and one.purpose
+        assert one.address('x').startswith('https://')
+        assert one.hub is None or {'config.json', 'README.md'} <= {file.path for file in one.files}
+        # What has no hash has no address that cannot change either, but for the model cards.
+        unknown = [file.path for file in one.files if file.sha256 is None]
+        assert unknown in ([], ['README.md']) or not one.is_pinned
+
+
+def test_its_flags_are_parameters_of_the_node():
+    known = {one.name for one in parameters(Settings())}
+    for one in read_manifest().values():
+        flags = [word.removeprefix('--') for word in one.use.split() if word.startswith('--')]
+        assert set(flags) <= known
+        assert ('vosk' in one.use) == one.name.startswith('vosk-')
+
+
+def test_the_shipped_yunet_is_the_one_that_we_know(shared_data):
+    [file] = read_manifest()['yunet'].files
+    assert sha256_of(shared_data / 'models' / file.path) == file.sha256
+
+
+def test_addresses(monkeypatch):
+    monkeypatch.delenv('HF_ENDPOINT', raising=False)
+    hub = entry(pinned('a', b'a'), url=None, hub='some/model', revision='main')
+    assert hub.address('a') == 'https://huggingface.co/some/model/resolve/main/a'
+    assert hub.address('a', commit='abc') == 'https://huggingface.co/some/model/resolve/abc/a'
+    monkeypatch.setenv('HF_ENDPOINT', 'https://mirror.example/hf/')
+    assert hub.address('a') == 'https://mirror.example/hf/some/model/resolve/main/a'
+    assert hub.address('a', 'http://near') == 'http://near/some/model/resolve/main/a'
+    other = entry(pinned('a', b'a'), url='https://models.example/all')
+    assert other.address('a') == 'https://models.example/all/a'
+    assert other.address('a', 'http://near/m/') == 'http://near/m/all/a'
+    with pytest.raises(ResourceError, match="base URL: 'file:///etc' does not begin with http"):
+        other.address('a', 'file:///etc')
+
+
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    (GOOD, '- one', r"the manifest: not a mapping but \['one'\]"),
+    (GOOD, 'one: [', 'no readable YAML'),
+    ('  kind: text encoder\n', '', 'one: missing: kind'),
+    ('kind: text', 'colour: red\n  kind: text', 'one: unknown: colour'),
+    ('one:', 'One/..:', "'One/..': names are lower-case"),
+    ('  revision: main\n', '', 'one: has to have hub and revision, or url'),
+    ('config.json:', '../config.json:', "path: '../config.json' does not stay below the model"),
+    ('config.json:', '/etc/config.json:', "path: '/etc/config.json' does not stay below"),
+    ('size: null', 'size: -1', 'config.json: size -1 is not a whole number above 0'),
+    ('sha256: null', 'sha256: abc', "config.json: sha256 'abc' is not 64 hexadecimals"),
+    (', sha256: null', '', 'one: config.json: missing: sha256'),
+    ('    config.json: {size: null, sha256: null}', '    {}', 'one: has no files'),
+])
+def test_a_bad_manifest_is_refused_by_name(tmp_path, old, new, message):
+    path = tmp_path / 'models.yaml'
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ResourceError, match=f'{path}: .*{message}'):
+        read_manifest(path)
+
+
+def test_a_good_one_is_read(tmp_path):
+    path = tmp_path / 'models.yaml'
+    path.write_text(GOOD)
+    [one] = read_manifest(path).values()
+    assert (one.name, one.hub, one.is_pinned, one.size) == ('one', 'somebody/one', False, '?')
