@@ -51,18 +51,19 @@ def list_models() -> str:
 
 def verify(name: str) -> tuple[bool, str]:
     """
-    Check every file of a fetched model.
+    Check every file of a fetched model; load any other, which checks every tensor of it.
 
     :param name: of the model, or a path.
     :returns: whether all is well, and what was found.
-    :raises ResourceError: there is nothing to check, or nothing to check it against.
+    :raises ResourceError: there is nothing to check, or it does not load.
     """
     model = find_model(name, read_manifest())
     if model.folder is None:
         raise ResourceError(f'{name}: not fetched; maven-ros models fetch {name}')
     if model.lock is None:
-        raise ResourceError(f'{model.folder}: was not fetched by maven-ros: it has no lock to be '
-                            'checked against')
+        from maven_ros.model.checkpoint import load
+
+        return True, f'{model.name}: loads, as {load(model.folder).name}'
     faults = model.lock.faults(model.folder, model.entry)
     if faults:
         return False, '\n'.join(f'{model.name}: {fault}' for fault in faults)

@@ -71,6 +71,13 @@ def test_a_model_is_fetched_and_checked_and_told_of(tiny, root, run):
     assert run('verify', 'tiny')[:2] == (1, 'tiny: missing: config.json\ntiny: extra: evil.py\n')
 
 
+def test_verify_loads_what_was_not_fetched(run, tmp_path):
+    code, said = run('verify', 'compact')[:2]
+    assert code == 0 and said.startswith('compact: loads, as ')
+    (tmp_path / 'config.json').write_text('{"model_type": "maven"')
+    assert run('verify', str(tmp_path))[0] == 1
+
+
 def test_verify_says_what_nothing_vouched_for(tiny, root, run):
     files = (RemoteFile('config.json', None, None), *tiny['tiny'].files[1:])
     tiny['tiny'] = replace(tiny['tiny'], files=files)
@@ -121,7 +128,6 @@ def test_info_of_the_shipped_model_and_of_any_folder(root, run, tmp_path):
     (['fetch', 'nothing'], 'nothing: not in the manifest; it has tiny'),
     (['info', 'nothing'], 'nothing: neither a folder nor a model; models: compact'),
     (['verify', 'tiny'], 'tiny: not fetched; maven-ros models fetch tiny'),
-    (['verify', 'compact'], 'was not fetched by maven-ros: it has no lock'),
     (['fetch', 'tiny', '--yes', '--base-url', 'ftp://x'], "base URL: 'ftp://x' does not begin"),
     (['fetch', 'tiny', '--yes', '--base-url', 'http://127.0.0.1:9/m'], 'http://127.0.0.1:9/m/all'),
 ])
