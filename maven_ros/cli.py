@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from maven_ros.diagnostics import Counters
 from maven_ros.errors import MavenError, SettingsError
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.settings import Settings, load_values, parameters
+from maven_ros.stop import Stop
 
 if TYPE_CHECKING:
     from maven_ros.graph.dds import DdsGraph
@@ -51,38 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
-
-
-class Stop(threading.Event):
-    """
-    Set by SIGINT and SIGTERM; a command that looks at it ends by itself, in order.
-
-    Before it first looks, while modules and models load, a signal ends the command on the spot.
-    """
-
-    _watched = False
-
-    def is_set(self) -> bool:
-        """Tell whether it is time to end."""
-        self._watched = True
-        return super().is_set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is time to end; False when the time runs out before."""
-        self._watched = True
-        return super().wait(timeout)
-
-    def set_at_end_of_stdin(self) -> None:
-        """Wait until whoever started this process, and holds its input, is gone."""
-        while os.read(0, 1024):
-            pass
-        self.set()
-
-    def on_signal(self, number: int, frame: object) -> None:
-        """Take a signal."""
-        if not self._watched:
-            raise SystemExit(128 + number)
-        self.set()
 
 
 # --- arguments -------------------------------------------------------------------------------

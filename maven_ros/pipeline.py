@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import TracebackType
 
 from maven_ros.affect import Affect
+from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import InputError
@@ -50,7 +50,7 @@ _HISTORY_SLACK_S = 5.0
 _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
 
 
-class Pipeline:
+class Pipeline(Closing):
     """
     Senses, windows and engine, wired. Not thread-safe: one thread feeds it.
 
@@ -79,17 +79,6 @@ class Pipeline:
         self._recognised_ns = 0            # sound up to here has been through the recogniser
         self._now_ns = 0
         self.engine.warm_up()
-
-    def __enter__(self) -> Pipeline:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Stop recognition and release what it holds."""

@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from maven_ros.closing import Closing
 from maven_ros.errors import GraphError, InputError, ResourceError
 from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.messages import definition, hash_of_definition, to_cdr, type_hash
@@ -97,7 +97,7 @@ class BagSubscription:
             return 1
 
 
-class BagGraph:
+class BagGraph(Closing):
     """
     A bag, implementing :class:`maven_ros.graph.interface.Graph`.
 
@@ -240,17 +240,6 @@ class BagGraph:
         if writer is not None:
             with _translated(self.path, 'cannot be completed'):
                 writer.close()
-
-    def __enter__(self) -> BagGraph:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it, so that it can be read even if something failed."""
-        self.close()
 
     def _write(self, connection: Any, cdr: bytes, stamp_ns: int | None) -> None:
         with self._lock:

@@ -14,9 +14,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
+from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph import domain as dds_domain
@@ -36,7 +36,7 @@ _IDLE_NS = NS
 _MAX_ENDPOINTS = 10_000
 
 
-class DdsGraph:
+class DdsGraph(Closing):
     """
     A participant on ROS 2's network; implements :class:`maven_ros.graph.interface.Graph`.
 
@@ -168,17 +168,6 @@ class DdsGraph:
             one.close()
         delete_all([self._wake, self._waitset, *self._endpoints, self._participant])
         dds_domain.release(self._discovery)
-
-    def __enter__(self) -> DdsGraph:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def _run(self) -> None:
         checked_ns = time.monotonic_ns()

@@ -27,6 +27,8 @@ from maven_ros.records import (
     nanoseconds,
     seconds,
 )
+from maven_ros.senses.resample import Resampler
+from maven_ros.senses.voice import VOICE_FRAME, Voice
 from maven_ros.settings import AudioSettings
 
 #: Share of a stamp's deviation by which the clock follows: drift is tracked, jitter averaged out.
@@ -37,7 +39,6 @@ _UNSTAMPED_SLACK = 10
 _SAME_CLOCK_NS = 10 * NS
 _ALWAYS_NS = -2**63
 _MOST_LOST = 100_000
-_VOICE_FRAME = SAMPLE_RATE_HZ // 50  # 20 ms, a length that the detector takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +62,6 @@ class Heard:
     waveform: Samples
     heard: Mask
     voiced_s: float
-
-
-class Voice:
-    """
-    Voice activity in a 16 kHz stream, 20 ms at a time (WebRTC's detector).
-
-    :param mode: strictness, 0 to 3.
-    """
-
-    def __init__(self, mode: int) -> None:
-        import webrtcvad
-
-        self._detector = webrtcvad.Vad(mode)
-        self._rest = np.zeros(0, np.float32)
-
-    def accept(self, samples: Samples) -> list[bool]:
-        """Take float32 (n,) samples; return a verdict for each 20 ms that they complete."""
-        samples = np.concatenate([self._rest, samples])
-        whole = len(samples) // _VOICE_FRAME
-        frames = samples[:whole * _VOICE_FRAME].reshape(whole, _VOICE_FRAME)
-        self._rest = samples[whole * _VOICE_FRAME:]
-        pcm = (np.clip(frames, -1.0, 1.0) * 32767.0).astype('<i2')
-        return [self._detector.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm]
-
-
-class Resampler:
-    """
-    Mono mix and rate conversion of one unbroken stream; outputs are aligned to its first input.
-
-    :param rate_hz: samples a second of the input, any.
-    """
-
-    def __init__(self, rate_hz: int) -> None:
-        self.rate_hz = rate_hz
-        self._stream = None
-        if rate_hz != SAMPLE_RATE_HZ:
-            import soxr
-
-            self._stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype='float32')
-
-    def accept(self, samples: Samples, last: bool = False) -> Samples:
-        """
-        Convert float32 (n, channels) to float32 (m,) at 16 kHz; a little may come later.
-
-        :param last: True to get what is still inside; nothing may follow.
-        """
-        mono: Samples = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
-        if self._stream is None:
-            return mono
-        out: Samples = self._stream.resample_chunk(mono, last=last)
-        return out.reshape(-1)
 
 
 class AudioSense:
@@ -139,7 +89,7 @@ class AudioSense:
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
         self._voice = Voice(self._settings.voice_mode)
-        self._voiced: deque[bool] = deque(maxlen=self._capacity // _VOICE_FRAME)
+        self._voiced: deque[bool] = deque(maxlen=self._capacity // VOICE_FRAME)
         self._voice_frames = 0             # so far; the deque holds the newest of them
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._resampler_from = 0           # sample at which its input began
@@ -346,8 +296,8 @@ class AudioSense:
     def _voiced_s(self, first: int, last: int) -> float:
         """Return the seconds of voice among samples first to last."""
         oldest = self._voice_frames - len(self._voiced)
-        begin = max(0, -(-first // _VOICE_FRAME) - oldest)
-        end = max(0, last // _VOICE_FRAME - oldest)
+        begin = max(0, -(-first // VOICE_FRAME) - oldest)
+        end = max(0, last // VOICE_FRAME - oldest)
         voiced = sum(1 for index in range(begin, min(end, len(self._voiced)))
                      if self._voiced[index])
-        return seconds(voiced * _VOICE_FRAME * NS // SAMPLE_RATE_HZ)
+        return seconds(voiced * VOICE_FRAME * NS // SAMPLE_RATE_HZ)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
 from maven_ros.records import NS, AudioChunk, RobotSpeaking
-from maven_ros.senses.audio import AudioSense, Resampler
+from maven_ros.senses.audio import AudioSense
+from maven_ros.senses.resample import Resampler
 from maven_ros.settings import AudioSettings
 
 START = 1_700_000_000 * NS

@@ -71,3 +71,18 @@ def test_a_tone_with_overtones_is_voiced(pitch_hz, expected):
 @pytest.mark.parametrize('samples', [noise(1), pink(1), np.zeros(16000, np.float32), noise(0.02)])
 def test_noise_and_silence_are_not_voiced(samples):
     assert voiced_share(samples) == 0
+
+
+@pytest.mark.parametrize('ppm', [-300, 300])
+def test_a_drifting_clock_breaks_no_run_and_is_followed_between_utterances(ppm):
+    """At 300 ppm the stamps leave the counted samples by 20 ms after 67 s."""
+    run = SoundRun(block_samples=512)
+    step_ns = 512 * NS / 16000 * (1 + ppm / 1e6)
+    for index in range(20_000):  # ten minutes
+        start_ns = round(index * step_ns)
+        assert run.goes_on(start_ns)
+        list(run.blocks(np.zeros(512, np.float32), start_ns))
+        if index % 100 == 99:  # three seconds of silence pass
+            run.settle()
+    assert abs(run.at_ns(20_000 * 512) - 20_000 * step_ns) < 10_000_000
+    assert not run.goes_on(round(20_000 * step_ns) + 25_000_000)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import ResourceError
-from maven_ros.records import SAMPLE_RATE_HZ, Samples, Utterance, Word
-from maven_ros.senses.speech.sound import SoundRun
+from maven_ros.records import SAMPLE_RATE_HZ, Utterance, Word
+from maven_ros.senses.speech.sound import SoundListener, SoundRun
 from maven_ros.senses.speech.sphinx_decoder import (
     FRAME_BYTES,
     FRAME_SAMPLES,
@@ -64,7 +64,7 @@ class Speech:
         return voiced_share(np.frombuffer(self.sound, '<i2').astype(np.float32))
 
 
-class PocketSphinxRecogniser:
+class PocketSphinxRecogniser(SoundListener):
     """
     Recognise English with PocketSphinx.
 
@@ -99,20 +99,6 @@ class PocketSphinxRecogniser:
         self._partial_bytes = 2 * round(settings.partial_s * SAMPLE_RATE_HZ)
         self._decoder = SphinxDecoder()
         self._listen_anew()
-
-    def accept(self, samples: Samples, start_ns: int) -> list[Utterance]:
-        """
-        Take sound that follows the last call's, unless ``start_ns`` says otherwise.
-
-        :param samples: float32 (n,), 16 kHz mono.
-        :returns: utterances that are new or have changed, in order.
-        """
-        out: list[Utterance] = []
-        if not self._run.goes_on(start_ns):
-            out += self.finish()
-        for frame in self._run.blocks(samples, start_ns):
-            out += self._listen(frame)
-        return out
 
     def finish(self) -> list[Utterance]:
         """Close what is being said: the sound ends here."""
@@ -152,6 +138,8 @@ class PocketSphinxRecogniser:
         if speech is None:
             if self._endpointer.in_speech:
                 self._begin()
+            else:
+                self._run.settle()
             return
         self._take(speech, frame)
         if not self._endpointer.in_speech:

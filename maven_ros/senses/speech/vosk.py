@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import ResourceError
-from maven_ros.records import SAMPLE_RATE_HZ, Samples, Utterance, Word, nanoseconds
-from maven_ros.senses.speech.sound import SoundRun
+from maven_ros.records import SAMPLE_RATE_HZ, Utterance, Word, nanoseconds
+from maven_ros.senses.speech.sound import SoundListener, SoundRun
 from maven_ros.settings import SpeechSettings
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 10
@@ -18,7 +18,7 @@ MODEL_FILES = (  # alternatives are separated by |
     'graph/HCLG.fst|graph/HCLr.fst')
 
 
-class VoskRecogniser:
+class VoskRecogniser(SoundListener):
     """
     Recognise the language of a Vosk model.
 
@@ -40,20 +40,6 @@ class VoskRecogniser:
         self._model = _load(Path(settings.vosk_model))
         self._partial_samples = round(settings.partial_s * SAMPLE_RATE_HZ)
         self._listen_anew()
-
-    def accept(self, samples: Samples, start_ns: int) -> list[Utterance]:
-        """
-        Take sound that follows the last call's, unless ``start_ns`` says otherwise.
-
-        :param samples: float32 (n,), 16 kHz mono.
-        :returns: utterances that are new or have changed, in order.
-        """
-        out: list[Utterance] = []
-        if not self._run.goes_on(start_ns):
-            out += self.finish()
-        for block in self._run.blocks(samples, start_ns):
-            out += self._listen(block)
-        return out
 
     def finish(self) -> list[Utterance]:
         """Close what is being said: the sound ends here."""
@@ -106,6 +92,7 @@ class VoskRecogniser:
         if is_final:
             end_ns = words[-1].end_ns if words else end_ns
             self._start_ns = None
+            self._run.settle()
         return [Utterance(start_ns, end_ns, words, is_final, self.name)]
 
     def _time_ns(self, s: float) -> int:

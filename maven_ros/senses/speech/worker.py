@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
+from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
 from maven_ros.records import Samples, Utterance
 from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
@@ -11,7 +10,7 @@ from maven_ros.senses.speech.remote import RemoteRecogniser
 from maven_ros.settings import SpeechSettings
 
 
-class SpeechWorker:
+class SpeechWorker(Closing):
     """
     Takes sound at any pace and hands back what was said, when it is known.
 
@@ -75,15 +74,6 @@ class SpeechWorker:
     def close(self) -> None:
         """End within a second."""
         self._host.close()
-
-    def __enter__(self) -> SpeechWorker:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class InlineRecogniser:

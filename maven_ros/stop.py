@@ -1,0 +1,38 @@
+"""The one event that ends a process in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+
+class Stop(threading.Event):
+    """
+    Set by SIGINT and SIGTERM; a command that looks at it ends by itself, in order.
+
+    Before it first looks, while modules and models load, a signal ends the command on the spot.
+    """
+
+    _watched = False
+
+    def is_set(self) -> bool:
+        """Tell whether it is time to end."""
+        self._watched = True
+        return super().is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is time to end; False when the time runs out before."""
+        self._watched = True
+        return super().wait(timeout)
+
+    def set_at_end_of_stdin(self) -> None:
+        """Wait until whoever started this process, and holds its input, is gone."""
+        while os.read(0, 1024):
+            pass
+        self.set()
+
+    def on_signal(self, number: int, frame: object) -> None:
+        """Take a signal."""
+        if not self._watched:
+            raise SystemExit(128 + number)
+        self.set()
