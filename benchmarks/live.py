@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
@@ -60,10 +59,10 @@ def main() -> int:
             if player.poll() is None:
                 usage.look()
             if arguments.minutes and time.monotonic() - began > 60 * arguments.minutes:
-                player.send_signal(signal.SIGINT)
+                player.terminate()
                 player.wait()
         time.sleep(1.0)
-        node.send_signal(signal.SIGINT)
+        node.terminate()
         node.wait(10)
         time.sleep(0.2)
     played_s = usage.seconds if arguments.minutes else probe(media).duration_ns / NS

@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+        # nohup's wish is kept; a shell's background job is deaf to SIGINT, too, but by no wish.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop.on_signal)
     if arguments.end_with_stdin:
         threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()

@@ -69,6 +69,17 @@ def test_a_bad_domain_is_refused_by_name(capsys, monkeypatch):
     assert "ROS_DOMAIN_ID: 'kitchen'" in fails(capsys, 'topics')
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_background_job_of_a_shell_hears_its_signals(number):
+    """Shells start background jobs with SIGINT ignored; it must reach them all the same."""
+    job = subprocess.Popen(
+        [sys.executable, '-m', 'maven_ros', 'echo', '/nothing', '--wait', '0'],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    time.sleep(1.5)
+    job.send_signal(number)
+    assert job.wait(10) in (0, 128 + number)
+
+
 def test_it_runs_as_a_module():
     shown = subprocess.run([sys.executable, '-m', 'maven_ros', '--version'], capture_output=True,
                            text=True, check=True).stdout

@@ -305,3 +305,17 @@ def test_threads_are_as_configured():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_person_without_words_beside_one_whose_words_are_known(engine):
+    """Torch's fast path hid that the text encoder was given a text of no words."""
+    speaker, listener = World(1), World(2, 'q')
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        engine.infer([speaker.evidence()])
+        both = engine.infer([speaker.evidence(), without(listener.evidence(), 'words')])
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    alone = Engine(ModelSettings(), WindowSettings(), 10.0).infer(
+        [without(listener.evidence(), 'words')])
+    assert both[1].affect.valence == pytest.approx(alone[0].affect.valence, abs=1e-5)

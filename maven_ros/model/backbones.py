@@ -38,7 +38,7 @@ def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
     kind = values.pop('model_type', None)
     try:
         config = AutoConfig.for_model(kind, **values)
-    except ValueError as error:
+    except Exception as error:  # its checks of a field's type raise nothing narrower
         raise SettingsError(f'{part}.config: {kind!r} is no model of transformers: {error}'
                             ) from error
     if type(config) not in MODEL_MAPPING:
@@ -55,7 +55,10 @@ def build_options(config: PretrainedConfig) -> dict[str, Any]:
 def build(part: str, backbone: Backbone) -> Any:
     """Build transformers' model with random weights."""
     config = parse_config(part, backbone)
-    return AutoModel.from_config(config, **build_options(config))
+    try:
+        return AutoModel.from_config(config, **build_options(config))
+    except Exception as error:  # whatever a library's constructors raise for impossible sizes
+        raise SettingsError(f'{part}.config: cannot be built: {error!r}') from error
 
 
 def _width(config: PretrainedConfig) -> int:

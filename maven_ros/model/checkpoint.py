@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 
 from maven_ros.errors import ResourceError
@@ -53,6 +54,7 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
         model = MavenModel.from_pretrained(folder, config=config)
     else:
         model = MavenModel.untrained(config, seed)
+        model.load_encoders(folder)  # the fusion is untrained: what is pinned is still pinned
     return Checkpoint(model.eval(), tokenizer, trained)
 
 
@@ -82,7 +84,8 @@ def weights_hash(model: MavenModel) -> str:
             digest.update(backbone.sha256.encode())
     for name, value in sorted(model.stored_weights().items()):
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy().tobytes())
     return digest.hexdigest()[:8]
 
 

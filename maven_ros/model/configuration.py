@@ -246,8 +246,8 @@ class MavenConfig(PretrainedConfig):
         from maven_ros.model.presets import base_backbones
 
         return cls(
-            name='base', **base_backbones(), crop_px=224, fusion_width=512, fusion_heads=2,
-            context_width=768, head_width=(512, 256))
+            name='base', **base_backbones(), crop_px=224, vocabulary=50265,
+            fusion_width=512, fusion_heads=2, context_width=768, head_width=(512, 256))
 
 
 def _own_fields() -> list[dataclasses.Field[Any]]:

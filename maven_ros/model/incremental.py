@@ -138,15 +138,17 @@ class IncrementalEncoder:
             self._read = {}
             return self._nothing(len(pieces), self._model.text_encoder.width)
         spoken = [tuple(word.text for word in piece.words) for piece in pieces]
-        self._read_new([texts for texts in dict.fromkeys(spoken) if texts not in self._read])
-        self._read = {texts: self._read[texts] for texts in spoken}
-        slots, longest = self._grid.slots, max(len(one.vectors) for one in self._read.values())
+        self._read_new([texts for texts in dict.fromkeys(spoken)
+                        if texts and texts not in self._read])
+        self._read = {texts: self._read[texts] for texts in spoken if texts}
+        silence = _Read(torch.zeros(0, self._model.text_encoder.width, device=self._device), [])
+        read = [self._read.get(texts, silence) for texts in spoken]
+        slots, longest = self._grid.slots, max(len(one.vectors) for one in read)
         weights = np.zeros((len(pieces), slots, longest), np.float32)
-        for row, (piece, texts) in enumerate(zip(pieces, spoken, strict=True)):
-            word_of_token = self._read[texts].word_of_token
-            weights[row, :, :len(word_of_token)] = word_weights(
-                piece.words, word_of_token, piece.start_ns, piece.end_ns, slots)
-        vectors = pad_sequence([self._read[texts].vectors for texts in spoken], True)
+        for row, (piece, one) in enumerate(zip(pieces, read, strict=True)):
+            weights[row, :, :len(one.word_of_token)] = word_weights(
+                piece.words, one.word_of_token, piece.start_ns, piece.end_ns, slots)
+        vectors = pad_sequence([one.vectors for one in read], True)
         return weigh(vectors, torch.from_numpy(weights).to(self._device))
 
     def _read_new(self, new: list[tuple[str, ...]]) -> None:

@@ -123,6 +123,7 @@ class MavenModel(PreTrainedModel):
         """
         folder = Path(folder)
         options.setdefault('config', hub.read_config(folder))
+        options.setdefault('dtype', torch.float32)  # else it would be that of the file
         path = weights.require(folder)
         weights.check_header(path, options['config'])
         wants_report = options.pop('output_loading_info', False)
@@ -132,12 +133,22 @@ class MavenModel(PreTrainedModel):
                 ignore_mismatched_sizes=True, output_loading_info=True, **options)
         weights.check_report(path, report)
         weights.check_finite(path, model.stored_weights())
+        model.load_encoders(folder, encoders)
+        return (model, report) if wants_report else model
+
+    def load_encoders(self, folder: Path, encoders: Sequence[Path] = ()) -> None:
+        """
+        Read the encoders that the configuration pins by hash.
+
+        :param folder: the checkpoint's, in and beside which they are looked for, too.
+        :param encoders: folders in which they lie by name; looked at first.
+        :raises ResourceError: when one is nowhere to be found, or is another.
+        """
         for name, own in ENCODERS.items():
-            backbone = model.config.backbone(name)
+            backbone = self.config.backbone(name)
             if backbone and backbone.sha256:
                 roots = (*encoders, folder, folder.resolve().parent, models_folder())
-                model._load_encoder(name, own, hub.find_encoder(name, backbone, roots))
-        return (model, report) if wants_report else model
+                self._load_encoder(name, own, hub.find_encoder(name, backbone, roots))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """

@@ -33,10 +33,13 @@ def find(folder: Path) -> Path | None:
     """
     Return the file of weights in a folder; None where there is none.
 
-    :raises ResourceError: where there are only pickles.
+    :raises ResourceError: where there are only pickles, or weights in several files.
     """
-    if (folder / WEIGHTS).exists():
-        return folder / WEIGHTS
+    path = folder / WEIGHTS
+    if path.exists() or path.is_symlink():  # a link that leads nowhere is no lack of weights
+        return path
+    for other in sorted((*folder.glob('*.safetensors'), *folder.glob('*.safetensors.index.json'))):
+        raise ResourceError(f'{other}: weights are read from {WEIGHTS}, one file')
     for pattern in _PICKLES:
         for pickle in sorted(folder.glob(pattern)):
             raise ResourceError(f'{pickle}: weights are read from {WEIGHTS}, never from pickles')

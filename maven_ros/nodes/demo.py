@@ -8,7 +8,6 @@ what any subscriber hears.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -164,7 +163,7 @@ class Parts(AbstractContextManager['Parts']):
         """Ask a part to end; kill it when it does not."""
         process = self._running[name]
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             try:
                 process.wait(_STOP_S)
             except subprocess.TimeoutExpired:

@@ -58,6 +58,8 @@ def verify(name: str) -> tuple[bool, str]:
     :raises ResourceError: there is nothing to check, or it does not load.
     """
     model = find_model(name, read_manifest())
+    if model.fault:
+        return False, f'{model.name}: {model.fault}'
     if model.folder is None:
         raise ResourceError(f'{name}: not fetched; maven-ros models fetch {name}')
     if model.lock is None:

@@ -112,7 +112,12 @@ class Lock:
             values = json.loads(path.read_text('utf-8'))
             values['sources'] = tuple(Source(**one) for one in values['sources'])
             values['files'] = tuple(Held(**one) for one in values['files'])
-            return cls(**values)
+            lock = cls(**values)
+            texts = [lock.name, lock.licence, *(source.path for source in lock.sources),
+                     *(held.path for held in lock.files)]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError('name, licence and path must be text')
+            return lock
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ResourceError(f'{path}: not a lock of maven-ros: {error!r}') from error
 

@@ -25,12 +25,14 @@ class Model:
     :param folder: None where it is not on this machine.
     :param lock: of a fetched one.
     :param entry: the manifest's.
+    :param fault: why its lock cannot be read, where it cannot.
     """
 
     name: str
     folder: Path | None
     lock: Lock | None = None
     entry: Entry | None = None
+    fault: str = ''
 
     @property
     def kind(self) -> str:
@@ -54,7 +56,9 @@ class Model:
 
     @property
     def state(self) -> str:
-        """``'trained'``, ``'untrained'``, or ``'not fetched'``."""
+        """``'trained'``, ``'untrained'``, ``'not fetched'``, or ``'damaged'``."""
+        if self.fault:
+            return 'damaged'
         if self.folder is None:
             return 'not fetched'
         weights = any(path.suffix in ('.safetensors', '.onnx', '.mdl')
@@ -95,15 +99,20 @@ def find_model(text: str, manifest: Mapping[str, Entry]) -> Model:
     for model in models:
         if model.name == text:
             return model
-    folder = Path(text)
-    if not folder.is_dir():
+    folder = Path(text).resolve()
+    if not text or not folder.is_dir():
         names = ', '.join(model.name for model in models)
         raise ResourceError(f'{text}: neither a folder nor a model; models: {names}')
     lock = Lock.read(folder)
+    if lock is None and not (folder / CONFIG).is_file():
+        raise ResourceError(f'{text}: holds neither a {CONFIG} nor a lock of maven-ros')
     return Model(folder.name, folder, lock, manifest.get(lock.name) if lock else None)
 
 
 def _at(folder: Path, entry: Entry) -> Model:
     """Return a fetched model; a folder without our lock is none."""
-    lock = Lock.read(folder) if folder.is_dir() else None
+    try:
+        lock = Lock.read(folder) if folder.is_dir() else None
+    except ResourceError as error:  # of one model: the others can still be listed
+        return Model(entry.name, folder, None, entry, str(error))
     return Model(entry.name, folder if lock else None, lock, entry)

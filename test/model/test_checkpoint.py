@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from maven_ros.errors import ResourceError
 from maven_ros.model.checkpoint import load, save, weights_hash
+from maven_ros.resources import resource
 from maven_ros.training.tokenizer import train
 
 
@@ -150,3 +152,32 @@ def test_says_where_it_cannot_write(tmp_path, model, tokenizer):
     (tmp_path / 'taken').write_text('')
     with pytest.raises(ResourceError, match=r'taken: cannot be written'):
         save(tmp_path / 'taken', model, tokenizer)
+
+
+def test_a_link_that_leads_nowhere_is_no_lack_of_weights(tmp_path):
+    folder = _copied(tmp_path)
+    (folder / 'model.safetensors').symlink_to(tmp_path / 'nowhere')
+    with pytest.raises(ResourceError, match=r'model\.safetensors'):
+        load(folder)
+
+
+def test_weights_in_several_files_are_refused_by_name(tmp_path):
+    folder = _copied(tmp_path)
+    (folder / 'model-00001-of-00002.safetensors').write_bytes(b'')
+    with pytest.raises(ResourceError, match=r'model-00001-of-00002\.safetensors: weights are'):
+        load(folder)
+
+
+def _copied(tmp_path):
+    folder = tmp_path / 'copied'
+    shutil.copytree(resource('models/compact'), folder)
+    return folder
+
+
+def test_weights_of_half_precision_run_in_full(folder, model):
+    spoil(folder, lambda weights: weights.update(
+        {name: value.half() for name, value in weights.items() if value.is_floating_point()}))
+    loaded = load(folder)
+    assert {value.dtype for value in loaded.model.stored_weights().values()
+            if value.is_floating_point()} == {torch.float32}
+    assert loaded.name

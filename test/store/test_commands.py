@@ -118,6 +118,7 @@ def test_info_of_the_shipped_model_and_of_any_folder(root, run, tmp_path):
     assert out.startswith('compact: affect model, untrained\nlicence: apache-2.0\n')
     assert 'card:\n    # MAVEN compact' in out
     (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'config.json').write_text('{}')
     assert 'licence: not stated' in run('info', str(tmp_path / 'mine'))[1]
     (tmp_path / 'mine' / 'model.safetensors').write_bytes(b'<html>')
     code, _, err = run('info', str(tmp_path / 'mine'))
@@ -250,3 +251,20 @@ def test_the_node_runs_without_it():
             'assert not [name for name in sys.modules if name.startswith("maven_ros.store")]')
     subprocess.run([sys.executable, '-c', code], check=True,
                    env={**os.environ, 'PYTHONPATH': str(PACKAGE.parent)})
+
+
+@pytest.mark.parametrize('lock', [
+    '{', '{"name": ["a"], "licence": "x", "sources": [], "files": []}'])
+def test_one_damaged_lock_stops_no_other_model(root, run, lock):
+    (root / 'yunet').mkdir(parents=True)
+    (root / 'yunet' / 'maven-ros-lock.json').write_text(lock)
+    code, said = run('list')[:2]
+    assert code == 0 and 'damaged' in said
+    assert run('verify', 'compact')[0] == 0
+    code, said = run('verify', 'yunet')[:2]
+    assert code == 1 and 'not a lock of maven-ros' in said
+
+
+def test_a_folder_that_is_no_model_is_refused(run, tmp_path):
+    code, *said = run('info', str(tmp_path))
+    assert code == 1 and 'neither a config.json nor a lock' in ''.join(said)
