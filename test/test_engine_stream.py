@@ -7,9 +7,6 @@ import pytest
 import tiny_encoders as tiny
 
 from maven_ros.engine import Engine
-from maven_ros.model.checkpoint import save
-from maven_ros.model.hub import text_tokenizer
-from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Word
 from maven_ros.settings import ModelSettings, WindowSettings
 
@@ -68,13 +65,7 @@ class Stream:
 
 @pytest.fixture
 def backbones(tmp_path):
-    for kind in ('swin', 'hubert', 'roberta', 'beit'):
-        tiny.save_encoder(tmp_path / kind, kind)
-    model = MavenModel.from_encoders(
-        video=tmp_path / 'swin', audio=tmp_path / 'hubert', text=tmp_path / 'roberta',
-        context=tmp_path / 'beit', config=tiny.tiny_config())
-    save(tmp_path / 'trained', model, text_tokenizer(tmp_path / 'roberta'))
-    return tmp_path / 'trained'
+    return tiny.save_checkpoint(tmp_path)
 
 
 def assert_remembering_changes_nothing(folder, one_of):
@@ -104,4 +95,4 @@ def test_a_minute_through_the_compact_model():
 
 
 def test_a_minute_through_backbones_of_the_hub(backbones):
-    assert_remembering_changes_nothing(str(backbones), one_of=1)
+    assert_remembering_changes_nothing(backbones, one_of=1)
