@@ -53,14 +53,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
     parser.add_argument('--model', choices=('compact', 'base'), help='only one of the two')
     parser.add_argument('--hops', type=int, default=3, help='of `base`, in each way; `compact` '
-                        'runs ten times as many, and `base` two where windows exceed 2 s')
+                        'runs ten times as many, and `base` one where windows exceed 2 s')
+    parser.add_argument('--threads', type=int, default=os.cpu_count() or 1, help='of `base`')
     arguments = parser.parse_args()
     print(f'{processor()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, '
           f'torch {torch.__version__}')
     if arguments.model != 'base':
         compact(10 * arguments.hops)
     if arguments.model != 'compact':
-        base(arguments.hops)
+        base(arguments.hops, arguments.threads)
 
 
 def compact(hops: int) -> None:
@@ -72,25 +73,29 @@ def compact(hops: int) -> None:
         length_s: measure(make_engine(length_s), length_s, hops) for length_s in LENGTHS_S})
 
 
-def base(hops: int) -> None:
-    threads, times = os.cpu_count() or 1, {}
+def base(hops: int, threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_base(Path(folder))
+        times = {USUAL_S: usual_base(folder, hops, threads)}
         for length_s in LENGTHS_S:
-            engine = make_engine(length_s, path=folder, threads=threads)
-            times[length_s] = measure(engine, length_s, hops if length_s <= USUAL_S else 2)
-            report(f'base, {length_s:g} s, fp32, {threads} threads', times[length_s])
-            if length_s == USUAL_S:
-                share(engine, 2)
-                print(f'base: resident memory of the process {resident_mb():.0f} MB')
-            del engine  # two of them at once would need twice the memory
-        growth('base', times)
-        if has_bf16():
-            engine = make_engine(USUAL_S, path=folder, threads=threads, precision='bf16')
-            half = measure(engine, USUAL_S, hops)
-            report(f'base, {USUAL_S:g} s, bf16, {threads} threads', half)
-            print(f'bf16 against fp32, incremental: '
-                  f'{times[USUAL_S].incremental_s / half.incremental_s:.2f} times as fast')
+            if length_s != USUAL_S:
+                engine = make_engine(length_s, path=folder, threads=threads)
+                times[length_s] = measure(engine, length_s, hops if length_s < USUAL_S else 1)
+                del engine  # two of them at once would need twice the memory
+    growth('base', times)
+
+
+def usual_base(folder: str, hops: int, threads: int) -> Times:
+    engine = make_engine(USUAL_S, path=folder, threads=threads)
+    full = measure(engine, USUAL_S, hops)
+    report(f'base, {USUAL_S:g} s, fp32, {threads} threads', full)
+    print(f'base: resident memory of the process {resident_mb():.0f} MB')
+    share(engine, 2)
+    del engine
+    if has_bf16():
+        engine = make_engine(USUAL_S, path=folder, threads=threads, precision='bf16')
+        report(f'base, {USUAL_S:g} s, bf16, {threads} threads', measure(engine, USUAL_S, hops))
+    return full
 
 
 def make_engine(length_s: float, **settings) -> Engine:
@@ -157,7 +162,7 @@ def report(what: str, times: Times) -> None:
 
 def growth(what: str, times: dict[float, Times]) -> None:
     first = times[LENGTHS_S[0]]
-    for length_s, one in times.items():
+    for length_s, one in sorted(times.items()):
         print(f'{what}, window {length_s:g} s: {1e3 * one.full_s:.1f} ms in full '
               f'(x {one.full_s / first.full_s:.2f}), {1e3 * one.incremental_s:.1f} ms incremental '
               f'(x {one.incremental_s / first.incremental_s:.2f})')

@@ -62,7 +62,7 @@ class Engine:
         device = choose_device(settings.device)
         #: Where it runs: ``cpu``, ``cuda:0`` and so on.
         self.device = str(device)
-        self._half = uses_half(settings.precision, device)
+        self._bf16 = uses_bf16(settings.precision, device)
         checkpoint = load(
             Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
         #: What AffectState.model says; begins with ``untrained`` when the weights are.
@@ -107,7 +107,7 @@ class Engine:
         for piece in evidence:
             self._check(piece)
         kind = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, self._half):
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, self._bf16):
             output = self._model.explain(self._encoder.encode(evidence))
             # One table, for one copy from the device. A raw head may leave the square.
             rows = torch.column_stack([
@@ -165,12 +165,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def uses_half(precision: str, device: torch.device) -> bool:
+def uses_bf16(precision: str, device: torch.device) -> bool:
     """Say whether products are in bfloat16: ``model.precision`` on that device."""
     import torch
 
     if precision == 'auto':
-        return device.type == 'cuda' and torch.cuda.is_bf16_supported(False)
+        return device.type == 'cuda' and torch.cuda.is_bf16_supported(including_emulation=False)
     return precision == 'bf16'
 
 
