@@ -40,8 +40,8 @@ class Engine:
     """
     A loaded model and what it remembers of recent windows. Not thread-safe: one thread uses it.
 
-    :param settings: the checkpoint, the device, and CPU threads; those are torch's, and so of the
-        whole process.
+    :param settings: the checkpoint, the device, the precision, and CPU threads; those are torch's,
+        and so of the whole process.
     :param windows: their length is that of every piece of evidence.
     :param frame_rate_hz: slots of the time grid a second, one face in each.
     :param counters: where words that are too many are counted; a new one when left out.
@@ -62,6 +62,7 @@ class Engine:
         device = choose_device(settings.device)
         #: Where it runs: ``cpu``, ``cuda:0`` and so on.
         self.device = str(device)
+        self._bf16 = uses_bf16(settings.precision, device)
         checkpoint = load(
             Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
         #: What AffectState.model says; begins with ``untrained`` when the weights are.
@@ -105,7 +106,8 @@ class Engine:
             return []
         for piece in evidence:
             self._check(piece)
-        with torch.inference_mode():
+        kind = torch.device(self.device).type
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, self._bf16):
             output = self._model.explain(self._encoder.encode(evidence))
             # One table, for one copy from the device. A raw head may leave the square.
             rows = torch.column_stack([
@@ -161,6 +163,15 @@ def choose_device(name: str) -> torch.device:
         raise ResourceError(f'model.device: {name!r} is asked for, and there are {present} CUDA '
                             'devices; allowed here: auto, cpu' + ', cuda' * bool(present))
     return torch.device(name)
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Say whether products are in bfloat16: ``model.precision`` on that device."""
+    import torch
+
+    if precision == 'auto':
+        return device.type == 'cuda' and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == 'bf16'
 
 
 def _samples(length_ns: int) -> int:

@@ -150,6 +150,10 @@ class ModelSettings:
     seed: int = setting(
         0, 'Seed of the weights of an untrained model.', minimum=0, maximum=2**31 - 1)
     device: str = setting('auto', 'auto (CUDA where present), cpu, cuda or cuda:N.')
+    precision: str = setting(
+        'auto', 'Of the large products: fp32, bf16 (faster on processors that have it, and less '
+        'exact), or auto: bf16 on CUDA that has it, else fp32.',
+        choices=('auto', 'fp32', 'bf16'))
     threads: int = setting(1, 'CPU threads for inference.', minimum=1, maximum=256)
 
 

@@ -12,7 +12,6 @@ from maven_ros.engine import Engine, choose_device
 from maven_ros.errors import InputError, ResourceError
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.hub import text_tokenizer
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS, Box, Evidence, Face, Word
 from maven_ros.resources import resource
@@ -263,14 +262,9 @@ def test_a_raw_head_may_not_leave_the_square(tmp_path):
 
 def test_runs_on_backbones_of_the_hub(tmp_path):
     """The same windows, remembered and forgotten, through a checkpoint on Swin and the like."""
-    for kind in ('swin', 'hubert', 'roberta', 'beit'):
-        tiny.save_encoder(tmp_path / kind, kind)
-    model = MavenModel.from_encoders(
-        video=tmp_path / 'swin', audio=tmp_path / 'hubert', text=tmp_path / 'roberta',
-        context=tmp_path / 'beit', config=tiny.tiny_config())
-    save(tmp_path / 'trained', model, text_tokenizer(tmp_path / 'roberta'))
-    engine, forgetful = (Engine(
-        ModelSettings(path=str(tmp_path / 'trained')), WindowSettings(), 10.0) for _ in range(2))
+    path = tiny.save_checkpoint(tmp_path)
+    engine, forgetful = (
+        Engine(ModelSettings(path=path), WindowSettings(), 10.0) for _ in range(2))
     assert engine.crop_px == 16
     engine.warm_up()
     world = World(crop_px=16)
@@ -296,6 +290,23 @@ def test_refuses_a_device_that_is_not_there():
         choose_device('cuda:99')
     assert choose_device('cpu').type == 'cpu'
     assert choose_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+@pytest.mark.parametrize('backbones', [False, True])
+def test_half_precision_is_near_full(tmp_path, backbones):
+    path = tiny.save_checkpoint(tmp_path) if backbones else ''
+    full, half, auto = (Engine(
+        ModelSettings(path=path, device='cpu', precision=precision), WindowSettings(), 10.0)
+        for precision in ('fp32', 'bf16', 'auto'))
+    world = World(crop_px=full.crop_px)
+    for hop in range(3):
+        evidence = world.evidence(hop * HOP_NS)
+        [expected], [rounded] = full.infer([evidence]), half.infer([evidence])
+        assert auto.infer([evidence]) == [expected]
+        assert rounded != expected
+        for name in ('valence', 'arousal'):
+            assert getattr(rounded.affect, name) == pytest.approx(
+                getattr(expected.affect, name), abs=0.02)
 
 
 def test_threads_are_as_configured():

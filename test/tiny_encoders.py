@@ -33,7 +33,10 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
+from maven_ros.model.checkpoint import save
 from maven_ros.model.configuration import Backbone, MavenConfig
+from maven_ros.model.hub import text_tokenizer
+from maven_ros.model.maven import MavenModel
 from maven_ros.model.presets import config_dict, describe
 
 SIZES = {'num_hidden_layers': 1, 'num_attention_heads': 2, 'intermediate_size': 16}
@@ -126,6 +129,17 @@ PREPROCESSORS = {
               'feature_size': 1, 'padding_side': 'right', 'padding_value': 0,
               'return_attention_mask': False, 'sampling_rate': 16000},
 }
+
+
+def save_checkpoint(folder):
+    """Write a checkpoint on encoders of the hub, which lie beside it; return its path."""
+    for kind in ('swin', 'hubert', 'roberta', 'beit'):
+        save_encoder(folder / kind, kind)
+    model = MavenModel.from_encoders(
+        video=folder / 'swin', audio=folder / 'hubert', text=folder / 'roberta',
+        context=folder / 'beit', config=tiny_config())
+    save(folder / 'trained', model, text_tokenizer(folder / 'roberta'))
+    return str(folder / 'trained')
 
 
 def save_tokenizer(folder, kind):

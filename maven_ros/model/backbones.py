@@ -164,7 +164,7 @@ class VoiceBackbone(nn.Module):
         for length in sorted(set(lengths.tolist())):
             rows = lengths == length
             encoded = self.backbone(sound[rows, :length]).last_hidden_state
-            values[rows, :encoded.shape[1]] = encoded
+            values[rows, :encoded.shape[1]] = encoded.to(values.dtype)  # autocast's differs
         return values
 
 

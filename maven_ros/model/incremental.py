@@ -108,7 +108,8 @@ class IncrementalEncoder:
                 new[_key(face)] = face
         if new:
             crops = torch.from_numpy(np.stack([face.crop for face in new.values()]))
-            vectors = self._model.face_encoder(crops.to(self._device).permute(0, 3, 1, 2))
+            vectors = self._model.face_encoder(
+                crops.to(self._device).permute(0, 3, 1, 2)).float()
             for (key, face), vector in zip(new.items(), vectors, strict=True):
                 self._seen[key] = _Seen(face.crop, vector)
 
@@ -126,9 +127,9 @@ class IncrementalEncoder:
         waveform, heard = (torch.from_numpy(np.stack(arrays)).to(self._device) for arrays in (
             [piece.waveform for piece in first], [piece.heard for piece in first]))
         vectors, mask = self._model.voice_encoder(waveform, heard)
-        aligned = self._model.align_voice(vectors, mask, self._grid)
+        values, mask = self._model.align_voice(vectors, mask, self._grid)
         for index, rows in enumerate(sharing.values()):
-            audio.values[rows], audio.mask[rows] = aligned.values[index], aligned.mask[index]
+            audio.values[rows], audio.mask[rows] = values[index].float(), mask[index]
         return audio
 
     # --- words ---------------------------------------------------------------------------

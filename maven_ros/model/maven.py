@@ -257,7 +257,8 @@ class MavenModel(PreTrainedModel):
         encoded = torch.where(mask[..., None], self.context(fused, features.slot_s), 0)
         seen = mask.sum(1)
         mean = encoded.sum(1) / seen.clamp(min=1)[:, None]
-        point, frames = self.head(mean), self.head(encoded)
+        with torch.autocast(mean.device.type, enabled=False):  # bfloat16 has steps of 0.004
+            point, frames = self.head(mean.float()), self.head(encoded.float())
         known = seen > 0
         return MavenOutput(
             valence=torch.where(known, point.valence, torch.nan),

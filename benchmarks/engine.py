@@ -1,0 +1,213 @@
+"""
+Times the engine on a made-up stream: every window anew, against what is new in it.
+
+A window ends every 0.2 s and holds a face every 0.1 s, sound throughout, and a word every half
+second. The two ways take turns in one process: an engine that has just been reset encodes all of
+a window, and the next window finds what they share remembered. Times are medians; the growth is
+that of a hop as the window goes from 1 to 8 s. `base` has its full size, and random weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from base_size import processor, resident_mb
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch.utils.flop_counter import FlopCounterMode
+
+from maven_ros.engine import Engine
+from maven_ros.model import hub
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Word
+from maven_ros.settings import ModelSettings, WindowSettings
+
+FRAME_RATE_HZ = 10
+HOP_NS, FRAME_NS, WORD_NS = NS // 5, NS // FRAME_RATE_HZ, NS // 2
+LENGTHS_S = (1.0, 2.0, 4.0, 8.0)
+USUAL_S = 2.0
+SIDE = 2048
+TEXTS = ('i', 'am', 'glad', 'to', 'see', 'you', 'here', 'now')
+
+
+class Times(NamedTuple):
+    """Median seconds of a hop, in both ways."""
+
+    full_s: float
+    incremental_s: float
+
+    @property
+    def ratio(self) -> float:
+        return self.full_s / self.incremental_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
+    parser.add_argument('--model', choices=('compact', 'base'), help='only one of the two')
+    parser.add_argument('--hops', type=int, default=3, help='of `base`, in each way; `compact` '
+                        'runs ten times as many, and `base` one where windows exceed 2 s')
+    parser.add_argument('--threads', type=int, default=os.cpu_count() or 1, help='of `base`')
+    arguments = parser.parse_args()
+    print(f'{processor()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, '
+          f'torch {torch.__version__}')
+    if arguments.model != 'base':
+        compact(10 * arguments.hops)
+    if arguments.model != 'compact':
+        base(arguments.hops, arguments.threads)
+
+
+def compact(hops: int) -> None:
+    for threads in (1, 2):
+        engine = make_engine(USUAL_S, threads=threads)
+        report(f'compact, {USUAL_S:g} s, {threads} threads', measure(engine, USUAL_S, hops))
+    print(f'compact: resident memory of the process {resident_mb():.0f} MB')
+    growth('compact', {
+        length_s: measure(make_engine(length_s), length_s, hops) for length_s in LENGTHS_S})
+
+
+def base(hops: int, threads: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_base(Path(folder))
+        times = {USUAL_S: usual_base(folder, hops, threads)}
+        for length_s in LENGTHS_S:
+            if length_s != USUAL_S:
+                engine = make_engine(length_s, path=folder, threads=threads)
+                times[length_s] = measure(engine, length_s, hops if length_s < USUAL_S else 1)
+                del engine  # two of them at once would need twice the memory
+    growth('base', times)
+
+
+def usual_base(folder: str, hops: int, threads: int) -> Times:
+    engine = make_engine(USUAL_S, path=folder, threads=threads)
+    full = measure(engine, USUAL_S, hops)
+    report(f'base, {USUAL_S:g} s, fp32, {threads} threads', full)
+    print(f'base: resident memory of the process {resident_mb():.0f} MB')
+    share(engine, 2)
+    del engine
+    if has_bf16():
+        engine = make_engine(USUAL_S, path=folder, threads=threads, precision='bf16')
+        report(f'base, {USUAL_S:g} s, bf16, {threads} threads', measure(engine, USUAL_S, hops))
+    return full
+
+
+def make_engine(length_s: float, **settings) -> Engine:
+    engine = Engine(
+        ModelSettings(device='cpu', **settings), WindowSettings(length_s=length_s), FRAME_RATE_HZ)
+    engine.warm_up()
+    return engine
+
+
+def write_base(folder: Path) -> None:
+    """Write what an untrained `base` needs: its shape, and a tokenizer that knows the words."""
+    MavenConfig.base().save_pretrained(folder)
+    words = {'<unk>': 3, **{text: 10 + index for index, text in enumerate(TEXTS)}}
+    tokenizer = Tokenizer(models.WordLevel(words, '<unk>'))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    (folder / hub.TOKENIZER).write_text(tokenizer.to_str(), 'utf-8')
+
+
+def stream(length_s: float, crop_px: int) -> Iterator[Evidence]:
+    """Yield the evidence of one window after the other; what they share is the same objects."""
+    random = np.random.default_rng(0)
+    length_ns, faces = round(length_s * NS), []
+    start_ns = 0
+    while True:
+        end_ns = start_ns + length_ns
+        first_ns = faces[-1].stamp_ns + FRAME_NS if faces else 0
+        faces = [face for face in faces if face.stamp_ns >= start_ns] + [
+            Face(stamp_ns, 'p', Box(0, 0, crop_px, crop_px),
+                 random.integers(0, 256, (crop_px, crop_px, 3), np.uint8))
+            for stamp_ns in range(first_ns, end_ns, FRAME_NS)]
+        samples = length_ns * SAMPLE_RATE_HZ // NS
+        words = tuple(
+            Word(TEXTS[index % len(TEXTS)], index * WORD_NS, (index + 1) * WORD_NS, 1.0)
+            for index in range(-(-start_ns // WORD_NS), end_ns // WORD_NS))
+        yield Evidence(
+            start_ns, end_ns, 'p', tuple(faces),
+            random.normal(0, 0.1, samples).astype(np.float32), np.ones(samples, np.bool_), words)
+        start_ns += HOP_NS
+
+
+def measure(engine: Engine, length_s: float, hops: int) -> Times:
+    """Time that many hops in each way, in turn."""
+    evidence = stream(length_s, engine.crop_px)
+    full_s, incremental_s = [], []
+    for _ in range(hops):
+        engine.reset()
+        full_s.append(timed(engine, next(evidence)))
+        incremental_s.append(timed(engine, next(evidence)))
+    return Times(statistics.median(full_s), statistics.median(incremental_s))
+
+
+def timed(engine: Engine, evidence: Evidence) -> float:
+    began = time.perf_counter()
+    engine.infer([evidence])
+    return time.perf_counter() - began
+
+
+def report(what: str, times: Times) -> None:
+    new = HOP_NS // FRAME_NS
+    print(f'{what}: a hop {1e3 * times.full_s:.1f} ms in full, {1e3 * times.incremental_s:.1f} ms '
+          f'incremental, ratio {times.ratio:.1f}; {new / times.full_s:.1f} and '
+          f'{new / times.incremental_s:.1f} frames a second')
+
+
+def growth(what: str, times: dict[float, Times]) -> None:
+    first = times[LENGTHS_S[0]]
+    for length_s, one in sorted(times.items()):
+        print(f'{what}, window {length_s:g} s: {1e3 * one.full_s:.1f} ms in full '
+              f'(x {one.full_s / first.full_s:.2f}), {1e3 * one.incremental_s:.1f} ms incremental '
+              f'(x {one.incremental_s / first.incremental_s:.2f})')
+
+
+def share(engine: Engine, hops: int) -> None:
+    """Say how much of the machine's rate of matrix products is reached, both taken in turn."""
+    evidence = stream(USUAL_S, engine.crop_px)
+    engine.reset()
+    works = {way: operations(engine, next(evidence)) for way in ('in full', 'incremental')}
+    rates, shares = [], {way: [] for way in works}
+    for _ in range(hops):
+        engine.reset()
+        for way, work in works.items():
+            rates.append(matmul_rate())
+            shares[way].append(work / timed(engine, next(evidence)) / rates[-1])
+    print(f'product of matrices of {SIDE} x {SIDE}, fp32: {statistics.median(rates) / 1e9:.0f} '
+          'GFLOP/s')
+    for way, work in works.items():
+        print(f'base, {USUAL_S:g} s, {way}: {work / 1e9:.0f} GFLOP a hop, at '
+              f'{statistics.median(shares[way]):.0%} of that rate')
+
+
+def operations(engine: Engine, evidence: Evidence) -> int:
+    """Return the floating-point operations of one hop."""
+    with FlopCounterMode(display=False) as counter:
+        engine.infer([evidence])
+    return counter.get_total_flops()
+
+
+def matmul_rate() -> float:
+    """Return operations a second; the median of five products."""
+    matrix, times_s = torch.randn(SIDE, SIDE), []
+    for _ in range(5):
+        began = time.perf_counter()
+        torch.mm(matrix, matrix)
+        times_s.append(time.perf_counter() - began)
+    return 2 * SIDE ** 3 / statistics.median(times_s)
+
+
+def has_bf16() -> bool:
+    info = Path('/proc/cpuinfo')
+    flags = info.read_text().split() if info.exists() else []
+    return 'avx512_bf16' in flags or 'amx_bf16' in flags
+
+
+if __name__ == '__main__':
+    main()
