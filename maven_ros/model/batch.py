@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
+from maven_ros.errors import InputError
 from maven_ros.model.alignment import Grid
 
 
@@ -14,14 +15,16 @@ class MavenInputs:
     """
     A batch of windows on one time grid; a modality whose tensors are None is missing throughout.
 
-    :param frames: uint8, or float in [0, 1], (batch, slots, 3, side, side), BGR: a face in its
+    The network refuses what is not so (:func:`maven_ros.model.batch_checks.check_inputs`).
+
+    :param frames: uint8, or float32 in [0, 1], (batch, slots, 3, side, side), BGR: a face in its
         slot; the side is ``crop_px`` of the configuration.
     :param frame_mask: bool (batch, slots), False where no face was seen.
-    :param waveform: float (batch, samples) at 16 kHz in [-1, 1].
+    :param waveform: float32 (batch, samples) at 16 kHz in [-1, 1], as long as the grid.
     :param heard: bool (batch, samples), False where no sound arrived.
     :param tokens: int64 (batch, tokens), ids of subwords in order of time, without special ones.
     :param token_mask: bool (batch, tokens), False where padded, which is at the end.
-    :param token_weights: float (batch, slots, tokens), how much each subword counts in each slot,
+    :param token_weights: float32 (batch, slots, tokens), how much each subword counts in each slot,
         0 where padded (:func:`maven_ros.model.alignment.word_weights`).
     """
 
@@ -36,12 +39,22 @@ class MavenInputs:
 
     @property
     def batch_size(self) -> int:
-        """How many windows."""
-        sizes = {len(value) for field in fields(self)
+        """
+        How many windows.
+
+        :raises InputError: ``no_modality`` when all tensors are None; ``batch_size`` when they
+            are of none, or of several.
+        """
+        sizes = {field.name: value.shape[0] if value.ndim else 0 for field in fields(self)
                  if isinstance(value := getattr(self, field.name), Tensor)}
-        if len(sizes) != 1:
-            raise ValueError(f'tensors of one batch size are needed, not of {sorted(sizes)}')
-        return sizes.pop()
+        if not sizes:
+            raise InputError('no_modality', 'frames, waveform, tokens: all None; allowed: at '
+                                            'least one of them')
+        if len(set(sizes.values())) > 1 or 0 in sizes.values():
+            listed = ', '.join(f'{name} {size}' for name, size in sizes.items())
+            raise InputError('batch_size', f'windows in each tensor: {listed}; allowed: one '
+                                           'number, at least 1')
+        return next(iter(sizes.values()))
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,17 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from maven_ros.errors import InputError, ResourceError
+from maven_ros.errors import ResourceError
 from maven_ros.model import hub, weights
 from maven_ros.model.alignment import Aligned, Grid, interpolate, weigh
 from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone
 from maven_ros.model.batch import MavenInputs, MavenOutput
+from maven_ros.model.batch_checks import check_inputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead
+from maven_ros.records import SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 
 #: Where the encoder of each modality stands in the network, and in its checkpoints.
@@ -196,8 +198,11 @@ class MavenModel(PreTrainedModel):
         """
         Encode and fuse a batch of windows.
 
+        A window where every mask is False has no evidence: its output is NaN, never 0.
+
         :param influence: say how much each modality counted, at the price of :meth:`explain`.
         :param attention: say what each pathway looks at.
+        :raises InputError: for what :class:`MavenInputs` does not allow.
         """
         features = self.encode(inputs)
         output = self.explain(features) if influence else self.fuse(features)
@@ -208,7 +213,12 @@ class MavenModel(PreTrainedModel):
     # --- encoding ------------------------------------------------------------------------
 
     def encode(self, inputs: MavenInputs) -> Features:
-        """Run each encoder and bring what it says to the time grid (eq. 12)."""
+        """
+        Run each encoder and bring what it says to the time grid (eq. 12).
+
+        :raises InputError: for what :class:`MavenInputs` does not allow.
+        """
+        check_inputs(inputs, self.config, round(2 * self.voice_encoder.first_s * SAMPLE_RATE_HZ))
         return Features(
             self._encode_video(inputs), self._encode_audio(inputs), self._encode_text(inputs),
             inputs.grid.slot_s)
@@ -229,9 +239,6 @@ class MavenModel(PreTrainedModel):
     def _encode_text(self, inputs: MavenInputs) -> Aligned:
         if inputs.tokens is None or inputs.token_mask is None or inputs.token_weights is None:
             return self._missing(inputs, self.text_encoder.width)
-        length, most = inputs.tokens.shape[1], self.config.max_tokens
-        if length > most:
-            raise InputError('too_many_subwords', f'tokens: {length} subwords; allowed: {most}')
         return weigh(self.text_encoder(inputs.tokens, inputs.token_mask), inputs.token_weights)
 
     def _missing(self, inputs: MavenInputs, width: int) -> Aligned:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from tiny_encoders import BACKBONES, tiny_config
 
-from maven_ros.errors import InputError
 from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import weights_hash
@@ -210,13 +209,6 @@ def test_standard_deviations_are_roots_of_the_variances(model, inputs):
     assert ((output.valence_std > 0.01) & (output.valence_std < 1)).all()
 
 
-def test_refuses_more_subwords_than_it_takes(model, inputs):
-    tokens = torch.zeros(2, 13, dtype=torch.long)
-    mask, weights = torch.ones(2, 13, dtype=torch.bool), torch.ones(2, 8, 13)
-    with pytest.raises(InputError, match='tokens: 13 subwords; allowed: 12'):
-        model(dataclasses.replace(inputs, tokens=tokens, token_mask=mask, token_weights=weights))
-
-
 def test_frozen_encoders_stay_so_in_training(inputs):
     model = MavenModel.untrained(tiny_config(**BACKBONES), 0).train()
     model(inputs).valence.sum().backward()
@@ -253,8 +245,3 @@ def test_where_masking_moves_nothing_all_share_equally(model, inputs, drop):
             parameter.zero_()
     influence = model.explain(model.encode(drop(inputs, 'text'))).influence
     assert influence.tolist() == [[0.5, 0.5, 0]] * 2
-
-
-def test_tensors_of_one_batch_are_needed(inputs):
-    with pytest.raises(ValueError, match=r'one batch size are needed, not of \[2, 3\]'):
-        _ = dataclasses.replace(inputs, frames=torch.zeros(3, 8, 3, 16, 16)).batch_size
