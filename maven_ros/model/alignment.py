@@ -3,7 +3,7 @@ One time grid for three modalities (eq. 12).
 
 The grid is the window's own: ``slots`` equal intervals from its beginning. A face stands in the
 slot that its stamp falls in, a word in every slot that it was spoken in, and sound is interpolated
-linearly to the centres of the slots. A slot where a modality has nothing is masked, never filled.
+to the centres of the slots. A slot where a modality has nothing is masked, never filled.
 """
 
 from __future__ import annotations
@@ -97,19 +97,25 @@ def interpolate(
     """
     Interpolate an even sequence linearly to the centres of the slots.
 
-    A centre between a masked and an unmasked vector takes the unmasked one; a centre further than
-    one step from every unmasked vector is masked.
+    A centre between a masked and an unmasked vector takes the unmasked one. Where both are masked
+    the slot takes the unmasked vector inside it that is nearest, so that a short sound counts
+    wherever it lies; a slot without any is masked.
 
     :param values: finite (batch, length, width).
     :param mask: bool (batch, length).
     :param first_s: time of the first vector, seconds from the window's beginning.
     :param step_s: time from one vector to the next.
     """
-    centres_s = (torch.arange(grid.slots, device=values.device) + 0.5) * grid.slot_s
-    position = (centres_s - first_s) / step_s
+    slots = torch.arange(grid.slots, device=values.device)[:, None]
     index = torch.arange(values.shape[1], device=values.device)
-    weights = (1 - (position[:, None] - index).abs()).clamp(min=0)
-    return weigh(values, weights * mask[:, None])
+    times_s = first_s + index * step_s
+    distance = ((slots + 0.5) * grid.slot_s - times_s).abs() / step_s
+    between = (1 - distance).clamp(min=0) * mask[:, None]
+    inside = (times_s / grid.slot_s).floor() == slots
+    eligible = inside & mask[:, None]
+    nearest = distance.masked_fill(~eligible, torch.inf).argmin(-1, keepdim=True)
+    lone = (index == nearest) & eligible
+    return weigh(values, torch.where(between.any(-1, keepdim=True), between, lone.float()))
 
 
 def sinusoids(positions: Tensor, width: int, shortest: float, longest: float) -> Tensor:

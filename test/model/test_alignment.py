@@ -75,6 +75,38 @@ def test_interpolation_never_reaches_over_what_was_not_heard():
     assert between.mask.tolist() == [[True, False]]
 
 
+def test_a_lone_vector_counts_in_the_slot_that_holds_it():
+    # Slots of 100 ms, vectors at 12.5, 32.5 ... 192.5 ms. The centre at 50 ms lies between those
+    # at 32.5 and 52.5, that at 150 between 132.5 and 152.5.
+    values = torch.arange(10.0)[None, :, None]
+
+    def align(*heard):
+        mask = torch.zeros(1, 10, dtype=torch.bool)
+        mask[0, list(heard)] = True
+        aligned = interpolate(values, mask, 0.0125, 0.02, Grid(2, 0.1))
+        return [value if known else None for value, known in zip(
+            aligned.values[0, :, 0].tolist(), aligned.mask[0].tolist(), strict=True)]
+
+    assert align(1, 2) == [pytest.approx(1 + 17.5 / 20), None]  # both neighbours: linear
+    assert align(1) == [1, None]           # one of them: itself
+    assert align(0) == [0, None]           # neither, but inside the slot
+    assert align(0, 3, 4) == [3, None]     # the nearest: 22.5 ms away, not 37.5
+    assert align(0, 1, 4) == [1, None]     # a neighbour goes before what is only inside
+    assert align(5, 9) == [None, 5]        # 112.5: 37.5 ms away; 192.5: 42.5
+    assert align(4, 5) == [4, 5]           # each in its own slot
+    assert align() == [None, None]
+
+
+def test_a_lone_vector_is_padded_without_effect():
+    values = torch.randn(2, 12, 3)
+    mask = torch.zeros(2, 12, dtype=torch.bool)
+    mask[0, 0], mask[1, 4] = True, True
+    alone = interpolate(values[:, :5], mask[:, :5], 0.0125, 0.02, Grid(1, 0.1))
+    padded = interpolate(values, mask, 0.0125, 0.02, Grid(2, 0.1))
+    assert torch.equal(padded.values[:, :1], alone.values)
+    assert padded.mask.tolist() == [[True, False]] * 2
+
+
 def test_sinusoids_have_the_periods_asked_for():
     code = sinusoids(torch.tensor([0.0, 0.05, 30.0]), 4, 0.2, 120.0)  # a quarter of each period
     assert code[0].tolist() == [0, 0, 1, 1]
