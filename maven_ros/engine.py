@@ -16,17 +16,9 @@ import numpy as np
 
 from maven_ros.affect import Affect
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import InputError, ResourceError
-from maven_ros.records import (
-    NS,
-    SAMPLE_RATE_HZ,
-    Box,
-    Estimate,
-    Evidence,
-    Face,
-    Word,
-    nanoseconds,
-)
+from maven_ros.errors import ResourceError
+from maven_ros.evidence_checks import check_evidence, no_evidence, window_samples
+from maven_ros.records import Box, Estimate, Evidence, Face, Word, nanoseconds
 from maven_ros.resources import resource
 from maven_ros.settings import ModelSettings, WindowSettings
 
@@ -81,7 +73,7 @@ class Engine:
         """Run once on made-up evidence, so that the first real one does not wait; then forget."""
         face = Face(0, 'nobody', Box(0, 0, self.crop_px, self.crop_px),
                     np.zeros((self.crop_px, self.crop_px, 3), np.uint8))
-        samples = _samples(self._length_ns)
+        samples = window_samples(self._length_ns)
         self.infer([Evidence(
             0, self._length_ns, 'nobody', (face,), np.zeros(samples, np.float32),
             np.ones(samples, np.bool_), (Word('hello', 0, self._length_ns, 1.0),))])
@@ -98,14 +90,14 @@ class Engine:
         :param evidence: any number of pieces, each as long as the settings' windows.
         :returns: an estimate of each, in the same order.
         :raises InputError: when a piece holds no evidence that the model can use
-            (``'no_evidence'``), or breaks what :class:`maven_ros.records.Evidence` promises.
+            (``'no_evidence'``), breaks what :class:`maven_ros.records.Evidence` promises, or is
+            the second about one person and window.
         """
         import torch
 
         if not evidence:
             return []
-        for piece in evidence:
-            self._check(piece)
+        check_evidence(evidence, self._length_ns, self.crop_px)
         kind = torch.device(self.device).type
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, self._bf16):
             output = self._model.explain(self._encoder.encode(evidence))
@@ -114,34 +106,6 @@ class Engine:
                 output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
                 output.valence_std, output.arousal_std, output.influence]).tolist()
         return [_estimate(piece, row) for piece, row in zip(evidence, rows, strict=True)]
-
-    def _check(self, piece: Evidence) -> None:
-        def refuse(cause: str, found: str, allowed: str) -> InputError:
-            return InputError(cause, f'evidence about {piece.person_id!r} in [{piece.start_ns}, '
-                                     f'{piece.end_ns}) ns: {found}; allowed: {allowed}')
-
-        if piece.end_ns - piece.start_ns != self._length_ns:
-            raise refuse('window_length', f'it is {piece.end_ns - piece.start_ns} ns long',
-                         f'{self._length_ns}')
-        if not piece.modalities:
-            raise _no_evidence(piece)
-        shape = (self.crop_px, self.crop_px, 3)
-        for face in piece.faces:
-            if not piece.start_ns <= face.stamp_ns < piece.end_ns:
-                raise refuse('face_outside', f'a face at {face.stamp_ns} ns', 'inside')
-            if face.crop.shape != shape or face.crop.dtype != np.uint8:
-                raise refuse('crop_shape', f'a crop is {face.crop.dtype} {face.crop.shape}',
-                             f'uint8 {shape}')
-        for word in piece.words:
-            if not piece.start_ns <= word.start_ns <= word.end_ns <= piece.end_ns:
-                raise refuse('word_outside', f'{word.text!r} is spoken in [{word.start_ns}, '
-                                             f'{word.end_ns}) ns', 'inside')
-        samples = _samples(self._length_ns)
-        if len(piece.waveform) not in (0, samples) or len(piece.heard) != len(piece.waveform):
-            raise refuse('waveform_length', f'{len(piece.waveform)} samples and '
-                         f'{len(piece.heard)} of their mask', f'0 or {samples} of both')
-        if not np.isfinite(piece.waveform).all():
-            raise refuse('not_finite', 'samples hold NaN or infinity', 'finite values')
 
 
 def choose_device(name: str) -> torch.device:
@@ -174,18 +138,8 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     return precision == 'bf16'
 
 
-def _samples(length_ns: int) -> int:
-    return round(length_ns * SAMPLE_RATE_HZ / NS)
-
-
-def _no_evidence(piece: Evidence) -> InputError:
-    return InputError('no_evidence', f'evidence about {piece.person_id!r} in [{piece.start_ns}, '
-                                     f'{piece.end_ns}) ns: none that the model can use; allowed: '
-                                     'a face, a word or 25 ms of sound, at least')
-
-
 def _estimate(piece: Evidence, row: list[float]) -> Estimate:
     valence, arousal, valence_std, arousal_std, video, audio, text = row
     if math.isnan(valence):
-        raise _no_evidence(piece)
+        raise no_evidence(piece)
     return Estimate(Affect(valence, arousal), valence_std, arousal_std, (video, audio, text))

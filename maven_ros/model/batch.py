@@ -24,8 +24,8 @@ class MavenInputs:
     :param heard: bool (batch, samples), False where no sound arrived.
     :param tokens: int64 (batch, tokens), ids of subwords in order of time, without special ones.
     :param token_mask: bool (batch, tokens), False where padded, which is at the end.
-    :param token_weights: float32 (batch, slots, tokens), how much each subword counts in each slot,
-        0 where padded (:func:`maven_ros.model.alignment.word_weights`).
+    :param token_weights: float32 (batch, slots, tokens), how much each subword counts in each
+        slot, 0 where padded (:func:`maven_ros.model.alignment.word_weights`).
     """
 
     grid: Grid

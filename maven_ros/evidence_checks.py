@@ -1,0 +1,89 @@
+"""What evidence must be before the engine uses it: :class:`maven_ros.records.Evidence` kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from maven_ros.errors import InputError
+from maven_ros.records import NS, SAMPLE_RATE_HZ, Evidence
+
+
+def check_evidence(pieces: Sequence[Evidence], length_ns: int, crop_px: int) -> None:
+    """
+    Refuse what one call of the engine cannot use, or would misread.
+
+    :param pieces: of one stream.
+    :param length_ns: of every window.
+    :param crop_px: side of the face crops.
+    :raises InputError: names the piece, what is wrong with it and what is allowed.
+    """
+    known: set[tuple[str, int]] = set()
+    for piece in pieces:
+        who = piece.person_id, piece.start_ns
+        if who in known:
+            raise _refuse(piece, 'two_people', 'two pieces of evidence', 'one of each person and '
+                                                                         'window')
+        known.add(who)
+        if piece.end_ns - piece.start_ns != length_ns:
+            raise _refuse(piece, 'window_length', f'it is {piece.end_ns - piece.start_ns} ns long',
+                          f'{length_ns}')
+        if not piece.modalities:
+            raise no_evidence(piece)
+        _check_faces(piece, (crop_px, crop_px, 3))
+        _check_sound(piece, window_samples(length_ns))
+        _check_words(piece)
+
+
+def window_samples(length_ns: int) -> int:
+    """Return how many samples of sound a window has."""
+    return round(length_ns * SAMPLE_RATE_HZ / NS)
+
+
+def no_evidence(piece: Evidence) -> InputError:
+    """Return the error of a piece in which there is nothing that the model can use."""
+    # A vector of sound is made of 25 ms and one begins every 20 ms: 45 ms always hold one.
+    return _refuse(piece, 'no_evidence', 'none that the model can use',
+                   'a face, a word or 45 ms of sound, at least')
+
+
+def _check_faces(piece: Evidence, shape: tuple[int, int, int]) -> None:
+    for face in piece.faces:
+        if face.person_id != piece.person_id:
+            raise _refuse(piece, 'face_of_another', f'a face of {face.person_id!r}',
+                          f'{piece.person_id!r}')
+        if not piece.start_ns <= face.stamp_ns < piece.end_ns:
+            raise _refuse(piece, 'face_outside', f'a face at {face.stamp_ns} ns', 'inside')
+        if face.crop.shape != shape or face.crop.dtype != np.uint8:
+            raise _refuse(piece, 'crop_shape', f'a crop is {face.crop.dtype} {face.crop.shape}',
+                          f'uint8 {shape}')
+
+
+def _check_sound(piece: Evidence, samples: int) -> None:
+    for name, values, kind in (('waveform', piece.waveform, np.float32),
+                               ('heard', piece.heard, np.bool_)):
+        if values.dtype != kind or values.ndim != 1:
+            raise _refuse(piece, 'waveform_kind', f'{name} is {values.dtype} {values.shape}',
+                          f'{np.dtype(kind)} (samples,)')
+    if len(piece.waveform) not in (0, samples) or len(piece.heard) != len(piece.waveform):
+        raise _refuse(piece, 'waveform_length', f'{len(piece.waveform)} samples and '
+                      f'{len(piece.heard)} of their mask',
+                      f'0 or {samples} of both, at {SAMPLE_RATE_HZ} Hz')
+    if not np.isfinite(piece.waveform).all():
+        raise _refuse(piece, 'not_finite', 'samples hold NaN or infinity', 'finite values')
+
+
+def _check_words(piece: Evidence) -> None:
+    for word in piece.words:
+        if not piece.start_ns <= word.start_ns <= word.end_ns <= piece.end_ns:
+            raise _refuse(piece, 'word_outside', f'{word.text!r} is spoken in [{word.start_ns}, '
+                                                 f'{word.end_ns}) ns', 'inside')
+        if not 0 <= word.confidence <= 1:  # NaN is not, either
+            raise _refuse(piece, 'word_confidence',
+                          f'{word.text!r} has a confidence of {word.confidence}', '[0, 1]')
+
+
+def _refuse(piece: Evidence, cause: str, found: str, allowed: str) -> InputError:
+    return InputError(cause, f'evidence about {piece.person_id!r} in [{piece.start_ns}, '
+                             f'{piece.end_ns}) ns: {found}; allowed: {allowed}')
