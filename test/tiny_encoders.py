@@ -33,8 +33,9 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
+from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.checkpoint import save
-from maven_ros.model.configuration import Backbone, MavenConfig
+from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.hub import text_tokenizer
 from maven_ros.model.maven import MavenModel
 from maven_ros.model.presets import config_dict, describe

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from maven_ros.errors import SettingsError
 from maven_ros.model.alignment import hidden_keys
-from maven_ros.model.configuration import Backbone
+from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.encoders import unit_range
 from maven_ros.records import SAMPLE_RATE_HZ
 
@@ -177,6 +178,19 @@ class TextBackbone(nn.Module):
         self.width = _width(self.backbone.config)
         self.first, self.last, self.pad = (
             backbone.preparation[name] for name in ('first', 'last', 'pad'))
+        #: Subwords that it knows.
+        self.vocabulary: int = self.backbone.config.vocab_size
+        #: Most subwords that it has positions for, beside two special tokens.
+        self.max_tokens = self._positions() - 2
+
+    def _positions(self) -> int:
+        positions: int = getattr(self.backbone.config, 'max_position_embeddings', -1)
+        if positions < 0:  # relative ones have no end
+            return sys.maxsize
+        table = getattr(getattr(self.backbone, 'embeddings', None), 'position_embeddings', None)
+        padding = getattr(table, 'padding_idx', None)
+        # RoBERTa and its kin count from after the padding's, which has a row of its own.
+        return positions if padding is None else positions - padding - 1
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """

@@ -7,6 +7,7 @@ Without ``model.safetensors`` the network is untrained and its weights come from
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tokenizers import Tokenizer
 from maven_ros.errors import ResourceError
 from maven_ros.model import hub, weights
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.model.maven import MavenModel
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,16 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """Name and hash of the weights, such as ``'untrained compact-1a2b3c4d'``."""
-        name = f'{self.model.config.name}-{weights_hash(self.model)}'
+        """
+        Name and hash, such as ``'untrained compact-1a2b3c4d'``.
+
+        The hash is over the configuration, the tokenizer and the weights: what differs in any of
+        them has another name.
+        """
+        digest = hashlib.sha256(weights_hash(self.model).encode())
+        for part in (self.model.config.own(), json.loads(self.tokenizer.to_str())):
+            digest.update(json.dumps(part, sort_keys=True).encode())
+        name = f'{self.model.config.name}-{digest.hexdigest()[:8]}'
         return name if self.trained else f'untrained {name}'
 
 
@@ -53,7 +62,8 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
     if trained:
         model = MavenModel.from_pretrained(folder, config=config)
     else:
-        model = MavenModel.untrained(config, seed)
+        with hub.said_by(folder / hub.CONFIG):
+            model = MavenModel.untrained(config, seed)
         model.load_encoders(folder)  # the fusion is untrained: what is pinned is still pinned
     return Checkpoint(model.eval(), tokenizer, trained)
 
@@ -73,20 +83,16 @@ def save(folder: Path, model: MavenModel, tokenizer: Tokenizer) -> None:
 
 def weights_hash(model: MavenModel) -> str:
     """
-    Return the first eight hexadecimal digits of the SHA-256 over all weights, by name.
+    Return the SHA-256 over all weights that a checkpoint stores, by name, in hexadecimal digits.
 
-    Of an encoder that lies in a folder of its own, the file's SHA-256 stands for them.
+    Of an encoder that lies in a folder of its own the configuration has the file's.
     """
     digest = hashlib.sha256()
-    for name in ENCODERS:
-        backbone = model.config.backbone(name)
-        if backbone and backbone.sha256:
-            digest.update(backbone.sha256.encode())
     for name, value in sorted(model.stored_weights().items()):
         digest.update(name.encode())
         raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(raw.numpy().tobytes())
-    return digest.hexdigest()[:8]
+    return digest.hexdigest()
 
 
 def _read_tokenizer(path: Path, config: MavenConfig) -> Tokenizer:

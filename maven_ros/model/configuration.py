@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from transformers import PretrainedConfig
 
 from maven_ros.errors import SettingsError
+from maven_ros.model.backbone_configuration import NAME, Backbone, Kind
 from maven_ros.records import SAMPLE_RATE_HZ
 
 HEADS = ('polar', 'raw')
@@ -21,8 +21,8 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
-_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    'str': (lambda value: type(value) is str and value != '', 'a name'),
+_KINDS: dict[str, Kind] = {
+    'str': NAME,
     'int': (_is_size, 'a whole number above 0'),
     'float': (lambda value: type(value) in (int, float) and math.isfinite(value),
               'a finite number'),
@@ -35,54 +35,6 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 # What transformers may pass beside its own fields and ours.
 _FOREIGN = {'model_type', 'name_or_path', '_name_or_path', 'torch_dtype', 'num_labels',
             'attn_implementation', 'experts_implementation', 'output_attentions'}
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """
-    One of transformers' models, and what it needs to know of its input.
-
-    :param name: of the hub, or of the folder that it came from.
-    :param config: what its ``config.json`` holds, ``model_type`` included.
-    :param preparation: of its input. Video: ``mean`` and ``std`` of red, green and blue in [0, 1].
-        Audio: ``normalize``, whether each waveform is brought to mean 0 and variance 1. Text: the
-        ids ``first``, ``last`` and ``pad``, and ``unknown``, a token. Context: nothing.
-    :param frozen: not trained, and never in training mode.
-    :param sha256: of ``model.safetensors`` in its folder, which then holds its weights; empty
-        where the network's own checkpoint does.
-    """
-
-    name: str
-    config: dict[str, Any]
-    preparation: dict[str, Any] = dataclasses.field(default_factory=dict)
-    frozen: bool = True
-    sha256: str = ''
-
-    @classmethod
-    def parse(cls, where: str, values: dict[str, Any], needed: tuple[str, ...]) -> Backbone:
-        """
-        Check what ``config.json`` says.
-
-        :param where: name of the field, for messages.
-        :param needed: keys of its preparation.
-        :raises SettingsError: names what is missing, unknown or cannot be.
-        """
-        _check_names(where, values, {field.name for field in dataclasses.fields(cls)})
-        backbone = cls(**values)
-        if not isinstance(backbone.config, dict) or 'model_type' not in backbone.config:
-            raise SettingsError(f'{where}.config: {backbone.config!r} has no model_type')
-        if not isinstance(backbone.preparation, dict):
-            raise SettingsError(f'{where}.preparation: {backbone.preparation!r} is no mapping')
-        _check_names(f'{where}.preparation', backbone.preparation, set(needed))
-        if backbone.sha256 and not backbone.frozen:
-            raise SettingsError(f'{where}.sha256: {backbone.sha256!r} says that the weights lie '
-                                'in a folder of their own; allowed where frozen: an encoder that '
-                                'is trained has none')
-        return backbone
-
-
-_PREPARATION = {'video': ('mean', 'std'), 'audio': ('normalize',),
-                'text': ('first', 'last', 'pad', 'unknown'), 'context': ()}
 
 
 class MavenConfig(PretrainedConfig):
@@ -190,8 +142,14 @@ class MavenConfig(PretrainedConfig):
         if context and context.config.get('hidden_size') != self.context_width:
             yield (f'context_width: {self.context_width} is not the hidden_size of '
                    f"{context.name}, {context.config.get('hidden_size')}")
-        for modality in ('video', 'audio', 'text'):
+        for modality in ('video', 'audio'):
             self.backbone(modality)  # refuses what cannot be
+        text = self.backbone('text')
+        ids = text.preparation if text else {}
+        for name in ids.keys() & {'first', 'last', 'pad'}:
+            if ids[name] >= self.vocabulary:
+                yield (f'text.preparation.{name}: {ids[name]} is no id of the vocabulary; '
+                       f'allowed: 0 to {self.vocabulary - 1}')
         if any(channels % 8 for channels in self.face_channels):
             yield f'face_channels: {self.face_channels} are not all multiples of 8'
 
@@ -202,7 +160,7 @@ class MavenConfig(PretrainedConfig):
         :param part: ``'video'``, ``'audio'``, ``'text'`` or ``'context'``.
         """
         values = getattr(self, part)
-        return None if values is None else Backbone.parse(part, values, _PREPARATION[part])
+        return None if values is None else Backbone.parse(part, values)
 
     @property
     def unknown_token(self) -> str:
@@ -253,10 +211,3 @@ class MavenConfig(PretrainedConfig):
 def _own_fields() -> list[dataclasses.Field[Any]]:
     foreign = {field.name for field in dataclasses.fields(PretrainedConfig)}
     return [field for field in dataclasses.fields(MavenConfig) if field.name not in foreign]
-
-
-def _check_names(where: str, values: dict[str, Any], allowed: set[str]) -> None:
-    missing, unknown = allowed - values.keys(), values.keys() - allowed
-    for what, names in (('missing', missing), ('unknown', unknown)):
-        if names:
-            raise SettingsError(f'{where}: {what}: {", ".join(sorted(names))}')

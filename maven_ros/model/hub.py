@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import AutoTokenizer, PretrainedConfig
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import weights
-from maven_ros.model.backbones import parse_config
-from maven_ros.model.configuration import Backbone, MavenConfig
+from maven_ros.model.backbone_configuration import Backbone
+from maven_ros.model.backbones import (
+    BeitLayers,
+    FaceBackbone,
+    TextBackbone,
+    VoiceBackbone,
+    parse_config,
+)
+from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.presets import config_dict, describe
 from maven_ros.records import SAMPLE_RATE_HZ
 
@@ -35,11 +45,22 @@ def read_config(folder: Path) -> MavenConfig:
     if not folder.is_dir():
         raise ResourceError(f'{folder}: no such folder; a checkpoint is one with {CONFIG}')
     values = read_json(folder / CONFIG)
-    try:
+    with said_by(folder / CONFIG):
         config: MavenConfig = MavenConfig.from_dict(values)
-    except SettingsError as error:
-        raise ResourceError(f'{folder / CONFIG}: {error}') from error
     return config
+
+
+@contextmanager
+def said_by(path: Path) -> Iterator[None]:
+    """
+    Name the file that a setting which is refused came from.
+
+    :raises ResourceError: for each SettingsError.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        raise ResourceError(f'{path}: {error}') from error
 
 
 def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
@@ -54,30 +75,43 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
         if not folder.is_dir():
             raise ResourceError(f'{folder}: no such folder; the {part} encoder is one with '
                                 f'{CONFIG} and {weights.WEIGHTS}')
-        try:
+        with said_by(folder / CONFIG):
             own = parse_config(part, Backbone(folder.name, read_json(folder / CONFIG)))
-        except SettingsError as error:
-            raise ResourceError(f'{folder / CONFIG}: {error}') from error
         sizes, preparation = _READERS[part](folder, own)
         frozen = part != 'context'
         changes |= sizes
         changes[part] = describe(Backbone(
             folder.resolve().name, config_dict(own), preparation, frozen,
             weights.sha256(weights.require(folder)) if frozen else ''))
+        with said_by(folder / PREPROCESSOR):
+            backbone = Backbone.parse(part, changes[part])
+        with said_by(folder / CONFIG), torch.device('meta'):  # its sizes, without its memory
+            built = _MODULES[part](backbone)
+        if isinstance(built, TextBackbone):
+            changes['max_tokens'] = min(256, built.max_tokens)
     return dataclasses.replace(config, **changes)
 
 
 def find_encoder(part: str, backbone: Backbone, roots: Sequence[Path]) -> Path:
     """
-    Return the folder that an encoder lies in.
+    Return the folder that holds an encoder with the weights that are pinned.
 
-    :raises ResourceError: names the encoder and where it was looked for.
+    :param roots: looked at in this order; one that has another encoder by that name is passed.
+    :raises ResourceError: names the encoder and what was found where.
     """
-    for root in roots:
-        if (root / backbone.name).is_dir():
-            return root / backbone.name
-    raise ResourceError(f'{backbone.name}: the {part} encoder is in none of '
-                        f'{", ".join(str(root) for root in roots)}')
+    found = []
+    for root in dict.fromkeys(roots):
+        try:
+            path = weights.require(root / backbone.name)
+            digest = weights.sha256(path)
+        except (OSError, ResourceError) as error:
+            found.append(str(error))
+            continue
+        if digest == backbone.sha256:
+            return path.parent
+        found.append(f'{path}: SHA-256 is {digest}')
+    raise ResourceError(f'{backbone.name}: the {part} encoder allowed here has SHA-256 '
+                        f'{backbone.sha256}; looked at: {"; ".join(found)}')
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -127,7 +161,7 @@ def _side(path: Path, values: dict[str, Any]) -> int:
     size = size or values.get('size')
     sides = set(size.values()) if isinstance(size, dict) else {size}
     side = sides.pop()
-    if sides or type(side) is not int:
+    if sides or type(side) is not int or side < 1:
         raise ResourceError(f'{path}: size: {size!r} is not one side of a square, in pixels')
     return side
 
@@ -152,9 +186,7 @@ def _text(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str
     absent = sorted(name for name, value in special.items() if value is None)
     if absent:
         raise ResourceError(f'{folder}: its tokenizer has no token for {", ".join(absent)}')
-    # Two are special, and RoBERTa and its kin count positions from 2.
-    most = min(256, own.max_position_embeddings - 4)
-    return {'vocabulary': own.vocab_size, 'max_tokens': most}, special
+    return {'vocabulary': own.vocab_size}, special
 
 
 def _context(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -165,6 +197,8 @@ def _context(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[
     return {'context_width': own.hidden_size}, {}
 
 
+_MODULES: dict[str, Callable[[Backbone], nn.Module]] = {
+    'video': FaceBackbone, 'audio': VoiceBackbone, 'text': TextBackbone, 'context': BeitLayers}
 _READERS = {'video': _video, 'audio': _audio, 'text': _text, 'context': _context}
 
 

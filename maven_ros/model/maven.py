@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import hub, weights
 from maven_ros.model.alignment import Aligned, Grid, interpolate, weigh
 from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone
@@ -53,6 +53,7 @@ class MavenModel(PreTrainedModel):
         self.face_encoder = FaceBackbone(video) if video else FaceEncoder(config)
         self.voice_encoder = VoiceBackbone(audio) if audio else VoiceEncoder(config)
         self.text_encoder = TextBackbone(text) if text else TextEncoder(config)
+        self._check_text(config)
         self.fusion = CrossModalFusion(
             config, [getattr(self, own).width for own in ENCODERS.values()])
         self.context = ContextEncoders(config)
@@ -61,6 +62,14 @@ class MavenModel(PreTrainedModel):
             f'^{re.escape(prefix)}' for prefix in self._elsewhere()]
         self.post_init()
         self._freeze()
+
+    def _check_text(self, config: MavenConfig) -> None:
+        if isinstance(self.text_encoder, TextBackbone):
+            for name in ('max_tokens', 'vocabulary'):
+                asked, most = getattr(config, name), getattr(self.text_encoder, name)
+                if asked > most:
+                    raise SettingsError(f'{name}: {asked} is more than the text encoder takes; '
+                                        f'allowed: up to {most}')
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave weights as torch starts them; fill the buffers that no checkpoint holds."""
@@ -84,8 +93,9 @@ class MavenModel(PreTrainedModel):
 
     @classmethod
     def from_encoders(
-        cls, *, video: Path | None = None, audio: Path | None = None, text: Path | None = None,
-        context: Path | None = None, config: MavenConfig | None = None, seed: int = 0,
+        cls, *, video: str | Path | None = None, audio: str | Path | None = None,
+        text: str | Path | None = None, context: str | Path | None = None,
+        config: MavenConfig | None = None, seed: int = 0,
     ) -> MavenModel:
         """
         Build a network on encoders from folders in the hub's format; the rest is untrained.
@@ -99,21 +109,22 @@ class MavenModel(PreTrainedModel):
         :raises ResourceError: names the file and what is wrong with it.
         """
         folders = {'video': video, 'audio': audio, 'text': text, 'context': context}
-        given = {part: folder for part, folder in folders.items() if folder}
+        given = {part: Path(folder) for part, folder in folders.items() if folder}
         model = cls.untrained(hub.adapt(config or MavenConfig.base(), given), seed)
         for name, own in ENCODERS.items():
             if name in given:
                 model._load_encoder(name, own, given[name])
-        if context:
+        if 'context' in given:
             for encoder in (model.context.first, model.context.second):
                 loaded = weights.read_backbone(
-                    'context', context, model.config.backbone('context'))
+                    'context', given['context'], model.config.backbone('context'))
                 encoder.layers, encoder.norm = loaded.layers, loaded.layernorm
         return model
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *arguments: Any, encoders: Sequence[Path] = (), **options: Any,
+        cls, folder: str | Path, *arguments: Any, encoders: Sequence[str | Path] = (),
+        **options: Any,
     ) -> Any:
         """
         Read a checkpoint folder; nothing is ever downloaded.
@@ -129,7 +140,7 @@ class MavenModel(PreTrainedModel):
         path = weights.require(folder)
         weights.check_header(path, options['config'])
         wants_report = options.pop('output_loading_info', False)
-        with weights.quietly():
+        with weights.quietly(), hub.said_by(folder / hub.CONFIG):
             model, report = super().from_pretrained(
                 folder, *arguments, use_safetensors=True, local_files_only=True,
                 ignore_mismatched_sizes=True, output_loading_info=True, **options)
@@ -138,7 +149,7 @@ class MavenModel(PreTrainedModel):
         model.load_encoders(folder, encoders)
         return (model, report) if wants_report else model
 
-    def load_encoders(self, folder: Path, encoders: Sequence[Path] = ()) -> None:
+    def load_encoders(self, folder: Path, encoders: Sequence[str | Path] = ()) -> None:
         """
         Read the encoders that the configuration pins by hash.
 
@@ -149,7 +160,7 @@ class MavenModel(PreTrainedModel):
         for name, own in ENCODERS.items():
             backbone = self.config.backbone(name)
             if backbone and backbone.sha256:
-                roots = (*encoders, folder, folder.resolve().parent, models_folder())
+                roots = (*map(Path, encoders), folder, folder.resolve().parent, models_folder())
                 self._load_encoder(name, own, hub.find_encoder(name, backbone, roots))
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import BeitConfig, HubertConfig, PretrainedConfig, RobertaConfig, SwinConfig
 
-from maven_ros.model.configuration import Backbone
+from maven_ros.model.backbone_configuration import Backbone
 
 _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
 

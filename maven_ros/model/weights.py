@@ -21,8 +21,9 @@ from transformers import AutoModel
 from transformers.utils import logging
 
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import build_options, parse_config
-from maven_ros.model.configuration import Backbone, MavenConfig
+from maven_ros.model.configuration import MavenConfig
 
 WEIGHTS = 'model.safetensors'
 _PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
@@ -134,13 +135,9 @@ def read_backbone(part: str, folder: Path, backbone: Backbone) -> Any:
     What the folder holds beyond the backbone (the head of another task) is left.
 
     :param part: what it is for, for messages.
-    :raises ResourceError: when the weights are missing, are not those that were named, or do not
-        fit the configuration.
+    :raises ResourceError: when the weights are missing, or do not fit the configuration.
     """
     path = require(folder)
-    if backbone.sha256 and sha256(path) != backbone.sha256:
-        raise ResourceError(f'{path}: SHA-256 is {sha256(path)}; the {part} encoder allowed here '
-                            f'is {backbone.name} with {backbone.sha256}')
     config = parse_config(part, backbone)
     try:
         with quietly():

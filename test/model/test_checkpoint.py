@@ -1,14 +1,18 @@
 import dataclasses
 import json
 import pickle
+import re
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_encoders import BACKBONES, tiny_config
+from tokenizers import Tokenizer, models
 
 from maven_ros.errors import ResourceError
 from maven_ros.model.checkpoint import load, save, weights_hash
+from maven_ros.model.maven import MavenModel
 from maven_ros.resources import resource
 from maven_ros.training.tokenizer import train
 
@@ -34,7 +38,8 @@ def spoil(folder, change):
 def test_what_is_saved_is_loaded(folder, model, inputs):
     loaded = load(folder)
     assert loaded.trained
-    assert loaded.name == f'tiny-{weights_hash(model)}'
+    assert re.fullmatch('tiny-[0-9a-f]{8}', loaded.name)
+    assert weights_hash(loaded.model) == weights_hash(model)
     assert not loaded.model.training
     assert [weight.requires_grad for weight in loaded.model.parameters()] == [
         weight.requires_grad for weight in model.parameters()]
@@ -50,6 +55,46 @@ def test_without_weights_it_is_untrained_and_says_so(folder):
     assert first.name.startswith('untrained tiny-')
     assert first.name == again.name != other.name
     assert len(first.name) == len('untrained tiny-') + 8
+
+
+def test_whatever_differs_has_another_name(folder, tmp_path_factory, model, tokenizer):
+    """Two networks that differ in what a weight means, or in what a word is, never share one."""
+    name = load(folder).name
+    assert load(folder).name == name
+
+    def saved(model, tokenizer):
+        other = tmp_path_factory.mktemp('other')
+        save(other, model, tokenizer)
+        return load(other).name
+
+    assert saved(model, tokenizer) == name
+    names = {name, saved(model, train(['another vocabulary altogether'], 280))}
+    cased = Tokenizer.from_str(tokenizer.to_str())
+    cased.normalizer = None
+    names.add(saved(model, cased))
+    for changes in ({'log_mel_mean': 0.0}, {'head_dropout': 0.5}, {'fusion_heads': 1}):
+        other = MavenModel(dataclasses.replace(model.config, **changes))
+        other.load_state_dict(model.state_dict())
+        names.add(saved(other, tokenizer))
+    with torch.no_grad():
+        model.head.point.bias[0] += 1
+    names.add(saved(model, tokenizer))
+    assert len(names) == 7
+
+
+def test_what_a_file_sets_is_refused_by_the_files_name(tmp_path, tokenizer):
+    """It was a SettingsError of no file, that only the building of the network had."""
+    folder = tmp_path / 'm'
+    save(folder, MavenModel.untrained(tiny_config(**BACKBONES), 0), tokenizer)
+    values = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps({**values, 'max_tokens': 37}))
+    message = (r'm/config.json: max_tokens: 37 is more than the text encoder takes; allowed: up to 36')
+    spoil(folder, lambda weights: None)  # and leaves them without the configuration inside
+    with pytest.raises(ResourceError, match=message):
+        load(folder)
+    (folder / 'model.safetensors').unlink()
+    with pytest.raises(ResourceError, match=message):
+        load(folder)
 
 
 def test_refuses_a_missing_folder(tmp_path):
@@ -85,7 +130,6 @@ def test_refuses_a_tokenizer_that_knows_more_than_the_model(folder, tokenizer):
 
 
 def test_refuses_a_tokenizer_without_unknown(folder):
-    from tokenizers import Tokenizer, models
     Tokenizer(models.BPE()).save(str(folder / 'tokenizer.json'))
     with pytest.raises(ResourceError, match=r"tokenizer.json: has no '<unk>'"):
         load(folder)

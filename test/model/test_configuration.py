@@ -1,13 +1,17 @@
+import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
+import tiny_encoders as tiny
 import torch
 
 from maven_ros.errors import SettingsError
+from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.model.presets import config_dict, describe
 
 
 def test_survives_json():
@@ -46,18 +50,65 @@ def test_refuses_another_config_json(change, message):
 
 BACKBONE = {'name': 'x', 'config': {'model_type': 'swin'}, 'frozen': True, 'sha256': '',
             'preparation': {'mean': [0, 0, 0], 'std': [1, 1, 1]}}
+TEXT = {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>'}
 
 
 @pytest.mark.parametrize(('change', 'message'), [
     ({'depth': 3}, 'video: unknown: depth'),
-    ({'config': {}}, r'video.config: {} has no model_type'),
+    ({'name': ''}, "video.name: '' is not a name"),
+    ({'config': {}}, r'video.config: {} is not a mapping with a model_type'),
+    ({'config': 'swin'}, r"video.config: 'swin' is not a mapping"),
     ({'preparation': {'mean': [0, 0, 0]}}, 'video.preparation: missing: std'),
-    ({'preparation': None}, 'video.preparation: None is no mapping'),
-    ({'sha256': 'ab', 'frozen': False}, "video.sha256: 'ab' says that the weights lie in a fold"),
+    ({'preparation': None}, 'video.preparation: None is not a mapping'),
+    ({'frozen': 1}, 'video.frozen: 1 is not true or false'),
+    ({'sha256': 'ab'}, "video.sha256: 'ab' is not 64 hexadecimal digits"),
+    ({'sha256': None}, 'video.sha256: None is not 64 hexadecimal digits'),
+    ({'sha256': 'A' * 64}, 'is not 64 hexadecimal digits in lower case, or empty'),
+    ({'sha256': 'ab' * 32, 'frozen': False}, r"video.sha256: 'abab.*' says that the weights"),
 ])
 def test_refuses_a_backbone_that_cannot_be(change, message):
     with pytest.raises(SettingsError, match=message):
         MavenConfig(video={**BACKBONE, **change})
+
+
+@pytest.mark.parametrize(('part', 'preparation', 'message'), [
+    ('video', {'mean': [0, 0], 'std': [1, 1, 1]},
+     r'video.preparation.mean: \[0, 0\] is not three finite numbers'),
+    ('video', {'mean': [0, 0, float('nan')], 'std': [1, 1, 1]}, 'is not three finite numbers'),
+    ('video', {'mean': 0.5, 'std': [1, 1, 1]}, 'mean: 0.5 is not three finite numbers'),
+    ('video', {'mean': [0, 0, 0], 'std': [1, 1, 0]},
+     r'video.preparation.std: \[1, 1, 0\] is not three finite numbers above 0'),
+    ('audio', {'normalize': 'no'}, "audio.preparation.normalize: 'no' is not true or false"),
+    ('text', {**TEXT, 'first': '0'}, "text.preparation.first: '0' is not an id"),
+    ('text', {**TEXT, 'pad': -1}, 'text.preparation.pad: -1 is not an id'),
+    ('text', {**TEXT, 'last': 4000},
+     'text.preparation.last: 4000 is no id of the vocabulary; allowed: 0 to 3999'),
+    ('text', {**TEXT, 'unknown': 3}, 'text.preparation.unknown: 3 is not a name'),
+])
+def test_refuses_a_preparation_that_cannot_be(part, preparation, message):
+    with pytest.raises(SettingsError, match=message):
+        MavenConfig(**{part: {**BACKBONE, 'preparation': preparation}})
+
+
+@pytest.mark.parametrize(('kind', 'most'), [('roberta', 36), ('distilbert', 38)])
+def test_no_more_tokens_than_positions(kind, most):
+    """RoBERTa counts positions from after the padding's, 1, and two tokens are special."""
+    text = describe(Backbone(kind, config_dict(tiny.TEXT[kind][1]), TEXT))
+    model = MavenModel(tiny.tiny_config(text=text, max_tokens=most)).eval()
+    tokens, mask = torch.full((1, most), 7), torch.ones(1, most, dtype=torch.bool)
+    assert model.text_encoder(tokens, mask).isfinite().all()
+    with pytest.raises(SettingsError, match=f'max_tokens: {most + 1} is more than the text '
+                                            f'encoder takes; allowed: up to {most}'):
+        MavenModel(tiny.tiny_config(text=text, max_tokens=most + 1))
+    with pytest.raises(SettingsError, match='vocabulary: 301 is more than the text encoder'):
+        MavenModel(tiny.tiny_config(text=text, vocabulary=301))
+
+
+def test_base_takes_as_many_tokens_as_roberta_has_positions_for():
+    config = dataclasses.replace(MavenConfig.base(), max_tokens=511)
+    with torch.device('meta'), pytest.raises(
+            SettingsError, match=r'max_tokens: 511 is more than .*; allowed: up to 510'):
+        MavenModel(config)
 
 
 def test_refuses_a_context_of_another_width():

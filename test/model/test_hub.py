@@ -78,7 +78,7 @@ def test_context_starts_twice_from_the_layers_of_beit(encoders, tmp_path):
 
 def test_configuration_follows_the_encoders(encoders):
     config = build(encoders, text='distilbert').config
-    assert (config.crop_px, config.vocabulary, config.max_tokens) == (16, 300, 36)
+    assert (config.crop_px, config.vocabulary, config.max_tokens) == (16, 300, 38)
     assert config.unknown_token == '[UNK]'
     assert config.backbone('video').preparation == tiny.IMAGE_PREPARATION
     assert config.backbone('audio').preparation == {'normalize': True}
@@ -198,15 +198,34 @@ def test_an_encoder_that_is_trained_is_stored(tmp_path, encoders, inputs):
 
 def test_refuses_another_encoder_of_that_name(folder):
     tiny.save_encoder(folder.parent / 'swin', 'swin', seed=5)
-    with pytest.raises(ResourceError, match=r'swin/model.safetensors: SHA-256 is [0-9a-f]{64}; '
-                                            r'the video encoder allowed here is swin with '):
+    with pytest.raises(ResourceError, match='swin: the video encoder allowed here has SHA-256 '
+                                            r'[0-9a-f]{64}; looked at: .*swin/model.safetensors: '
+                                            'SHA-256 is [0-9a-f]{64}'):
         load(folder)
 
 
-def test_refuses_an_encoder_that_is_not_there(folder):
+def test_looks_further_for_the_right_encoder_of_that_name(folder, encoders, tmp_path_factory):
+    wrong = tmp_path_factory.mktemp('wrong')
+    tiny.save_encoder(wrong / 'swin', 'swin', seed=5)
+    (wrong / 'roberta').mkdir()
+    (wrong / 'roberta' / 'pytorch_model.bin').write_bytes(b'')
+    model = MavenModel.from_pretrained(folder, encoders=[str(wrong)])
+    right = load_file(encoders / 'swin' / 'model.safetensors')
+    assert torch.equal(model.face_encoder.backbone.layernorm.bias, right['swin.layernorm.bias'])
+
+
+def test_names_all_places_where_an_encoder_is_not(folder, tmp_path, monkeypatch):
     shutil.rmtree(folder.parent / 'roberta')
-    with pytest.raises(ResourceError, match='roberta: the text encoder is in none of'):
+    fetched = tmp_path / 'fetched'
+    monkeypatch.setenv('MAVEN_ROS_MODELS', str(fetched))
+    (folder / 'roberta').mkdir()
+    (folder / 'roberta' / 'pytorch_model.bin').write_bytes(b'')
+    with pytest.raises(ResourceError, match='roberta: the text encoder allowed here') as raised:
         load(folder)
+    for said in (f'{folder}/roberta/pytorch_model.bin: weights are read from model.safetensors',
+                 f'{folder.parent}/roberta/model.safetensors: no such file',
+                 f'{fetched}/roberta/model.safetensors: no such file'):
+        assert said in str(raised.value)
 
 
 def test_refuses_a_frozen_encoder_inside_a_checkpoint(folder):
@@ -259,6 +278,12 @@ def drop(weights, name):
     ('swin', lambda at: spoil_json(at / 'preprocessor_config.json',
                                    size={'height': 16, 'width': 20}),
      "size: {'height': 16, 'width': 20} is not one side"),
+    ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', size=0),
+     'preprocessor_config.json: size: 0 is not one side'),
+    ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', image_std=[1, 1, 0]),
+     r'preprocessor_config.json: video.preparation.std: \[1, 1, 0\] is not three finite'),
+    ('beit', lambda at: spoil_json(at / 'config.json', hidden_act='sinh'),
+     'config.json: context.config: cannot be built'),
     ('hubert-layer', lambda at: spoil_json(at / 'preprocessor_config.json', sampling_rate=8000),
      'sampling_rate: 8000 Hz; allowed: 16000'),
     ('hubert-layer', lambda at: shutil.copy(at.parent / 'swin/config.json', at / 'config.json'),
@@ -275,6 +300,14 @@ def test_refuses_a_folder_by_name(tmp_path, encoders, kind, change, message):
     with pytest.raises(ResourceError, match=message) as raised:
         build(tmp_path)
     assert kind in str(raised.value)
+
+
+def test_paths_may_be_strings(encoders, inputs):
+    model = MavenModel.from_encoders(
+        **{part: str(encoders / kind) for part, kind in (
+            ('video', 'swin'), ('audio', 'hubert'), ('text', 'roberta'), ('context', 'beit'))},
+        config=tiny.tiny_config()).eval()
+    assert torch.equal(model(inputs).valence, build(encoders, audio='hubert')(inputs).valence)
 
 
 def test_refuses_a_folder_that_is_not_there(encoders):

@@ -1,0 +1,93 @@
+"""One encoder of transformers, as a network's ``config.json`` has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from maven_ros.errors import SettingsError
+
+#: What a value must be: a check, and what it allows in words.
+Kind: TypeAlias = tuple[Callable[[Any], Any], str]
+
+
+def _are_colours(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(
+        type(one) in (int, float) and math.isfinite(one) for one in value)
+
+
+NAME: Kind = (lambda value: type(value) is str and value != '', 'a name')
+_FLAG: Kind = (lambda value: type(value) is bool, 'true or false')
+_ID: Kind = (lambda value: type(value) is int and value >= 0, 'an id, a whole number from 0')
+_FIELDS: dict[str, Kind] = {
+    'name': NAME,
+    'config': (lambda value: type(value) is dict and 'model_type' in value,
+               'a mapping with a model_type'),
+    'preparation': (lambda value: type(value) is dict, 'a mapping'),
+    'frozen': _FLAG,
+    'sha256': (lambda value: type(value) is str and re.fullmatch('([0-9a-f]{64})?', value),
+               '64 hexadecimal digits in lower case, or empty'),
+}
+_PREPARATION: dict[str, dict[str, Kind]] = {
+    'video': {
+        'mean': (_are_colours, 'three finite numbers'),
+        'std': (lambda value: _are_colours(value) and min(value) > 0,
+                'three finite numbers above 0'),
+    },
+    'audio': {'normalize': _FLAG},
+    'text': {'first': _ID, 'last': _ID, 'pad': _ID, 'unknown': NAME},
+    'context': {},
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """
+    One of transformers' models, and what it needs to know of its input.
+
+    :param name: of the hub, or of the folder that it came from.
+    :param config: what its ``config.json`` holds, ``model_type`` included.
+    :param preparation: of its input. Video: ``mean`` and ``std`` of red, green and blue in [0, 1].
+        Audio: ``normalize``, whether each waveform is brought to mean 0 and variance 1. Text: the
+        ids ``first``, ``last`` and ``pad``, and ``unknown``, a token. Context: nothing.
+    :param frozen: not trained, and never in training mode.
+    :param sha256: of ``model.safetensors`` in its folder, which then holds its weights; empty
+        where the network's own checkpoint does.
+    """
+
+    name: str
+    config: dict[str, Any]
+    preparation: dict[str, Any] = dataclasses.field(default_factory=dict)
+    frozen: bool = True
+    sha256: str = ''
+
+    @classmethod
+    def parse(cls, part: str, values: dict[str, Any]) -> Backbone:
+        """
+        Check what ``config.json`` says.
+
+        :param part: ``'video'``, ``'audio'``, ``'text'`` or ``'context'``.
+        :raises SettingsError: names what is missing, unknown or cannot be.
+        """
+        _check(part, values, _FIELDS)
+        _check(f'{part}.preparation', values['preparation'], _PREPARATION[part])
+        backbone = cls(**values)
+        if backbone.sha256 and not backbone.frozen:
+            raise SettingsError(f'{part}.sha256: {backbone.sha256!r} says that the weights lie '
+                                'in a folder of their own; allowed where frozen: an encoder that '
+                                'is trained has none')
+        return backbone
+
+
+def _check(where: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:
+    missing, unknown = kinds.keys() - values.keys(), values.keys() - kinds.keys()
+    for what, names in (('missing', missing), ('unknown', unknown)):
+        if names:
+            raise SettingsError(f'{where}: {what}: {", ".join(sorted(names))}')
+    for name, (fits, allowed) in kinds.items():
+        if not fits(values[name]):
+            raise SettingsError(f'{where}.{name}: {values[name]!r} is not {allowed}')
