@@ -178,10 +178,21 @@ class TextBackbone(nn.Module):
         self.width = _width(self.backbone.config)
         self.first, self.last, self.pad = (
             backbone.preparation[name] for name in ('first', 'last', 'pad'))
-        #: Subwords that it knows.
-        self.vocabulary: int = self.backbone.config.vocab_size
         #: Most subwords that it has positions for, beside two special tokens.
         self.max_tokens = self._positions() - 2
+
+    def check_room(self, max_tokens: int, vocabulary: int) -> None:
+        """
+        Refuse a network that would give it more subwords, or others, than it knows.
+
+        :raises SettingsError: names the field, its value and what is allowed.
+        """
+        known: int = self.backbone.config.vocab_size
+        for name, asked, most in (('max_tokens', max_tokens, self.max_tokens),
+                                  ('vocabulary', vocabulary, known)):
+            if asked > most:
+                raise SettingsError(f'{name}: {asked} is more than the text encoder takes; '
+                                    f'allowed: up to {most}')
 
     def _positions(self) -> int:
         positions: int = getattr(self.backbone.config, 'max_position_embeddings', -1)

@@ -9,7 +9,7 @@ or missing is masked everywhere. The default head predicts a direction and a bou
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import ResourceError
 from maven_ros.model import hub, weights
 from maven_ros.model.alignment import Aligned, Grid, interpolate, weigh
 from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone
@@ -53,7 +53,8 @@ class MavenModel(PreTrainedModel):
         self.face_encoder = FaceBackbone(video) if video else FaceEncoder(config)
         self.voice_encoder = VoiceBackbone(audio) if audio else VoiceEncoder(config)
         self.text_encoder = TextBackbone(text) if text else TextEncoder(config)
-        self._check_text(config)
+        if isinstance(self.text_encoder, TextBackbone):
+            self.text_encoder.check_room(config.max_tokens, config.vocabulary)
         self.fusion = CrossModalFusion(
             config, [getattr(self, own).width for own in ENCODERS.values()])
         self.context = ContextEncoders(config)
@@ -62,14 +63,6 @@ class MavenModel(PreTrainedModel):
             f'^{re.escape(prefix)}' for prefix in self._elsewhere()]
         self.post_init()
         self._freeze()
-
-    def _check_text(self, config: MavenConfig) -> None:
-        if isinstance(self.text_encoder, TextBackbone):
-            for name in ('max_tokens', 'vocabulary'):
-                asked, most = getattr(config, name), getattr(self.text_encoder, name)
-                if asked > most:
-                    raise SettingsError(f'{name}: {asked} is more than the text encoder takes; '
-                                        f'allowed: up to {most}')
 
     def _init_weights(self, module: nn.Module) -> None:
         """Leave weights as torch starts them; fill the buffers that no checkpoint holds."""
@@ -163,27 +156,45 @@ class MavenModel(PreTrainedModel):
                 roots = (*map(Path, encoders), folder, folder.resolve().parent, models_folder())
                 self._load_encoder(name, own, hub.find_encoder(name, backbone, roots))
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(
+        self, save_directory: str | Path, is_main_process: bool = True,
+        state_dict: Mapping[str, Tensor] | None = None, **options: Any,
+    ) -> None:
         """
         Write ``config.json`` and ``model.safetensors``, which has the configuration in it too.
 
-        :raises ResourceError: when they cannot be written, or the weights are not finite.
+        :param save_directory: made when it is missing.
+        :param is_main_process: whether to write at all, where several processes train.
+        :param state_dict: to store instead of the network's own.
+        :param options: others that transformers has; only those that ask for what is done anyway.
+        :raises SettingsError: for an option that asks for anything else.
+        :raises ResourceError: when they cannot be written, or the weights are not those of this
+            network or not finite.
         """
-        folder = Path(folder)
-        weights.check_finite(folder / weights.WEIGHTS, self.stored_weights())
+        weights.check_options(options)
+        if not is_main_process:
+            return
+        folder = Path(save_directory)
+        stored = self.stored_weights(state_dict)
+        weights.check_complete(folder / weights.WEIGHTS, stored, self.stored_weights())
+        weights.check_finite(folder / weights.WEIGHTS, stored)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.config.architectures = [type(self).__name__]
             self.config.save_pretrained(folder)
-            weights.write(folder / weights.WEIGHTS, self.stored_weights(), self.config)
+            weights.write(folder / weights.WEIGHTS, stored, self.config)
         except (OSError, AssertionError) as error:  # transformers asserts that it is no file
             raise ResourceError(f'{folder}: cannot be written: {error}') from error
 
-    def stored_weights(self) -> dict[str, Tensor]:
-        """Return what a checkpoint stores: all but frozen encoders that lie elsewhere."""
+    def stored_weights(self, state_dict: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """
+        Return what a checkpoint stores: all but frozen encoders that lie elsewhere.
+
+        :param state_dict: to take it from; the network's own when left out.
+        """
         elsewhere = tuple(self._elsewhere())
-        return {name: value for name, value in self.state_dict().items()
-                if not name.startswith(elsewhere)}
+        values = self.state_dict() if state_dict is None else state_dict
+        return {name: value for name, value in values.items() if not name.startswith(elsewhere)}
 
     def _elsewhere(self) -> list[str]:
         return [f'{own}.' for name, own in ENCODERS.items()
@@ -289,12 +300,12 @@ class MavenModel(PreTrainedModel):
             frame_arousal=torch.where(mask, frames.arousal, torch.nan),
             frame_mask=mask)
 
-    @torch.no_grad()
     def explain(self, features: Features) -> MavenOutput:
         """
         Fuse, and say how much each modality counted: ``influence`` of the output.
 
-        One fusion of four times the batch: as it is, and without each modality.
+        One fusion of four times the batch: as it is, and without each modality. The influence
+        is a figure to report: no gradient goes through it, as it does through the rest.
         """
         variants = [features, *(features.without(name) for name in MODALITIES)]
         output = self.fuse(Features.stack(variants))
@@ -310,4 +321,4 @@ class MavenModel(PreTrainedModel):
         whole: dict[str, Any] = {
             field.name: value[:batch] for field in fields(output)
             if isinstance(value := getattr(output, field.name), Tensor)}
-        return MavenOutput(**whole, influence=influence)
+        return MavenOutput(**whole, influence=influence.detach())

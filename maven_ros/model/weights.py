@@ -27,6 +27,9 @@ from maven_ros.model.configuration import MavenConfig
 
 WEIGHTS = 'model.safetensors'
 _PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
+# Options of transformers' save_pretrained, and the one thing that each may ask for here.
+_SAVED_AS = {'safe_serialization': True, 'push_to_hub': False, 'distributed_checkpoint': False,
+             'variant': None, 'token': None}
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')
 
 
@@ -115,6 +118,34 @@ def check_report(path: Path, report: Mapping[str, Any]) -> None:
     for name, found, wanted in sorted(report['mismatched_keys']):
         raise ResourceError(f'{path}: {name} has shape {tuple(found)}, and config.json asks for '
                             f'{tuple(wanted)}')
+
+
+def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """
+    Refuse to store what would not be loaded again.
+
+    :param own: what the network itself would store.
+    :raises ResourceError: names the tensors that are missing, too many or of another shape.
+    """
+    both = sorted(own.keys() & stored.keys())
+    check_report(path, {
+        'missing_keys': own.keys() - stored.keys(),
+        'unexpected_keys': stored.keys() - own.keys(),
+        'mismatched_keys': [(name, stored[name].shape, own[name].shape) for name in both
+                            if stored[name].shape != own[name].shape]})
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """
+    Refuse to save in another way than there is.
+
+    :param options: of transformers' ``save_pretrained``.
+    :raises SettingsError: names the option, its value and what is allowed.
+    """
+    for name, value in options.items():
+        if name not in _SAVED_AS or value not in (None, _SAVED_AS[name]):
+            allowed = ', '.join(f'{own}={only!r}' for own, only in _SAVED_AS.items())
+            raise SettingsError(f'save_pretrained: {name}={value!r}; allowed: {allowed}')
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

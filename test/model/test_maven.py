@@ -219,6 +219,24 @@ def test_frozen_encoders_stay_so_in_training(inputs):
     assert all(weight.grad is not None for weight in model.context.parameters())
 
 
+@pytest.mark.parametrize('absent', [(), ('audio',), ('video', 'text')])
+def test_asking_for_the_influence_leaves_the_gradient(tiny, inputs, drop, absent):
+    """It was all without gradient, so that nothing was trained and nothing said so."""
+    inputs = drop(inputs, *absent)
+    grads = []
+    for influence in (False, True):
+        model = MavenModel.untrained(tiny, 2)
+        output = model.eval()(inputs, influence=influence)
+        (output.valence + output.arousal + output.valence_log_variance).sum().backward()
+        grads.append({name: parameter.grad for name, parameter in model.named_parameters()
+                      if parameter.grad is not None and parameter.grad.any()})
+    assert output.influence is not None
+    assert not output.influence.requires_grad
+    assert grads[0].keys() == grads[1].keys() != set()
+    for name, grad in grads[0].items():
+        torch.testing.assert_close(grads[1][name], grad, atol=1e-5, rtol=1e-4)
+
+
 def test_influence_is_the_distance_moved(model, inputs, drop):
     point = model(inputs)
     distances = []
