@@ -61,38 +61,49 @@ def project(fusion, features):
             for name, stream in zip(MODALITIES, features.streams, strict=True)}
 
 
-def test_pathways_agree_with_equations_13_and_14(fusion, features):
+def in_float64(projected):
+    """The first window of each modality."""
+    return {name: values[0].detach().double().numpy() for name, values in projected.items()}
+
+
+@pytest.mark.parametrize('name', MODALITIES)
+def test_pathways_agree_with_equations_13_and_14(fusion, features, name):
     projected = project(fusion, features)
-    masks = dict(zip(MODALITIES, (stream.mask for stream in features.streams), strict=True))
-    enhanced = fusion.enhance('video', projected, masks)
-    own, audio, text = (projected[name][0].detach().double().numpy() for name in MODALITIES)
-    total = own.copy()
-    for name, other in (('audio', audio), ('text', text)):
-        total += own + attend_by_loops(
-            fusion.pathways[f'video_to_{name}'], own, other, masks[name][0])
+    enhanced = fusion.enhance(name, projected, features.masks)
+    sequences = in_float64(projected)
+    own = total = sequences.pop(name)
+    for other, attended in sequences.items():
+        total = total + own + attend_by_loops(
+            fusion.pathways[f'{name}_to_{other}'], own, attended, features.masks[other][0])
     assert enhanced[0].detach().numpy() == pytest.approx(norm(total / 3), abs=1e-5)
 
 
-def test_a_missing_modality_is_left_out_of_the_mean(fusion, features):
-    features = features.without('text')
+@pytest.mark.parametrize(('name', 'missing'), PATHWAYS)
+def test_a_missing_modality_is_left_out_of_the_mean(fusion, features, name, missing):
+    features = features.without(missing)
     projected = project(fusion, features)
-    masks = dict(zip(MODALITIES, (stream.mask for stream in features.streams), strict=True))
-    enhanced = fusion.enhance('video', projected, masks)
-    own, audio = (projected[name][0].detach().double().numpy() for name in MODALITIES[:2])
-    attended = attend_by_loops(fusion.pathways['video_to_audio'], own, audio, masks['audio'][0])
+    enhanced = fusion.enhance(name, projected, features.masks)
+    sequences = in_float64(projected)
+    own = sequences.pop(name)
+    del sequences[missing]
+    [(other, values)] = sequences.items()
+    attended = attend_by_loops(
+        fusion.pathways[f'{name}_to_{other}'], own, values, features.masks[other][0])
     assert enhanced[0].detach().numpy() == pytest.approx(norm((own + own + attended) / 2),
                                                          abs=1e-5)
 
 
-def test_refinement_agrees_with_equation_18(fusion, features):
-    features = features.without('audio').without('text')
+@pytest.mark.parametrize('name', MODALITIES)
+def test_refinement_agrees_with_equation_18(fusion, features, name):
+    for other in MODALITIES:
+        features = features if other == name else features.without(other)
     fused = fusion(features)
-    own = project(fusion, features)['video'][0].detach().double().numpy()
-    enhanced, mask = norm(own), features.video.mask[0]
-    refined = norm(attend_by_loops(fusion.refine['video'], enhanced, enhanced, mask) + enhanced)
+    enhanced, mask = norm(in_float64(project(fusion, features))[name]), features.masks[name][0]
+    refined = norm(attend_by_loops(fusion.refine[name], enhanced, enhanced, mask) + enhanced)
     weight, bias = (value.detach().double().numpy()
                     for value in (fusion.concatenate.weight, fusion.concatenate.bias))
-    by_hand = refined @ weight[:, :16].T + bias
+    first = 16 * MODALITIES.index(name)
+    by_hand = refined @ weight[:, first:first + 16].T + bias
     seen = mask.numpy()
     assert fused.values[0].detach().numpy()[seen] == pytest.approx(by_hand[seen], abs=1e-5)
     assert fused.mask[0].tolist() == mask.tolist()

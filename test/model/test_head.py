@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -45,6 +46,29 @@ def test_no_jump_at_pi():
     above, below = (polar_point(torch.tensor([-1.0, y]), torch.tensor(0.8)) for y in (1e-4, -1e-4))
     assert above[3].item() == pytest.approx(-below[3].item())  # the angle jumps ...
     assert as_floats(above)[:2] == pytest.approx(as_floats(below)[:2], abs=1e-3)  # not the point
+
+
+def loss_and_gradient(kind, angle, label):
+    """Squared error of the point (eq. 32) where a head says so, and its gradient there."""
+    if kind == 'polar':
+        numbers = torch.tensor([math.cos(angle), math.sin(angle)]).double().requires_grad_()
+        valence, arousal, *_ = polar_point(numbers, torch.tensor(0.8).double())
+    else:
+        numbers = torch.tensor(angle).double().requires_grad_()
+        valence, arousal, *_ = raw_point(torch.tensor(0.8).double(), numbers)
+    loss = (valence - label[0]) ** 2 + (arousal - label[1]) ** 2
+    loss.backward()
+    return loss.item(), *numbers.grad.flatten().tolist()
+
+
+@pytest.mark.parametrize('kind', ['polar', 'raw'])
+@pytest.mark.parametrize('label', [(-0.7, 0.05), (-0.7, -0.05), (-0.4, 0.6), (0.5, 0.0)])
+def test_the_loss_is_continuous_across_pi(kind, label):
+    """Over a whole turn, and over the seam, it moves no more than the point does."""
+    near = [loss_and_gradient(kind, angle, label) for angle in (math.pi - 1e-6, 1e-6 - math.pi)]
+    assert near[0] == pytest.approx(near[1], abs=1e-5)
+    turn = [loss_and_gradient(kind, math.pi * step / 500, label)[0] for step in range(400, 601)]
+    assert max(abs(now - then) for now, then in pairwise(turn)) < 0.03
 
 
 def test_no_direction_is_finite_and_so_is_its_gradient():

@@ -62,7 +62,7 @@ def test_masked_equals_removed(model, inputs, drop, names):
     hidden = inputs
     for name in names:
         hidden = masked(hidden, name)
-    same(model(hidden), model(drop(inputs, *names)))
+    same(model(hidden), model(drop(inputs, *names)), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize('name', MODALITIES)
@@ -117,6 +117,35 @@ def test_padded_equals_unpadded(model, inputs, drop, absent):
     assert padded.frame_valence[:, 8:].isnan().all()
 
 
+def test_windows_of_several_lengths_equal_each_alone(model, more_inputs):
+    """Each row of a batch is padded by as much as it lacks of the longest, in every modality."""
+    lengths = ((8, 5), (5, 1), (3, 4))  # slots and tokens
+    alone = [shortened(more_inputs(1, seed), slots, tokens)
+             for seed, (slots, tokens) in enumerate(lengths)]
+    rows = [pad(one, 8 - slots, 5 - tokens)
+            for one, (slots, tokens) in zip(alone, lengths, strict=True)]
+    batch = MavenInputs(Grid(8, rows[0].grid.slot_s), **{
+        name: torch.cat([getattr(row, name) for row in rows])
+        for name in tensors(rows[0]) if name != 'grid'})
+    together = model(batch)
+    for row, (one, (slots, _)) in enumerate(zip(alone, lengths, strict=True)):
+        for name, value in tensors(model(one)).items():
+            found = getattr(together, name)[row:row + 1]
+            if name.startswith('frame_'):
+                assert name == 'frame_mask' or found[:, slots:].isnan().all()
+                found = found[:, :slots]
+            torch.testing.assert_close(found, value, atol=1e-5, rtol=1e-5, equal_nan=True)
+
+
+def shortened(inputs, slots, tokens):
+    """Return only the first slots and tokens."""
+    samples = slots * SAMPLES_PER_SLOT
+    return MavenInputs(
+        Grid(slots, inputs.grid.slot_s), inputs.frames[:, :slots], inputs.frame_mask[:, :slots],
+        inputs.waveform[:, :samples], inputs.heard[:, :samples], inputs.tokens[:, :tokens],
+        inputs.token_mask[:, :tokens], inputs.token_weights[:, :slots, :tokens])
+
+
 def test_a_batch_equals_one_at_a_time(model, more_inputs):
     inputs = more_inputs(3)
     inputs.frame_mask[1] = False
@@ -149,6 +178,22 @@ def test_gradient_reaches_every_parameter(tiny, inputs, head):
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('pathway', PATHWAYS)
+def test_each_pathway_reaches_the_point(model, inputs, pathway):
+    before = model(inputs)
+    (before.valence + before.arousal).sum().backward()
+    attention = model.fusion.pathways['{}_to_{}'.format(*pathway)]
+    for name, parameter in attention.named_parameters():
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 1e-7, name
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter.zero_()
+    after = model(inputs)
+    assert ((after.valence - before.valence).abs() > 1e-5).all()
+    assert ((after.arousal - before.arousal).abs() > 1e-5).all()
 
 
 @pytest.mark.parametrize('name', MODALITIES)
