@@ -302,10 +302,9 @@ class MavenModel(PreTrainedModel):
 
     def explain(self, features: Features) -> MavenOutput:
         """
-        Fuse, and say how much each modality counted: ``influence`` of the output.
+        Fuse, and say how much each modality counted: ``influence``, the one without a gradient.
 
-        One fusion of four times the batch: as it is, and without each modality. The influence
-        is a figure to report: no gradient goes through it, as it does through the rest.
+        One fusion of four times the batch: as it is, and without each modality.
         """
         variants = [features, *(features.without(name) for name in MODALITIES)]
         output = self.fuse(Features.stack(variants))
