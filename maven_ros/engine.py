@@ -2,7 +2,8 @@
 Incremental inference: evidence of windows in, estimates out.
 
 Each face is encoded once, words when they change, sound once a window; what overlaps with earlier
-windows is remembered (:mod:`maven_ros.model.incremental`). The fusion runs once for all people.
+windows is remembered (:mod:`maven_ros.model.incremental`). Each network runs once for all people
+of all streams.
 """
 
 from __future__ import annotations
@@ -33,12 +34,19 @@ from maven_ros.settings import ModelSettings, WindowSettings
 if TYPE_CHECKING:
     import torch
 
+    from maven_ros.model.incremental import Memory, Row
+
 SHIPPED = 'models/compact'
 
 
 class Engine:
     """
     A loaded model and what it remembers of recent windows. Not thread-safe: one thread uses it.
+
+    One engine serves any number of streams, each with a memory of its own. ::
+
+        memories = [Memory() for _ in cameras]
+        estimates = engine.infer_streams(list(zip(memories, evidence)))
 
     :param settings: the checkpoint, the device, the precision, and CPU threads; those are torch's,
         and so of the whole process.
@@ -56,7 +64,7 @@ class Engine:
 
         from maven_ros.model.alignment import Grid
         from maven_ros.model.checkpoint import load
-        from maven_ros.model.incremental import IncrementalEncoder
+        from maven_ros.model.incremental import IncrementalEncoder, Memory
 
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
@@ -76,6 +84,7 @@ class Engine:
         self._encoder = IncrementalEncoder(
             self._model, checkpoint.tokenizer, Grid(slots, windows.length_s / slots), device,
             counters if counters is not None else Counters())
+        self._memory = Memory()
 
     def warm_up(self) -> None:
         """Run once on made-up evidence, so that the first real one does not wait; then forget."""
@@ -88,32 +97,48 @@ class Engine:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all evidence; the model stays loaded."""
-        self._encoder.reset()
+        """Forget all evidence that :meth:`infer` was given; the model stays loaded."""
+        self._memory.reset()
 
     def infer(self, evidence: Sequence[Evidence]) -> list[Estimate]:
         """
         Estimate the affect that each piece of evidence speaks of, in one pass.
 
-        :param evidence: any number of pieces, each as long as the settings' windows.
+        :param evidence: any number of pieces of one stream, each as long as the settings' windows.
         :returns: an estimate of each, in the same order.
         :raises InputError: when a piece holds no evidence that the model can use
             (``'no_evidence'``), or breaks what :class:`maven_ros.records.Evidence` promises.
         """
+        return self.infer_streams([(self._memory, evidence)])[0]
+
+    def infer_streams(
+        self, streams: Sequence[tuple[Memory, Sequence[Evidence]]],
+    ) -> list[list[Estimate]]:
+        """
+        Estimate for several streams (cameras, robots, bags) in one pass.
+
+        :param streams: the memory of each, and pieces of evidence as for :meth:`infer`.
+        :returns: for each stream an estimate of each piece, in the same order.
+        :raises InputError: as :meth:`infer`; one piece refuses them all.
+        """
+        rows = [(memory, piece) for memory, pieces in streams for piece in pieces]
+        for _, piece in rows:
+            self._check(piece)
+        numbers = iter(self._run(rows) if rows else ())
+        return [[_estimate(piece, next(numbers)) for piece in pieces] for _, pieces in streams]
+
+    def _run(self, rows: Sequence[Row]) -> list[list[float]]:
+        """Encode and fuse; return the numbers of an estimate for each row."""
         import torch
 
-        if not evidence:
-            return []
-        for piece in evidence:
-            self._check(piece)
         kind = torch.device(self.device).type
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, self._bf16):
-            output = self._model.explain(self._encoder.encode(evidence))
+            output = self._model.explain(self._encoder.encode(rows))
             # One table, for one copy from the device. A raw head may leave the square.
-            rows = torch.column_stack([
+            table: list[list[float]] = torch.column_stack([
                 output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
                 output.valence_std, output.arousal_std, output.influence]).tolist()
-        return [_estimate(piece, row) for piece, row in zip(evidence, rows, strict=True)]
+        return table
 
     def _check(self, piece: Evidence) -> None:
         def refuse(cause: str, found: str, allowed: str) -> InputError:

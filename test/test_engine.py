@@ -129,12 +129,12 @@ def test_what_has_left_the_window_is_forgotten(engine):
     world = World()
     for hop in range(10):
         engine.infer([world.evidence(hop * HOP_NS)])
-    stamps = {stamp for _, stamp in engine._encoder._seen}
+    stamps = {stamp for _, stamp in engine._memory.seen}
     assert stamps == {face.stamp_ns for face in world.evidence(9 * HOP_NS).faces}
     engine.infer([world.evidence(0)])  # time went back: what lies ahead is of another world
-    assert max(stamp for _, stamp in engine._encoder._seen) < LENGTH_NS
+    assert max(stamp for _, stamp in engine._memory.seen) < LENGTH_NS
     engine.reset()
-    assert not engine._encoder._seen
+    assert not engine._memory.seen
 
 
 def test_another_face_under_a_known_stamp_is_looked_at(engine):
@@ -202,8 +202,8 @@ def test_of_too_many_words_the_most_recent_are_kept():
 
 def test_warming_up_leaves_nothing_behind(engine):
     engine.warm_up()
-    assert not engine._encoder._seen
-    assert not engine._encoder._read
+    assert not engine._memory.seen
+    assert not engine._memory.read
 
 
 def test_no_pieces_no_estimates(engine):
