@@ -56,14 +56,6 @@ class Features(NamedTuple):
             for name, stream in zip(MODALITIES, self.streams, strict=True))
         return Features(video, audio, text, self.slot_s)
 
-    @classmethod
-    def stack(cls, parts: Sequence[Features]) -> Features:
-        """Join batches on the same grid into one."""
-        video, audio, text = (
-            Aligned(torch.cat([one.values for one in same]), torch.cat([one.mask for one in same]))
-            for same in zip(*(part.streams for part in parts), strict=True))
-        return cls(video, audio, text, parts[0].slot_s)
-
 
 class Attention(nn.Module):
     """Multi-head attention of one sequence to another, under the other's mask (eq. 14)."""
@@ -127,22 +119,34 @@ class CrossModalFusion(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.concatenate = nn.Linear(3 * width, config.context_width)
 
-    def forward(self, features: Features) -> Aligned:
+    def forward(self, features: Features, hiding: Sequence[str] = ()) -> Aligned:
         """
         Fuse three modalities into one sequence.
 
-        :returns: (batch, slots, context width), masked where no modality has anything.
+        :param hiding: modalities to hide, one at a time, for what the fusion would be without it.
+        :returns: (batch, slots, context width), masked where no modality has anything; then as
+            many rows again for each that is hidden.
         """
         masks = features.masks
+        variants = (None, *hiding)
         projected = self.projected(features)
         refined = []
         for name, mask in masks.items():
-            enhanced = self.enhance(name, projected, masks)
+            # Where a modality is hidden its columns are zero, which drops it (eq. 19-20).
+            shown = [hidden for hidden in variants if hidden != name]
+            mask = mask.repeat(len(shown), 1)
+            enhanced = self.enhance(name, projected, masks, shown)
             attended = self.refine[name](enhanced, enhanced, mask)
             own = self.refined_norms[name](attended + enhanced)
-            # Zero drops this modality's columns from the projection (eq. 19-20).
-            refined.append(torch.where(mask[..., None], own, 0))
-        anything = torch.stack(list(masks.values())).any(0)
+            own = torch.where(mask[..., None], own, 0)
+            if len(shown) < len(variants):
+                parts = list(own.chunk(len(shown)))
+                parts.insert(variants.index(name), torch.zeros_like(parts[0]))
+                own = torch.cat(parts)
+            refined.append(own)
+        anything = torch.cat([
+            torch.stack([mask for name, mask in masks.items() if name != hidden]).any(0)
+            for hidden in variants])
         return Aligned(self.concatenate(torch.cat(refined, -1)), anything)
 
     def projected(self, features: Features) -> dict[str, Tensor]:
@@ -166,18 +170,30 @@ class CrossModalFusion(nn.Module):
 
     def enhance(
         self, name: str, projected: dict[str, Tensor], masks: dict[str, Tensor],
+        hiding: Sequence[str | None] = (None,),
     ) -> Tensor:
-        """Return one modality's sequence, enhanced by those that it attends to (eq. 13-14)."""
+        """
+        Return one modality's sequence, enhanced by those that it attends to (eq. 13-14).
+
+        A pathway between two modalities is the same whether or not the third is hidden.
+
+        :param hiding: for each variant the modality to leave out, if any.
+        :returns: (variants x batch, slots, width).
+        """
         own = projected[name]
-        total, count = own, torch.ones_like(own[:, :1, :1])
+        added, present = {}, {}
         for other in MODALITIES:
             if other != name:
-                present = masks[other].any(1)[:, None, None]
+                present[other] = masks[other].any(1)[:, None, None]
                 attended = self.pathways[f'{name}_to_{other}'](
                     own, projected[other], masks[other])
-                total = total + torch.where(present, own + attended, 0)
-                count = count + present
-        enhanced: Tensor = self.enhanced_norms[name](self.dropout(total / count))
+                added[other] = torch.where(present[other], own + attended, 0)
+        means = []
+        for hidden in hiding:
+            others = [other for other in added if other != hidden]
+            total = sum((added[other] for other in others), own)
+            means.append(total / (1 + sum(present[other].int() for other in others)))
+        enhanced: Tensor = self.enhanced_norms[name](self.dropout(torch.cat(means)))
         return enhanced
 
 
