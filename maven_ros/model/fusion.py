@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from maven_ros.model.alignment import Aligned, hidden_keys, sinusoids
 from maven_ros.model.backbones import BeitLayers
@@ -73,8 +74,19 @@ class Attention(nn.Module):
         :param mask: bool (batch, slots), of Y.
         :returns: (batch, slots, width); meaningless but finite for rows without any of Y.
         """
-        result: Tensor = self.attention(
-            queries, attended, attended, key_padding_mask=hidden_keys(mask), need_weights=False)[0]
+        # What nn.MultiheadAttention computes, without its overhead: sequences are short.
+        inner = self.attention
+        width = queries.shape[-1]
+        weight, bias = inner.in_proj_weight, inner.in_proj_bias
+        asked = functional.linear(queries, weight[:width], bias[:width])
+        told = functional.linear(attended, weight[width:], bias[width:])
+        query, key, value = (
+            part.view(*part.shape[:2], inner.num_heads, -1).transpose(1, 2)
+            for part in (asked, *told.chunk(2, -1)))
+        weighed = functional.scaled_dot_product_attention(
+            query, key, value, ~hidden_keys(mask)[:, None, None],
+            inner.dropout if self.training else 0.0)
+        result: Tensor = inner.out_proj(weighed.transpose(1, 2).flatten(2))
         return result
 
     def weights(self, queries: Tensor, attended: Tensor, mask: Tensor) -> Tensor:
