@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from maven_ros.affect import Affect
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import InputError, ResourceError
+from maven_ros.errors import InputError
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
@@ -33,7 +34,9 @@ from maven_ros.settings import ModelSettings, WindowSettings
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
+    from maven_ros.model.fusion import Features
     from maven_ros.model.incremental import Memory, Row
 
 SHIPPED = 'models/compact'
@@ -52,7 +55,8 @@ class Engine:
         and so of the whole process.
     :param windows: their length is that of every piece of evidence.
     :param frame_rate_hz: slots of the time grid a second, one face in each.
-    :param counters: where words that are too many are counted; a new one when left out.
+    :param counters: where words that are too many, and steps back for want of memory, are counted;
+        a new one when left out.
     :raises ResourceError: when the checkpoint or the device is missing or unusable.
     """
 
@@ -64,13 +68,11 @@ class Engine:
 
         from maven_ros.model.alignment import Grid
         from maven_ros.model.checkpoint import load
-        from maven_ros.model.incremental import IncrementalEncoder, Memory
+        from maven_ros.model.devices import choose_device
+        from maven_ros.model.incremental import Memory
 
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
-        #: Where it runs: ``cpu``, ``cuda:0`` and so on.
-        self.device = str(device)
-        self._bf16 = uses_bf16(settings.precision, device)
         checkpoint = load(
             Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
         #: What AffectState.model says; begins with ``untrained`` when the weights are.
@@ -78,23 +80,51 @@ class Engine:
         self.trained = checkpoint.trained
         #: Side of the face crops that it takes.
         self.crop_px = checkpoint.model.config.crop_px
-        self._model = checkpoint.model.to(device)
+        self._model = checkpoint.model
+        self._tokenizer = checkpoint.tokenizer
+        self._precision = settings.precision
         self._length_ns = nanoseconds(windows.length_s)
         slots = max(1, round(windows.length_s * frame_rate_hz))
-        self._encoder = IncrementalEncoder(
-            self._model, checkpoint.tokenizer, Grid(slots, windows.length_s / slots), device,
-            counters if counters is not None else Counters())
+        self._grid = Grid(slots, windows.length_s / slots)
+        self._counters = counters if counters is not None else Counters()
         self._memory = Memory()
+        self._move(device)
+
+    def _move(self, device: torch.device) -> None:
+        """Bring the model to a device; what was remembered on another counts no more."""
+        import torch
+
+        from maven_ros.model.devices import Batches, choose_dtype, hold_weights
+        from maven_ros.model.incremental import IncrementalEncoder
+
+        #: Where it runs: ``cpu``, ``cuda:0`` and so on.
+        self.device = str(device)
+        self._dtype = choose_dtype(self._precision, device)
+        self._model.to(device, torch.float32)
+        for part in ('face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context'):
+            hold_weights(getattr(self._model, part), self._dtype)  # the head stays exact
+        self._batches = Batches(self._counters)
+        self._encoder = IncrementalEncoder(
+            self._model, self._tokenizer, self._grid, device, self._counters, self._batches)
 
     def warm_up(self) -> None:
-        """Run once on made-up evidence, so that the first real one does not wait; then forget."""
+        """
+        Run on made-up evidence, so that the first real one does not wait; then forget.
+
+        Once for one person, and once for several, each modality alone among them.
+        """
         face = Face(0, 'nobody', Box(0, 0, self.crop_px, self.crop_px),
                     np.zeros((self.crop_px, self.crop_px, 3), np.uint8))
         samples = _samples(self._length_ns)
-        self.infer([Evidence(
+        whole = Evidence(
             0, self._length_ns, 'nobody', (face,), np.zeros(samples, np.float32),
-            np.ones(samples, np.bool_), (Word('hello', 0, self._length_ns, 1.0),))])
-        self.reset()
+            np.ones(samples, np.bool_), (Word('hello', 0, self._length_ns, 1.0),))
+        seen, heard, read = (replace(Evidence(0, self._length_ns), **{
+            name: getattr(whole, name) for name in names})
+            for names in (('faces',), ('waveform', 'heard'), ('words',)))
+        for several in ([whole], [whole, seen, heard, read]):
+            self.infer(several)
+            self.reset()
 
     def reset(self) -> None:
         """Forget all evidence that :meth:`infer` was given; the model stays loaded."""
@@ -128,17 +158,46 @@ class Engine:
         return [[_estimate(piece, next(numbers)) for piece in pieces] for _, pieces in streams]
 
     def _run(self, rows: Sequence[Row]) -> list[list[float]]:
-        """Encode and fuse; return the numbers of an estimate for each row."""
+        """
+        Encode and fuse; return the numbers of an estimate for each row.
+
+        :raises torch.OutOfMemoryError: when one row alone does not fit into the processor's
+            memory; a GPU that is too small is given up for good.
+        """
         import torch
 
-        kind = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, self._bf16):
-            output = self._model.explain(self._encoder.encode(rows))
-            # One table, for one copy from the device. A raw head may leave the square.
-            table: list[list[float]] = torch.column_stack([
-                output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
-                output.valence_std, output.arousal_std, output.influence]).tolist()
-        return table
+        try:
+            return self._attempt(rows)
+        except torch.OutOfMemoryError as error:
+            if self.device == 'cpu':
+                raise
+            detail = f'no batch fits into the memory of {self.device}, the model runs on the ' \
+                     f'processor from now on: {error}'
+        self._counters.count('engine', 'moved_to_cpu', detail.partition('\n')[0])
+        self._move(torch.device('cpu'))
+        return self._attempt(rows)
+
+    def _attempt(self, rows: Sequence[Row]) -> list[list[float]]:
+        import torch
+
+        kind = self.device.partition(':')[0]
+        with torch.inference_mode(), \
+                torch.autocast(kind, self._dtype, self._dtype != torch.float32):
+            features = self._encoder.encode(rows)
+            table, = self._batches.run(
+                'windows', len(rows), lambda part: (self._numbers(features.part(part)),))
+            numbers: list[list[float]] = table.tolist()  # nothing before waits for the device
+        return numbers
+
+    def _numbers(self, features: Features) -> Tensor:
+        import torch
+
+        output = self._model.explain(features)
+        assert output.influence is not None  # explain's purpose
+        # One table, for one copy from the device. A raw head may leave the square.
+        return torch.column_stack([
+            output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
+            output.valence_std, output.arousal_std, output.influence])
 
     def _check(self, piece: Evidence) -> None:
         def refuse(cause: str, found: str, allowed: str) -> InputError:
@@ -167,36 +226,6 @@ class Engine:
                          f'{len(piece.heard)} of their mask', f'0 or {samples} of both')
         if not np.isfinite(piece.waveform).all():
             raise refuse('not_finite', 'samples hold NaN or infinity', 'finite values')
-
-
-def choose_device(name: str) -> torch.device:
-    """
-    Return the device of that name.
-
-    :param name: ``auto`` (CUDA where present), ``cpu``, ``cuda`` or ``cuda:N``.
-    :raises ResourceError: when there is no such device.
-    """
-    import torch
-
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (':' in name and (kind == 'cpu' or not index.isdecimal())):
-        raise ResourceError(f'model.device: {name!r} is not auto, cpu, cuda or cuda:N')
-    present = torch.cuda.device_count() if kind == 'cuda' and torch.cuda.is_available() else 0
-    if kind == 'cuda' and int(index or 0) >= present:
-        raise ResourceError(f'model.device: {name!r} is asked for, and there are {present} CUDA '
-                            'devices; allowed here: auto, cpu' + ', cuda' * bool(present))
-    return torch.device(name)
-
-
-def uses_bf16(precision: str, device: torch.device) -> bool:
-    """Say whether products are in bfloat16: ``model.precision`` on that device."""
-    import torch
-
-    if precision == 'auto':
-        return device.type == 'cuda' and torch.cuda.is_bf16_supported(including_emulation=False)
-    return precision == 'bf16'
 
 
 def _samples(length_ns: int) -> int:

@@ -8,7 +8,7 @@ import torch
 
 from maven_ros.affect import PRIOR_STD, confidence
 from maven_ros.diagnostics import Counters
-from maven_ros.engine import Engine, choose_device
+from maven_ros.engine import Engine
 from maven_ros.errors import InputError, ResourceError
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
@@ -277,19 +277,6 @@ def test_runs_on_backbones_of_the_hub(tmp_path):
 def test_refuses_a_folder_without_a_checkpoint(tmp_path):
     with pytest.raises(ResourceError, match=r'config.json: cannot be read'):
         Engine(ModelSettings(path=str(tmp_path)), WindowSettings(), 10.0)
-
-
-@pytest.mark.parametrize('name', ['tpu', 'cuda:', 'cuda:x', 'cpu:0', ''])
-def test_refuses_an_unknown_device(name):
-    with pytest.raises(ResourceError, match='is not auto, cpu, cuda or cuda:N'):
-        choose_device(name)
-
-
-def test_refuses_a_device_that_is_not_there():
-    with pytest.raises(ResourceError, match=r"model.device: 'cuda:99' is asked for, and there"):
-        choose_device('cuda:99')
-    assert choose_device('cpu').type == 'cpu'
-    assert choose_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')
 
 
 @pytest.mark.parametrize('backbones', [False, True])

@@ -50,6 +50,12 @@ class Features(NamedTuple):
         """Which modality has anything: bool (batch, 3)."""
         return torch.stack([stream.mask.any(1) for stream in self.streams], 1)
 
+    def part(self, rows: slice) -> Features:
+        """Take some rows of the batch."""
+        video, audio, text = (
+            Aligned(stream.values[rows], stream.mask[rows]) for stream in self.streams)
+        return Features(video, audio, text, self.slot_s)
+
     def without(self, modality: str) -> Features:
         """Mask one modality everywhere."""
         video, audio, text = (
@@ -159,12 +165,14 @@ class CrossModalFusion(nn.Module):
         anything = torch.cat([
             torch.stack([mask for name, mask in masks.items() if name != hidden]).any(0)
             for hidden in variants])
-        return Aligned(self.concatenate(torch.cat(refined, -1)), anything)
+        return Aligned(self.concatenate(torch.cat(refined, -1)).float(), anything)
 
     def projected(self, features: Features) -> dict[str, Tensor]:
         """Bring each modality to the width of the fusion."""
         # Masked before the projection, so that not even NaN gets past a mask.
-        return {name: self.project[name](torch.where(mask[..., None], values, 0))
+        # In full precision, as all that is summed and normed from here on: products alone are
+        # reduced by autocast.
+        return {name: self.project[name](torch.where(mask[..., None], values, 0)).float()
                 for name, (values, mask) in zip(MODALITIES, features.streams, strict=True)}
 
     def attention_maps(self, features: Features) -> dict[str, Tensor]:

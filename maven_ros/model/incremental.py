@@ -21,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
 from maven_ros.model.alignment import Aligned, Grid, newest_per_slot, weigh, word_weights
+from maven_ros.model.devices import Batches, upload
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import Evidence, Face, Pixels
@@ -82,11 +83,12 @@ class IncrementalEncoder:
     :param model: in evaluation mode, on ``device``.
     :param grid: of every window.
     :param counters: where words that are too many are counted.
+    :param batches: the sizes that fit into the device's memory.
     """
 
     def __init__(
         self, model: MavenModel, tokenizer: Tokenizer, grid: Grid, device: torch.device,
-        counters: Counters,
+        counters: Counters, batches: Batches,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
@@ -95,6 +97,7 @@ class IncrementalEncoder:
         self._grid = grid
         self._device = device
         self._counters = counters
+        self._batches = batches
 
     def encode(self, rows: Sequence[Row]) -> Features:
         """
@@ -128,12 +131,12 @@ class IncrementalEncoder:
                   for slot, face in newest_per_slot(
                       piece.faces, piece.start_ns, piece.end_ns, slots).items()]
         self._look_at([(memory, face) for _, _, memory, face in placed])
-        index = torch.zeros(len(rows), slots, dtype=torch.long)
+        numbers = torch.zeros(len(rows), slots, dtype=torch.long)
         vectors = [torch.zeros(self._model.face_encoder.width, device=self._device)]
         for row, slot, memory, face in placed:
-            index[row, slot] = len(vectors)
+            numbers[row, slot] = len(vectors)
             vectors.append(memory.seen[_key(face)].vector)
-        index = index.to(self._device)
+        index = upload(numbers, self._device)
         return Aligned(torch.stack(vectors)[index], index > 0)
 
     def _look_at(self, faces: Sequence[tuple[Memory, Face]]) -> None:
@@ -143,9 +146,10 @@ class IncrementalEncoder:
             if seen is None or seen.crop is not face.crop:
                 new[memory, _key(face)] = face
         if new:
-            crops = torch.from_numpy(np.stack([face.crop for face in new.values()]))
-            vectors = self._model.face_encoder(
-                crops.to(self._device).permute(0, 3, 1, 2)).float()
+            crops = upload(torch.from_numpy(np.stack([face.crop for face in new.values()])),
+                           self._device).permute(0, 3, 1, 2)
+            vectors, = self._batches.run('faces', len(crops), lambda part: (
+                self._model.face_encoder(crops[part]).float(),))
             for ((memory, key), face), vector in zip(new.items(), vectors, strict=True):
                 memory.seen[key] = _Seen(face.crop, vector)
 
@@ -159,15 +163,20 @@ class IncrementalEncoder:
                 sounds.setdefault(_sound(piece), piece)
         if not sounds:
             return self._nothing(len(pieces), self._model.voice_encoder.width)
-        waveform, heard = (torch.from_numpy(np.stack(arrays)).to(self._device) for arrays in (
-            [piece.waveform for piece in sounds.values()],
-            [piece.heard for piece in sounds.values()]))
-        vectors, mask = self._model.voice_encoder(waveform, heard)
-        values, mask = self._model.align_voice(vectors, mask, self._grid)
+        waveform = upload(torch.from_numpy(np.stack(
+            [piece.waveform for piece in sounds.values()])), self._device)
+        heard = torch.from_numpy(np.stack([piece.heard for piece in sounds.values()]))
+        values, mask = self._batches.run(
+            'sounds', len(sounds), lambda part: self._listen(waveform[part], heard[part]))
         number = {sound: index for index, sound in enumerate(sounds, 1)}  # 0 is silence
-        index = torch.tensor([number.get(_sound(piece), 0) for piece in pieces]).to(self._device)
+        index = upload(torch.tensor([number.get(_sound(piece), 0) for piece in pieces]),
+                       self._device)
         return Aligned(pad(values.float(), (0, 0, 0, 0, 1, 0))[index],
                        pad(mask, (0, 0, 1, 0))[index])
+
+    def _listen(self, waveform: Tensor, heard: Tensor) -> Aligned:
+        vectors, mask = self._model.voice_encoder(waveform, heard)
+        return self._model.align_voice(vectors, mask, self._grid)
 
     # --- words ---------------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class IncrementalEncoder:
             weights[row, :, :len(one.word_of_token)] = word_weights(
                 piece.words, one.word_of_token, piece.start_ns, piece.end_ns, slots)
         vectors = pad_sequence([one.vectors for one in read], True)
-        return weigh(vectors, torch.from_numpy(weights).to(self._device))
+        return weigh(vectors, upload(torch.from_numpy(weights), self._device))
 
     def _read_new(self, rows: Sequence[Row]) -> None:
         new: dict[tuple[str, ...], list[Memory]] = {}
@@ -195,9 +204,10 @@ class IncrementalEncoder:
         tokenized = [self._tokenize(texts) for texts in new]
         ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
         lengths = torch.tensor([len(one) for one in ids])
-        tokens = pad_sequence(ids, True).to(self._device)
-        mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).to(self._device)
-        encoded = self._model.text_encoder(tokens, mask)
+        tokens = upload(pad_sequence(ids, True), self._device)
+        mask = upload(torch.arange(tokens.shape[1]) < lengths[:, None], self._device)
+        encoded, = self._batches.run('texts', len(tokens), lambda part: (
+            self._model.text_encoder(tokens[part], mask[part]),))
         for (texts, memories), (_, word_of_token), vectors in zip(
                 new.items(), tokenized, encoded, strict=True):
             for memory in memories:
