@@ -61,6 +61,10 @@ def compact(hops: int) -> None:
     for threads in (1, 2):
         engine = make_engine(USUAL_S, threads=threads)
         report(f'compact, {USUAL_S:g} s, {threads} threads', measure(engine, USUAL_S, hops))
+    compiled = make_engine(USUAL_S, compile=True)
+    plain, faster = (measure(engine, USUAL_S, hops) for engine in (make_engine(USUAL_S), compiled))
+    print(f'compact, compiled: {faster.incremental_s * 1e3:.1f} ms incremental, plain over '
+          f'compiled {plain.incremental_s / faster.incremental_s:.2f}')
     print(f'compact: resident memory of the process {resident_mb():.0f} MB')
     growth('compact', {
         length_s: measure(make_engine(length_s), length_s, hops) for length_s in LENGTHS_S})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ class Engine:
         self.crop_px = checkpoint.model.config.crop_px
         self._model = checkpoint.model
         self._tokenizer = checkpoint.tokenizer
-        self._precision = settings.precision
+        self._precision, self._compiled = settings.precision, settings.compile
         self._length_ns = nanoseconds(windows.length_s)
         slots = max(1, round(windows.length_s * frame_rate_hz))
         self._grid = Grid(slots, windows.length_s / slots)
@@ -94,7 +95,7 @@ class Engine:
         """Bring the model to a device; what was remembered on another counts no more."""
         import torch
 
-        from maven_ros.model.devices import Batches, choose_dtype, hold_weights
+        from maven_ros.model.devices import Batches, choose_dtype, compile_parts, hold_weights
         from maven_ros.model.incremental import IncrementalEncoder
 
         #: Where it runs: ``cpu``, ``cuda:0`` and so on.
@@ -103,6 +104,9 @@ class Engine:
         self._model.to(device, torch.float32)
         for part in ('face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context'):
             hold_weights(getattr(self._model, part), self._dtype)  # the head stays exact
+        if self._compiled:
+            compile_parts(getattr(self._model, part) for part in (
+                'face_encoder', 'voice_encoder', 'fusion', 'context', 'head'))
         self._batches = Batches(self._counters)
         self._encoder = IncrementalEncoder(
             self._model, self._tokenizer, self._grid, device, self._counters, self._batches)
@@ -112,7 +116,11 @@ class Engine:
         Run on made-up evidence, so that the first real one does not wait; then forget.
 
         Once for one person, and once for several, each modality alone among them.
+
+        :raises ResourceError: when the network is to be compiled and cannot be.
         """
+        from maven_ros.model.devices import compiling
+
         face = Face(0, 'nobody', Box(0, 0, self.crop_px, self.crop_px),
                     np.zeros((self.crop_px, self.crop_px, 3), np.uint8))
         samples = _samples(self._length_ns)
@@ -122,9 +130,10 @@ class Engine:
         seen, heard, read = (replace(Evidence(0, self._length_ns), **{
             name: getattr(whole, name) for name in names})
             for names in (('faces',), ('waveform', 'heard'), ('words',)))
-        for several in ([whole], [whole, seen, heard, read]):
-            self.infer(several)
-            self.reset()
+        with compiling() if self._compiled else nullcontext():
+            for several in ([whole], [whole, seen, heard, read]):
+                self.infer(several)
+                self.reset()
 
     def reset(self) -> None:
         """Forget all evidence that :meth:`infer` was given; the model stays loaded."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,31 @@ def hold_weights(module: nn.Module, dtype: torch.dtype) -> None:
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d) and not is_parametrized(part):
             part.to(dtype)
+
+
+def compile_parts(parts: Iterable[nn.Module], backend: str = 'inductor') -> None:
+    """Have modules compiled when they run first, for batches of any size."""
+    for part in parts:
+        part.compile(dynamic=True, backend=backend)
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """
+    Run modules that are compiled for the first time.
+
+    :raises ResourceError: when the machine lacks what that takes.
+    """
+    from torch._dynamo.exc import BackendCompilerFailed
+    from torch._inductor.exc import InductorError
+
+    try:
+        yield
+    except (BackendCompilerFailed, InductorError) as error:
+        raise ResourceError(
+            'model.compile: the network cannot be compiled here: '
+            f'{_first(error)}; needed: a C++ compiler (g++), and on CUDA Triton; '
+            'or model.compile: false') from error
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
