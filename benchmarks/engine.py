@@ -14,28 +14,21 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+import gpu
 import torch
 from base_size import processor, resident_mb
-from tokenizers import Tokenizer, models, pre_tokenizers
+from made_up import FRAME_RATE_HZ, HOP_S, USUAL_S, has_bf16, make_engine, stream, write_base
 from torch.utils.flop_counter import FlopCounterMode
 
 from maven_ros.engine import Engine
-from maven_ros.model import hub
-from maven_ros.model.configuration import MavenConfig
-from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Word
-from maven_ros.settings import ModelSettings, WindowSettings
+from maven_ros.records import Evidence
 
-FRAME_RATE_HZ = 10
-HOP_NS, FRAME_NS, WORD_NS = NS // 5, NS // FRAME_RATE_HZ, NS // 2
 LENGTHS_S = (1.0, 2.0, 4.0, 8.0)
-USUAL_S = 2.0
 SIDE = 2048
-TEXTS = ('i', 'am', 'glad', 'to', 'see', 'you', 'here', 'now')
+KEEPS_UP = 0.8
 
 
 class Times(NamedTuple):
@@ -68,6 +61,10 @@ def compact(hops: int) -> None:
     for threads in (1, 2):
         engine = make_engine(USUAL_S, threads=threads)
         report(f'compact, {USUAL_S:g} s, {threads} threads', measure(engine, USUAL_S, hops))
+    compiled = make_engine(USUAL_S, compile=True)
+    plain, faster = (measure(engine, USUAL_S, hops) for engine in (make_engine(USUAL_S), compiled))
+    print(f'compact, compiled: {faster.incremental_s * 1e3:.1f} ms incremental, plain over '
+          f'compiled {plain.incremental_s / faster.incremental_s:.2f}')
     print(f'compact: resident memory of the process {resident_mb():.0f} MB')
     growth('compact', {
         length_s: measure(make_engine(length_s), length_s, hops) for length_s in LENGTHS_S})
@@ -76,13 +73,16 @@ def compact(hops: int) -> None:
 def base(hops: int, threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_base(Path(folder))
+        if torch.cuda.is_available():
+            gpu.carry(folder)
         times = {USUAL_S: usual_base(folder, hops, threads)}
         for length_s in LENGTHS_S:
             if length_s != USUAL_S:
                 engine = make_engine(length_s, path=folder, threads=threads)
                 times[length_s] = measure(engine, length_s, hops if length_s < USUAL_S else 1)
                 del engine  # two of them at once would need twice the memory
-    growth('base', times)
+        growth('base', times)
+        keeping_up(folder, threads)
 
 
 def usual_base(folder: str, hops: int, threads: int) -> Times:
@@ -91,6 +91,8 @@ def usual_base(folder: str, hops: int, threads: int) -> Times:
     report(f'base, {USUAL_S:g} s, fp32, {threads} threads', full)
     print(f'base: resident memory of the process {resident_mb():.0f} MB')
     share(engine, 2)
+    torch.set_num_threads(1)
+    report(f'base, {USUAL_S:g} s, fp32, 1 thread', measure(engine, USUAL_S, 1))
     del engine
     if has_bf16():
         engine = make_engine(USUAL_S, path=folder, threads=threads, precision='bf16')
@@ -98,42 +100,22 @@ def usual_base(folder: str, hops: int, threads: int) -> Times:
     return full
 
 
-def make_engine(length_s: float, **settings) -> Engine:
-    engine = Engine(
-        ModelSettings(device='cpu', **settings), WindowSettings(length_s=length_s), FRAME_RATE_HZ)
-    engine.warm_up()
-    return engine
-
-
-def write_base(folder: Path) -> None:
-    """Write what an untrained `base` needs: its shape, and a tokenizer that knows the words."""
-    MavenConfig.base().save_pretrained(folder)
-    words = {'<unk>': 3, **{text: 10 + index for index, text in enumerate(TEXTS)}}
-    tokenizer = Tokenizer(models.WordLevel(words, '<unk>'))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    (folder / hub.TOKENIZER).write_text(tokenizer.to_str(), 'utf-8')
-
-
-def stream(length_s: float, crop_px: int) -> Iterator[Evidence]:
-    """Yield the evidence of one window after the other; what they share is the same objects."""
-    random = np.random.default_rng(0)
-    length_ns, faces = round(length_s * NS), []
-    start_ns = 0
-    while True:
-        end_ns = start_ns + length_ns
-        first_ns = faces[-1].stamp_ns + FRAME_NS if faces else 0
-        faces = [face for face in faces if face.stamp_ns >= start_ns] + [
-            Face(stamp_ns, 'p', Box(0, 0, crop_px, crop_px),
-                 random.integers(0, 256, (crop_px, crop_px, 3), np.uint8))
-            for stamp_ns in range(first_ns, end_ns, FRAME_NS)]
-        samples = length_ns * SAMPLE_RATE_HZ // NS
-        words = tuple(
-            Word(TEXTS[index % len(TEXTS)], index * WORD_NS, (index + 1) * WORD_NS, 1.0)
-            for index in range(-(-start_ns // WORD_NS), end_ns // WORD_NS))
-        yield Evidence(
-            start_ns, end_ns, 'p', tuple(faces),
-            random.normal(0, 0.1, samples).astype(np.float32), np.ones(samples, np.bool_), words)
-        start_ns += HOP_NS
+def keeping_up(folder: str, threads: int) -> None:
+    """Show at which settings `base` keeps up live: a hop is done in a share of its own time."""
+    print(f'base, {USUAL_S:g} s, {threads} threads: keeps up where a hop takes at most '
+          f'{KEEPS_UP:g} of its time\n| frames/s | hop, s | precision | taken, s | share | |')
+    for precision in ('fp32', 'bf16')[:1 + has_bf16()]:
+        for rate_hz in (10, 5, 2.5):
+            engine = make_engine(
+                USUAL_S, rate_hz, path=folder, threads=threads, precision=precision)
+            for hop_s in (0.2, 0.5, 1.0):
+                evidence = stream(USUAL_S, engine.crop_px, rate_hz, hop_s)
+                engine.reset()
+                timed(engine, next(evidence))
+                taken_s = statistics.mean(timed(engine, next(evidence)) for _ in range(4))
+                print(f'| {rate_hz:g} | {hop_s:g} | {precision} | {taken_s:.2f} | '
+                      f'{taken_s / hop_s:.2f} | {"keeps up" * (taken_s <= KEEPS_UP * hop_s)} |')
+            del engine
 
 
 def measure(engine: Engine, length_s: float, hops: int) -> Times:
@@ -154,7 +136,7 @@ def timed(engine: Engine, evidence: Evidence) -> float:
 
 
 def report(what: str, times: Times) -> None:
-    new = HOP_NS // FRAME_NS
+    new = HOP_S * FRAME_RATE_HZ
     print(f'{what}: a hop {1e3 * times.full_s:.1f} ms in full, {1e3 * times.incremental_s:.1f} ms '
           f'incremental, ratio {times.ratio:.1f}; {new / times.full_s:.1f} and '
           f'{new / times.incremental_s:.1f} frames a second')
@@ -201,12 +183,6 @@ def matmul_rate() -> float:
         torch.mm(matrix, matrix)
         times_s.append(time.perf_counter() - began)
     return 2 * SIDE ** 3 / statistics.median(times_s)
-
-
-def has_bf16() -> bool:
-    info = Path('/proc/cpuinfo')
-    flags = info.read_text().split() if info.exists() else []
-    return 'avx512_bf16' in flags or 'amx_bf16' in flags
 
 
 if __name__ == '__main__':

@@ -275,7 +275,7 @@ class Estimate:
     :param valence_std: standard deviation of the valence.
     :param arousal_std: standard deviation of the arousal.
     :param influence: how far the point moves when video, audio or text is masked, normalised to
-        sum 1; 0 for what is absent.
+        sum 1; 0 for what is absent; NaN when ``model.influence`` is off.
     """
 
     affect: Affect

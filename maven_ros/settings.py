@@ -152,8 +152,14 @@ class ModelSettings:
     device: str = setting('auto', 'auto (CUDA where present), cpu, cuda or cuda:N.')
     precision: str = setting(
         'auto', 'Of the large products: fp32, bf16 (faster on processors that have it, and less '
-        'exact), or auto: bf16 on CUDA that has it, else fp32.',
+        'exact), or auto: on CUDA bf16 where it has it, else fp16; on processors fp32.',
         choices=('auto', 'fp32', 'bf16'))
+    compile: bool = setting(
+        False, 'Compile the network at start, which takes minutes, for faster hops; needs a C++ '
+        'compiler.')
+    influence: bool = setting(
+        True, 'Say how much each modality counted; costs three more passes of the fusion, and is '
+        'NaN without.')
     threads: int = setting(1, 'CPU threads for inference.', minimum=1, maximum=256)
 
 
@@ -281,6 +287,8 @@ class Parameter:
         """What is allowed, in words."""
         if self.choices:
             return ' or '.join(repr(choice) for choice in self.choices)
+        if self.type is bool:
+            return 'true or false'
         if self.path:
             return f'an existing {self.path}, or nothing'
         low, high = math.isfinite(self.minimum), math.isfinite(self.maximum)
@@ -295,14 +303,16 @@ class Parameter:
         :raises SettingsError: when it does not convert without loss.
         """
         try:
-            if self.type in (int, float) and isinstance(value, bool):
+            if self.type is bool and isinstance(value, str):
+                return {'true': True, 'false': False}[value.lower()]
+            if (self.type is bool) != isinstance(value, bool):
                 raise ValueError
             if isinstance(value, str) or self.type is not str:
                 converted = self.type(value)
                 if self.type is not int or isinstance(value, str) or converted == value:
                     return converted
             raise ValueError
-        except (ValueError, TypeError, OverflowError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise SettingsError(f'{self.name}: {value!r} is not {self.allowed}') from error
 
     def faults(self) -> Iterator[str]:

@@ -8,7 +8,7 @@ import torch
 
 from maven_ros.affect import PRIOR_STD, confidence
 from maven_ros.diagnostics import Counters
-from maven_ros.engine import Engine, choose_device
+from maven_ros.engine import Engine
 from maven_ros.errors import InputError, ResourceError
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
@@ -70,6 +70,15 @@ def assert_same(estimate, other):
                     getattr(two, field.name), abs=1e-4), field.name
 
 
+def test_influence_can_be_left_out_and_is_unknown_then(engine):
+    plain = Engine(ModelSettings(influence=False), WindowSettings(), 10.0)
+    evidence = World().evidence()
+    asked, not_asked = engine.infer([evidence])[0], plain.infer([evidence])[0]
+    assert sum(asked.influence) == pytest.approx(1)
+    assert all(map(math.isnan, not_asked.influence))
+    assert_same(dataclasses.replace(not_asked, influence=asked.influence), asked)
+
+
 def test_shipped_model_is_untrained_and_says_so(engine):
     assert not engine.trained
     assert engine.name.startswith('untrained compact-')
@@ -129,12 +138,12 @@ def test_what_has_left_the_window_is_forgotten(engine):
     world = World()
     for hop in range(10):
         engine.infer([world.evidence(hop * HOP_NS)])
-    stamps = {stamp for _, stamp in engine._encoder._seen}
+    stamps = {stamp for _, stamp in engine._memory.seen}
     assert stamps == {face.stamp_ns for face in world.evidence(9 * HOP_NS).faces}
     engine.infer([world.evidence(0)])  # time went back: what lies ahead is of another world
-    assert max(stamp for _, stamp in engine._encoder._seen) < LENGTH_NS
+    assert max(stamp for _, stamp in engine._memory.seen) < LENGTH_NS
     engine.reset()
-    assert not engine._encoder._seen
+    assert not engine._memory.seen
 
 
 def test_another_face_under_a_known_stamp_is_looked_at(engine):
@@ -202,8 +211,8 @@ def test_of_too_many_words_the_most_recent_are_kept():
 
 def test_warming_up_leaves_nothing_behind(engine):
     engine.warm_up()
-    assert not engine._encoder._seen
-    assert not engine._encoder._read
+    assert not engine._memory.seen
+    assert not engine._memory.read
 
 
 def test_no_pieces_no_estimates(engine):
@@ -281,19 +290,6 @@ def test_runs_on_backbones_of_the_hub(tmp_path):
 def test_refuses_a_folder_without_a_checkpoint(tmp_path):
     with pytest.raises(ResourceError, match=r'config.json: cannot be read'):
         Engine(ModelSettings(path=str(tmp_path)), WindowSettings(), 10.0)
-
-
-@pytest.mark.parametrize('name', ['tpu', 'cuda:', 'cuda:x', 'cpu:0', ''])
-def test_refuses_an_unknown_device(name):
-    with pytest.raises(ResourceError, match='is not auto, cpu, cuda or cuda:N'):
-        choose_device(name)
-
-
-def test_refuses_a_device_that_is_not_there():
-    with pytest.raises(ResourceError, match=r"model.device: 'cuda:99' is asked for, and there"):
-        choose_device('cuda:99')
-    assert choose_device('cpu').type == 'cpu'
-    assert choose_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')
 
 
 @pytest.mark.parametrize('backbones', [False, True])

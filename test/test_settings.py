@@ -30,6 +30,8 @@ def test_the_defaults_are_allowed_and_each_parameter_says_what_it_does():
     ({'speech.language': 'klingon'}, r"'klingon' is not 'en-us', the language of pocketsphinx"),
     ({'model.device': 'gpu'}, r"model\.device: 'gpu' is not 'auto', 'cpu', 'cuda' or 'cuda:N'"),
     ({'audio.min_voiced_s': 5.0}, r'min_voiced_s: 5\.0 is longer than windows\.length_s, 2\.0'),
+    ({'model.compile': 'yes'}, r"model\.compile: 'yes' is not true or false"),
+    ({'model.compile': 1}, r'model\.compile: 1 is not true or false'),
     ({'speech.language': 5}, r'speech\.language: 5 is not str'),
 ])
 def test_bad_values_are_refused_by_name_value_and_what_is_allowed(values, message):
@@ -46,6 +48,8 @@ def test_text_becomes_the_parameters_type():
     changed = Settings().with_values({'windows.hop_s': '0.1', 'faces.max_people': '3'})
     assert changed.windows.hop_s == 0.1 and changed.faces.max_people == 3
     assert Settings().windows.hop_s != 0.1
+    for value, meant in (('true', True), ('False', False), (True, True)):
+        assert Settings().with_values({'model.compile': value}).model.compile is meant
 
 
 def test_sections_of_other_nodes_and_what_ros_declares_itself_are_left_out(tmp_path):

@@ -136,20 +136,31 @@ class VoiceBackbone(nn.Module):
         with group norm (HuBERT base) never sees it: it runs once per distinct length.
 
         :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least ``field_samples``.
-        :param heard: bool (batch, samples), False where no sound arrived.
+        :param heard: bool (batch, samples), False where no sound arrived; best on the host, where
+            counting does not wait for the device.
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
             vector stands at ``first_s``, then one every ``step_s``.
         """
+        lengths = self._lengths(heard)
+        heard = heard.to(waveform.device, non_blocking=True)
         sound = self._prepare(waveform, heard)
         mask = heard.unfold(-1, self.field_samples, self.step_samples).all(-1)
-        order = torch.arange(1, heard.shape[1] + 1, device=heard.device)
-        lengths = (heard * order).amax(-1).clamp(min=self.field_samples)
-        if self.takes_padding:
+        if len(set(lengths)) == 1:
+            values = self._whole(sound[:, :lengths[0]], mask.shape[1])
+        elif self.takes_padding:
+            order = torch.arange(heard.shape[1], device=heard.device)
+            ends = torch.tensor(lengths, device=heard.device)
             values = self.backbone(
-                sound, attention_mask=(order <= lengths[:, None]).long()).last_hidden_state
+                sound, attention_mask=(order < ends[:, None]).long()).last_hidden_state
         else:
             values = self._by_length(sound, lengths, mask.shape[1])
         return torch.where(mask[..., None], values, 0), mask
+
+    def _lengths(self, heard: Tensor) -> list[int]:
+        """Count the samples of each row up to the last one heard."""
+        order = torch.arange(1, heard.shape[1] + 1, device=heard.device)
+        lengths: list[int] = (heard * order).amax(-1).clamp(min=self.field_samples).tolist()
+        return lengths
 
     def _prepare(self, waveform: Tensor, heard: Tensor) -> Tensor:
         sound = torch.where(heard, waveform, 0)
@@ -160,13 +171,19 @@ class VoiceBackbone(nn.Module):
         variance = centred.square().sum(-1, keepdim=True) / samples
         return centred / (variance + 1e-7).sqrt()  # as Wav2Vec2FeatureExtractor has it
 
-    def _by_length(self, sound: Tensor, lengths: Tensor, vectors: int) -> Tensor:
+    def _by_length(self, sound: Tensor, lengths: list[int], vectors: int) -> Tensor:
         values = sound.new_zeros(len(sound), vectors, self.width)
-        for length in sorted(set(lengths.tolist())):
-            rows = lengths == length
-            encoded = self.backbone(sound[rows, :length]).last_hidden_state
-            values[rows, :encoded.shape[1]] = encoded.to(values.dtype)  # autocast's differs
+        for length in sorted(set(lengths)):
+            rows = [row for row, own in enumerate(lengths) if own == length]
+            same = self._whole(torch.stack([sound[row, :length] for row in rows]), vectors)
+            for row, encoded in zip(rows, same, strict=True):
+                values[row] = encoded
         return values
+
+    def _whole(self, sound: Tensor, vectors: int) -> Tensor:
+        """Encode sound without padding; 0 follows up to so many vectors."""
+        encoded: Tensor = self.backbone(sound).last_hidden_state.float()
+        return nn.functional.pad(encoded, (0, 0, 0, vectors - encoded.shape[1]))
 
 
 class TextBackbone(nn.Module):
@@ -216,8 +233,10 @@ class TextBackbone(nn.Module):
         sentence[:, 0] = self.first
         sentence.scatter_(1, lengths + 1, self.last)
         order = torch.arange(sentence.shape[1], device=tokens.device)
+        # The mask as the layers take it: to make it, transformers would wait for the device.
+        hidden = (order >= lengths + 2)[:, None, None]
         encoded: Tensor = self.backbone(
-            sentence, attention_mask=(order < lengths + 2).long()).last_hidden_state
+            sentence, attention_mask=_additive(hidden, torch.float32)).last_hidden_state
         return encoded[:, 1:-1]
 
 
@@ -243,10 +262,14 @@ class BeitLayers(nn.Module):
         :param mask: bool (batch, length), False where there is nothing.
         :returns: (batch, length, width); anything finite where masked.
         """
-        hidden = hidden_keys(mask)[:, None, None]
-        lowest = torch.finfo(values.dtype).min
-        additive = torch.zeros_like(hidden, dtype=values.dtype).masked_fill(hidden, lowest)
+        additive = _additive(hidden_keys(mask)[:, None, None], values.dtype)
         for layer in self.layers:
             values = layer(values, attention_mask=additive)
         normed: Tensor = self.norm(values)
         return normed
+
+
+def _additive(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    """Turn what attention must not look at into what is added to its scores."""
+    lowest = torch.finfo(dtype).min
+    return torch.zeros_like(hidden, dtype=dtype).masked_fill(hidden, lowest)

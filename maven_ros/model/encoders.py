@@ -182,11 +182,11 @@ class VoiceEncoder(nn.Module):
         Encode sound.
 
         :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least 400 samples.
-        :param heard: bool (batch, samples), False where no sound arrived.
+        :param heard: bool (batch, samples), False where no sound arrived; it may lie on the host.
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
             vector stands at ``first_s``, then one every ``step_s``.
         """
-        mel, mask = self.log_mel(waveform, heard)
+        mel, mask = self.log_mel(waveform, heard.to(waveform.device, non_blocking=True))
         values = _masked(self.stem, mel, mask)
         mask = mask[:, ::2]
         for block in self.blocks:

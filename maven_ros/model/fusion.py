@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from maven_ros.model.alignment import Aligned, hidden_keys, sinusoids
 from maven_ros.model.backbones import BeitLayers
@@ -49,20 +50,18 @@ class Features(NamedTuple):
         """Which modality has anything: bool (batch, 3)."""
         return torch.stack([stream.mask.any(1) for stream in self.streams], 1)
 
+    def part(self, rows: slice) -> Features:
+        """Take some rows of the batch."""
+        video, audio, text = (
+            Aligned(stream.values[rows], stream.mask[rows]) for stream in self.streams)
+        return Features(video, audio, text, self.slot_s)
+
     def without(self, modality: str) -> Features:
         """Mask one modality everywhere."""
         video, audio, text = (
             stream._replace(mask=torch.zeros_like(stream.mask)) if name == modality else stream
             for name, stream in zip(MODALITIES, self.streams, strict=True))
         return Features(video, audio, text, self.slot_s)
-
-    @classmethod
-    def stack(cls, parts: Sequence[Features]) -> Features:
-        """Join batches on the same grid into one."""
-        video, audio, text = (
-            Aligned(torch.cat([one.values for one in same]), torch.cat([one.mask for one in same]))
-            for same in zip(*(part.streams for part in parts), strict=True))
-        return cls(video, audio, text, parts[0].slot_s)
 
 
 class Attention(nn.Module):
@@ -81,8 +80,19 @@ class Attention(nn.Module):
         :param mask: bool (batch, slots), of Y.
         :returns: (batch, slots, width); meaningless but finite for rows without any of Y.
         """
-        result: Tensor = self.attention(
-            queries, attended, attended, key_padding_mask=hidden_keys(mask), need_weights=False)[0]
+        # What nn.MultiheadAttention computes, without its overhead: sequences are short.
+        inner = self.attention
+        width = queries.shape[-1]
+        weight, bias = inner.in_proj_weight, inner.in_proj_bias
+        asked = functional.linear(queries, weight[:width], bias[:width])
+        told = functional.linear(attended, weight[width:], bias[width:])
+        query, key, value = (
+            part.view(*part.shape[:2], inner.num_heads, -1).transpose(1, 2)
+            for part in (asked, *told.chunk(2, -1)))
+        weighed = functional.scaled_dot_product_attention(
+            query, key, value, ~hidden_keys(mask)[:, None, None],
+            inner.dropout if self.training else 0.0)
+        result: Tensor = inner.out_proj(weighed.transpose(1, 2).flatten(2))
         return result
 
     def weights(self, queries: Tensor, attended: Tensor, mask: Tensor) -> Tensor:
@@ -127,28 +137,42 @@ class CrossModalFusion(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.concatenate = nn.Linear(3 * width, config.context_width)
 
-    def forward(self, features: Features) -> Aligned:
+    def forward(self, features: Features, hiding: Sequence[str] = ()) -> Aligned:
         """
         Fuse three modalities into one sequence.
 
-        :returns: (batch, slots, context width), masked where no modality has anything.
+        :param hiding: modalities to hide, one at a time, for what the fusion would be without it.
+        :returns: (batch, slots, context width), masked where no modality has anything; then as
+            many rows again for each that is hidden.
         """
         masks = features.masks
+        variants = (None, *hiding)
         projected = self.projected(features)
         refined = []
         for name, mask in masks.items():
-            enhanced = self.enhance(name, projected, masks)
+            # Where a modality is hidden its columns are zero, which drops it (eq. 19-20).
+            shown = [hidden for hidden in variants if hidden != name]
+            mask = mask.repeat(len(shown), 1)
+            enhanced = self.enhance(name, projected, masks, shown)
             attended = self.refine[name](enhanced, enhanced, mask)
             own = self.refined_norms[name](attended + enhanced)
-            # Zero drops this modality's columns from the projection (eq. 19-20).
-            refined.append(torch.where(mask[..., None], own, 0))
-        anything = torch.stack(list(masks.values())).any(0)
-        return Aligned(self.concatenate(torch.cat(refined, -1)), anything)
+            own = torch.where(mask[..., None], own, 0)
+            if len(shown) < len(variants):
+                parts = list(own.chunk(len(shown)))
+                parts.insert(variants.index(name), torch.zeros_like(parts[0]))
+                own = torch.cat(parts)
+            refined.append(own)
+        anything = torch.cat([
+            torch.stack([mask for name, mask in masks.items() if name != hidden]).any(0)
+            for hidden in variants])
+        return Aligned(self.concatenate(torch.cat(refined, -1)).float(), anything)
 
     def projected(self, features: Features) -> dict[str, Tensor]:
         """Bring each modality to the width of the fusion."""
         # Masked before the projection, so that not even NaN gets past a mask.
-        return {name: self.project[name](torch.where(mask[..., None], values, 0))
+        # In full precision, as all that is summed and normed from here on: products alone are
+        # reduced by autocast.
+        return {name: self.project[name](torch.where(mask[..., None], values, 0)).float()
                 for name, (values, mask) in zip(MODALITIES, features.streams, strict=True)}
 
     def attention_maps(self, features: Features) -> dict[str, Tensor]:
@@ -166,18 +190,30 @@ class CrossModalFusion(nn.Module):
 
     def enhance(
         self, name: str, projected: dict[str, Tensor], masks: dict[str, Tensor],
+        hiding: Sequence[str | None] = (None,),
     ) -> Tensor:
-        """Return one modality's sequence, enhanced by those that it attends to (eq. 13-14)."""
+        """
+        Return one modality's sequence, enhanced by those that it attends to (eq. 13-14).
+
+        A pathway between two modalities is the same whether or not the third is hidden.
+
+        :param hiding: for each variant the modality to leave out, if any.
+        :returns: (variants x batch, slots, width).
+        """
         own = projected[name]
-        total, count = own, torch.ones_like(own[:, :1, :1])
+        added, present = {}, {}
         for other in MODALITIES:
             if other != name:
-                present = masks[other].any(1)[:, None, None]
+                present[other] = masks[other].any(1)[:, None, None]
                 attended = self.pathways[f'{name}_to_{other}'](
                     own, projected[other], masks[other])
-                total = total + torch.where(present, own + attended, 0)
-                count = count + present
-        enhanced: Tensor = self.enhanced_norms[name](self.dropout(total / count))
+                added[other] = torch.where(present[other], own + attended, 0)
+        means = []
+        for hidden in hiding:
+            others = [other for other in added if other != hidden]
+            total = sum((added[other] for other in others), own)
+            means.append(total / (1 + sum(present[other].int() for other in others)))
+        enhanced: Tensor = self.enhanced_norms[name](self.dropout(torch.cat(means)))
         return enhanced
 
 

@@ -1,24 +1,27 @@
 """
 Encoding windows that overlap: each face once, words when they change, sound once a window.
 
-What an encoder gave for a face or a text is kept for as long as windows may hold it. The result is
-the same as without: a cache is asked for the very crop, or the very words, that it has seen.
+What an encoder gave for a face or a text is kept for as long as its stream's windows may hold it.
+The result is the same as without: a memory is asked for the very crop, or the very words, that it
+has seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
 from maven_ros.model.alignment import Aligned, Grid, newest_per_slot, weigh, word_weights
+from maven_ros.model.devices import Batches, upload
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import Evidence, Face, Pixels
@@ -43,18 +46,49 @@ class _Read:
     word_of_token: list[int]
 
 
+class Memory:
+    """
+    What was encoded of one stream's recent windows.
+
+    A stream is one camera with its microphone: people and stamps mean something within it alone.
+    Whoever has the stream has its memory; it dies with its last reference.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.encoder: object = None  # that filled it
+        self.seen: dict[tuple[str, int], _Seen] = {}
+        self.read: dict[tuple[str, ...], _Read] = {}
+
+    def keep(self, pieces: Sequence[Evidence]) -> None:
+        """Forget what is in none of these windows."""
+        start_ns = min(piece.start_ns for piece in pieces)
+        end_ns = max(piece.end_ns for piece in pieces)
+        self.seen = {key: seen for key, seen in self.seen.items() if start_ns <= key[1] < end_ns}
+        spoken = {_texts(piece) for piece in pieces}
+        self.read = {texts: read for texts, read in self.read.items() if texts in spoken}
+
+
+#: A piece of evidence, and the memory of the stream that it is from.
+Row: TypeAlias = tuple[Memory, Evidence]
+
+
 class IncrementalEncoder:
     """
-    Turns evidence into features on one time grid, and remembers.
+    Turns evidence into features on one time grid; what may be needed again goes into memories.
 
     :param model: in evaluation mode, on ``device``.
     :param grid: of every window.
     :param counters: where words that are too many are counted.
+    :param batches: the sizes that fit into the device's memory.
     """
 
     def __init__(
         self, model: MavenModel, tokenizer: Tokenizer, grid: Grid, device: torch.device,
-        counters: Counters,
+        counters: Counters, batches: Batches,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
@@ -63,106 +97,121 @@ class IncrementalEncoder:
         self._grid = grid
         self._device = device
         self._counters = counters
-        self.reset()
+        self._batches = batches
 
-    def reset(self) -> None:
-        """Forget everything."""
-        self._seen: dict[tuple[str, int], _Seen] = {}
-        self._read: dict[tuple[str, ...], _Read] = {}
-
-    def encode(self, pieces: Sequence[Evidence]) -> Features:
+    def encode(self, rows: Sequence[Row]) -> Features:
         """
-        Encode what is new and put all of it on the grid.
+        Encode what is new, of all streams at once, and put everything on the grid.
 
-        :param pieces: at least one, each as long as the grid.
-        :returns: features of a batch, one row per piece.
-        :raises InputError: when one person has two different faces at the same time.
+        :param rows: at least one piece, each as long as the grid. Their memories are filled, and
+            emptied of what is in none of their windows, or was encoded by another encoder.
+        :returns: features of a batch, one for each row.
+        :raises InputError: when one person of a stream has two different faces at the same time.
         """
-        return Features(self._video(pieces), self._audio(pieces), self._text(pieces),
-                        self._grid.slot_s)
+        windows: dict[Memory, list[Evidence]] = {}
+        for memory, piece in rows:
+            windows.setdefault(memory, []).append(piece)
+        for memory, pieces in windows.items():
+            _refuse_twins(pieces)
+            if memory.encoder is not self:
+                memory.reset()
+                memory.encoder = self
+        features = Features(
+            self._video(rows), self._audio([piece for _, piece in rows]), self._text(rows),
+            self._grid.slot_s)
+        for memory, pieces in windows.items():
+            memory.keep(pieces)
+        return features
 
     # --- faces ---------------------------------------------------------------------------
 
-    def _video(self, pieces: Sequence[Evidence]) -> Aligned:
+    def _video(self, rows: Sequence[Row]) -> Aligned:
         slots = self._grid.slots
-        places = [(row, slot, face) for row, piece in enumerate(pieces) for slot, face in
-                  newest_per_slot(piece.faces, piece.start_ns, piece.end_ns, slots).items()]
-        _refuse_twins(pieces)
-        self._look_at([face for _, _, face in places])
-        video = self._nothing(len(pieces), self._model.face_encoder.width)
-        if places:
-            rows, columns = (torch.tensor(index) for index in list(zip(*places, strict=True))[:2])
-            video.values[rows, columns] = torch.stack(
-                [self._seen[_key(face)].vector for _, _, face in places])
-            video.mask[rows, columns] = True
-        start_ns = min(piece.start_ns for piece in pieces)
-        end_ns = max(piece.end_ns for piece in pieces)
-        self._seen = {key: seen for key, seen in self._seen.items() if start_ns <= key[1] < end_ns}
-        return video
+        placed = [(row, slot, memory, face) for row, (memory, piece) in enumerate(rows)
+                  for slot, face in newest_per_slot(
+                      piece.faces, piece.start_ns, piece.end_ns, slots).items()]
+        self._look_at([(memory, face) for _, _, memory, face in placed])
+        numbers = torch.zeros(len(rows), slots, dtype=torch.long)
+        vectors = [torch.zeros(self._model.face_encoder.width, device=self._device)]
+        for row, slot, memory, face in placed:
+            numbers[row, slot] = len(vectors)
+            vectors.append(memory.seen[_key(face)].vector)
+        index = upload(numbers, self._device)
+        return Aligned(torch.stack(vectors)[index], index > 0)
 
-    def _look_at(self, faces: Sequence[Face]) -> None:
-        new: dict[tuple[str, int], Face] = {}
-        for face in faces:
-            seen = self._seen.get(_key(face))
+    def _look_at(self, faces: Sequence[tuple[Memory, Face]]) -> None:
+        new: dict[tuple[Memory, tuple[str, int]], Face] = {}
+        for memory, face in faces:
+            seen = memory.seen.get(_key(face))
             if seen is None or seen.crop is not face.crop:
-                new[_key(face)] = face
+                new[memory, _key(face)] = face
         if new:
-            crops = torch.from_numpy(np.stack([face.crop for face in new.values()]))
-            vectors = self._model.face_encoder(
-                crops.to(self._device).permute(0, 3, 1, 2)).float()
-            for (key, face), vector in zip(new.items(), vectors, strict=True):
-                self._seen[key] = _Seen(face.crop, vector)
+            crops = upload(torch.from_numpy(np.stack([face.crop for face in new.values()])),
+                           self._device).permute(0, 3, 1, 2)
+            vectors, = self._batches.run('faces', len(crops), lambda part: (
+                self._model.face_encoder(crops[part]).float(),))
+            for ((memory, key), face), vector in zip(new.items(), vectors, strict=True):
+                memory.seen[key] = _Seen(face.crop, vector)
 
     # --- sound ---------------------------------------------------------------------------
 
     def _audio(self, pieces: Sequence[Evidence]) -> Aligned:
-        audio = self._nothing(len(pieces), self._model.voice_encoder.width)
-        sharing: dict[tuple[int, int], list[int]] = {}
-        for row, piece in enumerate(pieces):
+        """Encode each sound once, however many people share it."""
+        sounds: dict[tuple[int, int], Evidence] = {}
+        for piece in pieces:
             if len(piece.waveform):
-                sharing.setdefault((id(piece.waveform), id(piece.heard)), []).append(row)
-        if not sharing:
-            return audio
-        first = [pieces[rows[0]] for rows in sharing.values()]
-        waveform, heard = (torch.from_numpy(np.stack(arrays)).to(self._device) for arrays in (
-            [piece.waveform for piece in first], [piece.heard for piece in first]))
+                sounds.setdefault(_sound(piece), piece)
+        if not sounds:
+            return self._nothing(len(pieces), self._model.voice_encoder.width)
+        waveform = upload(torch.from_numpy(np.stack(
+            [piece.waveform for piece in sounds.values()])), self._device)
+        heard = torch.from_numpy(np.stack([piece.heard for piece in sounds.values()]))
+        values, mask = self._batches.run(
+            'sounds', len(sounds), lambda part: self._listen(waveform[part], heard[part]))
+        number = {sound: index for index, sound in enumerate(sounds, 1)}  # 0 is silence
+        index = upload(torch.tensor([number.get(_sound(piece), 0) for piece in pieces]),
+                       self._device)
+        return Aligned(pad(values.float(), (0, 0, 0, 0, 1, 0))[index],
+                       pad(mask, (0, 0, 1, 0))[index])
+
+    def _listen(self, waveform: Tensor, heard: Tensor) -> Aligned:
         vectors, mask = self._model.voice_encoder(waveform, heard)
-        values, mask = self._model.align_voice(vectors, mask, self._grid)
-        for index, rows in enumerate(sharing.values()):
-            audio.values[rows], audio.mask[rows] = values[index].float(), mask[index]
-        return audio
+        return self._model.align_voice(vectors, mask, self._grid)
 
     # --- words ---------------------------------------------------------------------------
 
-    def _text(self, pieces: Sequence[Evidence]) -> Aligned:
-        if not any(piece.words for piece in pieces):
-            self._read = {}
-            return self._nothing(len(pieces), self._model.text_encoder.width)
-        spoken = [tuple(word.text for word in piece.words) for piece in pieces]
-        self._read_new([texts for texts in dict.fromkeys(spoken)
-                        if texts and texts not in self._read])
-        self._read = {texts: self._read[texts] for texts in spoken if texts}
+    def _text(self, rows: Sequence[Row]) -> Aligned:
+        if not any(piece.words for _, piece in rows):
+            return self._nothing(len(rows), self._model.text_encoder.width)
+        self._read_new(rows)
         silence = _Read(torch.zeros(0, self._model.text_encoder.width, device=self._device), [])
-        read = [self._read.get(texts, silence) for texts in spoken]
+        read = [memory.read.get(_texts(piece), silence) for memory, piece in rows]
         slots, longest = self._grid.slots, max(len(one.vectors) for one in read)
-        weights = np.zeros((len(pieces), slots, longest), np.float32)
-        for row, (piece, one) in enumerate(zip(pieces, read, strict=True)):
+        weights = np.zeros((len(rows), slots, longest), np.float32)
+        for row, ((_, piece), one) in enumerate(zip(rows, read, strict=True)):
             weights[row, :, :len(one.word_of_token)] = word_weights(
                 piece.words, one.word_of_token, piece.start_ns, piece.end_ns, slots)
         vectors = pad_sequence([one.vectors for one in read], True)
-        return weigh(vectors, torch.from_numpy(weights).to(self._device))
+        return weigh(vectors, upload(torch.from_numpy(weights), self._device))
 
-    def _read_new(self, new: list[tuple[str, ...]]) -> None:
+    def _read_new(self, rows: Sequence[Row]) -> None:
+        new: dict[tuple[str, ...], list[Memory]] = {}
+        for memory, piece in rows:
+            if piece.words and _texts(piece) not in memory.read:
+                new.setdefault(_texts(piece), []).append(memory)
         if not new:
             return
         tokenized = [self._tokenize(texts) for texts in new]
-        rows = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
-        lengths = torch.tensor([len(row) for row in rows])
-        tokens = pad_sequence(rows, True).to(self._device)
-        mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).to(self._device)
-        encoded = self._model.text_encoder(tokens, mask)
-        for texts, (ids, word_of_token), vectors in zip(new, tokenized, encoded, strict=True):
-            self._read[texts] = _Read(vectors[:len(ids)], word_of_token)
+        ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
+        lengths = torch.tensor([len(one) for one in ids])
+        tokens = upload(pad_sequence(ids, True), self._device)
+        mask = upload(torch.arange(tokens.shape[1]) < lengths[:, None], self._device)
+        encoded, = self._batches.run('texts', len(tokens), lambda part: (
+            self._model.text_encoder(tokens[part], mask[part]),))
+        for (texts, memories), (_, word_of_token), vectors in zip(
+                new.items(), tokenized, encoded, strict=True):
+            for memory in memories:
+                memory.read[texts] = _Read(vectors[:len(word_of_token)], word_of_token)
 
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         """Return ids and the word of each; of too many words the most recent are kept."""
@@ -204,3 +253,11 @@ def _refuse_twins(pieces: Sequence[Evidence]) -> None:
 
 def _key(face: Face) -> tuple[str, int]:
     return face.person_id, face.stamp_ns
+
+
+def _sound(piece: Evidence) -> tuple[int, int]:
+    return id(piece.waveform), id(piece.heard)
+
+
+def _texts(piece: Evidence) -> tuple[str, ...]:
+    return tuple(word.text for word in piece.words)

@@ -275,13 +275,14 @@ class MavenModel(PreTrainedModel):
 
     # --- fusing --------------------------------------------------------------------------
 
-    def fuse(self, features: Features) -> MavenOutput:
+    def fuse(self, features: Features, hiding: Sequence[str] = ()) -> MavenOutput:
         """
         Turn encoded windows into points: pathways, refinement, context, head (eq. 13-31).
 
         :param features: widths as the encoders give them, all on the same slots.
+        :param hiding: modalities to hide, one at a time; each adds as many rows again.
         """
-        fused = self.fusion(features)
+        fused = self.fusion(features, hiding)
         mask = fused.mask
         encoded = torch.where(mask[..., None], self.context(fused, features.slot_s), 0)
         seen = mask.sum(1)
@@ -304,13 +305,12 @@ class MavenModel(PreTrainedModel):
         """
         Fuse, and say how much each modality counted: ``influence``, the one without a gradient.
 
-        One fusion of four times the batch: as it is, and without each modality.
+        One fusion of four variants: as it is, and without each modality.
         """
-        variants = [features, *(features.without(name) for name in MODALITIES)]
-        output = self.fuse(Features.stack(variants))
-        batch = len(output.valence) // len(variants)
-        points = torch.stack([output.valence, output.arousal], -1).view(len(variants), batch, 2)
+        output = self.fuse(features, MODALITIES)
         present = features.present
+        batch = len(present)
+        points = torch.stack([output.valence, output.arousal], -1).view(-1, batch, 2)
         distance = (points[1:] - points[0]).norm(dim=-1).T
         # Without its only modality a window has no point: the distance is NaN, and unneeded.
         distance = torch.where(present & (present.sum(1, keepdim=True) > 1), distance, 0)

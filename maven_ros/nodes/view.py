@@ -127,7 +127,7 @@ def _bar(value: float) -> str:
 def _evidence(state: AffectState) -> str:
     """Name the evidence and how much each part of it counted."""
     names = (('face', Modality.VIDEO), ('voice', Modality.AUDIO), ('words', Modality.TEXT))
-    parts = [f'{name} {share:.0%}' for (name, modality), share
+    parts = [name if math.isnan(share) else f'{name} {share:.0%}' for (name, modality), share
              in zip(names, state.influence, strict=True) if state.modalities & modality]
     if state.status is Status.STALE:
         parts.append('STALE')

@@ -138,6 +138,19 @@ def test_what_is_masked_never_gets_through_not_even_nan(fusion, features, name):
     assert fused.values.isfinite().all()
 
 
+@pytest.mark.parametrize('hiding', [MODALITIES, ('text', 'video'), ()])
+def test_hiding_is_masking(fusion, features, hiding):
+    """The pathways that variants share change nothing; row 0 has no video at all."""
+    features.video.mask[0] = False
+    variants = [features, *(features.without(name) for name in hiding)]
+    fused = fusion(features, hiding)
+    for variant, values, mask in zip(variants, fused.values.split(BATCH), fused.mask.split(BATCH),
+                                     strict=True):
+        expected = fusion(variant)
+        assert torch.equal(mask, expected.mask)
+        torch.testing.assert_close(values, expected.values, atol=1e-6, rtol=0)
+
+
 def test_presence(features):
     assert features.present.all()
     assert features.without('audio').present.tolist() == [[True, False, True]] * BATCH

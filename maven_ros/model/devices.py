@@ -1,0 +1,136 @@
+"""Where the network computes, how exactly, and in batches of what size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import ResourceError
+
+
+def choose_device(name: str) -> torch.device:
+    """
+    Return the device of that name.
+
+    :param name: ``auto`` (CUDA where present), ``cpu``, ``cuda`` or ``cuda:N``.
+    :raises ResourceError: when there is no such device.
+    """
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    kind, _, index = name.partition(':')
+    if kind not in ('cpu', 'cuda') or (':' in name and (kind == 'cpu' or not index.isdecimal())):
+        raise ResourceError(f'model.device: {name!r} is not auto, cpu, cuda or cuda:N')
+    present = torch.cuda.device_count() if kind == 'cuda' and torch.cuda.is_available() else 0
+    if kind == 'cuda' and int(index or 0) >= present:
+        raise ResourceError(f'model.device: {name!r} is asked for, and there are {present} CUDA '
+                            'devices; allowed here: auto, cpu' + ', cuda' * bool(present))
+    return torch.device(name)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """
+    Return the type of the large products on that device.
+
+    :param precision: ``fp32``, ``bf16``, or ``auto``: float32 on processors; on CUDA bfloat16
+        where it has it, else float16.
+    """
+    if precision != 'auto':
+        return {'fp32': torch.float32, 'bf16': torch.bfloat16}[precision]
+    if device.type != 'cuda':
+        return torch.float32
+    with torch.cuda.device(device):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16
+
+
+def hold_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """
+    Keep the weights of products in the type that autocast would bring them to in every pass.
+
+    Results are the same; the passes are spared, and half of the memory.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d) and not is_parametrized(part):
+            part.to(dtype)
+
+
+def compile_parts(parts: Iterable[nn.Module], backend: str = 'inductor') -> None:
+    """Have modules compiled when they run first, for batches of any size."""
+    for part in parts:
+        part.compile(dynamic=True, backend=backend)
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """
+    Run modules that are compiled for the first time.
+
+    :raises ResourceError: when the machine lacks what that takes.
+    """
+    from torch._dynamo.exc import BackendCompilerFailed
+    from torch._inductor.exc import InductorError
+
+    try:
+        yield
+    except (BackendCompilerFailed, InductorError) as error:
+        raise ResourceError(
+            'model.compile: the network cannot be compiled here: '
+            f'{_first(error)}; needed: a C++ compiler (g++), and on CUDA Triton; '
+            'or model.compile: false') from error
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Bring a tensor of the host's to a device; to CUDA without waiting for it."""
+    if device.type != 'cuda':
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class Batches:
+    """
+    Sizes of batches that fit into the device's memory: halved when one did not, for good.
+
+    :param counters: where each halving is counted.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._fits: dict[str, int] = {}
+
+    def run(
+        self, what: str, rows: int, part: Callable[[slice], tuple[Tensor, ...]],
+    ) -> tuple[Tensor, ...]:
+        """
+        Run a batch in as few parts as fit.
+
+        :param what: the rows are, in the plural; the size that fits is remembered under it.
+        :param part: computes some rows.
+        :returns: the tensors of all parts, joined.
+        :raises torch.OutOfMemoryError: when not even one row fits.
+        """
+        done: list[tuple[Tensor, ...]] = []
+        first = 0
+        while first < rows:
+            size = min(rows - first, self._fits.get(what, rows))
+            try:
+                done.append(part(slice(first, first + size)))
+                first += size
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise
+                self._fits[what] = size // 2
+                self._counters.count(
+                    'engine', 'out_of_memory', f'{size} {what} at once do not fit into the '
+                    f'memory of the device; from now on at most {size // 2}: {_first(error)}')
+        if len(done) == 1:
+            return done[0]
+        return tuple(torch.cat(same) for same in zip(*done, strict=True))
+
+
+def _first(error: Exception) -> str:
+    return str(error).partition('\n')[0]

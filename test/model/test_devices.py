@@ -1,0 +1,93 @@
+import pytest
+import torch
+from torch import nn
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import ResourceError
+from maven_ros.model.devices import Batches, choose_device, choose_dtype, hold_weights, upload
+
+
+@pytest.mark.parametrize('name', ['tpu', 'cuda:', 'cuda:x', 'cpu:0', ''])
+def test_refuses_an_unknown_device(name):
+    with pytest.raises(ResourceError, match='is not auto, cpu, cuda or cuda:N'):
+        choose_device(name)
+
+
+def test_refuses_a_device_that_is_not_there():
+    with pytest.raises(ResourceError, match=r"model.device: 'cuda:99' is asked for, and there"):
+        choose_device('cuda:99')
+    assert choose_device('cpu').type == 'cpu'
+    assert choose_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+def test_precision_by_device():
+    cpu = torch.device('cpu')
+    assert choose_dtype('auto', cpu) == choose_dtype('fp32', cpu) == torch.float32
+    assert choose_dtype('bf16', cpu) == torch.bfloat16
+
+
+def test_held_weights_give_what_autocast_gives(model, inputs):
+    """Bit by bit: autocast rounds the same weights in every pass."""
+    with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16):
+        expected = model(inputs)
+        for part in (model.face_encoder, model.voice_encoder, model.text_encoder, model.fusion,
+                     model.context):
+            hold_weights(part, torch.bfloat16)
+        output = model(inputs)
+    assert output.valence.dtype == torch.float32
+    torch.testing.assert_close(output.valence, expected.valence, atol=2e-3, rtol=0)
+    torch.testing.assert_close(output.arousal, expected.arousal, atol=2e-3, rtol=0)
+
+
+def test_only_products_are_held():
+    module = nn.Sequential(nn.Embedding(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    hold_weights(module, torch.bfloat16)
+    assert [parameter.dtype for parameter in module.parameters()] == [
+        torch.float32, torch.float32, torch.float32, torch.bfloat16, torch.bfloat16]
+
+
+def test_upload_to_the_host_copies_nothing():
+    tensor = torch.ones(3)
+    assert upload(tensor, torch.device('cpu')) is tensor
+
+
+class Small:
+    """A device whose memory takes so many rows at once."""
+
+    def __init__(self, most):
+        self.most, self.sizes = most, []
+
+    def __call__(self, rows):
+        part = torch.arange(10)[rows]
+        self.sizes.append(len(part))
+        if len(part) > self.most:
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB.\nHint')
+        return part, part[:, None] * 2
+
+
+def test_batches_are_halved_until_they_fit_and_stay_so():
+    counters = Counters()
+    batches, small = Batches(counters), Small(3)
+    for _ in range(2):
+        ones, twos = batches.run('faces', 10, small)
+        assert ones.tolist() == list(range(10))
+        assert twos.tolist() == [[2 * one] for one in range(10)]
+    assert small.sizes == [10, 5, *[2] * 5, *[2] * 5]
+    assert counters.snapshot() == {'engine.out_of_memory': 2}
+    assert counters.details() == {'engine.out_of_memory': (
+        '5 faces at once do not fit into the memory of the device; from now on at most 2: '
+        'CUDA out of memory. Tried to allocate 2 GiB.')}
+
+
+def test_one_row_that_does_not_fit_is_an_error():
+    small = Small(0)
+    with pytest.raises(torch.OutOfMemoryError):
+        Batches(Counters()).run('faces', 10, small)
+    assert small.sizes == [10, 5, 2, 1]
+
+
+def test_other_errors_pass():
+    def fail(rows):
+        raise RuntimeError('DefaultCPUAllocator: not enough memory')
+    with pytest.raises(RuntimeError, match='not enough memory'):
+        Batches(Counters()).run('faces', 10, fail)
