@@ -12,7 +12,7 @@ import contextlib
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,14 @@ class BagGraph(Closing):
         :raises GraphError: for a bad name or an unknown type, a topic that has another type or
             another definition of it in the bag, and when the bag is not open for reading.
         """
-        full, expected = self.resolve(topic), type_hash(msgtype)
+        full = self.resolve(topic)
+        subscription = BagSubscription(full, msgtype, self._checked(full, msgtype), callback)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def _checked(self, full: str, msgtype: str) -> list[Any]:
+        """Return what the bag has of a topic, if it is of that type and definition."""
+        expected = type_hash(msgtype)
         if self._reader is None:
             raise GraphError(f'{full}: {self.path} is not open for reading')
         connections = [one for one in self._reader.connections if one.topic == full]
@@ -182,9 +189,7 @@ class BagGraph(Closing):
             if _hash_in_bag(one) not in ('', expected):
                 raise GraphError(f'{full}: {self.path} has another definition of {msgtype}:\n'
                                  f'{one.msgdef.data.strip()}\nallowed:\n{definition(msgtype)}')
-        subscription = BagSubscription(full, msgtype, connections, callback)
-        self._subscriptions.append(subscription)
-        return subscription
+        return connections
 
     def resolve(self, topic: str) -> str:
         """
@@ -198,6 +203,48 @@ class BagGraph(Closing):
         """All topics of the bag, or that are recorded, with their types."""
         source = self._connections.values() if self._reader is None else self._reader.connections
         return {one.topic: one.msgtype for one in sorted(source, key=lambda one: one.topic)}
+
+    def message_counts(self) -> dict[str, int]:
+        """How many messages each topic has, in a bag that is open for reading."""
+        counts: dict[str, int] = {}
+        for one in self._reader.connections if self._reader is not None else ():
+            counts[one.topic] = counts.get(one.topic, 0) + one.msgcount
+        return counts
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Time of the first message, and just after the last; (0, 0) when there is none."""
+        if self._reader is None or not self._reader.message_count:
+            return 0, 0
+        return self._reader.start_time, self._reader.end_time
+
+    def read(
+        self, topics: Collection[str], start_ns: int | None = None, end_ns: int | None = None,
+    ) -> Iterator[Received]:
+        """
+        Yield what was recorded on some topics, in order of arrival; at one time, of topics.
+
+        :param topics: full names.
+        :param start_ns: only what arrived from then on; a later start changes no order.
+        :param end_ns: only what arrived before.
+        :raises GraphError: as :meth:`subscribe`.
+        :raises ResourceError: when the bag is damaged; what came before was yielded.
+        """
+        known = self.topics()
+        connections = [
+            one for topic in topics
+            for one in self._checked(self.resolve(topic), known.get(topic, ''))]
+        together: list[Received] = []
+        try:
+            for connection, stamp_ns, cdr in self._messages(connections, start_ns, end_ns):
+                if together and together[0].received_ns != stamp_ns:
+                    yield from sorted(together, key=lambda one: one.topic)
+                    together = []
+                together.append(Received(connection.topic, connection.msgtype, cdr, stamp_ns))
+        except ResourceError:
+            yield from sorted(together, key=lambda one: one.topic)
+            raise
+        yield from sorted(together, key=lambda one: one.topic)
 
     def play(self, stop: threading.Event | None = None) -> int:
         """
@@ -213,7 +260,9 @@ class BagGraph(Closing):
         if self._reader is None:
             raise GraphError(f'{self.path}: is not open for reading')
         heard = 0
-        for connection, stamp_ns, cdr in self._messages():
+        wanted = [connection for connection in self._reader.connections
+                  if any(connection in one.connections for one in self._subscriptions)]
+        for connection, stamp_ns, cdr in self._messages(wanted):
             if self._reader is None or (stop is not None and stop.is_set()):
                 break
             self.time_ns = stamp_ns
@@ -249,17 +298,19 @@ class BagGraph(Closing):
                 self._writer.write(connection, self.now_ns() if stamp_ns is None else stamp_ns,
                                    cdr)
 
-    def _messages(self) -> Iterator[tuple[Any, int, bytes]]:
-        """Yield what is subscribed to, in order of time."""
-        wanted = [connection for connection in self._reader.connections
-                  if any(connection in one.connections for one in self._subscriptions)]
+    def _messages(
+        self, wanted: list[Any], start_ns: int | None = None, end_ns: int | None = None,
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield what was recorded, in order of time."""
         if not wanted:  # rosbags would take that for all
             return
         with _translated(self.path, 'is damaged'):
-            messages = self._reader.messages(wanted)
+            messages = self._reader.messages(wanted, start_ns, end_ns)
         while True:
             with _translated(self.path, 'is damaged'):
                 found = next(messages, None)
+                if found is None and self._reader is not None:
+                    self._reader.check_end(end_ns)
             if found is None:
                 return
             connection, stamp_ns, cdr = found
@@ -290,15 +341,15 @@ def _storage_errors() -> tuple[type[Exception], ...]:
 
 
 def _open_reader(path: Path) -> Any:
-    from rosbags.rosbag2 import Reader
+    from maven_ros.graph.mcap import BagReader
 
     if not path.exists():
         raise ResourceError(f'{path}: no such bag; allowed: the folder of a rosbag2')
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         raise ResourceError(f'{path}: no metadata.yaml in it; allowed: the folder of a rosbag2 '
-                            '(`ros2 bag reindex` makes a missing one)')
+                            '(`ros2 bag reindex` makes a missing one), or one of its files')
     with _translated(path, 'cannot be read'):
-        reader = Reader(path)
+        reader = BagReader(path)
         reader.open()
     return reader
 
