@@ -29,7 +29,7 @@ from maven_ros.evaluation.sources import Sources
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.interface import Received
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import AffectState, Face, Samples, Utterance, Window
+from maven_ros.records import NS, AffectState, Face, Samples, Utterance, Window
 from maven_ros.senses.faces import FaceTracker
 from maven_ros.senses.speech import open_recogniser
 from maven_ros.senses.speech.host import ProcessHost
@@ -45,6 +45,7 @@ class Part:
     :param start_ns: only what arrived from then on; None from the beginning.
     :param end_ns: only what arrived before; None to the end.
     :param skip: so many of the first messages were taken already.
+    :param rest_every_ns: after so long, once nobody speaks, all comes to rest.
     """
 
     bag: Path
@@ -52,6 +53,7 @@ class Part:
     start_ns: int | None = None
     end_ns: int | None = None
     skip: int = 0
+    rest_every_ns: int = 30 * NS
 
     def read(self, graph: BagGraph) -> Iterator[Received]:
         """Yield its messages; errors are those of :meth:`BagGraph.read`."""
@@ -244,7 +246,7 @@ def _listen(
 ) -> Iterator[_Heard | None]:
     teller = _Teller(settings)
     with BagGraph(part.bag) as graph, _Listener(settings, False, Counters(), teller) as pipeline:
-        feed = Feed(pipeline, decode=False)
+        feed = Feed(pipeline, part.rest_every_ns, decode=False)
         if state is not None:
             feed.thaw(decode(state))
             teller.voice = voice

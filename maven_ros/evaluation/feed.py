@@ -14,19 +14,19 @@ from maven_ros.records import NS, Frame, Input, Output
 TICK_NS = NS // 20
 #: Longer silence is no waiting but a break in the recording: time goes on behind it.
 LONGEST_SILENCE_NS = 60 * NS
-#: After so long, at the end of an utterance, all is brought to where it can be written down.
-REST_EVERY_NS = 30 * NS
 
 
 class Feed:
     """
     One message after the other into a pipeline; messages that cannot be used are counted.
 
+    :param rest_every_ns: it wants to rest after so long.
     :param decode: False to hand out frames without pixels, which nobody may look at.
     """
 
-    def __init__(self, pipeline: Pipeline, decode: bool = True) -> None:
+    def __init__(self, pipeline: Pipeline, rest_every_ns: int, decode: bool = True) -> None:
         self.pipeline = pipeline
+        self._rest_every_ns = rest_every_ns
         self._decode = decode
         self._reader = InputReader(pipeline.settings.audio)
         self.now_ns: int | None = None      # when the last message arrived
@@ -69,7 +69,7 @@ class Feed:
     def rest_due(self) -> bool:
         """Whether it is time to rest, once nobody speaks."""
         return (self.now_ns is not None and self._rested_ns is not None
-                and self.now_ns - self._rested_ns >= REST_EVERY_NS)
+                and self.now_ns - self._rested_ns >= self._rest_every_ns)
 
     def rest(self) -> list[tuple[int, Output]]:
         """Bring the pipeline to where :meth:`freeze` can write it down."""

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from maven_ros.diagnostics import Counters
@@ -66,6 +66,8 @@ class ReplayOptions:
     :param rate: seconds of the bag a second; 0 as fast as possible.
     :param storage: of the bag that is written, mcap or sqlite3.
     :param without: modalities and pathways that the model is denied.
+    :param rest_s: seconds of the bag after which, once nobody speaks, all is written down. What
+        cannot be written begins anew there, which may show a little in the states.
     """
 
     sources: Sources = field(default_factory=Sources)
@@ -74,10 +76,11 @@ class ReplayOptions:
     rate: float = 0.0
     storage: str = 'mcap'
     without: tuple[str, ...] = ()
+    rest_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
-        for name in ('start_s', 'duration_s', 'rate'):
+        for name in ('start_s', 'duration_s', 'rate', 'rest_s'):
             if not 0 <= getattr(self, name) < 1e9:
                 raise SettingsError(f'{name}: {getattr(self, name)!r}; allowed: [0, 1e9)')
         if self.storage not in STORAGES:
@@ -141,12 +144,13 @@ class _Replay(ExitStack):
         recognised = settings.speech.recogniser != 'none'
         speech: Speech = Foreheard() if recognised else InlineRecogniser(None)
         self._pipeline = self.enter_context(self._open_pipeline(speech))
-        self._feed = Feed(self._pipeline)
-        part = Part(bag, sources, self._start_ns, self._end_ns)
+        part = Part(bag, sources, self._start_ns, self._end_ns,
+                    rest_every_ns=nanoseconds(options.rest_s))
+        self._feed = Feed(self._pipeline, part.rest_every_ns)
         self._about = identify(self._graph, part, settings, options.without, self._pipeline)
         found = self._resume()
         if found is not None:
-            part = Part(bag, sources, found.received_ns, self._end_ns, found.skip)
+            part = replace(part, start_ns=found.received_ns, skip=found.skip)
         self._messages = part.read(self._graph)
         self._ahead = self.enter_context(Ahead(
             part, settings, speech, found.state if found else None,

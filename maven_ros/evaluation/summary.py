@@ -132,7 +132,7 @@ def identify(
         'bag': str(part.bag.resolve()),
         'files': ', '.join(f'{one.name} {one.stat().st_size}' for one in files),
         **{f'{role} topic': topic for role, topic in asdict(part.sources).items()},
-        'part': f'[{part.start_ns}, {part.end_ns}) ns',
+        'part': f'[{part.start_ns}, {part.end_ns}) ns', 'rest': f'{part.rest_every_ns} ns',
         'without': ', '.join(sorted(without)),
         'model': pipeline.engine.name, 'device': pipeline.engine.device,
         **{name: repr(value) for name, value in values(settings).items()},
