@@ -16,6 +16,7 @@ from maven_ros.diagnostics import Counters
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import Estimate, Evidence
+from maven_ros.senses.speech import Speech
 from maven_ros.settings import Settings
 
 MODALITIES = ('video', 'audio', 'text')
@@ -46,14 +47,16 @@ class AblatedPipeline(Pipeline):
     attention to Y adds nothing: X' = X + 0 in the mean of what X attended to.
 
     :param without: modalities and pathways.
+    :param counters: as of a pipeline, as is ``speech``.
     :raises SettingsError: for another name.
     """
 
     def __init__(
         self, settings: Settings, without: Collection[str], counters: Counters | None = None,
+        speech: Speech | None = None,
     ) -> None:
         check_ablations(without)
-        super().__init__(settings, counters=counters)
+        super().__init__(settings, False, counters, speech)
         self._without = frozenset(without)
         self._silenced: set[str] = set()  # pathways that ran, to no effect
         pathways = self.engine._model.fusion.pathways
