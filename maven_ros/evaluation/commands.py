@@ -14,6 +14,7 @@ from maven_ros.arguments import Declare, Group, add_group, add_settings, setting
 
 if TYPE_CHECKING:
     from maven_ros.evaluation.replay import Progress
+    from maven_ros.evaluation.sources import Sources
     from maven_ros.evaluation.summary import Summary
 
 #: Counts that belong to normal work.
@@ -25,6 +26,8 @@ def add_commands(declare: Declare, commands: Group) -> None:
     """Declare all of them."""
     _add_replay(declare)
     _add_bag(declare, add_group(commands, 'bag', 'Make bags.'))
+    _add_evaluate(declare, add_group(commands, 'evaluate', 'Say how good estimates are.'))
+    _add_compare(declare)
     one = declare('timeline', _timeline, 'Draw the states in a bag into a PNG.')
     one.add_argument('bag', type=Path)
     one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
@@ -53,6 +56,15 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     for role, what in (('image', 'Image or CompressedImage'), ('audio', 'any family of sound'),
                        ('robot-speaking', 'std_msgs/Bool'), ('speech', 'hri_msgs/LiveSpeech')):
         parser.add_argument(f'--{role}-topic', default='', help=f'{what}; found if none')
+
+
+def sources_of(arguments: argparse.Namespace) -> Sources:
+    """Return the topics that :func:`add_sources` has flags for."""
+    from maven_ros.evaluation.sources import Sources
+
+    return Sources(
+        image=arguments.image_topic, audio=arguments.audio_topic,
+        robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic)
 
 
 def _add_bag(declare: Declare, group: Group) -> None:
@@ -150,3 +162,63 @@ def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
     path = arguments.out or bag.with_name(f'{bag.name}.png')
     draw_bag(bag, path)
     print(path)
+
+
+# --- evaluation ------------------------------------------------------------------------------
+
+
+def _add_evaluate(declare: Declare, group: Group) -> None:
+    one = declare('bags', _evaluate_bags, 'Replay bags, hold them against annotations, score '
+                  'them and write a report.', group)
+    one.add_argument('bags', nargs='+', type=Path, metavar='BAG')
+    one.add_argument('--annotations', type=Path, metavar='DIR', help='folder of NAME.txt or '
+                     'NAME.csv; the topic /affect/annotation of the bags if none')
+    one.add_argument('--out', type=Path, default=Path('runs/evaluation'),
+                     help='folder for the results (default %(default)s)')
+    one.add_argument('--without', nargs='+', default=[], metavar='PART',
+                     help='ablations, each a result of its own: video, audio, text, or a pathway '
+                     'such as video_to_audio')
+    one.add_argument('--offset-search', type=float, default=0.0, metavar='S',
+                     help='look for the delay of the raters, so many seconds either way')
+    one.add_argument('--draws', type=int, default=1000, help='of the bootstrap')
+    one.add_argument('--seed', type=int, default=0, help='of the bootstrap')
+    one.add_argument('--workers', type=int, default=1, help='bags replayed at a time')
+    one.add_argument('--ray', default='', metavar='ADDRESS',
+                     help='replay on a Ray cluster that sees the same files')
+    add_sources(one)
+    add_settings(one)
+
+
+def _add_compare(declare: Declare) -> None:
+    one = declare('compare', _compare, 'Compare two results of `evaluate bags`.')
+    one.add_argument('first', type=Path, help='its --out, or a folder of an ablation in it')
+    one.add_argument('second', type=Path)
+    one.add_argument('--draws', type=int, default=1000, help='of the bootstrap')
+    one.add_argument('--seed', type=int, default=0, help='of the bootstrap')
+
+
+def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.evaluation.benchmark import Plan, replay_all
+    from maven_ros.evaluation.console import as_text
+    from maven_ros.evaluation.outcome import score_replays
+    from maven_ros.evaluation.report import write_report
+
+    plan = Plan(
+        bags=tuple(arguments.bags), annotations=arguments.annotations, out=arguments.out,
+        settings=settings_of(arguments), without=tuple(arguments.without),
+        offset_search_s=arguments.offset_search, sources=sources_of(arguments),
+        draws=arguments.draws, seed=arguments.seed)
+    errors = replay_all(plan, stop, progress_bar, arguments.workers, arguments.ray)
+    outcome = score_replays(plan, errors)
+    write_report(outcome, plan.out / 'report.html')
+    print(as_text(outcome))
+    print(plan.out / 'report.html')
+    return 0 if outcome.complete else 1
+
+
+def _compare(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.evaluation.compare import as_text, compare
+    from maven_ros.evaluation.resultset import read_result_set
+
+    print(as_text(compare(read_result_set(arguments.first), read_result_set(arguments.second),
+                          arguments.draws, arguments.seed)))
