@@ -111,6 +111,8 @@ class AudioSense(Freezing):
 
         :returns: it, as :meth:`add` does.
         """
+        if self._epoch_ns is None:
+            return []
         segment = self._append(self._flush(), sealed_ns)
         self._start_resampler(self._resampler.rate_hz)
         return [segment] if len(segment.samples) else []
