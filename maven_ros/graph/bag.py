@@ -8,8 +8,6 @@ definitions, type hashes and quality of service are inside, and bytes are never 
 
 from __future__ import annotations
 
-import contextlib
-import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.closing import Closing
-from maven_ros.errors import GraphError, InputError, ResourceError
-from maven_ros.graph.interface import Qos, Received, Reliability
-from maven_ros.graph.messages import definition, hash_of_definition, to_cdr, type_hash
+from maven_ros.errors import GraphError, ResourceError
+from maven_ros.graph.interface import Qos, Received
+from maven_ros.graph.messages import definition, to_cdr, type_hash
 from maven_ros.graph.names import Names
+from maven_ros.graph.storage import bag_qos, hash_in_bag, open_reader, open_writer, translated
 
 STORAGES = ('mcap', 'sqlite3')
 
@@ -131,10 +130,10 @@ class BagGraph(Closing):
         self._publishers: list[BagPublisher] = []
         self._connections: dict[str, Any] = {}
         if mode == 'r':
-            self._reader = _open_reader(self.path)
+            self._reader = open_reader(self.path)
             self.time_ns = self._reader.start_time if self._reader.message_count else 0
         else:
-            self._writer = _open_writer(self.path, storage)
+            self._writer = open_writer(self.path, storage)
 
     def now_ns(self) -> int:
         """Return the bag's time: that of the message being played, or that was set."""
@@ -157,7 +156,7 @@ class BagGraph(Closing):
             if known is None:
                 known = self._connections[full] = self._writer.add_connection(
                     full, msgtype, msgdef=definition(msgtype), rihs01=type_hash(msgtype),
-                    offered_qos_profiles=[_bag_qos(qos)])
+                    offered_qos_profiles=[bag_qos(qos)])
             publisher = BagPublisher(self, full, msgtype, known)
             self._publishers.append(publisher)
         return publisher
@@ -186,7 +185,7 @@ class BagGraph(Closing):
         for one in connections:
             if one.msgtype != msgtype:
                 raise GraphError(f'{full}: is {one.msgtype} in {self.path}, not {msgtype}')
-            if _hash_in_bag(one) not in ('', expected):
+            if hash_in_bag(one) not in ('', expected):
                 raise GraphError(f'{full}: {self.path} has another definition of {msgtype}:\n'
                                  f'{one.msgdef.data.strip()}\nallowed:\n{definition(msgtype)}')
         return connections
@@ -287,14 +286,14 @@ class BagGraph(Closing):
         if reader is not None:
             reader.close()
         if writer is not None:
-            with _translated(self.path, 'cannot be completed'):
+            with translated(self.path, 'cannot be completed'):
                 writer.close()
 
     def _write(self, connection: Any, cdr: bytes, stamp_ns: int | None) -> None:
         with self._lock:
             if self._writer is None:
                 raise GraphError(f'{connection.topic}: {self.path} is closed')
-            with _translated(self.path, 'cannot be written'):
+            with translated(self.path, 'cannot be written'):
                 self._writer.write(connection, self.now_ns() if stamp_ns is None else stamp_ns,
                                    cdr)
 
@@ -304,10 +303,10 @@ class BagGraph(Closing):
         """Yield what was recorded, in order of time."""
         if not wanted:  # rosbags would take that for all
             return
-        with _translated(self.path, 'is damaged'):
+        with translated(self.path, 'is damaged'):
             messages = self._reader.messages(wanted, start_ns, end_ns)
         while True:
-            with _translated(self.path, 'is damaged'):
+            with translated(self.path, 'is damaged'):
                 found = next(messages, None)
                 if found is None and self._reader is not None:
                     self._reader.check_end(end_ns)
@@ -315,76 +314,3 @@ class BagGraph(Closing):
                 return
             connection, stamp_ns, cdr = found
             yield connection, stamp_ns, bytes(cdr)
-
-
-@contextlib.contextmanager
-def _translated(path: Path, what: str) -> Iterator[None]:
-    """Turn what rosbags and the storages below it raise into a ResourceError."""
-    try:
-        yield
-    except _storage_errors() as error:
-        raise ResourceError(f'{path}: {what}: {error}') from error
-
-
-def _storage_errors() -> tuple[type[Exception], ...]:
-    import sqlite3
-
-    import apsw
-    from rosbags.rosbag2 import ReaderError, WriterError
-    from rosbags.rosbag2 import reader as rosbag2
-
-    zstd: Any = vars(rosbag2)['zstd']  # Python's own or a backport, as rosbags chose
-    # The built-in ones are what rosbags meets in a truncated or damaged file.
-    return (ReaderError, WriterError, apsw.Error, sqlite3.Error,
-            zstd.ZstdError, struct.error, OSError, EOFError, RuntimeError, AssertionError,
-            ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
-
-
-def _open_reader(path: Path) -> Any:
-    from maven_ros.graph.mcap import BagReader
-
-    if not path.exists():
-        raise ResourceError(f'{path}: no such bag; allowed: the folder of a rosbag2')
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
-        raise ResourceError(f'{path}: no metadata.yaml in it; allowed: the folder of a rosbag2 '
-                            '(`ros2 bag reindex` makes a missing one), or one of its files')
-    with _translated(path, 'cannot be read'):
-        reader = BagReader(path)
-        reader.open()
-    return reader
-
-
-def _open_writer(path: Path, storage: str) -> Any:
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
-    if path.exists():
-        raise ResourceError(f'{path}: exists already; allowed: a path where nothing is yet')
-    with _translated(path, 'cannot be written'):
-        writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
-        writer.open()
-    return writer
-
-
-def _hash_in_bag(connection: Any) -> str:
-    """Return the hash of a topic's type in a bag; empty where the bag does not tell."""
-    from rosbags.interfaces import MessageDefinitionFormat
-
-    if connection.digest.startswith('RIHS01_') or not connection.msgdef.data:
-        return str(connection.digest)
-    try:
-        return hash_of_definition(connection.msgdef.data, connection.msgtype,
-                                  connection.msgdef.format == MessageDefinitionFormat.IDL)
-    except InputError as error:
-        raise GraphError(f'{connection.topic}: {error}') from error
-
-
-def _bag_qos(qos: Qos) -> Any:
-    from rosbags import interfaces as bag
-
-    endless = bag.QosTime(9223372036, 854775807)  # as ROS 2 writes infinity
-    reliable = qos.reliability is Reliability.RELIABLE
-    return bag.Qos(
-        bag.QosHistory.KEEP_LAST, qos.depth,
-        bag.QosReliability.RELIABLE if reliable else bag.QosReliability.BEST_EFFORT,
-        bag.QosDurability.VOLATILE, endless, endless, bag.QosLiveliness.AUTOMATIC, endless,
-        avoid_ros_namespace_conventions=False)
