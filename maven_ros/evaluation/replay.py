@@ -165,7 +165,10 @@ class _Replay(ExitStack):
 
     def _resume(self) -> Checkpoint | None:
         """Open the journal; take up what an interrupted replay left."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(f'{self._folder}: cannot be made: {error.strerror}') from error
         found = read_checkpoint(self._folder / 'checkpoint')
         if found is not None and found.identity != self._about:
             differing = '; '.join(

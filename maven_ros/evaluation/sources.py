@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, fields
 
 from maven_ros.errors import GraphError
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import INPUT_TYPES
 from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC
+
+_log = logging.getLogger('maven_ros.replay')
 
 #: A std_msgs/Bool may mean anything: only its name tells this one.
 _BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC}
@@ -60,6 +63,10 @@ def find_sources(bag: BagGraph, named: Sources) -> Sources:
         wanted = ', '.join((*INPUT_TYPES['image'], *INPUT_TYPES['audio']))
         raise GraphError(f'{bag.path}: holds neither pictures nor sound ({wanted}); its topics: '
                          f'{_listed(bag)}')
+    for role, what in (('image', 'pictures'), ('audio', 'sound')):
+        if not found[role]:
+            _log.warning('%s: no %s are replayed (%s); its topics: %s', bag.path, what,
+                         ', '.join(INPUT_TYPES[role]), _listed(bag))
     return Sources(**found)
 
 

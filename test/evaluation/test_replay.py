@@ -264,6 +264,16 @@ def test_a_bag_without_the_wanted_topics_or_with_too_many_lists_them(
         replay(write(tmp_path / 'bag', messages), QUIET)
 
 
+def test_a_bag_whose_pictures_are_of_an_unknown_type_says_so(tmp_path, caplog):
+    points = ('/camera/packets', 'std_msgs/msg/ByteMultiArray', new('std_msgs/msg/ByteMultiArray'),
+              T0)
+    summary = replay(write(tmp_path / 'bag', [*microphone(), points]), QUIET, tmp_path / 'out')
+    assert summary.topics == {'audio': '/audio'}
+    assert 'no pictures are replayed' in caplog.text and '/camera/packets (std' in caplog.text
+    with pytest.raises(ResourceError, match='unfinished: cannot be made: Not a directory'):
+        replay(tmp_path / 'bag', QUIET, tmp_path / 'out' / 'states.csv' / 'out')
+
+
 def test_named_topics_are_checked(tmp_path):
     bag = write(tmp_path / 'bag', camera(0.5) + camera(0.5, topic='/b/image') + microphone(0.5))
     for sources, message in (
