@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,14 @@ class Pairs:
         """Distance between the two points: float64 (n,), NaN where there is no state."""
         distance: NDArray[np.float64] = np.hypot(*(self.estimated - self.annotated).T)
         return distance
+
+
+def take(pairs: Pairs, index: NDArray[np.intp]) -> Pairs:
+    """Return some of the times, by their places."""
+    return replace(
+        pairs, times_ns=pairs.times_ns[index], annotated=pairs.annotated[index],
+        estimated=pairs.estimated[index], spread=pairs.spread[index],
+        evidence=pairs.evidence[index], missing=pairs.missing[index])
 
 
 @dataclass(frozen=True, slots=True)

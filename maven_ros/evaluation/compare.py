@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
-from maven_ros.evaluation.alignment import Missing, Pairs
+from maven_ros.evaluation.alignment import Missing, Pairs, take
 from maven_ros.evaluation.resultset import ResultSet
 from maven_ros.evaluation.scores import DRAWS, bootstrap
 from maven_ros.evaluation.sums import METRICS, block_sums, metrics
@@ -114,17 +112,10 @@ def _covered(pairs: Sequence[Pairs]) -> int:
 def _shared(first: Pairs, second: Pairs) -> tuple[Pairs, Pairs]:
     """Keep the frames that both have a state for."""
     _, own, others = np.intersect1d(first.times_ns, second.times_ns, return_indices=True)
-    first, second = _take(first, own), _take(second, others)
+    first, second = take(first, own), take(second, others)
     if not np.array_equal(first.annotated, second.annotated):
         raise ResourceError(f'{first.bag}: the two sets have other annotations of '
                             f'{first.person or "the person in view"} at the same times; allowed: '
                             'sets of the same annotations')
     both = np.flatnonzero((first.missing == Missing.NOTHING) & (second.missing == Missing.NOTHING))
-    return _take(first, both), _take(second, both)
-
-
-def _take(pairs: Pairs, index: NDArray[Any]) -> Pairs:
-    return replace(
-        pairs, times_ns=pairs.times_ns[index], annotated=pairs.annotated[index],
-        estimated=pairs.estimated[index], spread=pairs.spread[index],
-        evidence=pairs.evidence[index], missing=pairs.missing[index])
+    return take(first, both), take(second, both)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maven_ros.errors import SettingsError
-from maven_ros.evaluation.alignment import Believed, align
+from maven_ros.evaluation.alignment import Believed, align, take
 from maven_ros.evaluation.annotations import Annotation
 from maven_ros.evaluation.sums import METRICS, block_sums, metrics
 
@@ -64,6 +64,9 @@ def search_offset(
     """
     Try offsets in steps of 0.1 s; one for all bags, so that it cannot fit each bag's noise.
 
+    All are scored on the same frames, those that have a state at every offset: so none wins by
+    losing frames.
+
     :param tracks: bag, annotation and what was believed of the same person.
     :param longest_s: how far to look, either way.
     :raises SettingsError: as :func:`check_offset`.
@@ -71,9 +74,12 @@ def search_offset(
     check_offset(longest_s)
     steps = round(longest_s / STEP_S)
     offsets = [round(step * STEP_S, 6) for step in range(-steps, steps + 1)]
-    found = [float(metrics(block_sums(
-        [align(bag, annotation, held, offset_s) for bag, annotation, held in tracks]
-    )[0].sum(0))[_MEAN_CCC]) for offset_s in offsets]
+    common = [np.logical_and.reduce([align(*track, offset_s).covered for offset_s in offsets])
+              for track in tracks]
+    found = [float(metrics(block_sums([
+        take(align(*track, offset_s), np.flatnonzero(kept))
+        for track, kept in zip(tracks, common, strict=True)])[0].sum(0))[_MEAN_CCC])
+        for offset_s in offsets]
     # Of equals, the smallest: no offset where nothing speaks for one.
     known = [(value, -abs(offset), offset) for offset, value in zip(offsets, found, strict=True)
              if not np.isnan(value)]
