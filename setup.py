@@ -20,7 +20,7 @@ REQUIRED = [
     'transformers>=5.20,<6',
     'webrtcvad-wheels>=2.0.11',
 ]
-BAG = ['rosbags>=0.11', 'rosbags-image>=0.10']
+BAG = ['rosbags>=0.11.9', 'rosbags-image>=0.10']
 # cyclonedds has no wheels for ARM Linux: there it builds against the Cyclone DDS library that
 # CYCLONEDDS_HOME names, which is why it is an extra and the core does without.
 DDS = ['cyclonedds>=11', *BAG]

@@ -30,11 +30,20 @@ class WholePartReader(McapReader):
         super().__init__(path)
         self.broken = ''
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the file; a broken one up to the break."""
         try:
-            super()._open()
+            super().open()
         except (ReaderError, struct.error, TypeError, OSError) as error:
-            self._open_whole_part(error)
+            try:
+                self.bio = self.path.open('rb')
+            except OSError:
+                raise error from None
+            try:
+                self._open_whole_part(error)
+            except BaseException:
+                self.close()
+                raise
 
     def _open_whole_part(self, error: Exception) -> None:
         bio: Any = self.bio
