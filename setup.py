@@ -20,7 +20,7 @@ REQUIRED = [
     'transformers>=5.20,<6',
     'webrtcvad-wheels>=2.0.11',
 ]
-BAG = ['rosbags>=0.11', 'rosbags-image>=0.10']
+BAG = ['rosbags>=0.11.9', 'rosbags-image>=0.10']
 # cyclonedds has no wheels for ARM Linux: there it builds against the Cyclone DDS library that
 # CYCLONEDDS_HOME names, which is why it is an extra and the core does without.
 DDS = ['cyclonedds>=11', *BAG]
@@ -28,10 +28,14 @@ MEDIA = ['av>=14', 'sounddevice>=0.4.6']
 POCKETSPHINX = ['pocketsphinx>=5.0.2']
 VOSK = ['vosk>=0.3.45']
 PLOT = ['matplotlib>=3.7']
+EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
+# 80 MB, for many machines: nothing else needs it, not even the tests, which skip without.
+RAY = ['ray>=2.40']
 DEMO = [*DDS, *MEDIA, *POCKETSPHINX, *PLOT]
 TEST = [
     *DEMO,
     *VOSK,
+    *EVALUATION,
     'hypothesis>=6.100',
     'jiwer>=3',
     'mypy>=1.11',
@@ -40,6 +44,8 @@ TEST = [
     'pytest-timeout>=2.3',
     'ruff>=0.6',
     'scikit-image>=0.22',
+    'scipy>=1.11',
+    'torchmetrics>=1.4',
     'types-PyYAML>=6.0.12',
 ]
 
@@ -84,12 +90,12 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['maven_ros', 'maven_ros.*']),
-    package_data={'maven_ros': ['py.typed']},
+    package_data={'maven_ros': ['py.typed'], 'maven_ros.evaluation': ['report.html']},
     data_files=data_files(),
     install_requires=REQUIRED,
     extras_require={
         'bag': BAG, 'dds': DDS, 'media': MEDIA, 'pocketsphinx': POCKETSPHINX, 'vosk': VOSK,
-        'plot': PLOT, 'demo': DEMO, 'test': TEST,
+        'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'demo': DEMO, 'test': TEST,
     },
     entry_points={'console_scripts': ['maven-ros = maven_ros.cli:main']},
 )

@@ -1,8 +1,8 @@
 """
 The command line: ``maven-ros COMMAND``.
 
-Each command is a few lines here; the work is in :mod:`maven_ros.nodes`. SIGINT and SIGTERM set
-one event that every command watches.
+Each command is a few lines here; the work is in :mod:`maven_ros.nodes`. Those about bags are in
+:mod:`maven_ros.evaluation.commands`. SIGINT and SIGTERM set one event that every command watches.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maven_ros import __version__
+from maven_ros.arguments import Group, Run, add_group, add_settings, flags_of, settings_of
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import MavenError, SettingsError
+from maven_ros.evaluation.commands import add_commands as add_evaluation_commands
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
-from maven_ros.settings import Settings, load_values, parameters
 from maven_ros.stop import Stop
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
 
     def command(
-        name: str, run: Callable[[argparse.Namespace, threading.Event], int | None], text: str,
-        group: argparse._SubParsersAction[argparse.ArgumentParser] = commands,
+        name: str, run: Run, text: str, group: Group = commands,
     ) -> argparse.ArgumentParser:
         # A parameter's name cut short is a misspelling, not an abbreviation.
         sub = group.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--record', action='store_true',
                      help='record live devices, too (a file is always recorded)')
     one.add_argument('--out', type=Path, default=Path('runs'), help='folder for results')
-    _add_settings(one)
+    add_settings(one)
 
     one = command('run', _run, 'Run the affect node: topics in, /affect/state out.')
     _add_graph(one)
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--speech-topic', default=SPEECH_TOPIC,
                      help='words from another recogniser (hri_msgs/LiveSpeech); they start no '
                           'window of their own')
-    _add_settings(one)
+    add_settings(one)
 
     one = command('play', _play, 'Play a media file as a camera and a microphone.')
     _add_graph(one)
@@ -133,12 +133,9 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command('topics', _topics, 'List the topics on the network, with their types.')
     _add_graph(one)
-    one = command('timeline', _timeline, 'Draw the states in a bag into a PNG.')
-    one.add_argument('bag', type=Path)
-    one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
-    text = 'Fetch, list, check and describe models; nothing else ever downloads.'
-    models = commands.add_parser('models', help=text, description=text).add_subparsers(
-        title='commands', metavar='COMMAND', required=True)
+    add_evaluation_commands(command, commands)
+    models = add_group(commands, 'models', 'Fetch, list, check and describe models; nothing else '
+                       'ever downloads.')
     one = command('fetch', _models_fetch, 'Download models, under their licences.', models)
     one.add_argument('models', nargs='+', metavar='MODEL')
     one.add_argument('--yes', action='store_true', help='agree to the licences unasked')
@@ -160,30 +157,6 @@ def _add_graph(parser: argparse.ArgumentParser) -> None:
                         help='give a topic another name; may be repeated')
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every parameter, under the parameter's own name."""
-    parser.add_argument('--params-file', type=Path, action='append', default=[],
-                        help='ROS parameter file; later ones win, flags win over all')
-    group = parser.add_argument_group('parameters')
-    for one in parameters(Settings()):
-        doc = f'{one.doc} ({one.allowed}; default {one.default!r})'.replace('%', '%%')
-        group.add_argument(f'--{one.name}', help=doc, metavar=one.type.__name__.upper())
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    values: dict[str, Any] = {}
-    for path in arguments.params_file:
-        values.update(load_values(path))
-    values.update(_flags(arguments))
-    return Settings().with_values(values)
-
-
-def _flags(arguments: argparse.Namespace) -> dict[str, str]:
-    given = vars(arguments)
-    return {one.name: given[one.name] for one in parameters(Settings())
-            if given[one.name] is not None}
-
-
 def _graph(arguments: argparse.Namespace, counters: Counters | None = None) -> DdsGraph:
     from maven_ros.graph.dds import DdsGraph
 
@@ -202,9 +175,9 @@ def _graph(arguments: argparse.Namespace, counters: Counters | None = None) -> D
 def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.nodes.demo import run_demo
 
-    _settings(arguments)  # refuse a bad configuration before anything starts
+    settings_of(arguments)  # refuse a bad configuration before anything starts
     passed = [text for path in arguments.params_file for text in ('--params-file', str(path))]
-    for name, value in _flags(arguments).items():
+    for name, value in flags_of(arguments).items():
         passed += [f'--{name}', value]
     return run_demo(
         arguments.media, arguments.camera, arguments.microphone, arguments.record,
@@ -212,7 +185,7 @@ def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
 
 
 def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     import cv2
 
     from maven_ros.nodes.affect import AffectNode, InputTopics
@@ -278,15 +251,6 @@ def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
         stop.wait(1.0)  # discovery takes a moment
         for topic, msgtype in sorted(graph.topics().items()):
             print(f'{topic} [{msgtype}]')
-
-
-def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
-    from maven_ros.evaluation.timeline import draw_bag
-
-    bag = arguments.bag.resolve()
-    path = arguments.out or bag.with_name(f'{bag.name}.png')
-    draw_bag(bag, path)
-    print(path)
 
 
 def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from typing import ClassVar
+
+from maven_ros.freezing import Freezing
 
 _log = logging.getLogger('maven_ros')
 
 
-class Counters:
+class Counters(Freezing):
     """
     Thread-safe counts of what was dropped or went wrong, keyed by source and cause.
 
     The 1st, 10th, 100th ... of a kind is also a warning in the log, with its detail: enough to
     see it, too little to flood.
     """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset({'_lock'})
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

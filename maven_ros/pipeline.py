@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from maven_ros.affect import Affect
 from maven_ros.closing import Closing
@@ -41,7 +42,7 @@ from maven_ros.records import (
 )
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.faces import FaceTracker
-from maven_ros.senses.speech import SpeechWorker
+from maven_ros.senses.speech import Speech, SpeechWorker
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
@@ -58,22 +59,25 @@ class Pipeline(Closing):
     :param live: True keeps recognition out of the caller's way (a process or thread of its own);
         False recognises as the sound comes in, so that results depend on the input alone.
     :param counters: where drops are counted; a new one when left out.
+    :param speech: who recognises; opened as ``live`` and the settings say when left out. It is
+        closed with the pipeline.
     :raises ResourceError: when a model or a package that the settings ask for is missing.
     """
 
     def __init__(
         self, settings: Settings, live: bool = False, counters: Counters | None = None,
+        speech: Speech | None = None,
     ) -> None:
         self.settings = settings
         self.counters = counters if counters is not None else Counters()
-        self.engine = Engine(
-            settings.model, settings.windows, settings.faces.rate_hz, self.counters)
-        self._faces = FaceTracker(settings.faces, self.engine.crop_px, self.counters)
+        self.engine = self._open_engine()
+        self._faces = self._open_faces()
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + _HISTORY_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
         self._live = live
-        self.speech = SpeechWorker(settings.speech, self.counters, inline=not live)
+        self.speech: Speech = speech if speech is not None else SpeechWorker(
+            settings.speech, self.counters, inline=not live)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame
         self._recognised_ns = 0            # sound up to here has been through the recogniser
@@ -147,7 +151,47 @@ class Pipeline(Closing):
         self._frame_ns = None
         self._recognised_ns = 0
 
+    def rest(self) -> list[Output]:
+        """
+        Close what is being said and empty what cannot be written down, before :meth:`freeze`.
+
+        It is no end: faces, sound and open windows stay.
+        """
+        for segment in self._audio.rest(self._windows.sealed_ns):
+            self.speech.put(segment.samples, segment.start_ns)
+        utterances = self.speech.finish(0.0)
+        for utterance in utterances:
+            self._windows.add_utterance(utterance)
+        self.engine.reset()
+        return [*utterances]
+
+    def freeze(self) -> dict[str, Any]:
+        """
+        Return what was gathered, for :meth:`thaw` in another process; :meth:`rest` goes before.
+
+        Plain data, not a copy. What the recogniser has learnt of the voice is its own to tell.
+        """
+        return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
+                'windows': self._windows.freeze(), 'counters': self.counters.freeze(),
+                'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`freeze` returned."""
+        self._faces.thaw(state['faces'])
+        self._audio.thaw(state['audio'])
+        self._windows.thaw(state['windows'])
+        self.counters.thaw(state['counters'])
+        self._frame_ns, self._recognised_ns, self._now_ns = state['clock']
+        self.engine.reset()
+
     # --- inside ------------------------------------------------------------------------------
+
+    def _open_engine(self) -> Engine:
+        return Engine(self.settings.model, self.settings.windows, self.settings.faces.rate_hz,
+                      self.counters)
+
+    def _open_faces(self) -> FaceTracker:
+        return FaceTracker(self.settings.faces, self.engine.crop_px, self.counters)
 
     def _restart(self) -> list[Output]:
         """Hand out what the old time still holds, then forget it."""

@@ -23,7 +23,7 @@ def test_every_command_has_help(capsys):
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     for name in ('demo', 'run', 'play', 'camera', 'microphone', 'record', 'echo', 'topics',
-                 'timeline', 'models', 'devices', 'doctor'):
+                 'timeline', 'replay', 'bag', 'models', 'devices', 'doctor'):
         assert name in shown
         with pytest.raises(SystemExit) as ended:
             main([name, '--help'])

@@ -8,19 +8,18 @@ definitions, type hashes and quality of service are inside, and bytes are never 
 
 from __future__ import annotations
 
-import contextlib
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from maven_ros.closing import Closing
-from maven_ros.errors import GraphError, InputError, ResourceError
-from maven_ros.graph.interface import Qos, Received, Reliability
-from maven_ros.graph.messages import definition, hash_of_definition, to_cdr, type_hash
+from maven_ros.errors import GraphError, ResourceError
+from maven_ros.graph.interface import Qos, Received
+from maven_ros.graph.messages import definition, to_cdr, type_hash
 from maven_ros.graph.names import Names
+from maven_ros.graph.storage import bag_qos, hash_in_bag, open_reader, open_writer, translated
 
 STORAGES = ('mcap', 'sqlite3')
 
@@ -131,10 +130,10 @@ class BagGraph(Closing):
         self._publishers: list[BagPublisher] = []
         self._connections: dict[str, Any] = {}
         if mode == 'r':
-            self._reader = _open_reader(self.path)
+            self._reader = open_reader(self.path)
             self.time_ns = self._reader.start_time if self._reader.message_count else 0
         else:
-            self._writer = _open_writer(self.path, storage)
+            self._writer = open_writer(self.path, storage)
 
     def now_ns(self) -> int:
         """Return the bag's time: that of the message being played, or that was set."""
@@ -157,7 +156,7 @@ class BagGraph(Closing):
             if known is None:
                 known = self._connections[full] = self._writer.add_connection(
                     full, msgtype, msgdef=definition(msgtype), rihs01=type_hash(msgtype),
-                    offered_qos_profiles=[_bag_qos(qos)])
+                    offered_qos_profiles=[bag_qos(qos)])
             publisher = BagPublisher(self, full, msgtype, known)
             self._publishers.append(publisher)
         return publisher
@@ -172,19 +171,24 @@ class BagGraph(Closing):
         :raises GraphError: for a bad name or an unknown type, a topic that has another type or
             another definition of it in the bag, and when the bag is not open for reading.
         """
-        full, expected = self.resolve(topic), type_hash(msgtype)
+        full = self.resolve(topic)
+        subscription = BagSubscription(full, msgtype, self._checked(full, msgtype), callback)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def _checked(self, full: str, msgtype: str) -> list[Any]:
+        """Return what the bag has of a topic, if it is of that type and definition."""
+        expected = type_hash(msgtype)
         if self._reader is None:
             raise GraphError(f'{full}: {self.path} is not open for reading')
         connections = [one for one in self._reader.connections if one.topic == full]
         for one in connections:
             if one.msgtype != msgtype:
                 raise GraphError(f'{full}: is {one.msgtype} in {self.path}, not {msgtype}')
-            if _hash_in_bag(one) not in ('', expected):
+            if hash_in_bag(one) not in ('', expected):
                 raise GraphError(f'{full}: {self.path} has another definition of {msgtype}:\n'
                                  f'{one.msgdef.data.strip()}\nallowed:\n{definition(msgtype)}')
-        subscription = BagSubscription(full, msgtype, connections, callback)
-        self._subscriptions.append(subscription)
-        return subscription
+        return connections
 
     def resolve(self, topic: str) -> str:
         """
@@ -198,6 +202,48 @@ class BagGraph(Closing):
         """All topics of the bag, or that are recorded, with their types."""
         source = self._connections.values() if self._reader is None else self._reader.connections
         return {one.topic: one.msgtype for one in sorted(source, key=lambda one: one.topic)}
+
+    def message_counts(self) -> dict[str, int]:
+        """How many messages each topic has, in a bag that is open for reading."""
+        counts: dict[str, int] = {}
+        for one in self._reader.connections if self._reader is not None else ():
+            counts[one.topic] = counts.get(one.topic, 0) + one.msgcount
+        return counts
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Time of the first message, and just after the last; (0, 0) when there is none."""
+        if self._reader is None or not self._reader.message_count:
+            return 0, 0
+        return self._reader.start_time, self._reader.end_time
+
+    def read(
+        self, topics: Collection[str], start_ns: int | None = None, end_ns: int | None = None,
+    ) -> Iterator[Received]:
+        """
+        Yield what was recorded on some topics, in order of arrival; at one time, of topics.
+
+        :param topics: full names.
+        :param start_ns: only what arrived from then on; a later start changes no order.
+        :param end_ns: only what arrived before.
+        :raises GraphError: as :meth:`subscribe`.
+        :raises ResourceError: when the bag is damaged; what came before was yielded.
+        """
+        known = self.topics()
+        connections = [
+            one for topic in topics
+            for one in self._checked(self.resolve(topic), known.get(topic, ''))]
+        together: list[Received] = []
+        try:
+            for connection, stamp_ns, cdr in self._messages(connections, start_ns, end_ns):
+                if together and together[0].received_ns != stamp_ns:
+                    yield from sorted(together, key=lambda one: one.topic)
+                    together = []
+                together.append(Received(connection.topic, connection.msgtype, cdr, stamp_ns))
+        except ResourceError:
+            yield from sorted(together, key=lambda one: one.topic)
+            raise
+        yield from sorted(together, key=lambda one: one.topic)
 
     def play(self, stop: threading.Event | None = None) -> int:
         """
@@ -213,7 +259,9 @@ class BagGraph(Closing):
         if self._reader is None:
             raise GraphError(f'{self.path}: is not open for reading')
         heard = 0
-        for connection, stamp_ns, cdr in self._messages():
+        wanted = [connection for connection in self._reader.connections
+                  if any(connection in one.connections for one in self._subscriptions)]
+        for connection, stamp_ns, cdr in self._messages(wanted):
             if self._reader is None or (stop is not None and stop.is_set()):
                 break
             self.time_ns = stamp_ns
@@ -238,102 +286,31 @@ class BagGraph(Closing):
         if reader is not None:
             reader.close()
         if writer is not None:
-            with _translated(self.path, 'cannot be completed'):
+            with translated(self.path, 'cannot be completed'):
                 writer.close()
 
     def _write(self, connection: Any, cdr: bytes, stamp_ns: int | None) -> None:
         with self._lock:
             if self._writer is None:
                 raise GraphError(f'{connection.topic}: {self.path} is closed')
-            with _translated(self.path, 'cannot be written'):
+            with translated(self.path, 'cannot be written'):
                 self._writer.write(connection, self.now_ns() if stamp_ns is None else stamp_ns,
                                    cdr)
 
-    def _messages(self) -> Iterator[tuple[Any, int, bytes]]:
-        """Yield what is subscribed to, in order of time."""
-        wanted = [connection for connection in self._reader.connections
-                  if any(connection in one.connections for one in self._subscriptions)]
+    def _messages(
+        self, wanted: list[Any], start_ns: int | None = None, end_ns: int | None = None,
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield what was recorded, in order of time."""
         if not wanted:  # rosbags would take that for all
             return
-        with _translated(self.path, 'is damaged'):
-            messages = self._reader.messages(wanted)
+        with translated(self.path, 'is damaged'):
+            messages = self._reader.messages(wanted, start_ns, end_ns)
         while True:
-            with _translated(self.path, 'is damaged'):
+            with translated(self.path, 'is damaged'):
                 found = next(messages, None)
+                if found is None and self._reader is not None:
+                    self._reader.check_end(end_ns)
             if found is None:
                 return
             connection, stamp_ns, cdr = found
             yield connection, stamp_ns, bytes(cdr)
-
-
-@contextlib.contextmanager
-def _translated(path: Path, what: str) -> Iterator[None]:
-    """Turn what rosbags and the storages below it raise into a ResourceError."""
-    try:
-        yield
-    except _storage_errors() as error:
-        raise ResourceError(f'{path}: {what}: {error}') from error
-
-
-def _storage_errors() -> tuple[type[Exception], ...]:
-    import sqlite3
-
-    import apsw
-    from rosbags.rosbag2 import ReaderError, WriterError
-    from rosbags.rosbag2 import reader as rosbag2
-
-    zstd: Any = vars(rosbag2)['zstd']  # Python's own or a backport, as rosbags chose
-    # The built-in ones are what rosbags meets in a truncated or damaged file.
-    return (ReaderError, WriterError, apsw.Error, sqlite3.Error,
-            zstd.ZstdError, struct.error, OSError, EOFError, RuntimeError, AssertionError,
-            ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
-
-
-def _open_reader(path: Path) -> Any:
-    from rosbags.rosbag2 import Reader
-
-    if not path.exists():
-        raise ResourceError(f'{path}: no such bag; allowed: the folder of a rosbag2')
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
-        raise ResourceError(f'{path}: no metadata.yaml in it; allowed: the folder of a rosbag2 '
-                            '(`ros2 bag reindex` makes a missing one)')
-    with _translated(path, 'cannot be read'):
-        reader = Reader(path)
-        reader.open()
-    return reader
-
-
-def _open_writer(path: Path, storage: str) -> Any:
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
-    if path.exists():
-        raise ResourceError(f'{path}: exists already; allowed: a path where nothing is yet')
-    with _translated(path, 'cannot be written'):
-        writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
-        writer.open()
-    return writer
-
-
-def _hash_in_bag(connection: Any) -> str:
-    """Return the hash of a topic's type in a bag; empty where the bag does not tell."""
-    from rosbags.interfaces import MessageDefinitionFormat
-
-    if connection.digest.startswith('RIHS01_') or not connection.msgdef.data:
-        return str(connection.digest)
-    try:
-        return hash_of_definition(connection.msgdef.data, connection.msgtype,
-                                  connection.msgdef.format == MessageDefinitionFormat.IDL)
-    except InputError as error:
-        raise GraphError(f'{connection.topic}: {error}') from error
-
-
-def _bag_qos(qos: Qos) -> Any:
-    from rosbags import interfaces as bag
-
-    endless = bag.QosTime(9223372036, 854775807)  # as ROS 2 writes infinity
-    reliable = qos.reliability is Reliability.RELIABLE
-    return bag.Qos(
-        bag.QosHistory.KEEP_LAST, qos.depth,
-        bag.QosReliability.RELIABLE if reliable else bag.QosReliability.BEST_EFFORT,
-        bag.QosDurability.VOLATILE, endless, endless, bag.QosLiveliness.AUTOMATIC, endless,
-        avoid_ros_namespace_conventions=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from maven_ros.affect import Affect
 from maven_ros.errors import GraphError, InputError
+from maven_ros.freezing import Freezing
 from maven_ros.graph import images, sound
 from maven_ros.graph.images import compressed_message, image_message
 from maven_ros.graph.interface import Received
@@ -55,12 +56,14 @@ LONGEST_SPEECH_NS = 60 * NS
 LATEST_NS = (2**31 - 3600) * NS
 
 
-class InputReader:
+class InputReader(Freezing):
     """
     Turns messages into records, and keeps what it must know between them: the last AudioInfo.
 
     :param audio: says what the bytes of AudioData are until an AudioInfo tells.
     """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset({'_readers'})
 
     def __init__(self, audio: AudioSettings) -> None:
         self._raw = sound.RawFormat.of_settings(audio)

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
+from maven_ros.freezing import Freezing
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
@@ -39,6 +41,8 @@ _UNSTAMPED_SLACK = 10
 _SAME_CLOCK_NS = 10 * NS
 _ALWAYS_NS = -2**63
 _MOST_LOST = 100_000
+#: A detector of voices that is made anew first listens to so much of the sound before.
+_PRIME_FRAMES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,15 @@ class Heard:
     voiced_s: float
 
 
-class AudioSense:
+class AudioSense(Freezing):
     """
     A ring of the newest sound, its voice activity, and the clock that both lie on.
 
     :param history_s: how much is kept for :meth:`read`.
     """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset(
+        {'_settings', '_counters', '_capacity', '_voice', '_resampler'})
 
     def __init__(self, settings: AudioSettings, history_s: float, counters: Counters) -> None:
         self._settings = settings
@@ -97,6 +104,32 @@ class AudioSense:
         self._sequence: int | None = None  # of the last chunk,
         self._stamp_ns: int | None = None  # and its stamp
         self._clock = 'none'
+
+    def rest(self, sealed_ns: int | None = None) -> list[AudioSegment]:
+        """
+        Put the sound that is still in the resampler on the time line: before :meth:`freeze`.
+
+        :returns: it, as :meth:`add` does.
+        """
+        if self._epoch_ns is None:
+            return []
+        segment = self._append(self._flush(), sealed_ns)
+        self._start_resampler(self._resampler.rate_hz)
+        return [segment] if len(segment.samples) else []
+
+    def thaw(self, state: dict[str, Any]) -> None:
+        """Go on; the detector of voices starts anew, on the newest sound."""
+        super().thaw({name: value for name, value in state.items() if name != 'rate_hz'})
+        self._resampler = Resampler(state['rate_hz'])
+        self._voice = Voice(self._settings.voice_mode)
+        rest = self._count - self._voice_frames * VOICE_FRAME
+        whole = min((len(self._samples) - rest) // VOICE_FRAME, _PRIME_FRAMES)
+        if self._count and whole >= 0:
+            self._voice.accept(self._samples[len(self._samples) - rest - whole * VOICE_FRAME:])
+
+    def freeze(self) -> dict[str, Any]:
+        """Return what was gathered; :meth:`rest` goes before."""
+        return {**super().freeze(), 'rate_hz': self._resampler.rate_hz}
 
     @property
     def watermark_ns(self) -> int | None:

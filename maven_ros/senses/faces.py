@@ -8,15 +8,16 @@ reported, but remembered for ``forget_s``, so that somebody who comes back keeps
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
+from maven_ros.freezing import Freezing
 from maven_ros.records import NS, Face, Pixels, nanoseconds
 from maven_ros.senses.crops import Outline, crop
 from maven_ros.senses.detectors import Detection, open_detector
@@ -57,7 +58,7 @@ class _Track:
         self.in_view, self.misses = True, 0
 
 
-class FaceTracker:
+class FaceTracker(Freezing):
     """
     Finds faces and keeps them apart by id: ``person_1``, ``person_2``, ..., never used twice.
 
@@ -67,12 +68,14 @@ class FaceTracker:
     :raises ResourceError: names a detector file that is missing or unusable.
     """
 
+    _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_counters', '_detector'})
+
     def __init__(self, settings: FaceSettings, crop_px: int, counters: Counters) -> None:
         self._settings = settings
         self._crop_px = crop_px
         self._counters = counters
         self._detector = open_detector(settings)
-        self._numbers = itertools.count(1)
+        self._people = 0  # so far
         self._confirm_ns = nanoseconds(settings.confirm_s)
         self._forget_ns = nanoseconds(settings.forget_s)
         self.reset()
@@ -182,7 +185,8 @@ class FaceTracker:
             track.detected(stamp_ns, detection.outline, patch(grey, detection.outline))
             long_enough = stamp_ns - track.first_ns >= self._confirm_ns
             if not track.person_id and detection.sure and long_enough:
-                track.person_id = f'person_{next(self._numbers)}'
+                self._people += 1
+                track.person_id = f'person_{self._people}'
 
     def _pair(self, detections: list[Detection]) -> dict[_Track, Detection]:
         """Match by place; then those that jumped or came back; then the only one."""

@@ -16,8 +16,10 @@ from __future__ import annotations
 import enum
 from collections import deque
 from dataclasses import dataclass
+from typing import ClassVar
 
 from maven_ros.diagnostics import Counters
+from maven_ros.freezing import Freezing
 from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import WindowSettings
@@ -42,13 +44,15 @@ class _Progress:
     now_ns: int
 
 
-class Windows:
+class Windows(Freezing):
     """
     Gathers evidence and hands out windows in order, each at most once.
 
     :param settings: lengths and waits.
     :param audio: the ring that sound is read from; its ``read`` is called as a window closes.
     """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset({'_audio', '_counters'})
 
     def __init__(self, settings: WindowSettings, audio: AudioSense, counters: Counters) -> None:
         self._length_ns = nanoseconds(settings.length_s)

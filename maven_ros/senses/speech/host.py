@@ -114,9 +114,11 @@ class ProcessHost:
 
     It is a fresh interpreter that imports this module alone: safe beside threads and CUDA, and,
     unlike one of multiprocessing's, without a second run of the user's script.
+
+    :param module: its ``main`` serves, over the socket whose number is its first argument.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = __name__) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             # Ctrl-C, and SIGTERM from systemd or timeout(1), reach the whole group: the child is
@@ -125,7 +127,7 @@ class ProcessHost:
                 signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, '-c', f'from {__name__} import main; main()',
+                    [sys.executable, '-c', f'from {module} import main; main()',
                      str(theirs.fileno())],
                     pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                     env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})

@@ -100,6 +100,22 @@ class PocketSphinxRecogniser(SoundListener):
         self._decoder = SphinxDecoder()
         self._listen_anew()
 
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is going on."""
+        return self._speech is not None
+
+    @property
+    def voice(self) -> Any:
+        """What the decoder has learnt of the voice."""
+        return self._decoder.voice
+
+    @voice.setter
+    def voice(self, learnt: Any) -> None:
+        """Forget all sound but know this voice."""
+        self._listen_anew()
+        self._decoder.voice = learnt
+
     def finish(self) -> list[Utterance]:
         """Close what is being said: the sound ends here."""
         out = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from maven_ros.records import Samples, Utterance
 from maven_ros.settings import SpeechSettings
@@ -17,6 +17,18 @@ class Recogniser(Protocol):
     """
 
     name: str
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is going on."""
+
+    @property
+    def voice(self) -> Any:
+        """What it has learnt of the voice, as plain data; None where it learns nothing."""
+
+    @voice.setter
+    def voice(self, learnt: Any) -> None:
+        """Forget all sound but know this voice: between utterances, after :meth:`finish`."""
 
     def accept(self, samples: Samples, start_ns: int) -> list[Utterance]:
         """

@@ -54,6 +54,16 @@ class CepstralMean:
         self._frames = 0.0
 
     @property
+    def learnt(self) -> tuple[list[float], float]:
+        """All that it has learnt, as plain data."""
+        return self._sum.tolist(), self._frames
+
+    @learnt.setter
+    def learnt(self, value: tuple[list[float], float]) -> None:
+        """Go on from what another has learnt."""
+        self._sum, self._frames = np.array(value[0]), value[1]
+
+    @property
     def known(self) -> bool:
         """Whether any speech was heard yet."""
         return self._frames > 0
@@ -100,6 +110,17 @@ class SphinxDecoder:
         self._bytes = 0
         self._searching = False
         self._held = bytearray()
+
+    @property
+    def voice(self) -> tuple[list[float], float]:
+        """What was learnt of the voice, as plain data."""
+        return self._mean.learnt
+
+    @voice.setter
+    def voice(self, learnt: tuple[list[float], float]) -> None:
+        """Forget all but this voice."""
+        self.forget()
+        self._mean.learnt = learnt
 
     def begin(self, sound: bytes) -> None:
         """

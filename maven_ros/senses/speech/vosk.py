@@ -41,6 +41,19 @@ class VoskRecogniser(SoundListener):
         self._partial_samples = round(settings.partial_s * SAMPLE_RATE_HZ)
         self._listen_anew()
 
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is going on."""
+        return self._start_ns is not None
+
+    @property
+    def voice(self) -> None:
+        """Nothing: what Vosk learns of a voice ends with the sound."""
+
+    @voice.setter
+    def voice(self, learnt: None) -> None:
+        self._listen_anew()
+
     def finish(self) -> list[Utterance]:
         """Close what is being said: the sound ends here."""
         rest = self._run.rest()

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
 from maven_ros.records import Samples, Utterance
 from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
 from maven_ros.senses.speech.remote import RemoteRecogniser
 from maven_ros.settings import SpeechSettings
+
+
+class Speech(Protocol):
+    """What the pipeline asks of whoever hosts recognition; :class:`SpeechWorker` explains."""
+
+    @property
+    def lag_s(self) -> float:
+        """Sound that was put and is not yet recognised, in seconds."""
+
+    def put(self, samples: Samples, start_ns: int) -> None:
+        """Take sound."""
+
+    def poll(self) -> list[Utterance]:
+        """Return utterances that are new or have changed since the last call, in order."""
+
+    def reset(self) -> None:
+        """Forget all sound."""
+
+    def finish(self, timeout_s: float) -> list[Utterance]:
+        """Close what is being said."""
+
+    def close(self) -> None:
+        """End within a second."""
 
 
 class SpeechWorker(Closing):
@@ -84,6 +109,22 @@ class InlineRecogniser:
     def __init__(self, recogniser: Recogniser | None) -> None:
         self._recogniser = recogniser
         self._found: list[Utterance] = []
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is going on."""
+        return self._recogniser is not None and self._recogniser.speaking
+
+    @property
+    def voice(self) -> Any:
+        """What the recogniser has learnt of the voice, as plain data."""
+        return None if self._recogniser is None else self._recogniser.voice
+
+    @voice.setter
+    def voice(self, learnt: Any) -> None:
+        """Forget all sound but know this voice."""
+        if self._recogniser is not None:
+            self._recogniser.voice = learnt
 
     def put(self, samples: Samples, start_ns: int) -> None:
         """Recognise."""

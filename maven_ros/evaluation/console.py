@@ -1,0 +1,53 @@
+"""What a benchmark says on the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from maven_ros.evaluation.outcome import Outcome
+from maven_ros.evaluation.scores import Score
+from maven_ros.evaluation.sums import METRICS
+
+
+def as_text(outcome: Outcome) -> str:
+    """Return the scores of all bags, the ablations, and what is missing, in a few lines."""
+    full, scores = outcome.sets[0]
+    lines = []
+    if full.pairs:
+        overall = scores.overall
+        lines.append(f'{len(scores.bags)} bags, {overall.frames} annotated frames, '
+                     f'{100 * overall.coverage:.1f}% of them with a state')
+        lines += [f'  {metric.label:24} {_score(overall.scores[metric.name])}'
+                  for metric in METRICS]
+        lines.append(f'  {overall.resampling}')
+    else:
+        lines.append('no scores: nothing is annotated, or nothing could be used')
+    if outcome.search:
+        search = outcome.search
+        lines.append(
+            f'raters are {search.best_s:g} s late: the best of {len(search.offsets_s)} offsets on '
+            f'these data{", and the edge of the search" * search.at_edge}, used above; mean CCC '
+            f'{search.at_zero:.3f} without')
+    for (found, ablated), compared in zip(outcome.sets[1:], outcome.comparisons, strict=True):
+        line = f'{found.name}: mean CCC {_score(ablated.overall.scores["mean_ccc"])}'
+        if compared:
+            change = compared.differences['mean_ccc']
+            line += f'; {change.difference:+.3f} on the {compared.frames} frames of both'
+            if math.isfinite(change.low):
+                line += f' [{change.low:+.3f}, {change.high:+.3f}]'
+        lines.append(line)
+    lines += [f'not replayed: {one.bag}: {one.reason}' for one in outcome.failed]
+    lines += [f'not scored: {one.reason}' for one in outcome.excluded]
+    if outcome.unmatched:
+        lines.append(f'annotations of no bag given ({len(outcome.unmatched)}): '
+                     f'{", ".join(outcome.unmatched)}')
+    if any(case.replayed and not case.replayed.summary.trained for case in outcome.cases):
+        lines.append('the weights are random: these figures mean nothing')
+    return '\n'.join(lines)
+
+
+def _score(one: Score) -> str:
+    if one.why:
+        return f'undefined: {one.why}'
+    interval = f' [{one.low:.3f}, {one.high:.3f}]' if math.isfinite(one.low) else ''
+    return f'{one.value:.3f}{interval}'

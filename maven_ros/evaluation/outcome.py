@@ -1,0 +1,207 @@
+"""What a benchmark found: replays held against annotations, and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from maven_ros.errors import GraphError, InputError, MavenError, ResourceError
+from maven_ros.evaluation.alignment import Believed, align, believed
+from maven_ros.evaluation.annotations import (
+    ANNOTATION_TOPIC,
+    Annotation,
+    AnnotationFolder,
+    read_file,
+    read_topic,
+)
+from maven_ros.evaluation.benchmark import Plan, described
+from maven_ros.evaluation.compare import Comparison, compare
+from maven_ros.evaluation.offset import OffsetSearch, search_offset
+from maven_ros.evaluation.pictures import picture_stamps
+from maven_ros.evaluation.replayed import Replayed, name_of, read_replayed
+from maven_ros.evaluation.resultset import Excluded, ResultSet, SetScores
+from maven_ros.evaluation.workers import Task
+from maven_ros.graph.bag import BagGraph
+
+FULL = 'full'
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One bag of a benchmark.
+
+    :param replayed: the full model's, None where it failed.
+    :param annotations: none where there are none, or all are excluded.
+    :param error: of the replay.
+    """
+
+    name: str
+    bag: Path
+    replayed: Replayed | None
+    annotations: tuple[Annotation, ...] = ()
+    error: str = ''
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What a benchmark found.
+
+    :param sets: the full model's result set first, then each ablation's, all with scores.
+    :param comparisons: of the full model with each ablation; None where no frame is shared.
+    :param failed: bags (and ablations of them) without a result, with the error.
+    :param excluded: annotations that are not scored, with the reason.
+    :param unmatched: names of annotation files that are no bag's.
+    :param search: for the raters' offset, if it was asked for.
+    """
+
+    plan: Plan
+    cases: list[Case]
+    sets: list[tuple[ResultSet, SetScores]]
+    comparisons: list[Comparison | None]
+    failed: list[Excluded]
+    excluded: list[Excluded]
+    unmatched: list[str]
+    search: OffsetSearch | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was replayed and, if annotated, scored."""
+        return not self.failed and not self.excluded
+
+
+@dataclass
+class _Gathered:
+    """What is found on the way."""
+
+    failed: list[Excluded] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+
+
+def score_replays(plan: Plan, errors: dict[Task, str]) -> Outcome:
+    """
+    Score the replays of a plan, which have been made, and write the result sets.
+
+    :param errors: of the replays that failed.
+    :raises MavenError: when nothing can be scored or written.
+    """
+    gathered = _Gathered()
+    files = plan.annotations and AnnotationFolder(
+        plan.annotations, [name_of(bag) for bag in plan.bags])
+    cases = [_case(plan, task, errors, files or None, gathered)
+             for task in plan.tasks() if not task.without]
+    held = {case.name: _held(case.annotations, case.replayed) for case in cases}
+    search = search_offset(_tracks(cases, held), plan.offset_search_s) \
+        if plan.offset_search_s else None
+    offset_s = search.best_s if search else 0.0
+    sets = [_result_set(FULL, plan, cases, held, offset_s, gathered)]
+    for name in plan.without:
+        ablated = {task.bag: _ablated(task, errors, gathered) for task in plan.tasks()
+                   if task.without == (name,)}
+        held = {case.name: _held(case.annotations, ablated[case.bag]) for case in cases}
+        sets.append(_result_set(f'without {name}', plan, cases, held, offset_s, gathered))
+    full = sets[0][0]
+    return Outcome(
+        plan, cases, sets, [_compared(full, one, plan) for one, _ in sets[1:]], gathered.failed,
+        gathered.excluded, [file.name for file in files.unmatched] if files else [], search)
+
+
+def _case(
+    plan: Plan, task: Task, errors: dict[Task, str], files: AnnotationFolder | None,
+    gathered: _Gathered,
+) -> Case:
+    name = name_of(task.bag)
+    error, replayed = errors.get(task, ''), None
+    if not error:
+        try:
+            replayed = read_replayed(task.out)
+        except MavenError as damaged:
+            error = str(damaged)
+    if replayed is None:
+        gathered.failed.append(Excluded(name, str(task.bag), error))
+        return Case(name, task.bag, None, error=error)
+    annotations: list[Annotation] = []
+    for source, read in _readers(plan, task.bag, name, files):
+        try:
+            annotations += read()
+        except (InputError, GraphError) as refused:
+            gathered.excluded.append(Excluded(name, source, str(refused)))
+    return Case(name, task.bag, replayed, tuple(annotations))
+
+
+def _readers(
+    plan: Plan, bag: Path, name: str, files: AnnotationFolder | None,
+) -> Iterable[tuple[str, Callable[[], list[Annotation]]]]:
+    """Yield each source of annotations of a bag, and what reads it."""
+    if files is None:
+        with BagGraph(bag) as graph:
+            annotated = graph.resolve(ANNOTATION_TOPIC) in graph.topics()
+        if annotated:  # a bag that nobody annotated is shown, and not scored
+            yield f'/{ANNOTATION_TOPIC}', partial(read_topic, bag)
+        return
+    try:
+        found = files.of_bag(name)
+    except InputError as error:
+        yield str(plan.annotations), partial(_refuse, error)
+        return
+    for file, side in found:
+        yield file.name, partial(_read_file, file, side, bag, plan.sources.image)
+
+
+def _read_file(file: Path, side: str, bag: Path, image_topic: str) -> list[Annotation]:
+    return read_file(file, side, picture_stamps(bag, image_topic))
+
+
+def _refuse(error: InputError) -> list[Annotation]:
+    raise error
+
+
+def _ablated(task: Task, errors: dict[Task, str], gathered: _Gathered) -> Replayed | None:
+    error = errors.get(task, '')
+    if not error:
+        try:
+            return read_replayed(task.out)
+        except MavenError as damaged:
+            error = str(damaged)
+    gathered.failed.append(Excluded(described(task), str(task.bag), error))
+    return None
+
+
+def _held(annotations: Sequence[Annotation], replayed: Replayed | None) -> list[Believed]:
+    """Lay out what was believed of each annotated person; nothing where the replay failed."""
+    return [believed(one.person, replayed.states, replayed.hop_s) for one in annotations] \
+        if replayed else []
+
+
+def _tracks(
+    cases: Sequence[Case], held: dict[str, list[Believed]],
+) -> list[tuple[str, Annotation, Believed]]:
+    return [(case.name, annotation, own) for case in cases if held[case.name]
+            for annotation, own in zip(case.annotations, held[case.name], strict=True)]
+
+
+def _result_set(
+    name: str, plan: Plan, cases: Sequence[Case], held: dict[str, list[Believed]],
+    offset_s: float, gathered: _Gathered,
+) -> tuple[ResultSet, SetScores]:
+    """Score one result set and write it down."""
+    replayed = [case.replayed for case in cases if case.replayed]
+    found = ResultSet(
+        name, [align(bag, annotation, own, offset_s)
+               for bag, annotation, own in _tracks(cases, held)],
+        [*gathered.failed, *gathered.excluded],
+        {'offset_s': offset_s, 'models': sorted({one.summary.model for one in replayed}),
+         'hop_s': sorted({one.hop_s for one in replayed})})
+    scores = found.scores(plan.draws, plan.seed)
+    found.write(plan.out if name == FULL else plan.out / name.replace(' ', '_'), scores)
+    return found, scores
+
+
+def _compared(full: ResultSet, ablated: ResultSet, plan: Plan) -> Comparison | None:
+    try:
+        return compare(full, ablated, plan.draws, plan.seed)
+    except ResourceError:  # no frame in common, as where nothing else was in view
+        return None

@@ -1,0 +1,74 @@
+"""Pictures of a bag, for annotations that count them and for people who want to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import InputError
+from maven_ros.evaluation.sources import Sources, find_sources
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.convert import InputReader
+from maven_ros.records import NS, Frame, Pixels
+from maven_ros.settings import AudioSettings
+
+#: A picture may arrive so much later than it was taken, or earlier where clocks differ.
+_DELAY_NS = 5 * NS
+
+
+def picture_stamps(bag: Path, image_topic: str = '') -> NDArray[np.int64]:
+    """
+    Return the stamps of all pictures of a bag.
+
+    :param image_topic: where they are; found by type when left out.
+    :returns: int64 (pictures,), ascending; empty for a bag without a camera.
+    :raises InputError: when one is no picture: those behind it could not be counted.
+    :raises ResourceError: when the bag cannot be read.
+    :raises GraphError: when several topics hold pictures and none is named.
+    """
+    reader = InputReader(AudioSettings())
+    with BagGraph(bag) as graph:
+        topic = find_sources(graph, Sources(image=image_topic)).image
+        stamps = [record.stamp_ns for received in (graph.read([topic]) if topic else ())
+                  if isinstance(record := reader.read(received), Frame)]
+    return np.sort(np.array(stamps, np.int64))
+
+
+def pictures_at(
+    bag: Path, times_ns: Sequence[int], image_topic: str = '',
+) -> list[tuple[int, Pixels] | None]:
+    """
+    Return the newest picture at each of some times, with its stamp.
+
+    :param times_ns: ascending.
+    :returns: None where there is no picture in the second before, or it cannot be decoded.
+    :raises ResourceError: when the bag cannot be read.
+    :raises GraphError: when several topics hold pictures and none is named.
+    """
+    reader = InputReader(AudioSettings())
+    found: list[Frame | None] = [None] * len(times_ns)
+    with BagGraph(bag) as graph:
+        topic = find_sources(graph, Sources(image=image_topic)).image
+        span = times_ns[0] - NS - _DELAY_NS, times_ns[-1] + _DELAY_NS
+        for received in graph.read([topic], *span) if topic else ():
+            try:
+                record = reader.read(received)
+            except InputError:
+                continue  # not shown; replay counts it
+            if isinstance(record, Frame):
+                for index, time_ns in enumerate(times_ns):
+                    before = found[index]
+                    if time_ns - NS < record.stamp_ns <= time_ns and (
+                            before is None or before.stamp_ns < record.stamp_ns):
+                        found[index] = record
+    return [_decoded(frame) for frame in found]
+
+
+def _decoded(frame: Frame | None) -> tuple[int, Pixels] | None:
+    try:
+        return (frame.stamp_ns, frame.decode()) if frame else None
+    except InputError:
+        return None

@@ -1,0 +1,120 @@
+"""The result of a replay, read back; and the replays that a benchmark still needs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import ResourceError
+from maven_ros.evaluation.replay import Progress, ReplayOptions, default_out, replay
+from maven_ros.evaluation.summary import Summary, read_summary, values
+from maven_ros.evaluation.table import read_states, read_table
+from maven_ros.evaluation.workers import Task
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.topics import hear_affect
+from maven_ros.records import AffectState, Utterance, nanoseconds
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """
+    What a replay found.
+
+    :param inference_ms: float64 (windows,), from a message to the states that it led to.
+    :param latency_ms: float64 (states,), from a window's end until it closed, in the bag's time.
+    """
+
+    summary: Summary
+    states: list[AffectState]
+    utterances: list[Utterance]
+    inference_ms: NDArray[np.float64]
+    latency_ms: NDArray[np.float64]
+
+    @property
+    def origin_ns(self) -> int:
+        """One hop before the first window's end: about where the recording begins."""
+        return self.states[0].window_end_ns - nanoseconds(self.hop_s) if self.states \
+            else self.summary.start_ns
+
+    @property
+    def hop_s(self) -> float:
+        """From one window to the next."""
+        return float(self.summary.settings['windows.hop_s'])
+
+
+def read_replayed(folder: Path) -> Replayed:
+    """
+    Read the folder of a complete replay.
+
+    :raises ResourceError: when there is none, or it is damaged.
+    """
+    summary = read_summary(folder)
+    utterances: list[Utterance] = []
+    with BagGraph(folder / 'bag') as graph:
+        hear_affect(graph, lambda state, latency_s: None, utterances.append)
+        graph.play()
+    waited = read_table(folder / 'states.parquet', ['latency_ns'])
+    return Replayed(
+        summary, read_states(folder / 'states.parquet'), utterances,
+        np.loadtxt(folder / 'timing.csv', delimiter=',', skiprows=1, usecols=1, ndmin=1),
+        np.array(waited['latency_ns'], np.float64) / 1e6)
+
+
+def name_of(bag: Path) -> str:
+    """Return the name of a bag: its folder's, or its file's without the ending."""
+    return bag.stem if bag.is_file() else bag.resolve().name
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a replay ended there."""
+    return (folder / 'summary.json').is_file()
+
+
+def folder_for(bag: Path, out: Path, without: tuple[str, ...]) -> Path:
+    """
+    Return where the replay of a bag is, or shall be.
+
+    That is below ``out``, but for one that ``maven-ros replay`` has left beside the bag.
+    """
+    beside = default_out(bag)
+    if not without and is_complete(beside):
+        return beside
+    return out / 'replays' / '_without_'.join((name_of(bag), *without))
+
+
+def run_replay(
+    task: Task, progress: Progress | None = None, stop: threading.Event | None = None,
+) -> None:
+    """
+    See to it that a task's replay is there.
+
+    :raises ResourceError: when there is one that was made with other settings, or of another
+        bag; and as :func:`maven_ros.evaluation.replay.replay`.
+    """
+    if is_complete(task.out):
+        return _check(task, read_summary(task.out))
+    options = ReplayOptions(sources=task.sources, without=task.without)
+    if replay(task.bag, task.settings, task.out, options, stop, progress) is None:
+        raise ResourceError(f'{task.bag}: stopped')
+    return None
+
+
+def _check(task: Task, found: Summary) -> None:
+    """Refuse a replay of something else, with other parameters, or of a part of the bag."""
+    wanted = {'bag': str(task.bag.resolve()), 'without': sorted(task.without),
+              **values(task.settings)}
+    had = {'bag': found.bag, 'without': sorted(found.without), **found.settings}
+    if not found.broken:
+        with BagGraph(task.bag) as graph:
+            counts = graph.message_counts()
+        wanted['messages'] = sum(counts.get(topic, 0) for topic in found.topics.values())
+        had['messages'] = found.messages
+    differing = '; '.join(f'{name} was {had.get(name)!r} and is {value!r}'
+                          for name, value in wanted.items() if had.get(name) != value)
+    if differing:
+        raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or give '
+                            'the same parameters')

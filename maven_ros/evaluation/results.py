@@ -1,0 +1,135 @@
+"""Writes what a replay leaves: the bag, the tables, the summary, all from its journal."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maven_ros.errors import ResourceError
+from maven_ros.evaluation.checkpoints import read_journal
+from maven_ros.evaluation.summary import Summary, values, versions
+from maven_ros.evaluation.table import COLUMNS, row, write_tables
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.convert import AFFECT_STATE
+from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
+from maven_ros.graph.interface import STATE as STATE_QOS
+from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.topics import STATE_TOPIC, UTTERANCE_TOPIC
+from maven_ros.settings import Settings
+
+#: Entries of a replay's journal: messages in CDR, and what a window took (int64, float64).
+STATE, UTTERANCE, TIMING = 1, 2, 3
+TIMING_COLUMNS = {'window_end_ns': 'int64', 'inference_ms': 'float64'}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A replay that has come to its end, before its results are written; see Summary."""
+
+    folder: Path
+    storage: str
+    identity: dict[str, str]
+    topics: dict[str, str]
+    settings: Settings
+    without: tuple[str, ...]
+    trained: bool
+    device: str
+    audio_clock: str
+    span_ns: tuple[int, int]
+    messages: int
+    drops: dict[str, int]
+    details: dict[str, str]
+    broken: str
+    wall_s: float
+    resumed: bool
+
+
+def write_results(out: Path, done: Done) -> Summary:
+    """
+    Write the results beside the unfinished replay, put them in place, and remove it.
+
+    :raises ResourceError: when they cannot be written.
+    """
+    journal = done.folder / 'journal'
+    names = ('bag', 'states.parquet', 'states.csv', 'timing.csv')
+    new = [done.folder / name for name in names]
+    for path in new:  # of an end that was interrupted
+        _remove(path)
+    counts = _Counts()
+    _write_bag(journal, new[0], done.storage)
+    write_tables(counts.rows(journal), COLUMNS, (new[1], new[2]))
+    write_tables(counts.timings(journal), TIMING_COLUMNS, (new[3],))
+    try:
+        for path in new:
+            _remove(out / path.name)
+            path.replace(out / path.name)
+    except OSError as error:
+        raise ResourceError(f'{out}: cannot be written: {error.strerror}') from error
+    median, p95, worst = np.percentile(
+        counts.took_ms or [np.nan], (50, 95, 100)).round(3).tolist()
+    summary = Summary(
+        bag=done.identity['bag'], topics=done.topics,
+        start_ns=done.span_ns[0], end_ns=done.span_ns[1], messages=done.messages,
+        windows=counts.windows, states=counts.states, utterances=counts.utterances,
+        people=sorted(counts.people), audio_clock=done.audio_clock, drops=done.drops,
+        details=done.details, broken=done.broken, model=done.identity['model'],
+        trained=done.trained, device=done.device, without=list(done.without),
+        settings=values(done.settings), versions=versions(), wall_s=round(done.wall_s, 3),
+        inference_ms={'median': median, 'p95': p95, 'worst': worst}, resumed=done.resumed)
+    summary.write(out / 'summary.json')
+    _remove(done.folder)
+    return summary
+
+
+@dataclass
+class _Counts:
+    """What goes by while the tables are written."""
+
+    windows: int = 0
+    states: int = 0
+    utterances: int = 0
+    people: set[str] = field(default_factory=set)
+    took_ms: list[float] = field(default_factory=list)
+
+    def rows(self, journal: Path) -> Iterator[dict[str, Any]]:
+        end_ns = None
+        for entry in read_journal(journal):
+            if entry.kind == STATE:
+                found = row(from_cdr(entry.content, AFFECT_STATE), entry.known_ns)
+                self.states += 1
+                self.windows += found['window_end_ns'] != end_ns
+                end_ns = found['window_end_ns']
+                self.people.update(filter(None, (found['person_id'],)))
+                yield found
+            elif entry.kind == UTTERANCE:
+                self.utterances += from_cdr(entry.content, UTTERANCE_TYPE).is_final
+
+    def timings(self, journal: Path) -> Iterator[dict[str, Any]]:
+        for entry in read_journal(journal):
+            if entry.kind == TIMING:
+                end_ns, took_ms = struct.unpack('<qd', entry.content)
+                self.took_ms.append(took_ms)
+                yield {'window_end_ns': end_ns, 'inference_ms': took_ms}
+
+
+def _write_bag(journal: Path, path: Path, storage: str) -> None:
+    with BagGraph(path, 'w', storage) as bag:
+        publishers = {STATE: bag.advertise(STATE_TOPIC, AFFECT_STATE, STATE_QOS),
+                      UTTERANCE: bag.advertise(UTTERANCE_TOPIC, UTTERANCE_TYPE, STATE_QOS)}
+        for entry in read_journal(journal):
+            if entry.kind in publishers:
+                publishers[entry.kind].publish_cdr(entry.content, entry.known_ns)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

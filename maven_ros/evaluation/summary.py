@@ -1,0 +1,140 @@
+"""What a replay was made of, and what came out: the file that says a replay is complete."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from maven_ros import __version__
+from maven_ros.errors import ResourceError
+from maven_ros.evaluation.ahead import Part
+from maven_ros.graph.bag import BagGraph
+from maven_ros.pipeline import Pipeline
+from maven_ros.settings import Settings, parameters
+
+#: Packages that results may depend on.
+_PACKAGES = ('numpy', 'opencv-python-headless', 'pocketsphinx', 'rosbags', 'soxr', 'torch',
+             'transformers', 'vosk', 'webrtcvad-wheels')
+
+
+@dataclass(frozen=True)
+class Summary:
+    """
+    What a replay was made of, and what came out.
+
+    :param bag: its path.
+    :param topics: the topic of each role.
+    :param start_ns: the bag's time at which the replay began.
+    :param end_ns: when the last message had arrived.
+    :param windows: those that closed.
+    :param states: of all people in them.
+    :param utterances: final ones.
+    :param people: their ids.
+    :param drops: counts by source and cause; ``thinned`` and ``closed_without_...`` are normal.
+    :param details: the newest case of each, in words.
+    :param broken: where the bag broke, if it did.
+    :param settings: every parameter.
+    :param without: modalities and pathways that the model was denied.
+    :param wall_s: seconds that it took, the reading included.
+    :param inference_ms: from a message to the states that it led to: median, p95, worst.
+    :param resumed: whether it was interrupted.
+    """
+
+    bag: str
+    topics: dict[str, str]
+    start_ns: int
+    end_ns: int
+    messages: int
+    windows: int
+    states: int
+    utterances: int
+    people: list[str]
+    audio_clock: str
+    drops: dict[str, int]
+    details: dict[str, str]
+    broken: str
+    model: str
+    trained: bool
+    device: str
+    without: list[str]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    wall_s: float
+    inference_ms: dict[str, float]
+    resumed: bool
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the bag that were replayed."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the bag a second."""
+        return self.duration_s / self.wall_s
+
+    def write(self, path: Path) -> None:
+        """
+        Write it as JSON, in one step.
+
+        :raises ResourceError: when it cannot be written.
+        """
+        new = path.with_name(f'{path.name}.new')
+        try:
+            new.write_text(json.dumps(asdict(self), indent=1) + '\n', encoding='utf-8')
+            new.replace(path)
+        except OSError as error:
+            raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def read_summary(out: Path) -> Summary:
+    """
+    Return the summary in the folder of a replay.
+
+    :raises ResourceError: when there is none, or it is another's.
+    """
+    path = out / 'summary.json'
+    try:
+        return Summary(**json.loads(path.read_text(encoding='utf-8')))
+    except FileNotFoundError as error:
+        raise ResourceError(f'{out}: holds no finished replay') from error
+    except (OSError, ValueError, TypeError) as error:
+        raise ResourceError(f'{path}: is no summary of a replay: {error}') from error
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Return every parameter under its full name."""
+    return {one.name: one.value for one in parameters(settings)}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that results may depend on."""
+    found = {'maven_ros': __version__, 'python': platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = 'none'
+    return found
+
+
+def identify(
+    graph: BagGraph, part: Part, settings: Settings, without: tuple[str, ...],
+    pipeline: Pipeline,
+) -> dict[str, str]:
+    """Return what must be the same for an interrupted replay to go on."""
+    files = [part.bag] if part.bag.is_file() else sorted(part.bag.iterdir())
+    return {
+        'bag': str(part.bag.resolve()),
+        'files': ', '.join(f'{one.name} {one.stat().st_size}' for one in files),
+        **{f'{role} topic': topic for role, topic in asdict(part.sources).items()},
+        'part': f'[{part.start_ns}, {part.end_ns}) ns', 'rest': f'{part.rest_every_ns} ns',
+        'without': ', '.join(sorted(without)),
+        'model': pipeline.engine.name, 'device': pipeline.engine.device,
+        **{name: repr(value) for name, value in values(settings).items()},
+        **versions(),
+    }

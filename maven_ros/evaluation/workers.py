@@ -1,0 +1,175 @@
+"""
+Many bags: replays one after the other, side by side in processes, or on a Ray cluster.
+
+A task writes its result into a folder of its own, and says no more than whether it went well; so
+results are the same whoever ran it, and a task that dies takes no other with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maven_ros.errors import MavenError, ResourceError
+from maven_ros.evaluation.sources import Sources
+from maven_ros.settings import Settings
+
+#: Tries more for a task whose process died; an error that it reports is final.
+RETRIES = 1
+_POLL_S = 0.2
+
+_log = logging.getLogger('maven_ros.evaluate')
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    One replay.
+
+    :param bag: to read.
+    :param out: folder of the result; a complete one is kept, an interrupted one goes on.
+    :param without: what the model is denied.
+    :param sources: its topics; those that are not named are found.
+    """
+
+    bag: Path
+    out: Path
+    settings: Settings
+    without: tuple[str, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+
+
+Done = Callable[[Task, str], None]
+
+
+def run_tasks(
+    tasks: Sequence[Task], run: Callable[[Task], None], done: Done, stop: threading.Event,
+    workers: int = 1, ray_address: str = '',
+) -> None:
+    """
+    Run all tasks, whatever becomes of some.
+
+    :param run: does one; with several workers it must be a function of a module.
+    :param done: told of each task's end, on this thread, with its error or an empty text.
+    :param stop: ends everything early when set.
+    :param workers: how many processes; 1 runs them here.
+    :param ray_address: of a Ray cluster that sees the same files; instead of processes.
+    :raises ResourceError: when stopped, or when Ray is missing or cannot be reached.
+    """
+    if ray_address:
+        _run_on_ray(tasks, run, done, stop, ray_address)
+    elif workers == 1:
+        for task in tasks:
+            if not stop.is_set():
+                done(task, attempt(run, task))
+    else:
+        _run_in_processes(tasks, run, done, stop, workers)
+    if stop.is_set():
+        raise ResourceError('stopped; the same command goes on where this one was')
+
+
+def attempt(run: Callable[[Task], None], task: Task) -> str:
+    """Run a task; return its error in words, or nothing."""
+    try:
+        run(task)
+    except MavenError as error:
+        return str(error)
+    except Exception as error:  # a fault of ours must not cost the other bags
+        _log.exception('%s', task.bag)
+        return f'{type(error).__name__}: {error}'
+    return ''
+
+
+# --- processes -------------------------------------------------------------------------------
+
+
+def _run_in_processes(
+    tasks: Sequence[Task], run: Callable[[Task], None], done: Done, stop: threading.Event,
+    workers: int,
+) -> None:
+    """Give each task a process of its own; a thread each waits for it."""
+    ended: queue.Queue[tuple[Task, str]] = queue.Queue()
+    with ThreadPoolExecutor(workers) as threads:
+        for task in tasks:
+            threads.submit(_wait_for, ended, run, task, stop)
+        for _ in tasks:
+            task, error = ended.get()
+            if not stop.is_set():
+                done(task, error)
+
+
+def _wait_for(
+    ended: queue.Queue[tuple[Task, str]], run: Callable[[Task], None], task: Task,
+    stop: threading.Event,
+) -> None:
+    ended.put((task, 'stopped' if stop.is_set() else _in_process(run, task, stop)))
+
+
+def _in_process(run: Callable[[Task], None], task: Task, stop: threading.Event) -> str:
+    context = multiprocessing.get_context('spawn')  # threads and OpenMP do not survive a fork
+    code: int | None = None
+    for _ in range(1 + RETRIES):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_report, args=(theirs, run, task))
+        process.start()
+        theirs.close()
+        try:
+            while not ours.poll(_POLL_S):
+                if stop.is_set():
+                    process.terminate()
+                    process.join()
+                    return 'stopped'
+            return str(ours.recv())
+        except EOFError:  # it died before it could say why
+            process.join()
+            code = process.exitcode
+            _log.warning('%s: its process ended with %s', task.bag, code)
+        finally:
+            ours.close()
+    return f'its process ended {1 + RETRIES} times without a word, at last with exit status {code}'
+
+
+def _report(pipe: Any, run: Callable[[Task], None], task: Task) -> None:
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we end them
+    cv2.setNumThreads(1)  # as many threads as workers, not workers times cores
+    pipe.send(attempt(run, task))
+
+
+# --- Ray -------------------------------------------------------------------------------------
+
+
+def _run_on_ray(
+    tasks: Sequence[Task], run: Callable[[Task], None], done: Done, stop: threading.Event,
+    address: str,
+) -> None:
+    try:
+        import ray
+    except ImportError as error:
+        raise ResourceError('ray is not installed; pip install "maven_ros[ray]"') from error
+    try:
+        ray.init(address=address, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ResourceError(f'ray: no cluster at {address!r}: {error}') from error
+    try:
+        remote = ray.remote(num_cpus=1, max_retries=RETRIES)(attempt)
+        waiting = {remote.remote(run, task): task for task in tasks}
+        while waiting and not stop.is_set():
+            ready, _ = ray.wait([*waiting], timeout=_POLL_S)
+            for reference in ready:
+                try:
+                    error_text = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    error_text = f'its worker was lost: {error}'
+                done(waiting.pop(reference), error_text)
+    finally:
+        ray.shutdown()

@@ -1,0 +1,117 @@
+"""
+Reading bags, broken ones too: of an MCAP that ends too early, what is whole.
+
+A recorder that is killed, a full disk or a cut copy leave an MCAP without its index and its end.
+All whole records before the break are found by walking from one to the next.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2.reader import DirectoryReader
+from rosbags.rosbag2.storage_mcap import ChunkInfo, McapReader, read_string
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
+
+_MAGIC = b'\x89MCAP0\r\n'
+_RECORD = struct.Struct('<BQ')       # what each record begins with: its kind, its length
+_CHUNK = struct.Struct('<QQQI')      # first time, last time, size when unpacked, checksum
+_DATA_END, _FOOTER, _MESSAGE, _CHUNK_KIND = 0x0F, 0x02, 0x05, 0x06
+
+
+class WholePartReader(McapReader):
+    """Reads an MCAP, or what is whole of one; ``broken`` then says where it broke."""
+
+    def __init__(self, path: Any) -> None:
+        super().__init__(path)
+        self.broken = ''
+
+    def open(self) -> None:
+        """Open the file; a broken one up to the break."""
+        try:
+            super().open()
+        except (ReaderError, struct.error, TypeError, OSError) as error:
+            try:
+                self.bio = self.path.open('rb')
+            except OSError:
+                raise error from None
+            try:
+                self._open_whole_part(error)
+            except BaseException:
+                self.close()
+                raise
+
+    def _open_whole_part(self, error: Exception) -> None:
+        bio: Any = self.bio
+        size = bio.seek(0, 2)
+        bio.seek(0)
+        if bio.read(len(_MAGIC)) != _MAGIC or size < len(_MAGIC) + _RECORD.size:
+            raise error
+        for gathered in (self.schemas, self.channels, self.chunks, self.connections):
+            gathered.clear()
+        self.data_start = len(_MAGIC)
+        chunks, self.data_end, loose = self._walk(size)
+        self.meta_scan()
+        if not loose:  # with an index, messages need not be in order
+            self.chunks += [chunk._replace(channel_count=dict.fromkeys(self.channels, 1))
+                            for chunk in chunks]
+        statistics: Any = self.statistics
+        counts = statistics.channel_message_counts
+        self.connections = [one._replace(msgcount=counts.get(one.id, 0))
+                            for one in self.connections]
+        if statistics.message_count:
+            self.metadata = self.metadata._replace(
+                duration=statistics.end_time - statistics.start_time + 1,
+                start_time=statistics.start_time, end_time=statistics.end_time + 1,
+                message_count=statistics.message_count)
+        self.broken = (f'{self.path}: broken at byte {self.data_end} of {size} ({error}); '
+                       f'{statistics.message_count} messages before that are whole')
+
+    def _walk(self, size: int) -> tuple[list[ChunkInfo], int, bool]:
+        """Return the whole chunks, where the whole part ends, and whether messages lie loose."""
+        bio: Any = self.bio
+        at, loose = self.data_start, False
+        chunks: list[ChunkInfo] = []
+        while at + _RECORD.size <= size:
+            bio.seek(at)
+            kind, length = _RECORD.unpack(bio.read(_RECORD.size))
+            end = at + _RECORD.size + length
+            if end > size or kind in (_DATA_END, _FOOTER):
+                break
+            loose |= kind == _MESSAGE
+            if kind == _CHUNK_KIND:
+                head = BytesIO(bio.read(min(length, 128)))
+                first, last, unpacked, _ = _CHUNK.unpack(head.read(_CHUNK.size))
+                compression = read_string(head)
+                packed = int.from_bytes(head.read(8), 'little')
+                chunks.append(ChunkInfo(first, last, at, end - at, {}, 0, compression, packed,
+                                        unpacked, {}))
+            at = end
+        return chunks, at, loose
+
+
+class _FolderReader(DirectoryReader):
+    STORAGE_PLUGINS: Mapping[str, Any] = {'mcap': WholePartReader, 'sqlite3': Sqlite3Reader}
+
+
+class BagReader(Reader):
+    """The folder of a rosbag2, or one of its storage files."""
+
+    STORAGE_PLUGINS: Mapping[str, Any] = {
+        'dir': _FolderReader, '.mcap': WholePartReader, '.db3': Sqlite3Reader}
+
+    def check_end(self, end_ns: int | None) -> None:
+        """
+        Tell that there was more, once all that is whole has been read.
+
+        :param end_ns: up to when it was wanted; None for all.
+        :raises ReaderError: says where the bag broke.
+        """
+        for storage in getattr(self.storage, 'storages', [self.storage]):
+            broken = getattr(storage, 'broken', '')
+            if broken and (end_ns is None or end_ns >= storage.metadata.end_time):
+                raise ReaderError(broken)

@@ -1,0 +1,348 @@
+"""Bags replayed: the same states every time, after any interruption, from any bag."""
+
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace as changed
+
+import numpy as np
+import pytest
+
+from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.evaluation.bags import START_NS, bags_from_media
+from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
+from maven_ros.evaluation.sources import Sources
+from maven_ros.evaluation.summary import read_summary
+from maven_ros.evaluation.table import read_states
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.convert import audio_message, image_message
+from maven_ros.graph.interface import STATE
+from maven_ros.graph.messages import new, to_cdr
+from maven_ros.graph.topics import hear_affect
+from maven_ros.records import NS, AudioChunk, Modality, Status
+from maven_ros.resources import resource
+from maven_ros.settings import Settings
+
+QUIET = Settings().with_values({'speech.recogniser': 'none'})
+IMAGE, CHUNK = 'sensor_msgs/msg/Image', 'maven_ros/msg/AudioChunk'
+STAMPED, DATA = 'audio_common_msgs/msg/AudioStamped', 'audio_common_msgs/msg/AudioData'
+BOOL, SPEECH = 'std_msgs/msg/Bool', 'hri_msgs/msg/LiveSpeech'
+TABLES = ('states.parquet', 'states.csv')
+RESTS = ReplayOptions(rest_s=2.0, duration_s=8.0)
+T0 = START_NS
+
+
+@pytest.fixture(scope='module')
+def sample(tmp_path_factory):
+    """The shipped clip as a bag."""
+    folder = tmp_path_factory.mktemp('sample')
+    return bags_from_media([resource('media/sample.mp4')], folder, width=320)[0].path
+
+
+@pytest.fixture(scope='module')
+def whole(sample, tmp_path_factory):
+    """Its replay, which nobody interrupted."""
+    out = tmp_path_factory.mktemp('whole') / 'out'
+    return out, replay(sample, Settings(), out, RESTS)
+
+
+class After(threading.Event):
+    """Is set once it has been asked so often."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.left = times
+
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def tables(out):
+    return [(out / name).read_bytes() for name in TABLES]
+
+
+def picture(stamp_ns, value=0):
+    return image_message(stamp_ns, np.full((48, 64, 3), value, np.uint8), 'camera')
+
+
+def sound(stamp_ns, n=1600):
+    return audio_message(AudioChunk(stamp_ns, np.zeros((n, 1), np.float32), 16000))
+
+
+def write(path, messages, storage='mcap'):
+    """Write a bag of (topic, type, message, arrival in ns)."""
+    with BagGraph(path, 'w', storage) as bag:
+        publishers = {}
+        for topic, msgtype, message, at_ns in messages:
+            if topic not in publishers:
+                publishers[topic] = bag.advertise(topic, msgtype, STATE)
+            publishers[topic].publish_cdr(to_cdr(message, msgtype), at_ns)
+    return path
+
+
+def moments(seconds=2.0, begin_ns=T0):
+    return [begin_ns + i * NS // 10 for i in range(round(seconds * 10))]
+
+
+def camera(seconds=2.0, stamp=lambda at_ns: at_ns, topic='/camera/image_raw'):
+    return [(topic, IMAGE, picture(stamp(at)), at) for at in moments(seconds)]
+
+
+def microphone(seconds=2.0, topic='/audio'):
+    return [(topic, CHUNK, sound(at), at + NS // 10) for at in moments(seconds)]
+
+
+# --- the same every time ---------------------------------------------------------------------
+
+
+def test_all_that_a_replay_leaves_says_the_same(sample, whole):
+    out, summary = whole
+    heard, utterances, arrivals = [], [], []
+    with BagGraph(out / 'bag') as bag:
+        hear_affect(bag, lambda state, latency_s: heard.append((state, latency_s)),
+                    utterances.append)
+        bag.subscribe('/affect/state', 'maven_ros/msg/AffectState', STATE,
+                      lambda received: arrivals.append(received.received_ns))
+        bag.play()
+    states = read_states(out / 'states.parquet')
+    assert repr(states) == repr([state for state, _ in heard])  # NaN is not equal to itself
+    assert len(states) == summary.states >= summary.windows >= 38
+    assert summary == read_summary(out) and summary.people == ['person_1']
+    assert sum(one.is_final for one in utterances) == summary.utterances >= 2
+    assert any(state.modalities == 7 for state in states)
+    # Latency is what waiting took in the bag's own time; computing is not in it.
+    for (state, latency_s), arrival_ns in zip(heard, arrivals, strict=True):
+        assert latency_s * NS == pytest.approx(arrival_ns - state.window_end_ns, abs=1000)
+    assert max(latency_s for _, latency_s in heard) < 0.3
+    lines = (out / 'states.csv').read_text().splitlines()
+    assert len(lines) == len(states) + 1 and lines[0].startswith('"window_start_ns","window_end')
+    assert len((out / 'timing.csv').read_text().splitlines()) > 38
+    assert {path.name for path in out.iterdir()} == {
+        'bag', 'summary.json', 'timing.csv', *TABLES}
+    with pytest.raises(ResourceError, match='out: holds a finished replay'):
+        replay(sample, Settings(), out)
+
+
+def test_an_interrupted_replay_goes_on_to_the_same_table(sample, whole, tmp_path):
+    for taken in (250, 0, 230):  # the second is interrupted before it does anything
+        assert replay(sample, Settings(), tmp_path, RESTS, After(taken)) is None
+        assert (tmp_path / 'unfinished' / 'checkpoint').exists()
+    summary = replay(sample, Settings(), tmp_path, RESTS)
+    assert tables(tmp_path) == tables(whole[0])
+    assert summary.resumed and not (tmp_path / 'unfinished').exists()
+    expected = changed(whole[1], wall_s=0, inference_ms={}, resumed=True)
+    assert changed(summary, wall_s=0, inference_ms={}) == expected
+
+
+def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(sample, tmp_path):
+    command = [sys.executable, '-m', 'maven_ros', 'replay', str(sample), '--out',
+               str(tmp_path / 'out'), '--speech.recogniser', 'none', '--duration', '3']
+    first = subprocess.Popen([*command, '--rate', '0.5'], stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / 'out' / 'unfinished' / 'journal'
+    while not journal.exists() and first.poll() is None:
+        time.sleep(0.01)
+    time.sleep(2.0)
+    first.send_signal(signal.SIGTERM)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 1 and 'interrupted; the same command goes on' in said
+    second = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 'times real time' in second.stdout and str(tmp_path / 'out') in second.stdout
+    assert read_summary(tmp_path / 'out').windows >= 13
+
+
+def test_what_was_begun_otherwise_is_refused_by_what_differs(sample, tmp_path):
+    options = ReplayOptions(rest_s=0.5)
+    assert replay(sample, QUIET, tmp_path, options, After(150)) is None
+    with pytest.raises(ResourceError, match=r"begun otherwise \(faces.rate_hz was '10.0' and is "
+                                            r"'5.0'\); remove it"):
+        replay(sample, QUIET.with_values({'faces.rate_hz': 5.0}), tmp_path, options)
+
+
+def test_a_part_of_a_bag_is_replayed_at_a_rate(sample, tmp_path):
+    began = time.monotonic()
+    summary = replay(sample, QUIET, tmp_path, ReplayOptions(
+        start_s=2.0, duration_s=1.0, rate=2.0, storage='sqlite3'))
+    assert time.monotonic() - began >= 0.45
+    states = read_states(tmp_path / 'states.parquet')
+    assert 1 <= summary.windows <= 6
+    assert START_NS + 2 * NS < states[0].window_end_ns < states[-1].window_end_ns <= \
+        START_NS + 3 * NS
+    assert list((tmp_path / 'bag').glob('*.db3'))
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    ({'start_s': -1.0}, r'start_s: -1.0; allowed: \[0, 1e9\)'),
+    ({'rate': float('nan')}, 'rate: nan'), ({'storage': 'zip'}, "storage: 'zip'; allowed: mcap")])
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(SettingsError, match=message):
+        ReplayOptions(**options)
+
+
+def test_nothing_in_the_time_asked_for_is_an_error(sample, tmp_path):
+    with pytest.raises(GraphError, match='nothing was recorded in'):
+        replay(sample, QUIET, tmp_path, ReplayOptions(start_s=100.0))
+
+
+# --- what ROS 2 recorded ---------------------------------------------------------------------
+
+
+def test_bags_of_a_real_recorder_agree_in_three_storages_and_two_families(shared_data, tmp_path):
+    ends, hop_ns = [], NS // 5
+    for bag in sorted((shared_data / 'bags').iterdir()):
+        summary = replay(bag, Settings(), tmp_path / bag.name)
+        states = read_states(tmp_path / bag.name / 'states.parquet')
+        assert summary.people == ['person_1'] and not summary.broken
+        everything = [state for state in states if state.modalities == 7]
+        assert len(everything) >= 20, bag.name
+        assert set(summary.drops) <= {'video.thinned', 'windows.closed_without_video'}
+        first = (everything[0].window_end_ns - summary.start_ns) / hop_ns
+        last = (states[-1].window_end_ns - summary.start_ns) / hop_ns
+        ends.append((first, last, ' '.join(states[20].transcript.split()[:2])))
+    firsts, lasts, words = zip(*ends, strict=True)
+    assert np.ptp(lasts) <= 1.0, ends
+    assert np.ptp(firsts) <= 2.0, ends  # a hop, and one of the recogniser's own uncertainty
+    assert all(words)
+
+
+def test_humbles_sqlite_that_carries_no_definitions_is_read(tmp_path):
+    bag = write(tmp_path / 'humble', camera() + microphone(), 'sqlite3')
+    [data] = bag.glob('*.db3')
+    with sqlite3.connect(data) as database:
+        for statement in ('DROP TABLE message_definitions', 'DROP TABLE metadata',
+                          'UPDATE schema SET schema_version = 3',
+                          'ALTER TABLE topics DROP COLUMN type_description_hash'):
+            database.execute(statement)
+    text = (bag / 'metadata.yaml').read_text().replace('version: 9', 'version: 5')
+    (bag / 'metadata.yaml').write_text(re.sub(r'\s*type_description_hash:\s*\S+', '', text))
+    summary = replay(bag, QUIET, tmp_path / 'out')
+    assert summary.topics == {'image': '/camera/image_raw', 'audio': '/audio'}
+    assert summary.windows >= 8 and set(summary.drops) <= {'windows.closed_without_video'}
+
+
+# --- inputs ----------------------------------------------------------------------------------
+
+
+def test_every_kind_of_input_reaches_the_pipeline(tmp_path):
+    hello = new(SPEECH, header={'stamp': {'sec': T0 // NS + 1}}, final='hello there',
+                confidence=0.9)
+    speech = ('/humans/voices/v1/speech', SPEECH, hello, T0 + NS)
+    robot = ('/r2/robot_speaking', BOOL, new(BOOL, data=True), T0)
+    bag = write(tmp_path / 'bag', [robot, *camera(3.0), speech, *microphone(3.0)])
+    summary = replay(bag, QUIET, tmp_path / 'out')
+    assert summary.topics == {
+        'image': '/camera/image_raw', 'audio': '/audio',
+        'robot_speaking': '/r2/robot_speaking', 'speech': '/humans/voices/v1/speech'}
+    assert summary.drops['audio.robot_speaking'] > 16000
+    assert summary.drops['speech.robot_speaking'] == 2  # its words were the robot's own
+
+
+def test_silence_between_messages_lets_time_pass_as_in_the_node(tmp_path):
+    late = [('/camera/image_raw', IMAGE, picture(at), at) for at in moments(1.0, T0 + 6 * NS)]
+    bag = write(tmp_path / 'bag', camera(1.0) + late)
+    states = read_states((replay(bag, QUIET, tmp_path / 'out'), tmp_path / 'out')[1]
+                         / 'states.parquet')
+    ends = [state.window_end_ns for state in states]
+    assert ends == list(range(ends[0], ends[-1] + 1, NS // 5))  # no hole
+
+
+@pytest.mark.parametrize(('messages', 'message'), [
+    (camera() + camera(topic='/b/image'), 'image may be any of /b/image, /camera/image_raw; '
+                                          'name one with --image-topic'),
+    (microphone() + microphone(topic='/b/sound'), 'audio may be any of /audio, /b/sound'),
+    ([('/x', BOOL, new(BOOL), T0)], r'neither pictures nor sound .*its topics: /x \(std_msgs/msg/'
+                                    r'Bool, 1\)')])
+def test_a_bag_without_the_wanted_topics_or_with_too_many_lists_them(
+        tmp_path, messages, message):
+    with pytest.raises(GraphError, match=message):
+        replay(write(tmp_path / 'bag', messages), QUIET)
+
+
+def test_a_bag_whose_pictures_are_of_an_unknown_type_says_so(tmp_path, caplog):
+    points = ('/camera/packets', 'std_msgs/msg/ByteMultiArray', new('std_msgs/msg/ByteMultiArray'),
+              T0)
+    summary = replay(write(tmp_path / 'bag', [*microphone(), points]), QUIET, tmp_path / 'out')
+    assert summary.topics == {'audio': '/audio'}
+    assert 'no pictures are replayed' in caplog.text and '/camera/packets (std' in caplog.text
+    with pytest.raises(ResourceError, match='unfinished: cannot be made: Not a directory'):
+        replay(tmp_path / 'bag', QUIET, tmp_path / 'out' / 'states.csv' / 'out')
+
+
+def test_named_topics_are_checked(tmp_path):
+    bag = write(tmp_path / 'bag', camera(0.5) + camera(0.5, topic='/b/image') + microphone(0.5))
+    for sources, message in (
+            (Sources(image='/nobody'), r'/nobody: is not in .*its topics: /audio \('),
+            (Sources(image='/audio'), '/audio: is maven_ros/msg/AudioChunk; allowed for image: ')):
+        with pytest.raises(GraphError, match=message):
+            replay(bag, QUIET, options=ReplayOptions(sources=sources))
+    assert not default_out(bag).exists()
+    summary = replay(bag, QUIET, options=ReplayOptions(sources=Sources(image='/b/image')))
+    assert summary.topics['image'] == '/b/image'
+    assert (tmp_path / 'bag_affect' / 'summary.json').exists()
+
+
+# --- bad bags --------------------------------------------------------------------------------
+
+
+def test_of_a_truncated_mcap_the_whole_part_is_replayed_and_the_break_is_named(sample, tmp_path):
+    [data] = sample.glob('*.mcap')
+    cut = tmp_path / 'cut.mcap'
+    cut.write_bytes(data.read_bytes()[:data.stat().st_size * 2 // 3])
+    summary = replay(cut, QUIET, tmp_path / 'out')
+    assert 'broken at byte' in summary.broken and 'are whole' in summary.broken
+    assert summary.drops['bag.broken'] == 1
+    assert 30 <= summary.windows < 60
+    shutil.copytree(sample, tmp_path / 'folder')  # its metadata.yaml tells of more
+    [data] = (tmp_path / 'folder').glob('*.mcap')
+    shutil.copy(cut, data)
+    assert replay(tmp_path / 'folder', QUIET, tmp_path / 'out2').windows == summary.windows
+    assert tables(tmp_path / 'out') == tables(tmp_path / 'out2')
+
+
+def test_what_cannot_be_used_is_counted_by_cause(tmp_path):
+    depth = picture(T0)
+    depth.encoding = '32FC1'
+    bad = [('/camera/image_raw', IMAGE, depth, T0 + NS // 2),
+           ('/camera/image_raw', IMAGE, picture(T0 + 7 * NS // 10, 9), T0 + NS),
+           ('/audio', CHUNK, sound(T0 + 7 * NS // 10, 9), T0 + NS)]
+    summary = replay(write(tmp_path / 'bag', camera() + microphone() + bad), QUIET,
+                     tmp_path / 'out')
+    assert summary.drops['/camera/image_raw.unknown_encoding'] == 1
+    assert summary.drops['video.late'] == 1
+    assert summary.drops['audio.out_of_order'] == 1
+    assert "'32FC1'" in summary.details['/camera/image_raw.unknown_encoding']
+
+
+@pytest.mark.parametrize('stamp', [
+    lambda at_ns: 0,                       # a driver that stamps nothing
+    lambda at_ns: at_ns - T0 + 5 * NS])    # one that counts from its own start
+def test_stamps_of_zero_or_another_epoch_end_no_replay_and_are_seen(tmp_path, stamp):
+    bag = write(tmp_path / 'bag', camera(3.0, stamp) + microphone(3.0))
+    summary = replay(bag, QUIET, tmp_path / 'out')
+    assert sum(n for name, n in summary.drops.items() if name.startswith('video.')) >= 15
+    states = read_states(tmp_path / 'out' / 'states.parquet')
+    assert all(state.status is not Status.OK or not state.modalities & Modality.VIDEO
+               for state in states)
+
+
+def test_undecodable_bytes_are_counted(tmp_path):
+    with BagGraph(write(tmp_path / 'whole', camera())) as source, \
+            BagGraph(tmp_path / 'bag', 'w') as bag:
+        images = bag.advertise('/camera/image_raw', IMAGE, STATE)
+        for number, one in enumerate(source.read(['/camera/image_raw'])):
+            images.publish_cdr(os.urandom(64) if number == 5 else one.cdr, one.received_ns)
+    summary = replay(tmp_path / 'bag', QUIET, tmp_path / 'out')
+    assert summary.drops['/camera/image_raw.bad_payload'] == 1 and summary.messages == 20
+
+
+def test_a_recogniser_that_cannot_be_opened_is_named(sample, tmp_path):
+    settings = Settings().with_values({
+        'speech.recogniser': 'vosk', 'speech.vosk_model': str(tmp_path)})
+    with pytest.raises(ResourceError, match=r'speech\.vosk_model'):
+        replay(sample, settings, tmp_path / 'out')

@@ -1,0 +1,59 @@
+"""Many replays: side by side as one after the other, and one that dies takes no other with it."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from maven_ros.errors import ResourceError
+from maven_ros.evaluation.workers import Task, run_tasks
+from maven_ros.settings import Settings
+
+
+def work(task):
+    """Write a result, or come to the end that the bag's name asks for."""
+    if task.bag.name == 'broken':
+        raise ResourceError(f'{task.bag}: no such bag')
+    if task.bag.name == 'fault':
+        raise ZeroDivisionError('a fault')
+    if task.bag.name == 'killed':
+        os.kill(os.getpid(), 9)
+    if task.bag.name == 'once' and not task.out.exists():
+        task.out.write_text('tried')
+        os._exit(3)
+    if task.bag.name == 'slow':
+        time.sleep(60)
+    task.out.write_text(task.bag.name)
+
+
+def run(tmp_path, names, workers=1, stop=None):
+    tasks = [Task(Path(name), tmp_path / name, Settings()) for name in names]
+    errors = {}
+    run_tasks(tasks, work, lambda task, error: errors.setdefault(task.bag.name, error),
+              stop or threading.Event(), workers)
+    return errors
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_task_that_fails_is_told_and_the_rest_finish(tmp_path, workers):
+    errors = run(tmp_path, ['one', 'broken', 'fault', 'two'], workers)
+    assert errors == {'one': '', 'broken': 'broken: no such bag',
+                      'fault': 'ZeroDivisionError: a fault', 'two': ''}
+    assert {path.name for path in tmp_path.iterdir()} == {'one', 'two'}
+
+
+def test_a_process_that_dies_is_tried_again_and_then_given_up(tmp_path):
+    errors = run(tmp_path, ['killed', 'once', 'one'], 2)
+    assert errors['once'] == errors['one'] == ''
+    assert 'ended 2 times without a word, at last with exit status -9' in errors['killed']
+
+
+def test_stopping_ends_those_at_work_at_once(tmp_path):
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(ResourceError, match='stopped; the same command goes on'):
+        run(tmp_path, ['slow', 'slow', 'one'], 2, stop)
+    assert time.monotonic() - began < 20 and not (tmp_path / 'one').exists()

@@ -1,0 +1,87 @@
+"""Of a broken MCAP, what is whole."""
+
+import re
+import struct
+
+import pytest
+
+from maven_ros.errors import ResourceError
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.interface import STATE
+from maven_ros.graph.messages import new, to_cdr
+
+COUNT = 'std_msgs/msg/UInt32'
+
+
+@pytest.fixture(scope='module')
+def content(tmp_path_factory):
+    """Three chunks of counts, as they lie in a file."""
+    path = tmp_path_factory.mktemp('whole') / 'bag'
+    with BagGraph(path, 'w') as graph:
+        publisher = graph.advertise('/x', COUNT, STATE)
+        for i in range(60_000):
+            publisher.publish_cdr(to_cdr(new(COUNT, data=i), COUNT), 1000 + i)
+    return next(path.glob('*.mcap')).read_bytes()
+
+
+def records(content):
+    """Yield where each record begins, its kind and its end."""
+    at = 8
+    while at + 9 <= len(content):
+        kind, length = struct.unpack_from('<BQ', content, at)
+        yield at, kind, at + 9 + length
+        at += 9 + length
+
+
+def read(path, content, **part):
+    """Return what is heard, and what is said at the end."""
+    path.write_bytes(content)
+    times, said = [], ''
+    with BagGraph(path) as graph:
+        try:
+            times += [one.received_ns for one in graph.read(['/x'], **part)]
+        except ResourceError as error:
+            said = str(error)
+            times = []
+            for one in iterate(graph, part):
+                times.append(one.received_ns)
+    return times, said
+
+
+def iterate(graph, part):
+    messages = graph.read(['/x'], **part)
+    while True:
+        try:
+            yield next(messages)
+        except (ResourceError, StopIteration):
+            return
+
+
+def test_a_whole_one_says_nothing(tmp_path, content):
+    assert read(tmp_path / 'x.mcap', content) == (list(range(1000, 61_000)), '')
+
+
+def test_all_whole_chunks_are_read_and_the_break_is_told_by_its_place(tmp_path, content):
+    chunks = [(at, end) for at, kind, end in records(content) if kind == 6]
+    assert len(chunks) >= 3
+    at, end = chunks[1]
+    for cut in (at + 5, at + 9, at + 1000, end - 1):
+        times, said = read(tmp_path / 'x.mcap', content[:cut])
+        assert times == list(range(1000, times[-1] + 1)) and 10_000 < len(times) < 40_000
+        assert re.search(rf'x.mcap: is damaged: .*broken at byte {at} of {cut} \(.*\); '
+                         rf'{len(times)} messages before that are whole', said)
+    with_second = read(tmp_path / 'x.mcap', content[:end])[0]
+    assert len(with_second) > len(times)
+    assert with_second == list(range(1000, with_second[-1] + 1))
+
+
+def test_where_only_what_is_whole_was_wanted_nothing_is_missing(tmp_path, content):
+    cut = content[:len(content) * 2 // 3]
+    assert read(tmp_path / 'x.mcap', cut, start_ns=1500, end_ns=2000) == (
+        list(range(1500, 2000)), '')
+
+
+def test_what_never_was_one_is_refused(tmp_path):
+    (tmp_path / 'x.mcap').write_bytes(b'no MCAP at all, but long enough for a footer of one')
+    with pytest.raises(ResourceError, match='cannot be read: File magic is invalid'):
+        BagGraph(tmp_path / 'x.mcap')

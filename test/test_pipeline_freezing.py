@@ -1,0 +1,70 @@
+"""A pipeline that goes on from what another one wrote down."""
+
+import numpy as np
+import pytest
+
+from maven_ros.evaluation.checkpoints import decode, encode
+from maven_ros.media import available_ns, read_media
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import NS, AffectState, AudioChunk, Modality
+from maven_ros.resources import resource
+from maven_ros.senses.speech.pocketsphinx import PocketSphinxRecogniser
+from maven_ros.settings import Settings, SpeechSettings
+
+QUIET = Settings().with_values({'speech.recogniser': 'none', 'faces.rate_hz': 5.0})
+T0 = 1_700_000_000 * NS
+REST_NS, END_NS = T0 + 4 * NS, T0 + 6 * NS
+
+
+def feed(pipeline, records):
+    return [one for record in records for one in pipeline.feed(record)]
+
+
+@pytest.mark.parametrize('kinds', [
+    {'video': True, 'audio': True}, {'video': True, 'audio': False},
+    {'video': False, 'audio': True}])
+def test_another_pipeline_goes_on_exactly_alike(kinds):
+    records = [one for one in read_media(resource('media/sample.mp4'), start_ns=T0, **kinds)
+               if one.stamp_ns < END_NS]
+    first = [one for one in records if available_ns(one) < REST_NS]
+    then = records[len(first):]
+    with Pipeline(QUIET) as pipeline, Pipeline(QUIET) as other:
+        feed(pipeline, first)
+        assert pipeline.rest() == []
+        state = encode(pipeline.freeze())
+        pipeline.thaw(decode(state))
+        other.thaw(decode(state))
+        outputs = feed(pipeline, then) + pipeline.finish()
+        assert repr(feed(other, then) + other.finish()) == repr(outputs)
+        assert other.counters.snapshot() == pipeline.counters.snapshot()
+    with Pipeline(QUIET) as undisturbed:
+        expected = {one.window_end_ns: one
+                    for one in feed(undisturbed, records) + undisturbed.finish()}
+    assert len(outputs) >= 9
+    for one in outputs:  # a rest may move the end of the sound by a sample, no more
+        assert isinstance(one, AffectState)
+        same = expected[one.window_end_ns]
+        assert (one.person_id, one.modalities) == (same.person_id, same.modalities)
+        if one.modalities:
+            assert one.affect.valence == pytest.approx(same.affect.valence, abs=2e-3)
+    seen = Modality(outputs[-1].modalities)
+    assert bool(seen & Modality.VIDEO) is kinds['video']
+
+
+def test_a_recogniser_that_knows_the_voice_goes_on_alike():
+    chunks = [one for one in read_media(resource('media/sample.mp4'), video=False)
+              if isinstance(one, AudioChunk) and one.stamp_ns < 7 * NS]
+    samples = np.concatenate([one.samples for one in chunks]).mean(axis=1)
+    import soxr
+
+    sound = soxr.resample(samples, chunks[0].sample_rate_hz, 16000).astype(np.float32)
+    half = len(sound) // 2
+    one, other = (PocketSphinxRecogniser(SpeechSettings()) for _ in range(2))
+    one.accept(sound[:half], 0)
+    one.finish()
+    assert not one.speaking
+    learnt = decode(encode(one.voice))
+    one.voice = other.voice = learnt
+    assert one.accept(sound[half:], 0) == other.accept(sound[half:], 0)
+    assert one.finish() == other.finish()
+    assert one.voice == other.voice != learnt
