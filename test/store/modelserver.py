@@ -103,12 +103,12 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(page.silent_s)
 
     def _write(self, request: Request, data: bytes) -> None:
+        request.sent += len(data)  # first: the client may look as soon as it has them
         try:
             self.wfile.write(data)
             self.wfile.flush()
-            request.sent += len(data)
         except OSError:  # the client has hung up
-            pass
+            request.sent -= len(data)
 
     def _head(self, request: Request, status: int, headers: dict[str, str] | None = None) -> None:
         request.status = status
