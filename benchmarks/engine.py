@@ -21,11 +21,12 @@ from typing import NamedTuple
 import gpu
 import torch
 from base_size import processor, resident_mb
-from made_up import FRAME_RATE_HZ, HOP_S, USUAL_S, has_bf16, make_engine, stream, write_base
+from made_up import FRAME_RATE_HZ, HOP_S, USUAL_S, make_engine, stream, write_base
 from torch.utils.flop_counter import FlopCounterMode
 
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
+from maven_ros.nodes.doctor import has_bf16
 from maven_ros.records import Evidence
 
 LENGTHS_S = (1.0, 2.0, 4.0, 8.0)

@@ -59,9 +59,3 @@ def stream(
             start_ns, end_ns, 'p', tuple(faces),
             random.normal(0, 0.1, samples).astype(np.float32), np.ones(samples, np.bool_), words)
         start_ns += hop_ns
-
-
-def has_bf16() -> bool:
-    info = Path('/proc/cpuinfo')
-    flags = info.read_text().split() if info.exists() else []
-    return 'avx512_bf16' in flags or 'amx_bf16' in flags

@@ -10,6 +10,8 @@ from maven_ros.affect import PRIOR_STD, confidence
 from maven_ros.diagnostics import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import InputError, ResourceError
+from maven_ros.model.alignment import Grid
+from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
@@ -21,9 +23,13 @@ LENGTH_NS, HOP_NS, SAMPLES = 2 * NS, NS // 5, 32_000
 FACE_NS = NS // 10
 
 
+def open_engine(path=''):
+    return Engine(ModelSettings(path=str(path)), WindowSettings(), 10.0)
+
+
 @pytest.fixture
 def engine():
-    return Engine(ModelSettings(), WindowSettings(), 10.0)
+    return open_engine()
 
 
 class World:
@@ -262,7 +268,7 @@ def test_a_short_sound_anywhere_is_evidence(engine):
 
 
 def test_a_raw_head_may_not_leave_the_square(tmp_path):
-    model = MavenModel.untrained(MavenConfig(name='old', head='raw'), 0)
+    model = MavenModel.untrained(MavenConfig(name='old', trained=True, head='raw'), 0)
     with torch.no_grad():
         model.head.point.bias.copy_(torch.tensor([-9.0, math.pi / 4]))
     save(tmp_path, model, load(resource('models/compact')).tokenizer)
@@ -271,6 +277,44 @@ def test_a_raw_head_may_not_leave_the_square(tmp_path):
     assert engine.name.startswith('old-')
     [estimate] = engine.infer([World().evidence()])
     assert (estimate.affect.valence, estimate.affect.arousal) == (-1, -1)
+
+
+@pytest.mark.parametrize('kind', ['compact', 'backbones'])
+def test_an_estimate_is_what_the_network_itself_says(tmp_path, kind):
+    """Evidence made into tensors here, by hand, with holes in faces, sound and words."""
+    engine = open_engine(tiny.save_checkpoint(tmp_path) if kind == 'backbones' else '')
+    random = np.random.default_rng(0)
+    side, slots = engine.crop_px, [slot for slot in range(20) if slot not in (4, 5, 11)]
+    frames = random.integers(0, 256, (1, 20, 3, side, side), dtype=np.uint8)
+    faces = tuple(Face(slot * FACE_NS, 'p', Box(0, 0, 1, 1),
+                       np.ascontiguousarray(frames[0, slot].transpose(1, 2, 0))) for slot in slots)
+    heard = np.ones(SAMPLES, np.bool_)
+    heard[5000:9000] = False
+    waveform = random.normal(0, 0.1, SAMPLES).astype(np.float32) * heard
+    # The first word is spoken in slots 0 to 4, the second in 10 to 13.
+    spoken = {'good': range(5), 'day': range(10, 14)}
+    words = tuple(Word(text, FACE_NS * when[0], FACE_NS * (when[-1] + 1), 0.9)
+                  for text, when in spoken.items())
+    tokenizer = engine._tokenizer
+    ids = {text: tokenizer.encode(f' {text}', add_special_tokens=False).ids for text in spoken}
+    tokens = [one for own in ids.values() for one in own]
+    weights = torch.zeros(1, 20, len(tokens))
+    first = 0
+    for text, when in spoken.items():
+        weights[0, list(when), first:first + len(ids[text])] = 1 / len(ids[text])
+        first += len(ids[text])
+    mask = torch.zeros(1, 20, dtype=torch.bool)
+    mask[0, slots] = True
+    [estimate] = engine.infer([Evidence(0, LENGTH_NS, 'p', faces, waveform, heard, words)])
+    with torch.inference_mode():
+        said = engine._model(MavenInputs(
+            Grid(20, 0.1), torch.from_numpy(frames), mask, torch.from_numpy(waveform)[None],
+            torch.from_numpy(heard)[None], torch.tensor([tokens]),
+            torch.ones(1, len(tokens), dtype=torch.bool), weights), influence=True)
+    assert estimate.affect.valence == pytest.approx(said.valence.item(), abs=1e-6)
+    assert estimate.affect.arousal == pytest.approx(said.arousal.item(), abs=1e-6)
+    assert estimate.valence_std == pytest.approx(said.valence_std.item(), abs=1e-6)
+    assert estimate.influence == pytest.approx(said.influence[0].tolist(), abs=1e-4)
 
 
 def test_runs_on_backbones_of_the_hub(tmp_path):

@@ -1,7 +1,8 @@
 """
 A checkpoint is a folder: ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
 
-Without ``model.safetensors`` the network is untrained and its weights come from a seed.
+Without ``model.safetensors`` the weights come from a seed. Whether those in it were trained is the
+configuration's to say: a network on encoders of the hub is stored before its fusion is trained.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Checkpoint:
 
     :param model: on the CPU, in evaluation mode.
     :param tokenizer: turns words into the ids that the model knows.
-    :param trained: False when the weights came from a seed.
+    :param trained: False when the weights, or those of the fusion, came from a seed.
     """
 
     model: MavenModel
@@ -58,14 +59,17 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
     """
     config = hub.read_config(folder)
     tokenizer = _read_tokenizer(folder / hub.TOKENIZER, config)
-    trained = weights.find(folder) is not None
-    if trained:
+    stored = weights.find(folder) is not None
+    if config.trained and not stored:
+        raise ResourceError(f'{folder / weights.WEIGHTS}: is missing, and {hub.CONFIG} says that '
+                            'the network is trained')
+    if stored:
         model = MavenModel.from_pretrained(folder, config=config)
     else:
         with hub.said_by(folder / hub.CONFIG):
             model = MavenModel.untrained(config, seed)
         model.load_encoders(folder)  # the fusion is untrained: what is pinned is still pinned
-    return Checkpoint(model.eval(), tokenizer, trained)
+    return Checkpoint(model.eval(), tokenizer, config.trained)
 
 
 def save(folder: Path, model: MavenModel, tokenizer: Tokenizer) -> None:
@@ -99,7 +103,8 @@ def _read_tokenizer(path: Path, config: MavenConfig) -> Tokenizer:
     try:
         text = path.read_text('utf-8')
     except (OSError, UnicodeDecodeError) as error:
-        raise ResourceError(f'{path}: cannot be read: {error}') from error
+        raise ResourceError(f'{path}: cannot be read: {error}; a checkpoint has its tokenizer '
+                            'beside it, as maven_ros.model.checkpoint.save writes it') from error
     try:
         tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # the binding raises the bare class, for whatever is wrong

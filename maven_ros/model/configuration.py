@@ -23,6 +23,7 @@ def _is_size(value: Any) -> bool:
 
 _KINDS: dict[str, Kind] = {
     'str': NAME,
+    'bool': (lambda value: type(value) is bool, 'true or false'),
     'int': (_is_size, 'a whole number above 0'),
     'float': (lambda value: type(value) in (int, float) and math.isfinite(value),
               'a finite number'),
@@ -45,6 +46,7 @@ class MavenConfig(PretrainedConfig):
     ours then, of the sizes given here. Sizes of ours do not count where a backbone stands.
 
     :param name: what the checkpoint is called.
+    :param trained: whether its weights were trained; a name begins with ``untrained`` where not.
     :param video: image backbone that encodes a face crop.
     :param audio: speech backbone.
     :param text: language backbone.
@@ -78,6 +80,7 @@ class MavenConfig(PretrainedConfig):
     model_type = 'maven'
 
     name: str = 'compact'
+    trained: bool = False
     video: dict[str, Any] | None = None
     audio: dict[str, Any] | None = None
     text: dict[str, Any] | None = None

@@ -52,6 +52,8 @@ def describe(model: Model) -> str:
     lines += [f'where: {model.folder}', f'size: {model.size}']
     if model.entry and model.entry.use:
         lines.append(f'use: maven-ros run {model.entry.use.format(folder=model.folder)}')
+    elif model.entry and model.entry.kind.endswith('encoder'):
+        lines.append('use: a part of a network, by MavenModel.from_encoders: docs/model.md')
     lines += _weights(model.folder)
     lines += _configuration(model.folder / CONFIG)
     card = [line for line in model.card[1].splitlines() if line.strip()][:_CARD_LINES]
@@ -91,7 +93,12 @@ def _configuration(path: Path) -> list[str]:
 
 
 def _short(value: object) -> str:
-    """Say a value; of a large table (the names of a thousand classes) only its size."""
+    """Say a value; of an encoder what tells it from others, of a large table only its size."""
+    if isinstance(value, dict) and {'name', 'config', 'frozen', 'sha256'} <= value.keys():
+        kind = value['config'].get('model_type') if isinstance(value['config'], dict) else None
+        return (f"{value['name']} ({kind}), {'frozen' if value['frozen'] else 'trained'}, "
+                + (f"sha256 {value['sha256']}, in a folder of its own" if value['sha256']
+                   else 'stored here'))
     if isinstance(value, dict | list) and len(value) > 16:
         return f'{len(value)} values'
     return json.dumps(value)

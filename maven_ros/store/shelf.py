@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,19 @@ class Model:
             return 'not fetched'
         weights = any(path.suffix in ('.safetensors', '.onnx', '.mdl')
                       for path in self.folder.rglob('*'))
-        return 'trained' if weights else 'untrained'
+        return 'trained' if weights and self._says_trained() else 'untrained'
+
+    def _says_trained(self) -> bool:
+        """Say whether a checkpoint of ours is; what others publish is taken to be."""
+        path = self.folder / CONFIG if self.folder else None
+        if path is None or not path.is_file():
+            return True
+        try:
+            values = json.loads(path.read_text('utf-8'))
+        except (OSError, ValueError):  # verify and info name what is wrong with it
+            return True
+        return not isinstance(values, dict) or values.get('model_type') != 'maven' \
+            or values.get('trained') is True
 
     @property
     def card(self) -> tuple[Mapping[str, object], str]:

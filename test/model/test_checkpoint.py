@@ -24,6 +24,7 @@ def tokenizer():
 
 @pytest.fixture
 def folder(tmp_path, model, tokenizer):
+    model.config.trained = True
     save(tmp_path, model, tokenizer)
     return tmp_path
 
@@ -48,7 +49,24 @@ def test_what_is_saved_is_loaded(folder, model, inputs):
     assert loaded.tokenizer.encode('good day').tokens == ['Ġgood', 'Ġday']
 
 
-def test_without_weights_it_is_untrained_and_says_so(folder):
+def test_a_network_that_was_stored_before_it_was_trained_says_so(tmp_path, model, tokenizer):
+    """Whatever had a file of weights was called trained."""
+    save(tmp_path, model, tokenizer)
+    loaded = load(tmp_path)
+    assert not loaded.trained
+    assert loaded.name.startswith('untrained tiny-')
+
+
+def test_a_trained_network_without_its_weights_is_refused(folder):
+    (folder / 'model.safetensors').unlink()
+    with pytest.raises(ResourceError, match=r'model\.safetensors: is missing, and config\.json '
+                                            'says that the network is trained'):
+        load(folder)
+
+
+def test_without_weights_it_is_untrained_and_says_so(tmp_path, model, tokenizer):
+    folder = tmp_path
+    save(folder, model, tokenizer)
     (folder / 'model.safetensors').unlink()
     first, again, other = load(folder, 7), load(folder, 7), load(folder, 8)
     assert not first.trained

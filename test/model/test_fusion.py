@@ -109,6 +109,22 @@ def test_refinement_agrees_with_equation_18(fusion, features, name):
     assert fused.mask[0].tolist() == mask.tolist()
 
 
+@pytest.mark.parametrize('pathway', PATHWAYS)
+def test_a_map_says_what_its_pathway_attends_to(fusion, features, pathway):
+    """The values by the weights of the map, projected, are what the pathway itself gives."""
+    name = '{}_to_{}'.format(*pathway)
+    attention, projected = fusion.pathways[name], fusion.projected(features)
+    own, other = (projected[one] for one in pathway)
+    inner, weights = attention.attention, fusion.attention_maps(features)[name]
+    width, heads = own.shape[-1], inner.num_heads
+    values = other @ inner.in_proj_weight[2 * width:].T + inner.in_proj_bias[2 * width:]
+    values = values.view(BATCH, SLOTS, heads, -1).transpose(1, 2)
+    weighed = inner.out_proj((weights @ values).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(
+        weighed, attention(own, other, features.masks[pathway[1]]), atol=1e-6, rtol=1e-5)
+    assert weights.std() > 0.01
+
+
 def test_there_are_six_pathways():
     assert len(PATHWAYS) == len(set(PATHWAYS)) == 6
 

@@ -37,8 +37,9 @@ def folder(tmp_path, encoders):
     """Return a checkpoint beside copies of its encoders."""
     for kind in ('swin', 'hubert-layer', 'roberta'):
         shutil.copytree(encoders / kind, tmp_path / kind)
-    save(tmp_path / 'trained', build(tmp_path, context=encoders / 'beit'),
-         hub.text_tokenizer(tmp_path / 'roberta'))
+    model = build(tmp_path, context=encoders / 'beit')
+    model.config.trained = True
+    save(tmp_path / 'trained', model, hub.text_tokenizer(tmp_path / 'roberta'))
     return tmp_path / 'trained'
 
 
