@@ -81,7 +81,9 @@ def _add_bag(declare: Declare, group: Group) -> None:
 def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
     from maven_ros.evaluation.sources import Sources
+    from maven_ros.evaluation.table import require_pyarrow
 
+    require_pyarrow()
     settings = settings_of(arguments)
     import cv2
 
@@ -139,6 +141,7 @@ def progress_bar(name: str) -> Iterator[Progress]:
             bar.update(task, speed='' if speed is None else f'{speed:.1f}x')
 
         yield show
+        bar.update(task, completed=bar.tasks[0].total)
 
 
 def _bag_from_media(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -201,8 +204,11 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.evaluation.benchmark import Plan, replay_all
     from maven_ros.evaluation.console import as_text
     from maven_ros.evaluation.outcome import score_replays
-    from maven_ros.evaluation.report import write_report
+    from maven_ros.evaluation.report import require_jinja, write_report
+    from maven_ros.evaluation.table import require_pyarrow
 
+    require_pyarrow()
+    require_jinja()
     plan = Plan(
         bags=tuple(arguments.bags), annotations=arguments.annotations, out=arguments.out,
         settings=settings_of(arguments), without=tuple(arguments.without),

@@ -24,10 +24,11 @@ def as_text(outcome: Outcome) -> str:
         lines.append('no scores: nothing is annotated, or nothing could be used')
     if outcome.search:
         search = outcome.search
+        when = 'late' if search.best_s >= 0 else 'early, which raters cannot be'
         lines.append(
-            f'raters are {search.best_s:g} s late: the best of {len(search.offsets_s)} offsets on '
-            f'these data{", and the edge of the search" * search.at_edge}, used above; mean CCC '
-            f'{search.at_zero:.3f} without')
+            f'raters are {abs(search.best_s):g} s {when}: the best of {len(search.offsets_s)} '
+            f'offsets on these data{", and the edge of the search" * search.at_edge}, used above; '
+            f'mean CCC {search.at_best:.3f}, and {search.at_zero:.3f} without, on the same frames')
     for (found, ablated), compared in zip(outcome.sets[1:], outcome.comparisons, strict=True):
         line = f'{found.name}: mean CCC {_score(ablated.overall.scores["mean_ccc"])}'
         if compared:

@@ -43,15 +43,10 @@ def write_report(outcome: Outcome, path: Path) -> None:
 
     :raises ResourceError: when it cannot be written, or matplotlib or Jinja2 is missing.
     """
-    try:
-        import matplotlib  # noqa: F401 (needed by the figures)
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise ResourceError(f'{error.name} is not installed; pip install "maven_ros[evaluation]"'
-                            ) from error
-    environment = Environment(
-        loader=PackageLoader('maven_ros.evaluation', '.'), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja2 = require_jinja()
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('maven_ros.evaluation', '.'), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, percent=percent, signed=signed, sentence=sentence)
     page = environment.get_template('report.html').render(_content(outcome))
     try:
@@ -59,6 +54,21 @@ def write_report(outcome: Outcome, path: Path) -> None:
         path.write_text(page, encoding='utf-8')
     except OSError as error:
         raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def require_jinja() -> Any:
+    """
+    Return Jinja2.
+
+    :raises ResourceError: when it or matplotlib is missing: before hours of work, not after.
+    """
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401 (needed by the figures)
+    except ImportError as error:
+        raise ResourceError(f'{error.name} is not installed; pip install "maven_ros[evaluation]"'
+                            ) from error
+    return jinja2
 
 
 def number(value: float, places: int = 3) -> str:

@@ -61,7 +61,7 @@ def write_tables(
     :param columns: name and Arrow type.
     :raises ResourceError: when they cannot be written, or pyarrow is missing.
     """
-    pa, pq, csv = _pyarrow()
+    pa, pq, csv = require_pyarrow()
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
     try:
         with ExitStack() as stack:
@@ -85,7 +85,7 @@ def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
     :param columns: those that it must have.
     :raises ResourceError: when it cannot be read, lacks columns, or pyarrow is missing.
     """
-    pa, pq, _ = _pyarrow()
+    pa, pq, _ = require_pyarrow()
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -121,7 +121,12 @@ def _state(one: dict[str, Any]) -> AffectState:
         model=one['model'])
 
 
-def _pyarrow() -> tuple[Any, Any, Any]:
+def require_pyarrow() -> tuple[Any, Any, Any]:
+    """
+    Return pyarrow, and its modules for Parquet and CSV.
+
+    :raises ResourceError: when it is missing: before hours of work, not after.
+    """
     try:
         import pyarrow
         from pyarrow import csv, parquet
