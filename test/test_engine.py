@@ -242,6 +242,21 @@ def test_refuses_broken_evidence_and_goes_on(engine):
         engine.infer([good, good])
 
 
+@pytest.mark.parametrize('influence', [True, False])
+def test_an_output_that_is_not_finite_is_no_lack_of_evidence(influence):
+    engine = Engine(ModelSettings(influence=influence), WindowSettings(), 10.0)
+    evidence = World().evidence()
+    engine._model.context.register_forward_hook(lambda _, inputs, output: output * math.nan)
+    with pytest.raises(InputError, match="the network's output is NaN or infinite; allowed") as (
+            raised):
+        engine.infer([evidence])
+    assert raised.value.cause == 'not_finite'
+    with pytest.raises(InputError) as raised:
+        engine.infer([dataclasses.replace(
+            without(evidence, 'faces', 'words'), heard=np.zeros(SAMPLES, np.bool_))])
+    assert raised.value.cause == 'no_evidence'
+
+
 def test_refuses_two_faces_of_one_person_at_a_time(engine):
     good = World().evidence()
     twin = dataclasses.replace(good.faces[1], crop=good.faces[0].crop.copy())
