@@ -3,7 +3,7 @@ Encoders of transformers behind the interface of ours (:mod:`maven_ros.model.enc
 
 Any image model does that pools or has a class token or a grid of positions (Swin, ViT, ConvNeXt),
 any speech model of the wav2vec 2.0 family (HuBERT, wav2vec2, WavLM), and any language model that
-reads ``first tokens last`` (RoBERTa, XLM-R, DistilBERT, DeBERTa).
+reads ``first tokens last`` (RoBERTa, XLM-R, DistilBERT, DeBERTa v2 and v3).
 
 What holds for ours holds here: masked input never reaches unmasked output. Sound that was not
 heard is silence to a speech model, and what it says of it is masked.
