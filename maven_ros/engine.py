@@ -18,7 +18,8 @@ import numpy as np
 
 from maven_ros.affect import Affect
 from maven_ros.diagnostics import Counters
-from maven_ros.evidence_checks import check_evidence, no_evidence, window_samples
+from maven_ros.errors import ResourceError
+from maven_ros.evidence_checks import check_evidence, no_evidence, not_finite, window_samples
 from maven_ros.records import Box, Estimate, Evidence, Face, Word, nanoseconds
 from maven_ros.resources import resource
 from maven_ros.settings import ModelSettings, WindowSettings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from maven_ros.model.checkpoint import Checkpoint
     from maven_ros.model.fusion import Features
     from maven_ros.model.incremental import Memory, Row
 
@@ -58,32 +60,30 @@ class Engine:
         import torch
 
         from maven_ros.model.alignment import Grid
-        from maven_ros.model.checkpoint import load
         from maven_ros.model.devices import choose_device
         from maven_ros.model.incremental import Memory
 
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
-        checkpoint = load(
-            Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
+        checkpoint = _read(settings)
         #: What AffectState.model says; begins with ``untrained`` when the weights are.
         self.name = checkpoint.name
         self.trained = checkpoint.trained
         #: Side of the face crops that it takes.
         self.crop_px = checkpoint.model.config.crop_px
-        self._model = checkpoint.model
-        self._tokenizer = checkpoint.tokenizer
-        self._precision, self._compiled = settings.precision, settings.compile
-        self._influence = settings.influence
+        self._settings, self._compiled = settings, settings.compile
         self._length_ns = nanoseconds(windows.length_s)
         slots = max(1, round(windows.length_s * frame_rate_hz))
         self._grid = Grid(slots, windows.length_s / slots)
         self._counters = counters if counters is not None else Counters()
         self._memory = Memory()
-        self._move(device)
+        try:
+            self._place(checkpoint, device)
+        except RuntimeError as error:
+            self._give_up(error)
 
-    def _move(self, device: torch.device) -> None:
-        """Bring the model to a device; what was remembered on another counts no more."""
+    def _place(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        """Bring a model, as read, to a device; what another encoded counts no more."""
         import torch
 
         from maven_ros.model.devices import Batches, choose_dtype, compile_parts, hold_weights
@@ -91,8 +91,8 @@ class Engine:
 
         #: Where it runs: ``cpu``, ``cuda:0`` and so on.
         self.device = str(device)
-        self._dtype = choose_dtype(self._precision, device)
-        self._model.to(device, torch.float32)
+        self._dtype = choose_dtype(self._settings.precision, device)
+        self._model = checkpoint.model.to(device, torch.float32)
         for part in ('face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context'):
             hold_weights(getattr(self._model, part), self._dtype)  # the head stays exact
         if self._compiled:
@@ -100,7 +100,32 @@ class Engine:
                 'face_encoder', 'voice_encoder', 'fusion', 'context', 'head'))
         self._batches = Batches(self._counters)
         self._encoder = IncrementalEncoder(
-            self._model, self._tokenizer, self._grid, device, self._counters, self._batches)
+            self._model, checkpoint.tokenizer, self._grid, device, self._counters, self._batches)
+
+    def _give_up(self, error: RuntimeError) -> None:
+        """
+        Move to the processor for good when it was a GPU that ran out of memory.
+
+        The weights are read again: those on the GPU may be rounded, and stay compiled.
+
+        :raises RuntimeError: the error, when it is another.
+        :raises ResourceError: when the checkpoint is no longer the same.
+        """
+        import torch
+
+        from maven_ros.model.devices import first_line, is_out_of_memory
+
+        if self.device == 'cpu' or not is_out_of_memory(error):
+            raise error
+        self._counters.count(
+            'engine', 'moved_to_cpu', f'no batch fits into the memory of {self.device}, the model '
+            f'runs on the processor from now on: {first_line(error)}')
+        checkpoint = _read(self._settings)
+        if checkpoint.name != self.name:
+            raise ResourceError(f'model.path: {self._settings.path!r} has become '
+                                f'{checkpoint.name!r}; allowed: {self.name!r}, as at the start')
+        self._compiled = False
+        self._place(checkpoint, torch.device('cpu'))
 
     def warm_up(self) -> None:
         """
@@ -143,7 +168,10 @@ class Engine:
         :returns: for each stream an estimate of each piece, in the same order.
         :raises InputError: as :meth:`infer`; one piece refuses them all.
         """
-        for _, pieces in streams:  # two streams may well have people of one id
+        windows: dict[Memory, list[Evidence]] = {}
+        for memory, pieces in streams:
+            windows.setdefault(memory, []).extend(pieces)
+        for pieces in windows.values():  # two streams may well have people of one id
             check_evidence(pieces, self._length_ns, self.crop_px)
         rows = [(memory, piece) for memory, pieces in streams for piece in pieces]
         numbers = iter(self._run(rows) if rows else ())
@@ -153,45 +181,51 @@ class Engine:
         """
         Encode and fuse; return the numbers of an estimate for each row.
 
-        :raises torch.OutOfMemoryError: when one row alone does not fit into the processor's
-            memory; a GPU that is too small is given up for good.
+        :raises RuntimeError: when one row alone does not fit into the processor's memory; a GPU
+            that is too small is given up for good.
         """
-        import torch
-
         try:
             return self._attempt(rows)
-        except torch.OutOfMemoryError as error:
-            if self.device == 'cpu':
-                raise
-            detail = f'no batch fits into the memory of {self.device}, the model runs on the ' \
-                     f'processor from now on: {error}'
-        self._counters.count('engine', 'moved_to_cpu', detail.partition('\n')[0])
-        self._move(torch.device('cpu'))
+        except RuntimeError as error:
+            self._give_up(error)
         return self._attempt(rows)
 
     def _attempt(self, rows: Sequence[Row]) -> list[list[float]]:
         import torch
 
+        self._encoder.forget(rows)
         kind = self.device.partition(':')[0]
         with torch.inference_mode(), \
                 torch.autocast(kind, self._dtype, self._dtype != torch.float32):
-            features = self._encoder.encode(rows)
+            # What does not fit as a whole, though its parts are small, is done by fewer rows.
             table, = self._batches.run(
-                'windows', len(rows), lambda part: (self._numbers(features.part(part)),))
+                'pieces of evidence', len(rows), lambda part: (self._table(rows[part]),))
             numbers: list[list[float]] = table.tolist()  # nothing before waits for the device
         return numbers
+
+    def _table(self, rows: Sequence[Row]) -> Tensor:
+        features = self._encoder.encode(rows)
+        table, = self._batches.run(
+            'windows', len(rows), lambda part: (self._numbers(features.part(part)),))
+        return table
 
     def _numbers(self, features: Features) -> Tensor:
         import torch
 
-        output = self._model.explain(features) if self._influence else self._model.fuse(features)
+        output = (self._model.explain if self._settings.influence else self._model.fuse)(features)
         influence = output.influence
         if influence is None:  # not asked for, and so not known
             influence = output.valence.new_full((len(output.valence), 3), math.nan)
         # One table, for one copy from the device. A raw head may leave the square.
         return torch.column_stack([
             output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
-            output.valence_std, output.arousal_std, influence])
+            output.valence_std, output.arousal_std, influence, features.present.any(1)])
+
+
+def _read(settings: ModelSettings) -> Checkpoint:
+    from maven_ros.model.checkpoint import load
+
+    return load(Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
 
 
 def _made_up(people: int, length_ns: int, crop_px: int) -> list[Evidence]:
@@ -211,7 +245,9 @@ def _made_up(people: int, length_ns: int, crop_px: int) -> list[Evidence]:
 
 
 def _estimate(piece: Evidence, row: list[float]) -> Estimate:
-    valence, arousal, valence_std, arousal_std, video, audio, text = row
-    if math.isnan(valence):
+    valence, arousal, valence_std, arousal_std, video, audio, text, present = row
+    if not present:
         raise no_evidence(piece)
+    if not all(map(math.isfinite, row[:4])):
+        raise not_finite(piece)
     return Estimate(Affect(valence, arousal), valence_std, arousal_std, (video, audio, text))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maven_ros.errors import InputError
-from maven_ros.records import NS, SAMPLE_RATE_HZ, Evidence
+from maven_ros.records import LOUDEST, NS, SAMPLE_RATE_HZ, Evidence
 
 
 def check_evidence(pieces: Sequence[Evidence], length_ns: int, crop_px: int) -> None:
@@ -48,6 +48,11 @@ def no_evidence(piece: Evidence) -> InputError:
                    'a face, a word or 45 ms of sound, at least')
 
 
+def not_finite(piece: Evidence) -> InputError:
+    """Return the error of a piece of which the network says NaN or infinity."""
+    return _refuse(piece, 'not_finite', "the network's output is NaN or infinite", 'finite values')
+
+
 def _check_faces(piece: Evidence, shape: tuple[int, int, int]) -> None:
     for face in piece.faces:
         if face.person_id != piece.person_id:
@@ -72,10 +77,17 @@ def _check_sound(piece: Evidence, samples: int) -> None:
                       f'0 or {samples} of both, at {SAMPLE_RATE_HZ} Hz')
     if not np.isfinite(piece.waveform).all():
         raise _refuse(piece, 'not_finite', 'samples hold NaN or infinity', 'finite values')
+    loudest = np.abs(piece.waveform).max(initial=0, where=piece.heard)
+    if loudest > LOUDEST:
+        raise _refuse(piece, 'out_of_range', f'a sample that was heard is {loudest:g} from 0',
+                      f'[-{LOUDEST}, {LOUDEST}]')
 
 
 def _check_words(piece: Evidence) -> None:
     for word in piece.words:
+        if not isinstance(word.text, str) or any('\ud800' <= one <= '\udfff' for one in word.text):
+            raise _refuse(piece, 'word_text', f'a word is {word.text!r}',
+                          'a str without lone surrogates')
         if not piece.start_ns <= word.start_ns <= word.end_ns <= piece.end_ns:
             raise _refuse(piece, 'word_outside', f'{word.text!r} is spoken in [{word.start_ns}, '
                                                  f'{word.end_ns}) ns', 'inside')

@@ -26,6 +26,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 NS = 1_000_000_000
 SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
+LOUDEST = 8  # that a sample may be; sound is in [-1, 1], and resampling overshoots that a little
 LOWEST_RATE_HZ = 1_000   # of sound that is taken in
 
 
@@ -211,7 +212,8 @@ class Evidence:
 
     :param person_id: track id; empty when no face is in view.
     :param faces: this person's faces in order of time; empty when none was seen.
-    :param waveform: float32 (samples,) at 16 kHz covering [start, end); empty when no voice.
+    :param waveform: float32 (samples,) at 16 kHz covering [start, end), in [-1, 1]; what was
+        heard may overshoot that up to ``LOUDEST``. Empty when no voice.
     :param heard: bool (samples,), beside ``waveform``.
     :param words: words above the confidence gate; empty when there are none.
     """

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,6 +249,21 @@ def test_refuses_broken_evidence_and_goes_on(engine):
         engine.infer([good, good])
 
 
+@pytest.mark.parametrize('influence', [True, False])
+def test_an_output_that_is_not_finite_is_no_lack_of_evidence(influence):
+    engine = Engine(ModelSettings(influence=influence), WindowSettings(), 10.0)
+    evidence = World().evidence()
+    engine._model.context.register_forward_hook(lambda _, inputs, output: output * math.nan)
+    with pytest.raises(InputError, match="the network's output is NaN or infinite; allowed") as (
+            raised):
+        engine.infer([evidence])
+    assert raised.value.cause == 'not_finite'
+    with pytest.raises(InputError) as raised:
+        engine.infer([dataclasses.replace(
+            without(evidence, 'faces', 'words'), heard=np.zeros(SAMPLES, np.bool_))])
+    assert raised.value.cause == 'no_evidence'
+
+
 def test_refuses_two_faces_of_one_person_at_a_time(engine):
     good = World().evidence()
     twin = dataclasses.replace(good.faces[1], crop=good.faces[0].crop.copy())
@@ -282,7 +298,8 @@ def test_a_raw_head_may_not_leave_the_square(tmp_path):
 @pytest.mark.parametrize('kind', ['compact', 'backbones'])
 def test_an_estimate_is_what_the_network_itself_says(tmp_path, kind):
     """Evidence made into tensors here, by hand, with holes in faces, sound and words."""
-    engine = open_engine(tiny.save_checkpoint(tmp_path) if kind == 'backbones' else '')
+    path = tiny.save_checkpoint(tmp_path) if kind == 'backbones' else resource('models/compact')
+    engine, itself = open_engine(path), load(Path(path))
     random = np.random.default_rng(0)
     side, slots = engine.crop_px, [slot for slot in range(20) if slot not in (4, 5, 11)]
     frames = random.integers(0, 256, (1, 20, 3, side, side), dtype=np.uint8)
@@ -295,8 +312,8 @@ def test_an_estimate_is_what_the_network_itself_says(tmp_path, kind):
     spoken = {'good': range(5), 'day': range(10, 14)}
     words = tuple(Word(text, FACE_NS * when[0], FACE_NS * (when[-1] + 1), 0.9)
                   for text, when in spoken.items())
-    tokenizer = engine._tokenizer
-    ids = {text: tokenizer.encode(f' {text}', add_special_tokens=False).ids for text in spoken}
+    ids = {text: itself.tokenizer.encode(f' {text}', add_special_tokens=False).ids
+           for text in spoken}
     tokens = [one for own in ids.values() for one in own]
     weights = torch.zeros(1, 20, len(tokens))
     first = 0
@@ -307,7 +324,7 @@ def test_an_estimate_is_what_the_network_itself_says(tmp_path, kind):
     mask[0, slots] = True
     [estimate] = engine.infer([Evidence(0, LENGTH_NS, 'p', faces, waveform, heard, words)])
     with torch.inference_mode():
-        said = engine._model(MavenInputs(
+        said = itself.model(MavenInputs(
             Grid(20, 0.1), torch.from_numpy(frames), mask, torch.from_numpy(waveform)[None],
             torch.from_numpy(heard)[None], torch.tensor([tokens]),
             torch.ones(1, len(tokens), dtype=torch.bool), weights), influence=True)

@@ -64,7 +64,9 @@ def test_waits_for_the_gpu_once(make):
         with torch.inference_mode(), torch.autocast('cuda', engine._dtype):
             torch.cuda.set_sync_debug_mode('error')
             try:
-                engine._numbers(engine._encoder.encode(list(zip(memories, pieces, strict=True))))
+                rows = list(zip(memories, pieces, strict=True))
+                engine._encoder.forget(rows)
+                engine._table(rows)
             finally:
                 torch.cuda.set_sync_debug_mode('default')
 

@@ -1,6 +1,7 @@
 """Out of a GPU's memory, by errors that are put in: smaller batches, then the processor."""
 
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +10,11 @@ import torch
 
 from maven_ros.diagnostics import Counters
 from maven_ros.engine import Engine
+from maven_ros.errors import ResourceError
+from maven_ros.model.checkpoint import load, save
+from maven_ros.model.devices import hold_weights, upload
 from maven_ros.model.incremental import Memory
+from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS, Box, Evidence, Face, Word
 from maven_ros.settings import ModelSettings, WindowSettings
 
@@ -79,7 +84,7 @@ def test_moves_to_the_processor_when_nothing_fits(engine, counters):
     mine = streams(engine.crop_px)
     np.testing.assert_allclose(numbers(engine.infer_streams(mine)), expected, atol=1e-5)
     assert engine.device == 'cpu'
-    assert counters.snapshot() == {'engine.moved_to_cpu': 1, 'engine.out_of_memory': 2}
+    assert counters.snapshot() == {'engine.moved_to_cpu': 1, 'engine.out_of_memory': 4}
     assert counters.details()['engine.moved_to_cpu'] == (
         'no batch fits into the memory of cuda:0, the model runs on the processor from now on: '
         'CUDA out of memory. Tried to allocate 2 GiB.')
@@ -100,9 +105,90 @@ def test_the_processors_own_want_of_memory_is_an_error(engine, counters):
     with pytest.raises(torch.OutOfMemoryError):
         engine.infer_streams(streams(engine.crop_px)[:1])
     assert counters.snapshot() == {}
+    engine._model.face_encoder.register_forward_pre_hook(lambda *_: torch.empty(1 << 45))
+    with pytest.raises(RuntimeError, match='DefaultCPUAllocator'):
+        engine.infer_streams(streams(engine.crop_px)[:1])
+    assert counters.snapshot() == {'engine.out_of_memory': 2}  # of five faces
+
+
+def test_other_errors_of_a_gpu_are_no_reason_to_leave_it(engine, counters):
+    engine.device = 'cuda:0'
 
     def fail(*_):
-        raise RuntimeError('DefaultCPUAllocator: not enough memory')
+        raise RuntimeError('CUDA error: device-side assert triggered')
     engine._model.face_encoder.register_forward_pre_hook(fail)
-    with pytest.raises(RuntimeError, match='not enough memory'):
-        engine.infer_streams(streams(engine.crop_px)[:1])
+    with pytest.raises(RuntimeError, match='device-side assert'), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        engine.infer_streams(streams(engine.crop_px))
+    assert engine.device == 'cuda:0'
+    assert counters.snapshot() == {}
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """Put in a GPU that has no room for the network."""
+    to = MavenModel.to
+
+    def refuse(self, device, *others):
+        if device.type == 'cuda':
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20 MiB.\nHint')
+        return to(self, device, *others)
+    monkeypatch.setattr(MavenModel, 'to', refuse)
+    monkeypatch.setattr('maven_ros.model.devices.choose_device',
+                        lambda name: torch.device('cuda', 0))
+
+
+def test_a_gpu_that_is_full_at_start_is_not_used(full, counters, monkeypatch):
+    compiled = []
+    monkeypatch.setattr('maven_ros.model.devices.compile_parts', compiled.append)
+    engine = Engine(ModelSettings(device='cuda:0', precision='bf16', compile=True),
+                    WindowSettings(length_s=1.0), 5.0, counters)
+    assert engine.device == 'cpu'
+    assert counters.details() == {'engine.moved_to_cpu': (
+        'no batch fits into the memory of cuda:0, the model runs on the processor from now on: '
+        'CUDA out of memory. Tried to allocate 20 MiB.')}
+    assert engine.infer_streams(streams(engine.crop_px))
+    assert not compiled
+
+
+@pytest.mark.filterwarnings('ignore:.*CUDA is not available')
+def test_on_the_processor_the_weights_are_as_they_were_stored(engine, counters):
+    """Rounded for the GPU, they stayed so."""
+    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    for part in (engine._model.fusion, engine._model.context):
+        hold_weights(part, torch.bfloat16)
+    on_cuda(engine)
+    found = numbers(engine.infer_streams(streams(engine.crop_px)))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert engine.device == 'cpu'
+
+
+@pytest.mark.filterwarnings('ignore:.*CUDA is not available')
+def test_another_checkpoint_in_its_place_is_refused(tmp_path, counters):
+    tiny.save_checkpoint(tmp_path)
+    engine = Engine(ModelSettings(path=str(tmp_path / 'trained')), WindowSettings(length_s=1.0),
+                    5.0, counters)
+    checkpoint = load(tmp_path / 'trained')
+    torch.nn.init.constant_(checkpoint.model.head.point.bias, 0.5)
+    save(tmp_path / 'trained', checkpoint.model, checkpoint.tokenizer)
+    on_cuda(engine)
+    with pytest.raises(ResourceError, match=r"trained' has become 'untrained tiny-.*'; allowed: 'untrained tiny-"):
+        engine.infer_streams(streams(engine.crop_px))
+
+
+@pytest.mark.filterwarnings('ignore:.*CUDA is not available')
+@pytest.mark.parametrize('limited', ['frames', 'all'])
+def test_what_does_not_fit_as_a_whole_is_uploaded_in_parts(engine, counters, monkeypatch, limited):
+    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    engine.device = 'cuda:0'
+
+    def limited_upload(tensor, device):
+        if (tensor.dim() == 4 and len(tensor) > 5) or (limited == 'all' and len(tensor) > 2 \
+                and tensor.dim() < 4):
+            raise RuntimeError('CUDA error: out of memory')
+        return upload(tensor, device)
+    monkeypatch.setattr('maven_ros.model.incremental.upload', limited_upload)
+    found = numbers(engine.infer_streams(streams(engine.crop_px)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert engine.device == 'cuda:0'
+    assert counters.get('engine', 'out_of_memory') >= 3

@@ -1,6 +1,8 @@
 """Several cameras through one engine: each as if it had an engine of its own."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -127,5 +129,54 @@ def test_one_stream_may_not_have_two_faces_of_one_person_where_two_may(make):
     one, other = (Camera(seed, engine.crop_px).evidence() for seed in (1, 2))
     engine.infer_streams([(Memory(), one), (Memory(), other)])
     memory = Memory()
-    with pytest.raises(InputError, match="person 'p' has two faces at 0 ns"):
+    later = Camera(2, engine.crop_px).evidence(1)
+    with pytest.raises(InputError, match="person 'p' has two faces at 200000000 ns"):
+        engine.infer_streams([(memory, one), (memory, later)])
+    with pytest.raises(InputError, match='two pieces of evidence; allowed: one of each person'):
         engine.infer_streams([(memory, one), (memory, other)])
+    assert not memory.seen
+
+
+def test_one_stream_in_two_pieces(make):
+    engine, memory = make(), Memory()
+    camera = Camera(1, engine.crop_px)
+    pieces = camera.evidence(), camera.evidence(1)
+    apart = engine.infer_streams([(memory, pieces[0]), (memory, pieces[1])])
+    together = make().infer([*pieces[0], *pieces[1]])
+    np.testing.assert_allclose(
+        numbers([*apart[0], *apart[1]]), numbers(together), atol=1e-5)
+
+
+def test_a_memory_does_not_grow_beside_a_window_that_stands_still(make):
+    engine, memory = make(), Memory()
+    stays, moves = Camera(1, engine.crop_px), Camera(2, engine.crop_px, NS, ('q',))
+    for hop in range(8):
+        engine.infer_streams([(memory, [*stays.evidence(), *moves.evidence(hop)])])
+        assert len(memory.seen) <= 15  # those of q that stand in either window, and of p
+
+
+def test_a_memory_does_not_grow_when_encoding_fails(make):
+    engine, memory = make(), Memory()
+    camera = Camera(1, engine.crop_px, NS)
+
+    def fail(*_):
+        raise ValueError('broken')
+    engine._model.voice_encoder.register_forward_pre_hook(fail)
+    for hop in range(8):
+        with pytest.raises(ValueError, match='broken'):
+            engine.infer_streams([(memory, camera.evidence(hop))])
+        assert len(memory.seen) == 5
+
+
+def test_a_memory_can_be_copied_and_keeps_no_engine_alive(make):
+    memory, engine = Memory(), make()
+    pieces = Camera(1, engine.crop_px).evidence()
+    [expected] = engine.infer_streams([(memory, pieces)])
+    for copied in (copy.deepcopy(memory), pickle.loads(pickle.dumps(memory))):
+        assert len(copied.seen) == 5
+        np.testing.assert_allclose(numbers(engine.infer_streams([(copied, pieces)])[0]),
+                                   numbers(expected), atol=1e-5)
+    model = weakref.ref(engine._model)
+    del engine
+    gc.collect()
+    assert model() is None

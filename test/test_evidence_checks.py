@@ -32,6 +32,8 @@ def test_what_is_promised_is_taken():
     check(GOOD)
     check(GOOD, change(person_id='q', faces=()), change(start_ns=NS, end_ns=3 * NS, faces=(),
                                                         words=()))
+    loud = np.arange(SAMPLES) < 10
+    check(change(waveform=np.where(loud, np.float32(1e30), 1.2).astype(np.float32), heard=~loud))
     check(Evidence(0, LENGTH_NS, words=GOOD.words), Evidence(0, LENGTH_NS, 'p', (at(5),)))
 
 
@@ -58,6 +60,11 @@ def test_what_is_promised_is_taken():
     (change(heard=GOOD.heard[:-1]), 'waveform_length', '32000 samples and 31999 of their mask'),
     (change(waveform=np.full(SAMPLES, np.nan, np.float32)), 'not_finite', 'NaN or infinity'),
     (change(waveform=np.full(SAMPLES, np.inf, np.float32)), 'not_finite', 'NaN or infinity'),
+    (change(waveform=np.full(SAMPLES, -1e30, np.float32)), 'out_of_range',
+     r'a sample that was heard is 1e\+30 from 0; allowed: \[-8, 8\]'),
+    (change(words=(Word(b'hm', 0, 5, 1.0),)), 'word_text', "a word is b'hm'; allowed: a str"),
+    (change(words=(Word('h\ud800', 0, 5, 1.0),)), 'word_text',
+     r"a word is 'h\\ud800'; allowed: a str without lone surrogates"),
     (change(words=(Word('hm', -1, 5, 1.0),)), 'word_outside', r"'hm' is spoken in \[-1, 5\) ns"),
     (change(words=(Word('hm', 5, LENGTH_NS + 1, 1.0),)), 'word_outside', 'allowed: inside'),
     (change(words=(Word('hm', 6, 5, 1.0),)), 'word_outside', r'in \[6, 5\) ns'),

@@ -12,6 +12,9 @@ from transformers import (
     BeitForMaskedImageModeling,
     ConvNextConfig,
     ConvNextForImageClassification,
+    DebertaV2Config,
+    DebertaV2ForMaskedLM,
+    DebertaV2Tokenizer,
     DistilBertConfig,
     DistilBertForMaskedLM,
     DistilBertTokenizer,
@@ -69,6 +72,8 @@ TEXT = {
     'distilbert': (DistilBertForMaskedLM, DistilBertConfig(
         dim=12, n_heads=2, n_layers=1, hidden_dim=16, vocab_size=300,
         max_position_embeddings=40)),
+    'deberta-v2': (DebertaV2ForMaskedLM, DebertaV2Config(
+        **ROBERTA, relative_attention=True, pos_att_type=['p2c', 'c2p'], position_buckets=8)),
 }
 CONTEXT = {
     'beit': (BeitForMaskedImageModeling, BeitConfig(
@@ -158,6 +163,10 @@ def save_tokenizer(folder, kind):
         pieces = ['<s>', '<pad>', '</s>', '<unk>', '▁good', '▁day', '▁a', '▁', *'abdgoy']
         XLMRobertaTokenizer(vocab=[(piece, -float(index)) for index, piece in enumerate(pieces)]
                             ).save_pretrained(folder)
+    elif kind == 'deberta-v2':
+        pieces = ['[PAD]', '[CLS]', '[SEP]', '[UNK]', '▁good', '▁day', '▁a', '▁', *'abdgoy']
+        DebertaV2Tokenizer(vocab=[(piece, -float(index)) for index, piece in enumerate(pieces)]
+                           ).save_pretrained(folder)
     else:
         pieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'good', 'day', 'a', '##s']
         DistilBertTokenizer(vocab={piece: index for index, piece in enumerate(pieces)}

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from maven_ros.errors import SettingsError
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 #: What a value must be: a check, and what it allows in words.
 Kind: TypeAlias = tuple[Callable[[Any], Any], str]
 
 
+def is_number(value: Any) -> bool:
+    """Return whether that is a number, and finite in float32, too."""
+    return type(value) in (int, float) and abs(value) <= _LARGEST
+
+
+def divides(value: float) -> bool:
+    """Return whether a number is above 0 in float32, too."""
+    return bool(np.float32(value) > 0)
+
+
 def _are_colours(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3 and all(
-        type(one) in (int, float) and math.isfinite(one) for one in value)
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(is_number, value))
 
 
 NAME: Kind = (lambda value: type(value) is str and value != '', 'a name')
@@ -35,7 +47,7 @@ _FIELDS: dict[str, Kind] = {
 _PREPARATION: dict[str, dict[str, Kind]] = {
     'video': {
         'mean': (_are_colours, 'three finite numbers'),
-        'std': (lambda value: _are_colours(value) and min(value) > 0,
+        'std': (lambda value: _are_colours(value) and all(map(divides, value)),
                 'three finite numbers above 0'),
     },
     'audio': {'normalize': _FLAG},

@@ -3,7 +3,7 @@ Encoders of transformers behind the interface of ours (:mod:`maven_ros.model.enc
 
 Any image model does that pools or has a class token or a grid of positions (Swin, ViT, ConvNeXt),
 any speech model of the wav2vec 2.0 family (HuBERT, wav2vec2, WavLM), and any language model that
-reads ``first tokens last`` (RoBERTa, XLM-R, DistilBERT).
+reads ``first tokens last`` (RoBERTa, XLM-R, DistilBERT, DeBERTa v2 and v3).
 
 What holds for ours holds here: masked input never reaches unmasked output. Sound that was not
 heard is silence to a speech model, and what it says of it is masked.
@@ -195,6 +195,7 @@ class TextBackbone(nn.Module):
         self.width = _width(self.backbone.config)
         self.first, self.last, self.pad = (
             backbone.preparation[name] for name in ('first', 'last', 'pad'))
+        self._adds_mask = _adds_mask(self.backbone)
         #: Most subwords that it has positions for, beside two special tokens.
         self.max_tokens = self._positions() - 2
 
@@ -233,10 +234,11 @@ class TextBackbone(nn.Module):
         sentence[:, 0] = self.first
         sentence.scatter_(1, lengths + 1, self.last)
         order = torch.arange(sentence.shape[1], device=tokens.device)
+        hidden = order >= lengths + 2
         # The mask as the layers take it: to make it, transformers would wait for the device.
-        hidden = (order >= lengths + 2)[:, None, None]
-        encoded: Tensor = self.backbone(
-            sentence, attention_mask=_additive(hidden, torch.float32)).last_hidden_state
+        attended = (_additive(hidden[:, None, None], torch.float32) if self._adds_mask
+                    else (~hidden).long())
+        encoded: Tensor = self.backbone(sentence, attention_mask=attended).last_hidden_state
         return encoded[:, 1:-1]
 
 
@@ -267,6 +269,18 @@ class BeitLayers(nn.Module):
             values = layer(values, attention_mask=additive)
         normed: Tensor = self.norm(values)
         return normed
+
+
+def _adds_mask(model: nn.Module) -> bool:
+    """
+    Return whether a model adds a mask of four dimensions to all of its scores.
+
+    That is what transformers' own function does with one. Models that do without it (DeBERTa,
+    XLNet) read masks in ways of their own; those with sliding windows would lose these.
+    """
+    names = vars(sys.modules[type(model).__module__])
+    return ('create_bidirectional_mask' in names
+            and 'create_bidirectional_sliding_window_mask' not in names)
 
 
 def _additive(hidden: Tensor, dtype: torch.dtype) -> Tensor:

@@ -20,7 +20,8 @@ class MavenInputs:
     :param frames: uint8, or float32 in [0, 1], (batch, slots, 3, side, side), BGR: a face in its
         slot; the side is ``crop_px`` of the configuration.
     :param frame_mask: bool (batch, slots), False where no face was seen.
-    :param waveform: float32 (batch, samples) at 16 kHz in [-1, 1], as long as the grid.
+    :param waveform: float32 (batch, samples) at 16 kHz in [-1, 1], as long as the grid;
+        resampling may overshoot, up to 8.
     :param heard: bool (batch, samples), False where no sound arrived.
     :param tokens: int64 (batch, tokens), ids of subwords in order of time, without special ones.
     :param token_mask: bool (batch, tokens), False where padded, which is at the end.

@@ -10,7 +10,7 @@ from torch import Tensor
 from maven_ros.errors import InputError
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.records import LOUDEST, SAMPLE_RATE_HZ
 
 _TOGETHER = (('frames', 'frame_mask'), ('waveform', 'heard'),
              ('tokens', 'token_mask', 'token_weights'))
@@ -79,6 +79,10 @@ def _check_audio(waveform: Tensor, heard: Tensor, window_s: float, field_samples
     if not (waveform.isfinite() | ~heard).all():
         raise InputError('not_finite', 'waveform: NaN or infinity where heard is True; allowed: '
                                        'finite values')
+    loudest = waveform.abs().masked_fill(~heard, 0).amax().item()
+    if loudest > LOUDEST:
+        raise InputError('out_of_range', f'waveform: a sample that was heard is {loudest:g} from '
+                                         f'0; allowed: [-{LOUDEST}, {LOUDEST}]')
 
 
 def _check_tokens(tokens: Tensor, mask: Tensor, config: MavenConfig) -> None:

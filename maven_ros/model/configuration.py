@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from transformers import PretrainedConfig
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.backbone_configuration import NAME, Backbone, Kind
+from maven_ros.model.backbone_configuration import NAME, Backbone, Kind, divides, is_number
 from maven_ros.records import SAMPLE_RATE_HZ
 
 HEADS = ('polar', 'raw')
@@ -18,18 +17,17 @@ UNKNOWN_TOKEN = '<unk>'  # of our tokenizer; stands for a word without any lette
 
 
 def _is_size(value: Any) -> bool:
-    return type(value) is int and value > 0
+    return type(value) is int and 0 < value < 1 << 31
 
 
 _KINDS: dict[str, Kind] = {
     'str': NAME,
     'bool': (lambda value: type(value) is bool, 'true or false'),
-    'int': (_is_size, 'a whole number above 0'),
-    'float': (lambda value: type(value) in (int, float) and math.isfinite(value),
-              'a finite number'),
+    'int': (_is_size, 'a whole number above 0, below 2**31'),
+    'float': (is_number, 'a finite number'),
     'tuple[int, ...]': (
         lambda value: type(value) is tuple and value != () and all(map(_is_size, value)),
-        'a row of whole numbers above 0'),
+        'a row of whole numbers above 0, below 2**31'),
     'dict[str, Any] | None': (
         lambda value: value is None or type(value) is dict, 'an encoder or null'),
 }
@@ -135,7 +133,7 @@ class MavenConfig(PretrainedConfig):
         if not 0 <= self.mel_low_hz < self.mel_high_hz <= SAMPLE_RATE_HZ / 2:
             yield (f'mel_low_hz, mel_high_hz: {self.mel_low_hz}, {self.mel_high_hz} do not rise '
                    f'inside [0, {SAMPLE_RATE_HZ / 2:g}]')
-        if not self.log_mel_std > 0:
+        if not divides(self.log_mel_std):
             yield f'log_mel_std: {self.log_mel_std} is not positive'
         for part in ('text', 'fusion', 'context'):
             width, heads = getattr(self, f'{part}_width'), getattr(self, f'{part}_heads')

@@ -12,6 +12,10 @@ from torch.nn.utils.parametrize import is_parametrized
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import ResourceError
 
+# What errors say that are no torch.OutOfMemoryError; the last is of the host's memory.
+_OUT_OF_MEMORY = ('CUDA out of memory', 'CUDA error: out of memory', 'CUBLAS_STATUS_ALLOC_FAILED',
+                  'CUDNN_STATUS_ALLOC_FAILED', 'DefaultCPUAllocator')
+
 
 def choose_device(name: str) -> torch.device:
     """
@@ -80,8 +84,14 @@ def compiling() -> Iterator[None]:
     except (BackendCompilerFailed, InductorError) as error:
         raise ResourceError(
             'model.compile: the network cannot be compiled here: '
-            f'{_first(error)}; needed: a C++ compiler (g++), and on CUDA Triton; '
+            f'{first_line(error)}; needed: a C++ compiler (g++), and on CUDA Triton; '
             'or model.compile: false') from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether that is what an error says: of torch's allocators, or of CUDA's libraries."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(said in str(error) for said in _OUT_OF_MEMORY))
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
@@ -94,6 +104,8 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
 class Batches:
     """
     Sizes of batches that fit into the device's memory: halved when one did not, for good.
+
+    What one batch is made of may be run in batches again.
 
     :param counters: where each halving is counted.
     """
@@ -111,7 +123,7 @@ class Batches:
         :param what: the rows are, in the plural; the size that fits is remembered under it.
         :param part: computes some rows.
         :returns: the tensors of all parts, joined.
-        :raises torch.OutOfMemoryError: when not even one row fits.
+        :raises RuntimeError: when not even one row fits (:func:`is_out_of_memory`).
         """
         done: list[tuple[Tensor, ...]] = []
         first = 0
@@ -120,17 +132,18 @@ class Batches:
             try:
                 done.append(part(slice(first, first + size)))
                 first += size
-            except torch.OutOfMemoryError as error:
-                if size == 1:
+            except RuntimeError as error:
+                if size == 1 or not is_out_of_memory(error):
                     raise
                 self._fits[what] = size // 2
                 self._counters.count(
                     'engine', 'out_of_memory', f'{size} {what} at once do not fit into the '
-                    f'memory of the device; from now on at most {size // 2}: {_first(error)}')
+                    f'memory of the device; from now on at most {size // 2}: {first_line(error)}')
         if len(done) == 1:
             return done[0]
         return tuple(torch.cat(same) for same in zip(*done, strict=True))
 
 
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the advice that follows."""
     return str(error).partition('\n')[0]

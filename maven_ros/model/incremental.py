@@ -59,15 +59,15 @@ class Memory:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.encoder: object = None  # that filled it
+        self.filled_by: object = None  # the token of an encoder
         self.seen: dict[tuple[str, int], _Seen] = {}
         self.read: dict[tuple[str, ...], _Read] = {}
 
     def keep(self, pieces: Sequence[Evidence]) -> None:
         """Forget what is in none of these windows."""
-        start_ns = min(piece.start_ns for piece in pieces)
-        end_ns = max(piece.end_ns for piece in pieces)
-        self.seen = {key: seen for key, seen in self.seen.items() if start_ns <= key[1] < end_ns}
+        windows = {(piece.start_ns, piece.end_ns) for piece in pieces}
+        self.seen = {key: seen for key, seen in self.seen.items()
+                     if any(start_ns <= key[1] < end_ns for start_ns, end_ns in windows)}
         spoken = {_texts(piece) for piece in pieces}
         self.read = {texts: read for texts, read in self.read.items() if texts in spoken}
 
@@ -98,30 +98,37 @@ class IncrementalEncoder:
         self._device = device
         self._counters = counters
         self._batches = batches
+        self._token = object()  # a memory that knows it keeps nothing of the encoder alive
 
-    def encode(self, rows: Sequence[Row]) -> Features:
+    def forget(self, rows: Sequence[Row]) -> None:
         """
-        Encode what is new, of all streams at once, and put everything on the grid.
+        Empty memories of what is in none of these windows, or was encoded by another encoder.
 
-        :param rows: at least one piece, each as long as the grid. Their memories are filled, and
-            emptied of what is in none of their windows, or was encoded by another encoder.
-        :returns: features of a batch, one for each row.
+        :param rows: all that is to be encoded next; the parts of it may be encoded one by one.
         :raises InputError: when one person of a stream has two different faces at the same time.
         """
         windows: dict[Memory, list[Evidence]] = {}
         for memory, piece in rows:
             windows.setdefault(memory, []).append(piece)
-        for memory, pieces in windows.items():
+        for pieces in windows.values():
             _refuse_twins(pieces)
-            if memory.encoder is not self:
+        for memory, pieces in windows.items():
+            if memory.filled_by is not self._token:
                 memory.reset()
-                memory.encoder = self
-        features = Features(
+                memory.filled_by = self._token
+            memory.keep(pieces)
+
+    def encode(self, rows: Sequence[Row]) -> Features:
+        """
+        Encode what is new, of all streams at once, and put everything on the grid.
+
+        :param rows: at least one piece, each as long as the grid; their memories, from which
+            :meth:`forget` took what no longer counts, are filled.
+        :returns: features of a batch, one for each row.
+        """
+        return Features(
             self._video(rows), self._audio([piece for _, piece in rows]), self._text(rows),
             self._grid.slot_s)
-        for memory, pieces in windows.items():
-            memory.keep(pieces)
-        return features
 
     # --- faces ---------------------------------------------------------------------------
 
@@ -146,10 +153,10 @@ class IncrementalEncoder:
             if seen is None or seen.crop is not face.crop:
                 new[memory, _key(face)] = face
         if new:
-            crops = upload(torch.from_numpy(np.stack([face.crop for face in new.values()])),
-                           self._device).permute(0, 3, 1, 2)
+            crops = torch.from_numpy(np.stack([face.crop for face in new.values()]))
             vectors, = self._batches.run('faces', len(crops), lambda part: (
-                self._model.face_encoder(crops[part]).float(),))
+                self._model.face_encoder(
+                    upload(crops[part], self._device).permute(0, 3, 1, 2)).float(),))
             for ((memory, key), face), vector in zip(new.items(), vectors, strict=True):
                 memory.seen[key] = _Seen(face.crop, vector)
 
@@ -163,8 +170,7 @@ class IncrementalEncoder:
                 sounds.setdefault(_sound(piece), piece)
         if not sounds:
             return self._nothing(len(pieces), self._model.voice_encoder.width)
-        waveform = upload(torch.from_numpy(np.stack(
-            [piece.waveform for piece in sounds.values()])), self._device)
+        waveform = torch.from_numpy(np.stack([piece.waveform for piece in sounds.values()]))
         heard = torch.from_numpy(np.stack([piece.heard for piece in sounds.values()]))
         values, mask = self._batches.run(
             'sounds', len(sounds), lambda part: self._listen(waveform[part], heard[part]))
@@ -175,7 +181,7 @@ class IncrementalEncoder:
                        pad(mask, (0, 0, 1, 0))[index])
 
     def _listen(self, waveform: Tensor, heard: Tensor) -> Aligned:
-        vectors, mask = self._model.voice_encoder(waveform, heard)
+        vectors, mask = self._model.voice_encoder(upload(waveform, self._device), heard)
         return self._model.align_voice(vectors, mask, self._grid)
 
     # --- words ---------------------------------------------------------------------------
@@ -204,10 +210,11 @@ class IncrementalEncoder:
         tokenized = [self._tokenize(texts) for texts in new]
         ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
         lengths = torch.tensor([len(one) for one in ids])
-        tokens = upload(pad_sequence(ids, True), self._device)
-        mask = upload(torch.arange(tokens.shape[1]) < lengths[:, None], self._device)
+        tokens = pad_sequence(ids, True)
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
         encoded, = self._batches.run('texts', len(tokens), lambda part: (
-            self._model.text_encoder(tokens[part], mask[part]),))
+            self._model.text_encoder(*(
+                upload(whole[part], self._device) for whole in (tokens, mask))),))
         for (texts, memories), (_, word_of_token), vectors in zip(
                 new.items(), tokenized, encoded, strict=True):
             for memory in memories:

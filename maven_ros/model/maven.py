@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -183,7 +184,8 @@ class MavenModel(PreTrainedModel):
             self.config.architectures = [type(self).__name__]
             self.config.save_pretrained(folder)
             weights.write(folder / weights.WEIGHTS, stored, self.config)
-        except (OSError, AssertionError) as error:  # transformers asserts that it is no file
+        # Transformers asserts that the folder is no file.
+        except (OSError, SafetensorError, AssertionError) as error:
             raise ResourceError(f'{folder}: cannot be written: {error}') from error
 
     def stored_weights(self, state_dict: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

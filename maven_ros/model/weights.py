@@ -29,8 +29,10 @@ WEIGHTS = 'model.safetensors'
 _PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
 # Options of transformers' save_pretrained, and the one thing that each may ask for here.
 _SAVED_AS = {'safe_serialization': True, 'push_to_hub': False, 'distributed_checkpoint': False,
-             'variant': None, 'token': None}
-_FLOATS = ('F64', 'F32', 'F16', 'BF16')
+             'variant': None, 'token': None, 'max_shard_size': '50GB', 'save_peft_format': True,
+             'save_original_format': True}
+_FLOATS = ('F64', 'F32', 'F16', 'BF16')  # and what torch calls them
+_TORCH_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def find(folder: Path) -> Path | None:
@@ -72,8 +74,18 @@ def sha256(path: Path) -> str:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> None:
-    """Write weights; the configuration travels in them too, so that they cannot part unnoticed."""
-    stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    """
+    Write weights; the configuration travels in them too, so that they cannot part unnoticed.
+
+    :raises OSError: when they cannot be written; or a SafetensorError.
+    """
+    stored: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, value in tensors.items():
+        stored[name] = value.detach().cpu().contiguous()
+        if stored[name].untyped_storage().data_ptr() in taken:  # safetensors shares nothing
+            stored[name] = stored[name].clone()
+        taken.add(stored[name].untyped_storage().data_ptr())
     save_file(stored, path, metadata={'format': 'pt', 'config': config.to_json_string()})
 
 
@@ -125,7 +137,8 @@ def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, T
     Refuse to store what would not be loaded again.
 
     :param own: what the network itself would store.
-    :raises ResourceError: names the tensors that are missing, too many or of another shape.
+    :raises ResourceError: names the tensors that are missing, too many, of another shape or no
+        floating point.
     """
     both = sorted(own.keys() & stored.keys())
     check_report(path, {
@@ -133,6 +146,10 @@ def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, T
         'unexpected_keys': stored.keys() - own.keys(),
         'mismatched_keys': [(name, stored[name].shape, own[name].shape) for name in both
                             if stored[name].shape != own[name].shape]})
+    for name in both:
+        if stored[name].dtype not in _TORCH_FLOATS:
+            raise ResourceError(f'{path}: {name} is {stored[name].dtype}, and weights are '
+                                'floating point')
 
 
 def check_options(options: Mapping[str, Any]) -> None:

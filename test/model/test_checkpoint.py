@@ -217,7 +217,8 @@ def test_saves_as_a_trainer_asks_it_to(tmp_path, model, inputs):
     model.save_pretrained(tmp_path / 'other', is_main_process=False, state_dict=state_dict)
     assert not (tmp_path / 'other').exists()
     model.save_pretrained(str(tmp_path / 'm'), state_dict=state_dict, is_main_process=True,
-                          safe_serialization=True, push_to_hub=False, token=None)
+                          safe_serialization=True, push_to_hub=False, token=None,
+                          max_shard_size='50GB', save_peft_format=True, save_original_format=True)
     loaded = MavenModel.from_pretrained(tmp_path / 'm')
     assert torch.equal(loaded.head.point.bias, model.head.point.bias + 1)
     assert torch.equal(loaded.head.spread.bias, model.head.spread.bias)
@@ -242,6 +243,8 @@ def test_refuses_to_save_in_another_way(tmp_path, model, options, message):
      r'head.point.bias has shape \(4,\), and config.json asks for \(3,\)'),
     (lambda weights: weights.update({'head.point.bias': torch.full((3,), torch.nan)}),
      'head.point.bias holds NaN or infinite values'),
+    (lambda weights: weights.update({'head.point.bias': torch.zeros(3, dtype=torch.int32)}),
+     'head.point.bias is torch.int32, and weights are floating point'),
 ])
 def test_refuses_to_save_what_it_would_not_load(tmp_path, model, change, message):
     state_dict = dict(model.state_dict())
@@ -249,6 +252,23 @@ def test_refuses_to_save_what_it_would_not_load(tmp_path, model, change, message
     with pytest.raises(ResourceError, match=message):
         model.save_pretrained(tmp_path / 'm', state_dict=state_dict)
     assert not (tmp_path / 'm').exists()
+
+
+def test_weights_that_share_memory_are_stored_one_by_one(tmp_path, model):
+    state_dict = dict(model.state_dict())
+    shared = torch.randn(model.fusion.refined_norms['video'].weight.shape)
+    for modality in ('video', 'audio'):
+        state_dict[f'fusion.refined_norms.{modality}.weight'] = shared
+    model.save_pretrained(tmp_path / 'm', state_dict=state_dict)
+    loaded = MavenModel.from_pretrained(tmp_path / 'm')
+    for modality in ('video', 'audio'):
+        assert torch.equal(loaded.fusion.refined_norms[modality].weight, shared)
+
+
+def test_says_where_weights_cannot_be_written(tmp_path, model):
+    (tmp_path / 'm' / 'model.safetensors').mkdir(parents=True)
+    with pytest.raises(ResourceError, match=r'm: cannot be written: .*'):
+        model.save_pretrained(tmp_path / 'm')
 
 
 def test_says_where_it_cannot_write(tmp_path, model, tokenizer):

@@ -4,7 +4,14 @@ from torch import nn
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import ResourceError
-from maven_ros.model.devices import Batches, choose_device, choose_dtype, hold_weights, upload
+from maven_ros.model.devices import (
+    Batches,
+    choose_device,
+    choose_dtype,
+    hold_weights,
+    is_out_of_memory,
+    upload,
+)
 
 
 @pytest.mark.parametrize('name', ['tpu', 'cuda:', 'cuda:x', 'cpu:0', ''])
@@ -87,7 +94,32 @@ def test_one_row_that_does_not_fit_is_an_error():
 
 
 def test_other_errors_pass():
+    counters = Counters()
+
     def fail(rows):
-        raise RuntimeError('DefaultCPUAllocator: not enough memory')
-    with pytest.raises(RuntimeError, match='not enough memory'):
-        Batches(Counters()).run('faces', 10, fail)
+        raise RuntimeError('mat1 and mat2 shapes cannot be multiplied')
+    with pytest.raises(RuntimeError, match='cannot be multiplied'):
+        Batches(counters).run('faces', 10, fail)
+    assert counters.snapshot() == {}
+
+
+@pytest.mark.parametrize('error', [
+    torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB.'),
+    RuntimeError('CUDA error: out of memory'),
+    RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`'),
+    RuntimeError('cuDNN error: CUDNN_STATUS_ALLOC_FAILED')])
+def test_knows_want_of_memory(error):
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(ValueError(str(error)))
+
+
+def test_halves_on_the_processor_too():
+    """Whose allocator raises a plain RuntimeError; this one is its own."""
+    def part(rows):
+        if rows.stop - rows.start > 1:
+            torch.empty(1 << 45)
+        return torch.zeros(1),
+    counters = Counters()
+    zeros, = Batches(counters).run('faces', 4, part)
+    assert len(zeros) == 4
+    assert counters.snapshot() == {'engine.out_of_memory': 2}

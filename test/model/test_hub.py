@@ -8,12 +8,15 @@ import pytest
 import tiny_encoders as tiny
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, DebertaConfig, ModernBertConfig, XLNetConfig
 
 from maven_ros.errors import ResourceError
 from maven_ros.model import hub
+from maven_ros.model.backbone_configuration import Backbone
+from maven_ros.model.backbones import TextBackbone
 from maven_ros.model.checkpoint import load, save, weights_hash
 from maven_ros.model.maven import MavenModel
+from maven_ros.model.presets import config_dict
 
 
 @pytest.fixture(scope='module')
@@ -118,6 +121,43 @@ def test_text_is_read_between_its_special_tokens(encoders):
     wanted = roberta(torch.tensor([[0, 7, 8, 9, 2]])).last_hidden_state[:, 1:-1]
     padded = encoder(torch.tensor([[7, 8, 9, 5, 5]]), torch.tensor([[True] * 3 + [False] * 2]))
     torch.testing.assert_close(padded[:, :3], wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('kind', tiny.TEXT)
+def test_padded_text_equals_unpadded_text_of_the_hub(encoders, kind):
+    """DeBERTa made zeros of a mask that was meant to be added to its scores."""
+    encoder = build(encoders, text=kind).text_encoder
+    ids = encoder.first, encoder.last
+    hub_model = AutoModel.from_pretrained(encoders / kind).eval()
+    wanted = hub_model(torch.tensor([[ids[0], 7, 8, 6, ids[1]]])).last_hidden_state[:, 1:-1]
+    padded = encoder(torch.tensor([[7, 8, 6, 5, 5], [5, 6, 7, 8, 5]]),
+                     torch.tensor([[True] * 3 + [False] * 2, [True] * 5]))
+    torch.testing.assert_close(padded[:1, :3], wanted, atol=1e-5, rtol=1e-5)
+    other = encoder(torch.tensor([[7, 8, 5]]), torch.ones(1, 3, dtype=torch.bool))
+    assert (other[0, 0] - wanted[0, 0]).abs().max() > 1e-4  # a word reaches its neighbours
+
+
+@pytest.mark.parametrize('config', [
+    DebertaConfig(**tiny.ROBERTA), ModernBertConfig(
+        **tiny.ROBERTA, pad_token_id=1, local_attention=4, global_attn_every_n_layers=2),
+    XLNetConfig(vocab_size=300, d_model=12, n_layer=1, n_head=2, d_inner=16)],
+    ids=lambda config: config.model_type)
+def test_a_language_model_gets_a_mask_that_it_reads(config):
+    encoder = TextBackbone(Backbone(
+        'm', {**config_dict(config), 'model_type': config.model_type},
+        {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>'})).eval()
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    tokens, mask = torch.arange(5, 25).view(2, 10), torch.arange(10) < torch.tensor([[10], [4]])
+    alone = encoder(tokens[1:, :4], mask[1:, :4])
+    assert alone.isfinite().all() and alone.any()
+    torch.testing.assert_close(encoder(tokens, mask)[1:, :4], alone, atol=1e-5, rtol=1e-5)
+    sentence = torch.nn.functional.pad(tokens[:1], (1, 1))
+    sentence[:, -1] = 2
+    torch.testing.assert_close(
+        encoder(tokens, mask)[:1], encoder.backbone(
+            sentence, attention_mask=torch.ones_like(sentence)).last_hidden_state[:, 1:-1],
+        atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize('kind', tiny.AUDIO)
