@@ -172,7 +172,8 @@ def test_another_checkpoint_in_its_place_is_refused(tmp_path, counters):
     torch.nn.init.constant_(checkpoint.model.head.point.bias, 0.5)
     save(tmp_path / 'trained', checkpoint.model, checkpoint.tokenizer)
     on_cuda(engine)
-    with pytest.raises(ResourceError, match=r"trained' has become 'untrained tiny-.*'; allowed: 'untrained tiny-"):
+    with pytest.raises(ResourceError, match=r"trained' has become 'untrained tiny-.*'; allowed: "
+                                            "'untrained tiny-"):
         engine.infer_streams(streams(engine.crop_px))
 
 
