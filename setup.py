@@ -28,9 +28,11 @@ MEDIA = ['av>=14', 'sounddevice>=0.4.6']
 POCKETSPHINX = ['pocketsphinx>=5.0.2']
 VOSK = ['vosk>=0.3.45']
 PLOT = ['matplotlib>=3.7']
+TRAIN = [*PLOT, 'torchmetrics>=1.4']
 DEMO = [*DDS, *MEDIA, *POCKETSPHINX, *PLOT]
 TEST = [
     *DEMO,
+    *TRAIN,
     *VOSK,
     'hypothesis>=6.100',
     'jiwer>=3',
@@ -89,7 +91,7 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         'bag': BAG, 'dds': DDS, 'media': MEDIA, 'pocketsphinx': POCKETSPHINX, 'vosk': VOSK,
-        'plot': PLOT, 'demo': DEMO, 'test': TEST,
+        'plot': PLOT, 'train': TRAIN, 'demo': DEMO, 'test': TEST,
     },
     entry_points={'console_scripts': ['maven-ros = maven_ros.cli:main']},
 )
