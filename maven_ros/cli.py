@@ -136,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     one = command('timeline', _timeline, 'Draw the states in a bag into a PNG.')
     one.add_argument('bag', type=Path)
     one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
+    one = command('train', _train, 'Train weights from data, as a recipe has it.')
+    one.add_argument('recipe', help="one that ships, such as compact, or a YAML file's path")
+    one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
+    one.add_argument('--out', type=Path, help='folder of the run (default runs/train/RECIPE)')
+    one.add_argument('--stages', default='', help='only these, with commas between')
+    one.add_argument('--device', default='auto', help='auto (CUDA where present), cpu or cuda')
     text = 'Fetch, list, check and describe models; nothing else ever downloads.'
     models = commands.add_parser('models', help=text, description=text).add_subparsers(
         title='commands', metavar='COMMAND', required=True)
@@ -287,6 +293,17 @@ def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
     path = arguments.out or bag.with_name(f'{bag.name}.png')
     draw_bag(bag, path)
     print(path)
+
+
+def _train(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.engine import choose_device
+    from maven_ros.training.recipe import read_recipe, train
+
+    recipe = read_recipe(arguments.recipe)
+    out = arguments.out or Path('runs/train') / Path(arguments.recipe).stem
+    stages = [name for name in arguments.stages.split(',') if name]
+    train(recipe, arguments.data, out, stages, choose_device(arguments.device), stop)
+    print(out)
 
 
 def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:

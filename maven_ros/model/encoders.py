@@ -73,34 +73,54 @@ def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
 
 
 class FaceBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut; the first may halve the picture."""
+    """
+    Two 3x3 convolutions around a shortcut; the first may halve the picture.
+
+    What comes out of them is weighed channel by channel, by what the whole picture shows
+    (squeeze and excitation, Hu et al. 2018), before it is added.
+    """
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
         self.convolve = nn.Sequential(
             nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
-        self.shortcut = nn.Conv2d(channels_in, channels, 1, stride)
+            nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+        self.weigh = nn.Sequential(
+            nn.Linear(channels, channels // 8), nn.ReLU(),
+            nn.Linear(channels // 8, channels), nn.Sigmoid())
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True),
+                nn.Conv2d(channels_in, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Map (n, channels_in, side, side) to (n, channels, side / stride, side / stride)."""
-        residual: Tensor = self.convolve(pictures) + self.shortcut(pictures)
-        return residual.relu()
+        change = self.convolve(pictures)
+        weighed = change * self.weigh(change.mean((2, 3)))[:, :, None, None]
+        together: Tensor = weighed + self.shortcut(pictures)
+        return together.relu()
 
 
 class FaceEncoder(nn.Module):
-    """A small residual network: one vector per face crop."""
+    """
+    A small residual network: one vector per face crop.
+
+    Its batch normalisation mixes crops in training mode, and only there.
+    """
 
     def __init__(self, config: MavenConfig) -> None:
         super().__init__()
         first, *rest = config.face_channels
         self.width = config.face_channels[-1]
         self.stem = nn.Sequential(
-            nn.Conv2d(1, first, 3, 1, 1, bias=False), nn.GroupNorm(8, first), nn.ReLU())
-        self.blocks = nn.Sequential(*(
-            FaceBlock(before, after, 2)
-            for before, after in zip(config.face_channels, rest, strict=False)))
+            nn.Conv2d(1, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        blocks = []
+        for before, after in zip(config.face_channels, rest, strict=False):
+            blocks.append(FaceBlock(before, after, 2))
+            blocks.extend(FaceBlock(after, after, 1) for _ in range(config.face_blocks - 1))
+        self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(self.width)
 
     def forward(self, crops: Tensor) -> Tensor:
@@ -110,7 +130,10 @@ class FaceEncoder(nn.Module):
         :param crops: (n, 3, side, side), BGR, uint8 or float in [0, 1].
         :returns: (n, width).
         """
-        shades = grey(crops)
+        return self.encode_grey(grey(crops))
+
+    def encode_grey(self, shades: Tensor) -> Tensor:
+        """Encode the lightness of crops: (n, 1, side, side) in [0, 1] to (n, width)."""
         centred = shades - shades.mean((1, 2, 3), keepdim=True)
         variance = centred.square().mean((1, 2, 3), keepdim=True)
         pictures = centred / variance.clamp(min=_CONTRAST_FLOOR ** 2).sqrt()

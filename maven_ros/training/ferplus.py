@@ -53,17 +53,17 @@ class Faces:
     def shares(self) -> NDArray[np.float32]:
         """Shares of the votes, float32 (faces, 8); NaN for a face without any."""
         with np.errstate(invalid='ignore'):
-            return self.votes / self.votes.sum(1, keepdims=True)
+            return np.asarray(self.votes / self.votes.sum(1, keepdims=True), np.float32)
 
     @property
     def targets(self) -> NDArray[np.float32]:
         """Valence and arousal, float32 (faces, 2): the mean over the votes; NaN without any."""
-        return self.shares @ POINTS
+        return np.asarray(self.shares @ POINTS, np.float32)
 
     @property
     def clear_votes(self) -> NDArray[np.float32]:
         """The votes without those that nobody shares: an emotion with one vote counts as none."""
-        return np.where(self.votes > 1, self.votes, 0)
+        return np.asarray(np.where(self.votes > 1, self.votes, 0), np.float32)
 
     @property
     def counted(self) -> NDArray[np.bool_]:
@@ -73,7 +73,7 @@ class Faces:
     @property
     def majority(self) -> NDArray[np.int64]:
         """The emotion with most votes, an index into ``EMOTIONS``; the first of several."""
-        return self.clear_votes.argmax(1)
+        return np.asarray(self.clear_votes.argmax(1), np.int64)
 
 
 def read_ferplus(data: Path, split: str) -> Faces:

@@ -153,10 +153,8 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
     """Say whether products are in bfloat16; ``auto`` asks whether the processor is made for it."""
     if precision != 'auto':
         return precision == 'bf16'
-    if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    supported: bool = torch.cpu._is_avx512_bf16_supported()
-    return supported
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda'
+                else torch.cpu._is_avx512_bf16_supported())
 
 
 def _train_epoch(
