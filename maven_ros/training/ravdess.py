@@ -7,7 +7,6 @@ A clip's name says what it is: modality-channel-emotion-intensity-statement-repe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,10 @@ from maven_ros.training.targets import valence_arousal
 
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')  # 01 to 08
+
+#: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
+POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
+
 SPLITS = {'train': range(1, 19), 'valid': range(19, 21), 'test': range(21, 25)}  # actors
 
 _NAME = re.compile(r'03-01-0([1-8])-0([12])-0([12])-0([12])-(\d\d)')
@@ -79,7 +82,7 @@ def read_ravdess(data: Path, split: str) -> VoiceClips:
     emotions, strong, actors = zip(*(fields for _, fields in chosen), strict=True)
     return VoiceClips(
         tuple(_read(path) for path, _ in chosen), np.array(emotions, np.int64),
-        np.array(strong), np.array(actors, np.int64), _targets(emotions))
+        np.array(strong), np.array(actors, np.int64), POINTS[list(emotions)])
 
 
 def _describe(path: Path) -> tuple[int, bool, int]:
@@ -101,8 +104,3 @@ def _read(path: Path) -> Samples:
     resampler = Resampler(chunks[0].sample_rate_hz)
     return np.concatenate([resampler.accept(chunk.samples, last=chunk is chunks[-1])
                            for chunk in chunks])
-
-
-def _targets(emotions: Sequence[int]) -> NDArray[np.float32]:
-    points = [valence_arousal(EMOTIONS[emotion]) for emotion in emotions]
-    return np.array(points, np.float32)

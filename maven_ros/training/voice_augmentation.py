@@ -96,7 +96,8 @@ def augment_waveforms(
     hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, size // 2 + 1)
     spectra = torch.fft.rfft(waveforms, size) * torch.fft.rfft(rooms, size)
     spectra *= _microphones(batch, hz, settings, random)
-    spectra += _noises(spectra, hz, settings, random)
+    # Noise fills the padding, too; the voice does not.
+    spectra += math.sqrt(size / length) * _noises(spectra, hz, settings, random)
     spectra *= _lines(batch, hz, settings, random)
     changed = torch.fft.irfft(spectra, size)[:, :length]
     return _convert(changed, waveforms, settings, random)
@@ -164,7 +165,7 @@ def _microphones(
 def _noises(
     spectra: Tensor, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
 ) -> Tensor:
-    """Return spectra of noise, from white to brown (power falls as f to the 0 to -2)."""
+    """Return spectra of noise, from white to brown: its power falls as f to the 0 to -2."""
     batch, bins = spectra.shape
     noise: Tensor = torch.fft.rfft(torch.randn(batch, 2 * (bins - 1), generator=random))
     noise *= (hz.clamp(min=50).log() * -_between(random, 0, 1, batch, 1)).exp()
