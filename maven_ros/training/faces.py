@@ -188,7 +188,7 @@ def train_faces(settings: FaceSettings, context: StageContext) -> None:
     """
     train, valid = (read_ferplus(context.data, split) for split in ('train', 'valid'))
     torch.manual_seed(context.seed)
-    encoder = FaceEncoder(context.config)
+    encoder = FaceEncoder(context.config, normed=True)
     model = FaceModel(encoder, FaceHead(encoder.width, settings.dropout))
     task = FaceTask(settings, train, valid, model, context.device)
     folder = context.out / NAME
@@ -196,5 +196,6 @@ def train_faces(settings: FaceSettings, context: StageContext) -> None:
               'blocks': context.config.face_blocks}
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
-    best = cast(FaceModel, fitted.model)
+    model = cast(FaceModel, fitted.model)
+    best = FaceModel(model.encoder.folded(), model.head)
     save_stage(folder, best.encoder, best.head, {'valid': score(best, task.valid)})
