@@ -142,6 +142,19 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--out', type=Path, help='folder of the run (default runs/train/RECIPE)')
     one.add_argument('--stages', default='', help='only these, with commas between')
     one.add_argument('--device', default='auto', help='auto (CUDA where present), cpu or cuda')
+    text = 'Score what was trained.'
+    evaluate = commands.add_parser('evaluate', help=text, description=text).add_subparsers(
+        title='commands', metavar='COMMAND', required=True)
+    one = command('model', _evaluate_model, 'Reproduce every figure of a model card.', evaluate)
+    one.add_argument('model', type=Path, help='folder of the checkpoint, such as models/compact')
+    one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
+    one.add_argument('--split', choices=['valid', 'test'], default='test',
+                     help='(default %(default)s)')
+    one.add_argument('--sets', default='', help='only these, with commas between')
+    one.add_argument('--out', type=Path, default=Path('runs/evaluate/model'),
+                     help='folder for tables and plots (default %(default)s)')
+    one.add_argument('--card', action='store_true',
+                     help="put the figures into the checkpoint's README.md, too")
     text = 'Fetch, list, check and describe models; nothing else ever downloads.'
     models = commands.add_parser('models', help=text, description=text).add_subparsers(
         title='commands', metavar='COMMAND', required=True)
@@ -304,6 +317,19 @@ def _train(arguments: argparse.Namespace, stop: threading.Event) -> None:
     stages = [name for name in arguments.stages.split(',') if name]
     train(recipe, arguments.data, out, stages, choose_device(arguments.device), stop)
     print(out)
+
+
+def _evaluate_model(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.evaluation.compact import evaluate
+    from maven_ros.evaluation.compact_report import PAGE, show, update_card, write
+
+    sets = [name for name in arguments.sets.split(',') if name]
+    found = evaluate(arguments.model, arguments.data, arguments.split, sets, arguments.out)
+    show(found)
+    write(found, arguments.out)
+    if arguments.card:
+        update_card(found, arguments.model / 'README.md')
+    print(arguments.out / PAGE)
 
 
 def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:

@@ -27,6 +27,7 @@ from maven_ros.model.configuration import Backbone, MavenConfig
 WEIGHTS = 'model.safetensors'
 _PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')
+_COUNTER = '.num_batches_tracked'  # of batch normalisation: the one whole number among weights
 
 
 def find(folder: Path) -> Path | None:
@@ -87,7 +88,7 @@ def check_header(path: Path, config: MavenConfig) -> None:
     except (OSError, SafetensorError) as error:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
     for name, kind in kinds.items():
-        if kind not in _FLOATS:
+        if kind not in _FLOATS and not name.endswith(_COUNTER):
             raise ResourceError(f'{path}: {name} is {kind}, and weights are floating point')
     if 'config' not in metadata:
         return

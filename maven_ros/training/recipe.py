@@ -21,8 +21,12 @@ import yaml
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.resources import resource
+from maven_ros.training.export import ExportSettings, train_export
 from maven_ros.training.faces import FaceSettings, train_faces
+from maven_ros.training.fusion import FusionSettings, train_fusion
 from maven_ros.training.stages import StageContext
+from maven_ros.training.text import TextSettings, train_text
+from maven_ros.training.voice import VoiceSettings, train_voice
 
 
 class Stage(NamedTuple):
@@ -40,6 +44,10 @@ class Stage(NamedTuple):
 #: In the order in which they run.
 STAGES: Mapping[str, Stage] = {
     'faces': Stage(FaceSettings, train_faces),
+    'voice': Stage(VoiceSettings, train_voice),
+    'text': Stage(TextSettings, train_text),
+    'fusion': Stage(FusionSettings, train_fusion),
+    'export': Stage(ExportSettings, train_export),
 }
 
 
