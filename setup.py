@@ -28,7 +28,7 @@ MEDIA = ['av>=14', 'sounddevice>=0.4.6']
 POCKETSPHINX = ['pocketsphinx>=5.0.2']
 VOSK = ['vosk>=0.3.45']
 PLOT = ['matplotlib>=3.7']
-TRAIN = [*PLOT, 'torchmetrics>=1.4']
+TRAIN = [*PLOT, 'tensorboard>=2.14', 'torchmetrics>=1.4']
 DEMO = [*DDS, *MEDIA, *POCKETSPHINX, *PLOT]
 TEST = [
     *DEMO,

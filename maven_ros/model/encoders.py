@@ -160,9 +160,9 @@ class FaceEncoder(nn.Module):
         for layers in encoder.modules():
             if isinstance(layers, nn.Sequential):
                 for index in range(len(layers) - 1):
-                    norm = layers[index + 1]
-                    if isinstance(norm, nn.BatchNorm2d):
-                        layers[index] = fuse_conv_bn_eval(layers[index], norm)
+                    convolution, norm = layers[index], layers[index + 1]
+                    if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                        layers[index] = fuse_conv_bn_eval(convolution, norm)
                         layers[index + 1] = nn.Identity()
         return encoder
 

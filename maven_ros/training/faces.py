@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from maven_ros.evaluation.degradations import faces_degraded
 from maven_ros.model.encoders import FaceEncoder
 from maven_ros.training.face_augmentation import FaceAugmentation, augment
 from maven_ros.training.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
@@ -106,7 +107,7 @@ class FaceTask:
         self.steps = max(1, len(known) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield pictures and shares of votes; what does not fill a batch waits for its luck."""
+        """Yield pictures and shares of votes; what does not fill a batch is left out."""
         order = torch.randperm(len(self.pictures), generator=random)
         sides, epochs = self.settings.sides_px, self.settings.loop.epochs
         side_px = sides[epoch * len(sides) // epochs]
@@ -126,7 +127,7 @@ class FaceTask:
         # Two Gamma draws make a Beta one; torch's own draws from no generator.
         concentration = torch.full((2, len(pictures)), self.settings.mixup)
         gammas = torch._standard_gamma(concentration, generator=random)
-        weight = (gammas.amax(0) / gammas.sum(0).clamp(min=1e-20))
+        weight = gammas.amax(0) / gammas.sum(0).clamp(min=1e-20)
         other = torch.randperm(len(pictures), generator=random)
         own = weight[:, None, None, None]
         return (own * pictures + (1 - own) * pictures[other],
@@ -163,16 +164,13 @@ def predict(model: FaceModel, pictures: Tensor) -> FaceVotes:
                      torch.cat([part.points for part in parts]).cpu())
 
 
-def score(model: FaceModel, faces: Faces, pictures: Tensor | None = None) -> dict[str, float]:
+def score(model: FaceModel, faces: Faces) -> dict[str, float]:
     """
     Score a model on faces that count, by the rule of :mod:`maven_ros.training.ferplus`.
 
-    :param pictures: to look at instead of the faces' own, such as blurred ones.
-    :returns: ``accuracy``, ``cross_entropy``, ``ccc_valence`` and ``ccc_arousal``.
+    :returns: ``accuracy``, ``ccc_valence``, ``ccc_arousal`` and ``cross_entropy``.
     """
-    if pictures is None:
-        pictures = torch.from_numpy(faces.images)[:, None]
-    votes = predict(model, pictures)
+    votes = predict(model, torch.from_numpy(faces.images)[:, None])
     right = votes.logits.argmax(1).numpy() == faces.majority
     valence, arousal = concordance(votes.points, torch.from_numpy(faces.targets)).tolist()
     entropy = soft_cross_entropy(votes.logits, torch.from_numpy(faces.shares))
@@ -198,4 +196,8 @@ def train_faces(settings: FaceSettings, context: StageContext) -> None:
                  stop=context.stop)
     model = cast(FaceModel, fitted.model)
     best = FaceModel(model.encoder.folded(), model.head)
-    save_stage(folder, best.encoder, best.head, {'valid': score(best, task.valid)})
+    save_stage(folder, best.encoder, best.head, {
+        'valid': score(best, task.valid),
+        'valid_degraded': {
+            name: score(best, Faces(images, task.valid.votes))
+            for name, images in faces_degraded(task.valid.images).items()}})
