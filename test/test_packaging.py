@@ -159,7 +159,7 @@ def test_torch_is_pinned_and_the_heavy_parts_are_extras(metadata):
     core = {canonicalize_name(Requirement(text).name) for text in metadata.get_all('Requires-Dist')
             if 'extra ==' not in text}
     assert core.isdisjoint({'cyclonedds', 'rosbags', 'pocketsphinx', 'vosk', 'av', 'sounddevice'})
-    assert {'bag', 'dds', 'media', 'pocketsphinx', 'vosk', 'plot', 'demo', 'test'} == set(
+    assert {'bag', 'dds', 'media', 'pocketsphinx', 'vosk', 'plot', 'train', 'demo', 'test'} == set(
         metadata.get_all('Provides-Extra'))
 
 
