@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from maven_ros.errors import SettingsError
 from maven_ros.model.configuration import UNKNOWN_TOKEN
 
 Ids = NDArray[np.int64]
@@ -30,12 +31,21 @@ class TextAugmentation:
     :param fragment_words: fewest and most of them.
     :param split: probability that a subword is split; its parts, half of that, and so on.
     :param blank: probability that a subword is not known.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
     """
 
     fragment: float = 0.2
     fragment_words: tuple[int, int] = (3, 12)
     split: float = 0.05
     blank: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('fragment', 'split', 'blank'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f'{name}: {getattr(self, name)!r} is not in [0, 1]')
+        if not 0 < self.fragment_words[0] <= self.fragment_words[1]:
+            raise SettingsError(f'fragment_words: {self.fragment_words!r} does not rise from 1')
 
 
 class TextAugmenter:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maven_ros.errors import SettingsError
 from maven_ros.model.encoders import VoiceEncoder
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.training.loop import LoopSettings, fit
@@ -37,6 +38,7 @@ NAME = 'voice'
 _QUIET_DB = -35.0   # of the loudest; what is quieter before and after the words is silence
 _ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
+_SHORTEST_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class VoiceSettings:
     :param smoothing: share of the emotions' targets that is spread over all of them.
     :param agreement: weight of 1 - CCC, the sum of valence's and arousal's.
     :param dropout: of the pooled vector, before the head.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
     """
 
     loop: LoopSettings
@@ -63,6 +66,14 @@ class VoiceSettings:
     smoothing: float = 0.1
     agreement: float = 1.0
     dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not _SHORTEST_S <= self.length_s[0] <= self.length_s[1]:
+            raise SettingsError(
+                f'length_s: {self.length_s!r} does not rise from at least {_SHORTEST_S}')
+        if self.mixup < 0:
+            raise SettingsError(f'mixup: {self.mixup!r} is below 0')
 
 
 class VoiceReading(NamedTuple):

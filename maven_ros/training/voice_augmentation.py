@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from maven_ros.errors import SettingsError
 from maven_ros.records import SAMPLE_RATE_HZ
 
 TELEPHONE_HZ = (300.0, 3400.0)
 _MU = 255.0  # of mu-law, ITU-T G.711
 _TINY = 1e-9
+_SHORTEST_REVERB_S = 0.1
 _FFT_STEP = 8000  # a multiple of it is a product of small primes, and quick to transform
 
 
@@ -45,6 +47,7 @@ class VoiceAugmentation:
     :param band_mask: widest of them, in bands.
     :param time_masks: how many stretches of time are blanked.
     :param time_mask_s: longest of them.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
     """
 
     speed: float = 0.15
@@ -62,6 +65,17 @@ class VoiceAugmentation:
     band_mask: int = 10
     time_masks: int = 2
     time_mask_s: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('reverb', 'noise', 'telephone', 'mu_law', 'clipping', 'speed', 'warp'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f'{name}: {getattr(self, name)!r} is not in [0, 1]')
+        if self.reverb_s < _SHORTEST_REVERB_S:
+            raise SettingsError(
+                f'reverb_s: {self.reverb_s!r} is not at least {_SHORTEST_REVERB_S}')
+        if self.noise_db[0] > self.noise_db[1]:
+            raise SettingsError(f'noise_db: {self.noise_db!r} does not rise')
 
 
 def resample(waveforms: Tensor, begin: Tensor, rate: Tensor, length: int) -> Tensor:
@@ -138,7 +152,7 @@ def _norm(spectra: Tensor) -> Tensor:
 def _rooms(batch: int, settings: VoiceAugmentation, random: torch.Generator) -> Tensor:
     """Return impulse responses (batch, samples): the voice itself, then what the walls return."""
     samples = round(settings.reverb_s * SAMPLE_RATE_HZ)
-    decay_s = _between(random, 0.1, settings.reverb_s, batch)[:, None]
+    decay_s = _between(random, _SHORTEST_REVERB_S, settings.reverb_s, batch)[:, None]
     times_s = torch.arange(samples) / SAMPLE_RATE_HZ
     echoes = torch.randn(batch, samples, generator=random) * 10 ** (-3 * times_s / decay_s)
     echoes[:, :round(0.003 * SAMPLE_RATE_HZ)] = 0

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
 from maven_ros.training.text_augmentation import TextAugmentation, TextAugmenter
 
@@ -72,3 +73,11 @@ def test_the_same_seed_gives_the_same(tokenizer, ids):
     assert change(ids, random(4)).tolist() == change(ids, random(4)).tolist()
     assert any(change(ids, random(4)).tolist() != change(ids, random(seed)).tolist()
                for seed in range(3))
+
+
+@pytest.mark.parametrize(('settings', 'message'), [
+    ({'split': -0.1}, r'split: -0\.1 is not in \[0, 1\]'),
+    ({'fragment_words': (0, 3)}, r'fragment_words: \(0, 3\) does not rise from 1')])
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        TextAugmentation(**settings)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from maven_ros.errors import SettingsError
 from maven_ros.training.voice_augmentation import (
     VoiceAugmentation,
     augment_mel,
@@ -104,3 +105,12 @@ def test_masks_blank_and_warps_move():
     peak[:, :, 30] = 1
     warped = augment_mel(peak, replace(NONE, warp=0.2), random).argmax(2)[:, 0]
     assert 24 <= warped.min() < 30 < warped.max() <= 38
+
+
+@pytest.mark.parametrize(('settings', 'message'), [
+    ({'noise': 1.5}, r'noise: 1\.5 is not in \[0, 1\]'),
+    ({'reverb_s': 0.0}, r'reverb_s: 0\.0 is not at least 0\.1'),
+    ({'noise_db': (20.0, 10.0)}, r'noise_db: \(20\.0, 10\.0\) does not rise')])
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        VoiceAugmentation(**settings)

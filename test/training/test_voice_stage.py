@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from maven_ros.errors import SettingsError
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import VoiceEncoder
 from maven_ros.training.loop import LoopSettings
@@ -122,3 +123,11 @@ def test_the_stage_leaves_its_files(tmp_path, monkeypatch):
     assert metrics['valid'] == pytest.approx(score(trained, clips()))
     assert set(metrics) == {'valid', *(f'valid, {name}' for name in disturbances(0))}
     assert (folder / 'curves.png').stat().st_size > 0
+
+
+@pytest.mark.parametrize(('settings', 'message'), [
+    ({'length_s': (2.0, 1.0)}, r'length_s: \(2\.0, 1\.0\) does not rise from at least 0\.1'),
+    ({'mixup': -1.0}, r'mixup: -1\.0 is below 0')])
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        VoiceSettings(LOOP, **settings)
