@@ -236,10 +236,10 @@ class Evaluator:
         changing = self._states('changing_face')
         before, after = (_mean_valence(changing, *seconds_) for seconds_ in ((1, 7), (11, 19)))
         self._row('clips', 'changing_face', 'network', {
-            'valence_1_to_7_s': before, 'valence_11_to_19_s': after, 'rise': after - before})
+            'seconds 1 to 7': before, 'seconds 11 to 19': after, 'rise': after - before})
         talking = self._states('talking_head_0')
         self._row('clips', 'talking_head_0', 'network', {
-            'mean_valence': _mean_valence(talking, 0, np.inf)})
+            'mean': _mean_valence(talking, 0, np.inf)})
 
     def _states(self, name: str) -> Sequence[AffectState]:
         settings = Settings().with_values({'model.path': str(self._folder)})

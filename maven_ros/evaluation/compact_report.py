@@ -21,9 +21,9 @@ from maven_ros.evaluation.metrics import concordance, coverage
 FIGURES = 'figures.json'
 PAGE = 'figures.html'
 _BEGIN, _END = '<!-- figures: begin -->', '<!-- figures: end -->'
-#: Columns of the tables: what they show of each reader.
-_COLUMNS = ('ccc_valence', 'ccc_arousal', 'r_valence', 'r_arousal', 'coverage_valence',
-            'coverage_arousal')
+#: Columns of the tables, of valence and arousal each.
+_PAIRS = {'CCC': 'ccc', 'r': 'r', 'RMSE': 'rmse', 'in 90%': 'coverage'}
+_HEAD = ('set', 'condition', 'reader', *_PAIRS, 'other')
 _LEVELS = np.linspace(0.1, 0.98, 12)  # of the reliability diagram
 
 
@@ -33,8 +33,7 @@ def show(found: Evaluation) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table('set', 'condition', 'reader', *_COLUMNS, 'others',
-                  title=f'{found.model}, split {found.split}')
+    table = Table(*_HEAD, title=f'{found.model}, split {found.split}; valence, arousal')
     for cells in _rows(found):
         table.add_row(*cells)
     console.print(table)
@@ -83,8 +82,8 @@ def markdown(found: Evaluation) -> str:
         return ['| ' + ' | '.join(cells) + ' |' for cells in (head, ['---'] * len(head), *rows)]
 
     return '\n'.join([
-        f'Of {found.model}, on the {found.split} splits:', '',
-        *table(('set', 'condition', 'reader', *_COLUMNS, 'others'), _rows(found)), '',
+        f'Of {found.model}, on the {found.split} splits; valence, then arousal:', '',
+        *table(_HEAD, _rows(found)), '',
         *table(('goal', 'found', 'allowed', 'met'), [
             (goal.what, _number(goal.value), _allowed(goal), 'yes' if goal.met else '**no**')
             for goal in goals(found)])])
@@ -114,8 +113,8 @@ def page(found: Evaluation) -> str:
         + table(('goal', 'found', 'allowed', 'met'), [
             (goal.what, _number(goal.value), _allowed(goal), 'yes' if goal.met else 'NO')
             for goal in goals(found)])
-        + '<h2>Figures</h2>'
-        + table(('set', 'condition', 'reader', *_COLUMNS, 'others'), _rows(found))
+        + '<h2>Figures: valence, arousal</h2>'
+        + table(_HEAD, _rows(found))
         + plots + '</html>\n')
 
 
@@ -159,9 +158,14 @@ def _draw_reliability(axes: Any, scatter: Scatter) -> None:
 
 def _rows(found: Evaluation) -> list[list[str]]:
     return [[row.set, row.condition, row.reader,
-             *(_number(row.figures.get(name)) for name in _COLUMNS),
+             *(_pair(row.figures, name) for name in _PAIRS.values()),
              ', '.join(f'{name} {_number(value)}' for name, value in row.figures.items()
-                       if name not in _COLUMNS)] for row in found.rows]
+                       if not name.endswith(DIMENSIONS))] for row in found.rows]
+
+
+def _pair(figures: Mapping[str, float], name: str) -> str:
+    keys = [f'{name}_{dimension}' for dimension in DIMENSIONS]
+    return ' '.join(_number(figures[key]) for key in keys if key in figures)
 
 
 def _json(found: Evaluation) -> Mapping[str, Any]:
@@ -171,8 +175,8 @@ def _json(found: Evaluation) -> Mapping[str, Any]:
                        'met': goal.met} for goal in goals(found)]}
 
 
-def _number(value: float | None) -> str:
-    return '' if value is None else f'{value:.3f}'
+def _number(value: float) -> str:
+    return f'{value:.3f}'
 
 
 def _allowed(goal: Goal) -> str:

@@ -93,7 +93,7 @@ def _clips(found: Evaluation) -> Iterator[Goal]:
     yield Goal('changing_face: rise of valence',
                found.figures('clips', 'changing_face')['rise'], 0.8)
     yield Goal('talking_head_0: mean valence',
-               found.figures('clips', 'talking_head_0')['mean_valence'], 0.3)
+               found.figures('clips', 'talking_head_0')['mean'], 0.3)
 
 
 def _network_rows(found: Evaluation, set_: str) -> list[Row]:
