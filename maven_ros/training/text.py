@@ -2,9 +2,10 @@
 The stage ``text``: the text encoder, trained on EmoBank and GoEmotions together.
 
 People's valence and arousal of 8,000 sentences teach it what is scored; the emotions of 43,000
-comments, and their groups' points, teach it words that those sentences lack. Half of the meaning
-of a two-second window is that there is little of it, so that it is trained on parts of sentences,
-too: :mod:`maven_ros.training.text_augmentation`.
+comments, and their groups' points, teach it words that those sentences lack. A window
+of two seconds holds few words, so parts of sentences are trained on, too
+(:mod:`maven_ros.training.text_augmentation`). The embedding begins where linear regressions end:
+:mod:`maven_ros.training.text_start`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import soft_cross_entropy
 from maven_ros.training.stages import StageContext, save_stage
 from maven_ros.training.text_augmentation import Ids, TextAugmentation, TextAugmenter
+from maven_ros.training.text_start import start
 
 NAME = 'text'
 TOKENIZER = 'models/compact/tokenizer.json'
@@ -204,6 +206,17 @@ def pad(rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     return tokens, torch.arange(longest) < lengths[:, None]
 
 
+def start_of(encoder: TextEncoder, tokenizer: Tokenizer, rated: RatedSentences,
+             comments: LabelledComments) -> Tensor:
+    """Return what the encoder's embedding starts from, by all targets of the corpora."""
+    shares = comments.labels / comments.labels.sum(1, keepdims=True)
+    tasks = [(rated.texts, rated.targets),
+             (comments.texts, np.concatenate([shares, comments.targets], 1))]
+    vocabulary, width = encoder.embedding.weight.shape
+    return start([(encode(tokenizer, texts), torch.from_numpy(targets))
+                  for texts, targets in tasks], vocabulary, width)
+
+
 def predict(model: TextModel, tokenizer: Tokenizer, texts: Sequence[str]) -> TextReading:
     """Read many texts."""
     device = model.head.mean.device
@@ -241,6 +254,8 @@ def train_text(settings: TextSettings, context: StageContext) -> None:
     tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
     torch.manual_seed(context.seed)
     encoder = TextEncoder(context.config)
+    with torch.no_grad():
+        encoder.embedding.weight.copy_(start_of(encoder, tokenizer, rated, comments))
     head = TextHead(encoder.width, len(comments.names), torch.from_numpy(rated.targets.mean(0)),
                     torch.from_numpy(rated.targets.std(0)), settings.dropout)
     model = TextModel(encoder, head, settings.token_dropout)

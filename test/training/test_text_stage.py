@@ -102,7 +102,7 @@ def test_a_batch_of_one_kind_alone_has_a_finite_loss(tokenizer, rated):
     losses = task.losses(task.model, type(batch)(*(value[some] for value in batch)))
     assert all(value.isfinite() for value in losses.values())
     assert losses['loss'] > 0
-    assert float(losses['emotions' if rated else 'ratings']) == 0
+    assert losses['emotions' if rated else 'ratings'].item() == 0
 
 
 def test_the_stage_leaves_its_files(tmp_path, monkeypatch, tokenizer):
