@@ -31,9 +31,11 @@ PLOT = ['matplotlib>=3.7']
 EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
 # 80 MB, for many machines: nothing else needs it, not even the tests, which skip without.
 RAY = ['ray>=2.40']
+TRAIN = [*PLOT, 'tensorboard>=2.14', 'torchmetrics>=1.4']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,
+    *TRAIN,
     *VOSK,
     'hypothesis>=6.100',
     'jiwer>=3',
@@ -94,7 +96,8 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         'bag': BAG, 'dds': DDS, 'media': MEDIA, 'pocketsphinx': POCKETSPHINX, 'vosk': VOSK,
-        'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'demo': DEMO, 'test': TEST,
+        'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'train': TRAIN,
+        'demo': DEMO, 'test': TEST,
     },
     entry_points={'console_scripts': ['maven-ros = maven_ros.cli:main']},
 )

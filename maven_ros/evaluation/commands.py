@@ -26,7 +26,9 @@ def add_commands(declare: Declare, commands: Group) -> None:
     """Declare all of them."""
     _add_replay(declare)
     _add_bag(declare, add_group(commands, 'bag', 'Make bags.'))
-    _add_evaluate(declare, add_group(commands, 'evaluate', 'Say how good estimates are.'))
+    evaluate = add_group(commands, 'evaluate', 'Say how good estimates are.')
+    _add_evaluate(declare, evaluate)
+    _add_evaluate_model(declare, evaluate)
     _add_compare(declare)
     one = declare('timeline', _timeline, 'Draw the states in a bag into a PNG.')
     one.add_argument('bag', type=Path)
@@ -220,6 +222,35 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
     print(as_text(outcome))
     print(plan.out / 'report.html')
     return 0 if outcome.complete else 1
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+def _add_evaluate_model(declare: Declare, group: Group) -> None:
+    one = declare('model', _evaluate_model, 'Reproduce every figure of a model card.', group)
+    one.add_argument('model', type=Path, help='folder of the checkpoint, such as models/compact')
+    one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
+    one.add_argument('--split', choices=['valid', 'test'], default='test',
+                     help='(default %(default)s)')
+    one.add_argument('--sets', default='', help='only these, with commas between')
+    one.add_argument('--out', type=Path, default=Path('runs/evaluate/model'),
+                     help='folder for tables and plots (default %(default)s)')
+    one.add_argument('--card', action='store_true',
+                     help="put the figures into the checkpoint's README.md, too")
+
+
+def _evaluate_model(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.evaluation.compact import evaluate
+    from maven_ros.evaluation.compact_report import PAGE, show, update_card, write
+
+    sets = [name for name in arguments.sets.split(',') if name]
+    found = evaluate(arguments.model, arguments.data, arguments.split, sets, arguments.out)
+    show(found)
+    write(found, arguments.out)
+    if arguments.card:
+        update_card(found, arguments.model / 'README.md')
+    print(arguments.out / PAGE)
 
 
 def _compare(arguments: argparse.Namespace, stop: threading.Event) -> None:

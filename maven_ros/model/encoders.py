@@ -7,8 +7,8 @@ The three compact encoders, and the contract on what goes into them.
 - **Voice**: 16 kHz mono float32 in [-1, 1]. Frames of 25 ms every 10 ms, the first at sample 0,
   none beyond the end; Hann window, 512-point power spectrum, triangular mel bands
   (:func:`mel_bands`), natural log of the power plus 1e-6, less ``log_mel_mean``, by
-  ``log_mel_std``. A frame counts only if all of its samples were heard. A vector every 20 ms comes
-  out, as HuBERT's do.
+  ``log_mel_std``. A frame counts only if all of its samples were heard. A vector every 40 ms comes
+  out; it counts if the frame at its time does.
 - **Text**: ids of ``tokenizer.json``, which lower-cases and drops punctuation, as speech
   recognisers do; words in order of time.
 
@@ -20,11 +20,14 @@ This is also the interface of any other encoder (:mod:`maven_ros.model.backbones
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maven_ros.model.alignment import hidden_keys, sinusoids
 from maven_ros.model.configuration import MavenConfig
@@ -35,6 +38,7 @@ HOP_SAMPLES = 160     # 10 ms
 FFT_SAMPLES = 512
 
 _LOG_FLOOR = 1e-6
+_DILATIONS = (1, 2, 4)    # of the voice's blocks, in turn
 _CONTRAST_FLOOR = 2 / 255  # keeps the noise of a flat crop from being blown up
 _GREY = (0.114, 0.587, 0.299)  # of B, G, R
 
@@ -72,35 +76,65 @@ def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
-class FaceBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut; the first may halve the picture."""
+def _convolution(
+    channels_in: int, channels: int, kernel: int, stride: int, normed: bool,
+) -> tuple[nn.Module, nn.Module]:
+    """Return a convolution, and the normalisation after it or nothing in its place."""
+    return (nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=not normed),
+            nn.BatchNorm2d(channels) if normed else nn.Identity())
 
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+
+class FaceBlock(nn.Module):
+    """
+    Two 3x3 convolutions around a shortcut; the first may halve the picture.
+
+    What comes out of them is weighed channel by channel, by what the whole picture shows
+    (squeeze and excitation, Hu et al. 2018), before it is added.
+
+    :param normed: whether batch normalisation follows each convolution.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int, normed: bool) -> None:
         super().__init__()
         self.convolve = nn.Sequential(
-            nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels))
-        self.shortcut = nn.Conv2d(channels_in, channels, 1, stride)
+            *_convolution(channels_in, channels, 3, stride, normed), nn.ReLU(),
+            *_convolution(channels, channels, 3, 1, normed))
+        self.weigh = nn.Sequential(
+            nn.Linear(channels, channels // 8), nn.ReLU(),
+            nn.Linear(channels // 8, channels), nn.Sigmoid())
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True),
+                *_convolution(channels_in, channels, 1, 1, normed))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Map (n, channels_in, side, side) to (n, channels, side / stride, side / stride)."""
-        residual: Tensor = self.convolve(pictures) + self.shortcut(pictures)
-        return residual.relu()
+        change = self.convolve(pictures)
+        weighed = change * self.weigh(change.mean((2, 3)))[:, :, None, None]
+        together: Tensor = weighed + self.shortcut(pictures)
+        return together.relu()
 
 
 class FaceEncoder(nn.Module):
-    """A small residual network: one vector per face crop."""
+    """
+    A small residual network: one vector per face crop.
 
-    def __init__(self, config: MavenConfig) -> None:
+    :param normed: whether batch normalisation follows each convolution. It helps training by
+        itself, and mixes crops then; inside MAVEN it is :meth:`folded` away.
+    """
+
+    def __init__(self, config: MavenConfig, normed: bool = False) -> None:
         super().__init__()
         first, *rest = config.face_channels
         self.width = config.face_channels[-1]
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, first, 3, 1, 1, bias=False), nn.GroupNorm(8, first), nn.ReLU())
-        self.blocks = nn.Sequential(*(
-            FaceBlock(before, after, 2)
-            for before, after in zip(config.face_channels, rest, strict=False)))
+        self.stem = nn.Sequential(*_convolution(1, first, 3, 1, normed), nn.ReLU())
+        blocks = []
+        for before, after in zip(config.face_channels, rest, strict=False):
+            blocks.append(FaceBlock(before, after, 2, normed))
+            blocks.extend(
+                FaceBlock(after, after, 1, normed) for _ in range(config.face_blocks - 1))
+        self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(self.width)
 
     def forward(self, crops: Tensor) -> Tensor:
@@ -110,36 +144,55 @@ class FaceEncoder(nn.Module):
         :param crops: (n, 3, side, side), BGR, uint8 or float in [0, 1].
         :returns: (n, width).
         """
-        shades = grey(crops)
+        return self.encode_grey(grey(crops))
+
+    def encode_grey(self, shades: Tensor) -> Tensor:
+        """Encode the lightness of crops: (n, 1, side, side) in [0, 1] to (n, width)."""
         centred = shades - shades.mean((1, 2, 3), keepdim=True)
         variance = centred.square().mean((1, 2, 3), keepdim=True)
         pictures = centred / variance.clamp(min=_CONTRAST_FLOOR ** 2).sqrt()
         vectors: Tensor = self.norm(self.blocks(self.stem(pictures)).mean((2, 3)))
         return vectors
 
+    def folded(self) -> FaceEncoder:
+        """Return the same in evaluation mode, with the normalisation inside the convolutions."""
+        encoder = copy.deepcopy(self).eval()
+        for layers in encoder.modules():
+            if isinstance(layers, nn.Sequential):
+                for index in range(len(layers) - 1):
+                    convolution, norm = layers[index], layers[index + 1]
+                    if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                        layers[index] = fuse_conv_bn_eval(convolution, norm)
+                        layers[index + 1] = nn.Identity()
+        return encoder
+
 
 class VoiceBlock(nn.Module):
-    """A pre-norm residual block of two masked convolutions over time."""
+    """A pre-norm residual block of two masked convolutions over time, the first one dilated."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.first = nn.Conv1d(width, width, 3, padding=1)
+        self.norm = nn.BatchNorm1d(width)
+        self.first = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
         self.second = nn.Conv1d(width, width, 3, padding=1)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Map (batch, length, width) to the same, under the mask (batch, length)."""
-        hidden = functional.gelu(_masked(self.first, self.norm(values), mask))
-        change: Tensor = self.dropout(_masked(self.second, hidden, mask))
+        """Map (batch, width, length) to the same, under the mask (batch, 1, length)."""
+        hidden = functional.gelu(self.first(self.norm(values) * mask))
+        change: Tensor = self.dropout(self.second(hidden * mask))
         return values + change
 
 
 class VoiceEncoder(nn.Module):
-    """A small convolutional network over the log-mel spectrogram: 50 vectors a second."""
+    """
+    A small convolutional network over the log-mel spectrogram: 25 vectors a second.
+
+    Its batch normalisation mixes windows in training mode, and only there.
+    """
 
     first_s = FRAME_SAMPLES / 2 / SAMPLE_RATE_HZ  # centre of the first vector
-    step_s = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ     # from one vector to the next
+    step_s = 4 * HOP_SAMPLES / SAMPLE_RATE_HZ     # from one vector to the next
     filters: Tensor
     taper: Tensor
 
@@ -153,8 +206,11 @@ class VoiceEncoder(nn.Module):
         self.register_buffer('taper', torch.empty(FRAME_SAMPLES), persistent=False)
         self.reset_buffers()
         self.stem = nn.Conv1d(config.mel_bands, self.width, 5, stride=2, padding=2)
+        self.stem_norm = nn.BatchNorm1d(self.width)
+        self.halve = nn.Conv1d(self.width, self.width, 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(
-            VoiceBlock(self.width, config.dropout) for _ in range(config.voice_blocks))
+            VoiceBlock(self.width, _DILATIONS[index % len(_DILATIONS)], config.dropout)
+            for index in range(config.voice_blocks))
         self.norm = nn.LayerNorm(self.width)
 
     def reset_buffers(self) -> None:
@@ -186,12 +242,18 @@ class VoiceEncoder(nn.Module):
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
             vector stands at ``first_s``, then one every ``step_s``.
         """
-        mel, mask = self.log_mel(waveform, heard.to(waveform.device, non_blocking=True))
-        values = _masked(self.stem, mel, mask)
+        return self.encode_mel(*self.log_mel(
+            waveform, heard.to(waveform.device, non_blocking=True)))
+
+    def encode_mel(self, mel: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode what :meth:`log_mel` returns, to what :meth:`forward` returns."""
+        values = self.stem((mel * mask[..., None]).transpose(1, 2))
+        mask = mask[:, ::2]
+        values = self.halve(functional.gelu(self.stem_norm(values)) * mask[:, None])
         mask = mask[:, ::2]
         for block in self.blocks:
-            values = block(values, mask)
-        return torch.where(mask[..., None], self.norm(values), 0), mask
+            values = block(values, mask[:, None])
+        return torch.where(mask[..., None], self.norm(values.transpose(1, 2)), 0), mask
 
 
 class Transformer(nn.Module):
@@ -239,13 +301,11 @@ class TextEncoder(nn.Module):
         :param mask: bool (batch, length), False where padded.
         :returns: (batch, length, width); anything finite where masked.
         """
-        order = torch.arange(tokens.shape[1], device=tokens.device)
-        values = self.embedding(tokens) + sinusoids(order, self.width, 6, 10_000)
-        encoded: Tensor = self.transformer(values, mask)
+        encoded: Tensor = self.transformer(self.embed(tokens), mask)
         return encoded
 
-
-def _masked(convolution: nn.Conv1d, values: Tensor, mask: Tensor) -> Tensor:
-    """Convolve (batch, length, channels) over time, with 0 where the mask is False."""
-    convolved: Tensor = convolution((values * mask[..., None]).transpose(1, 2))
-    return convolved.transpose(1, 2)
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Return what subwords (batch, length) are, and where, before they see each other."""
+        order = torch.arange(tokens.shape[1], device=tokens.device)
+        embedded: Tensor = self.embedding(tokens) + sinusoids(order, self.width, 6, 10_000)
+        return embedded

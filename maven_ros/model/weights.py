@@ -33,6 +33,7 @@ _SAVED_AS = {'safe_serialization': True, 'push_to_hub': False, 'distributed_chec
              'save_original_format': True}
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')  # and what torch calls them
 _TORCH_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_COUNTER = '.num_batches_tracked'  # of batch normalisation: the one whole number among weights
 
 
 def find(folder: Path) -> Path | None:
@@ -103,7 +104,7 @@ def check_header(path: Path, config: MavenConfig) -> None:
     except (OSError, SafetensorError) as error:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
     for name, kind in kinds.items():
-        if kind not in _FLOATS:
+        if kind not in _FLOATS and not name.endswith(_COUNTER):
             raise ResourceError(f'{path}: {name} is {kind}, and weights are floating point')
     if 'config' not in metadata:
         return
@@ -147,7 +148,7 @@ def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, T
         'mismatched_keys': [(name, stored[name].shape, own[name].shape) for name in both
                             if stored[name].shape != own[name].shape]})
     for name in both:
-        if stored[name].dtype not in _TORCH_FLOATS:
+        if stored[name].dtype not in _TORCH_FLOATS and not name.endswith(_COUNTER):
             raise ResourceError(f'{path}: {name} is {stored[name].dtype}, and weights are '
                                 'floating point')
 

@@ -70,10 +70,26 @@ def test_a_frame_with_an_unheard_sample_is_masked(voice):
     assert (mel[0, 1:4] == 0).all()
 
 
-def test_voice_gives_fifty_vectors_a_second(voice):
+def test_voice_gives_25_vectors_a_second(voice):
     values, mask = voice(torch.randn(1, 32_000), torch.ones(1, 32_000, dtype=torch.bool))
-    assert values.shape == (1, 99, 96)
+    assert values.shape == (1, 50, 96)
     assert mask.all()
+
+
+def test_a_vector_counts_if_the_frame_at_its_time_does(voice):
+    heard = torch.ones(1, 16_000, dtype=torch.bool)
+    heard[0, 4 * 160 * 5] = False  # in the frames from 2800 to 3200, 3200 being the sixth vector's
+    _, mask = voice(torch.randn(1, 16_000), heard)
+    assert (~mask[0]).nonzero().flatten().tolist() == [5]
+
+
+@pytest.mark.parametrize('rubbish', [0.5, torch.nan])
+def test_what_was_not_heard_changes_nothing(voice, rubbish):
+    heard = torch.ones(1, 16_000, dtype=torch.bool)
+    heard[0, 6_000:9_000] = False
+    sound = torch.randn(1, 16_000)
+    other = torch.where(heard, sound, rubbish)
+    torch.testing.assert_close(voice(other, heard), voice(sound, heard))
 
 
 def test_padded_sound_equals_unpadded(voice):
@@ -109,7 +125,24 @@ def test_faces_are_encoded_each_by_itself_and_dim_light_changes_nothing():
     face = FaceEncoder(MavenConfig()).eval()
     crops = torch.rand(3, 3, 48, 48)
     together = face(crops)
-    assert together.shape == (3, 128)
+    assert together.shape == (3, face.width)
     torch.testing.assert_close(face(crops[1:2]), together[1:2], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(face(crops * 0.3 + 0.1), together, atol=1e-3, rtol=1e-3)
     assert face(torch.zeros(1, 3, 48, 48)).isfinite().all()
+
+
+@torch.no_grad()
+def test_normalisation_folds_into_the_convolutions_of_a_face():
+    torch.manual_seed(0)
+    face = FaceEncoder(MavenConfig(face_channels=(8, 16, 24)), normed=True).train()
+    for norm in face.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.weight.uniform_(0.5, 2)
+            norm.bias.normal_()
+    crops = torch.rand(16, 3, 32, 32)
+    face(crops)  # gives the norms their statistics
+    folded = face.folded()
+    torch.testing.assert_close(folded(crops), face.eval()(crops), atol=1e-5, rtol=1e-5)
+    plain = FaceEncoder(MavenConfig(face_channels=(8, 16, 24)))
+    plain.load_state_dict(folded.state_dict())
+    torch.testing.assert_close(plain(crops), folded(crops))

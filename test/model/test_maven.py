@@ -42,9 +42,9 @@ def masked(inputs, name):
                                token_weights=torch.zeros_like(inputs.token_weights))
 
 
-def test_compact_has_about_two_million_parameters():
+def test_compact_has_less_than_three_million_parameters():
     model = MavenModel.untrained(MavenConfig(), 0)
-    assert sum(value.numel() for value in model.parameters()) == pytest.approx(2e6, rel=0.1)
+    assert sum(value.numel() for value in model.parameters()) < 2.9e6
 
 
 def test_output_has_shapes_and_ranges(model, inputs):

@@ -1,0 +1,72 @@
+"""EmoBank (Buechel & Hahn, 2017): sentences with human valence and arousal; CC BY-SA 4.0."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import ResourceError, SettingsError
+
+SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and what the file says
+_COLUMNS = ('split', 'V', 'A', 'text')
+_MIDDLE, _HALF = 3.0, 2.0  # of people's scale, 1 to 5
+
+
+@dataclass(frozen=True)
+class RatedSentences:
+    """
+    Sentences with ratings.
+
+    :param texts: as written.
+    :param targets: float32 (sentences, 2), valence and arousal in [-1, 1].
+    """
+
+    texts: tuple[str, ...]
+    targets: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_emobank(data: Path, split: str) -> RatedSentences:
+    """
+    Read the sentences of a split; people's 1 to 5 become -1 to 1.
+
+    :param data: the folder that holds ``text/emobank``.
+    :param split: ``'train'``, ``'valid'`` (the file's ``dev``) or ``'test'``.
+    :raises SettingsError: for another split.
+    :raises ResourceError: when the file is missing, a column is, or a rating is not in [1, 5].
+    """
+    if split not in SPLITS:
+        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
+    path = data / 'text' / 'emobank' / 'emobank.csv'
+    try:
+        with path.open(encoding='utf-8', newline='') as lines:
+            rows = csv.DictReader(lines)
+            missing = set(_COLUMNS) - set(rows.fieldnames or ())
+            if missing:
+                raise ResourceError(f'{path}: has no column {", ".join(sorted(missing))}')
+            chosen = [(row['text'], _rating(path, rows.line_num, row['V']),
+                       _rating(path, rows.line_num, row['A']))
+                      for row in rows if row['split'] == SPLITS[split]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    if not chosen:
+        raise ResourceError(f'{path}: has no sentence of split {SPLITS[split]!r}')
+    texts, valence, arousal = zip(*chosen, strict=True)
+    return RatedSentences(texts, np.stack([valence, arousal], 1).astype(np.float32))
+
+
+def _rating(path: Path, line: int, value: str | None) -> float:
+    try:
+        rating = float(value or 'nan')
+    except ValueError:
+        rating = math.nan
+    if not 1 <= rating <= 5:
+        raise ResourceError(f'{path}: line {line}: {value!r} is no rating; allowed: 1 to 5')
+    return (rating - _MIDDLE) / _HALF

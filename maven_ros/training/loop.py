@@ -1,0 +1,268 @@
+"""
+The one training loop of all stages.
+
+AdamW, warm-up and a cosine to 0, clipped gradients, a running mean of the weights (which is what
+is validated and returned), and a checkpoint after every epoch, written beside and moved over the
+old one. Each epoch draws from a random state of its own, made of the seed and its number: so a
+run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from maven_ros.errors import MavenError, ResourceError, SettingsError
+from maven_ros.training.logs import RunLog
+
+PRECISIONS = ('auto', 'fp32', 'bf16')
+_CHECKPOINT = 'checkpoint.pt'
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """
+    How a stage is optimised.
+
+    :param epochs: passes over the data.
+    :param batch_size: examples a step.
+    :param learning_rate: the highest, after the warm-up.
+    :param weight_decay: of matrices and kernels; vectors (biases, norms) have none.
+    :param warmup_epochs: while the rate rises linearly.
+    :param clip_norm: longest gradient.
+    :param average_decay: of the running mean of the weights, per step; quicker at the start.
+    :param select: validation figure whose highest value says which epoch is kept; empty keeps
+        the last.
+    :param precision: of the large products: ``fp32``, ``bf16``, or ``auto``: bf16 where the
+        processor has it.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup_epochs: float = 1.0
+    clip_norm: float = 1.0
+    average_decay: float = 0.998
+    select: str = ''
+    precision: str = 'auto'
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('epochs', 'batch_size', 'learning_rate', 'clip_norm'):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
+        if not 0 <= self.average_decay < 1:
+            raise SettingsError(f'average_decay: {self.average_decay!r} is not in [0, 1)')
+        if self.precision not in PRECISIONS:
+            raise SettingsError(
+                f'precision: {self.precision!r} is not one of {", ".join(PRECISIONS)}')
+
+
+class Task(Protocol):
+    """
+    What a stage trains, on what.
+
+    :param model: on the device, in any memory format.
+    :param steps: batches in an epoch.
+    """
+
+    model: nn.Module
+    steps: int
+
+    def batches(self, epoch: int, random: torch.Generator) -> Iterable[Any]:
+        """Yield ``steps`` batches; whatever is random comes from ``random`` (on the CPU)."""
+
+    def losses(self, model: nn.Module, batch: Any) -> Mapping[str, Tensor]:
+        """Return ``loss``, which is minimised, and whatever else is worth a curve."""
+
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """Score the mean of the weights, in evaluation mode and without gradients."""
+
+
+class Epoch(NamedTuple):
+    """What an epoch gave: means of the losses, and the validation's figures."""
+
+    number: int
+    training: dict[str, float]
+    validation: dict[str, float]
+
+
+class Fitted(NamedTuple):
+    """
+    A trained model.
+
+    :param model: the running mean of the weights, in evaluation mode.
+    :param kept: the epoch that it is of.
+    :param history: of all epochs.
+    """
+
+    model: nn.Module
+    kept: Epoch
+    history: tuple[Epoch, ...]
+
+
+class Stopped(MavenError):
+    """Training was asked to stop; it goes on from its checkpoint when it is called again."""
+
+
+def fit(
+    task: Task, settings: LoopSettings, folder: Path, *, name: str, recipe: Mapping[str, Any],
+    seed: int = 0, stop: Event | None = None,
+) -> Fitted:
+    """
+    Train, or go on where a run in that folder was cut off.
+
+    :param folder: of the checkpoint, the TensorBoard log and ``curves.png``.
+    :param name: of the stage, for people.
+    :param recipe: all that the result depends on, in plain values; a checkpoint of another one is
+        refused.
+    :param stop: when set, ends training after the step that runs.
+    :raises ResourceError: for a checkpoint of another recipe, or one that cannot be read.
+    :raises Stopped: when ``stop`` was set.
+    """
+    state = _State(task, settings, {**recipe, **dataclasses.asdict(settings), 'seed': seed})
+    folder.mkdir(parents=True, exist_ok=True)
+    state.load(folder / _CHECKPOINT)
+    with RunLog(folder, name, settings.epochs, task.steps, len(state.history)) as log:
+        for number in range(len(state.history), settings.epochs):
+            training = _train_epoch(task, state, settings, number, seed, log, stop)
+            model = state.average.module.eval()
+            with torch.no_grad():
+                validation = dict(task.validate(model))
+            state.end_epoch(Epoch(number, training, validation), settings.select)
+            state.save(folder / _CHECKPOINT)
+            log.epoch(number, training, validation)
+        log.draw([(epoch.training, epoch.validation) for epoch in state.history])
+    model = state.average.module
+    model.load_state_dict(state.best)
+    return Fitted(model.eval(), state.history[state.kept], tuple(state.history))
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Say whether products are in bfloat16; ``auto`` asks whether the processor is made for it."""
+    if precision != 'auto':
+        return precision == 'bf16'
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda'
+                else torch.cpu._is_avx512_bf16_supported())
+
+
+def _train_epoch(
+    task: Task, state: _State, settings: LoopSettings, number: int, seed: int, log: RunLog,
+    stop: Event | None,
+) -> dict[str, float]:
+    """Return the means of the losses over an epoch."""
+    own_seed = 1_000_003 * seed + number
+    torch.manual_seed(own_seed)  # dropout's
+    model, device = task.model.train(), next(task.model.parameters()).device
+    totals: dict[str, Tensor] = {}
+    for batch in task.batches(number, torch.Generator().manual_seed(own_seed)):
+        with torch.autocast(
+                device.type, torch.bfloat16, uses_bf16(settings.precision, device)):
+            losses = task.losses(model, batch)
+        state.optimiser.zero_grad()
+        losses['loss'].backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm, error_if_nonfinite=True)
+        state.optimiser.step()
+        state.scheduler.step()
+        state.average.update_parameters(model)
+        for key, value in losses.items():
+            totals[key] = totals.get(key, 0) + value.detach().float()
+        log.step()
+        if stop is not None and stop.is_set():
+            raise Stopped(f'stopped in epoch {number + 1} of {settings.epochs}; the same command '
+                          'goes on from the end of the one before')
+    return {key: float(value) / task.steps for key, value in totals.items()}
+
+
+class _State:
+    """All that changes while training, and its checkpoint."""
+
+    def __init__(self, task: Task, settings: LoopSettings, recipe: dict[str, Any]) -> None:
+        self.model, self.recipe = task.model, recipe
+        matrices = [value for value in self.model.parameters() if value.ndim > 1]
+        vectors = [value for value in self.model.parameters() if value.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{'params': matrices, 'weight_decay': settings.weight_decay},
+             {'params': vectors, 'weight_decay': 0.0}], settings.learning_rate)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, _schedule(round(settings.warmup_epochs * task.steps),
+                                      settings.epochs * task.steps))
+        self.average = AveragedModel(
+            self.model, multi_avg_fn=_running_mean(settings.average_decay), use_buffers=True)
+        self.history: list[Epoch] = []
+        self.kept, self.best = 0, self.average.module.state_dict()
+
+    def end_epoch(self, epoch: Epoch, select: str) -> None:
+        """Note what an epoch gave, and keep its weights if it is the best."""
+        self.history.append(epoch)
+        if not select or epoch.validation[select] >= self.history[self.kept].validation[select]:
+            self.kept = epoch.number
+            self.best = {name: value.clone() for name, value
+                         in self.average.module.state_dict().items()}
+
+    def _parts(self) -> dict[str, Any]:
+        return {'model': self.model, 'optimiser': self.optimiser, 'scheduler': self.scheduler,
+                'average': self.average}
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; a kill leaves the old one or the new one."""
+        beside = path.with_suffix('.part')
+        torch.save({
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
+            'kept': self.kept, 'best': self.best}, beside)
+        beside.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
+        if not path.exists():
+            return
+        device = next(self.model.parameters()).device
+        try:
+            saved = torch.load(path, device, weights_only=True)
+            theirs = saved['recipe']
+        except Exception as error:  # torch raises whatever the bytes lead it to
+            raise ResourceError(f'{path}: cannot be read ({type(error).__name__}); remove it to '
+                                'begin anew') from error
+        differing = [f'{key} {theirs.get(key)!r}, not {self.recipe.get(key)!r}'
+                     for key in sorted(theirs.keys() | self.recipe.keys())
+                     if theirs.get(key) != self.recipe.get(key)]
+        if differing:
+            raise ResourceError(f'{path}: is of another recipe ({"; ".join(differing)}); remove '
+                                'it, or train into another folder')
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+        self.history = [Epoch(*epoch) for epoch in saved['history']]
+        self.kept, self.best = saved['kept'], saved['best']
+
+
+def _schedule(warmup: int, steps: int) -> Callable[[int], float]:
+    """Return the learning rate's factor by step: linear from 0 to 1, then a cosine to 0."""
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
+    return factor
+
+
+def _running_mean(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
+    """Return what moves the mean of the weights by a step; at first it follows more quickly."""
+    def move(means: Sequence[Tensor], values: Sequence[Tensor], count: Any) -> None:
+        share = max(1 - decay, 9 / (10 + int(count)))
+        for mean, value in zip(means, values, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, share)
+            else:  # a count of batches
+                mean.copy_(value)
+    return move

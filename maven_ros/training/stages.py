@@ -1,0 +1,81 @@
+"""What every stage of a recipe is given, and the files that it leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from maven_ros.errors import ResourceError
+from maven_ros.model.configuration import MavenConfig
+
+ENCODER = 'encoder.safetensors'
+TASK_HEAD = 'task_head.safetensors'
+METRICS = 'metrics.json'
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """
+    What a stage works with.
+
+    :param data: folder of the data sets.
+    :param out: folder of the run; each stage has one in it, under its name.
+    :param config: shape of the network.
+    :param seed: of all that is random.
+    :param device: that it is trained on.
+    :param stop: set when training is to end.
+    """
+
+    data: Path
+    out: Path
+    config: MavenConfig
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device('cpu'))
+    stop: Event = field(default_factory=Event)
+
+
+def save_stage(
+    folder: Path, encoder: nn.Module, head: nn.Module, metrics: Mapping[str, Any],
+) -> None:
+    """
+    Write what a stage trained: its encoder, its own head, and figures on the validation split.
+
+    :raises ResourceError: when they cannot be written.
+    """
+    try:
+        for name, module in ((ENCODER, encoder), (TASK_HEAD, head)):
+            save_state(folder / name, module.state_dict())
+        beside = folder / f'{METRICS}.part'
+        beside.write_text(json.dumps(metrics, indent=2) + '\n', 'utf-8')
+        beside.replace(folder / METRICS)
+    except OSError as error:
+        raise ResourceError(f'{folder}: cannot be written: {error}') from error
+
+
+def load_stage(folder: Path, file: str, module: nn.Module) -> None:
+    """
+    Read what a stage left, ``ENCODER`` or ``TASK_HEAD``, into a module of the same shape.
+
+    :raises ResourceError: names the file and what is wrong with it.
+    """
+    path = folder / file
+    try:
+        module.load_state_dict(load_file(path))
+    except Exception as error:  # safetensors and torch raise whatever the bytes lead them to
+        raise ResourceError(f'{path}: cannot be loaded: {error}; train the stage '
+                            f'{folder.name!r} first') from error
+
+
+def save_state(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors by name, as safetensors; a kill leaves the old file or the new one."""
+    beside = path.with_suffix('.part')
+    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, beside)
+    beside.replace(path)

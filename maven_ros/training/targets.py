@@ -1,0 +1,38 @@
+"""
+Valence and arousal of named emotions: the means of Russell & Mehrabian (1977).
+
+*Evidence for a three-factor theory of emotions*, Journal of Research in Personality 11, 273-294.
+Calm is ours, between their relaxed and neutral.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from maven_ros.errors import SettingsError
+
+#: Name of an emotion to its valence and arousal, each in [-1, 1].
+VALENCE_AROUSAL = MappingProxyType({
+    'neutral': (0.0, 0.0),
+    'calm': (0.30, -0.40),
+    'happy': (0.81, 0.51),
+    'sad': (-0.63, -0.27),
+    'angry': (-0.51, 0.59),
+    'fearful': (-0.64, 0.60),
+    'disgusted': (-0.60, 0.35),
+    'surprised': (0.40, 0.67),
+    'contempt': (-0.23, 0.31),
+})
+
+
+def valence_arousal(emotion: str) -> tuple[float, float]:
+    """
+    Return the point of an emotion.
+
+    :param emotion: its name, as ``VALENCE_AROUSAL`` has it.
+    :returns: valence and arousal, each in [-1, 1].
+    :raises SettingsError: for a name that is not there.
+    """
+    if emotion not in VALENCE_AROUSAL:
+        raise SettingsError(f'emotion: {emotion!r} is not one of {", ".join(VALENCE_AROUSAL)}')
+    return VALENCE_AROUSAL[emotion]

@@ -1,0 +1,235 @@
+"""
+Other rooms, microphones, lines and throats for voices: what 18 speakers in one studio lack.
+
+All of it is random, in batches, from the generator that is passed in. Waveforms are changed in
+the order of nature: the speaker (tempo and pitch together, by resampling), the room (noise that
+decays exponentially, as an impulse response), the microphone (a bent frequency response), noise
+of any colour, the line (telephone band, 8-bit mu-law) and the overload of a converter.
+Spectrograms then are warped along the bands (a longer or shorter vocal tract), and masked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from maven_ros.errors import SettingsError
+from maven_ros.records import SAMPLE_RATE_HZ
+
+TELEPHONE_HZ = (300.0, 3400.0)
+_MU = 255.0  # of mu-law, ITU-T G.711
+_TINY = 1e-9
+_SHORTEST_REVERB_S = 0.1
+_FFT_STEP = 8000  # a multiple of it is a product of small primes, and quick to transform
+
+
+@dataclass(frozen=True)
+class VoiceAugmentation:
+    """
+    How far, and how often, voices are changed.
+
+    :param speed: largest change of tempo and pitch together, as a share.
+    :param gain_db: largest change of level, either way.
+    :param reverb: probability of a room.
+    :param reverb_s: longest time in which its sound decays by 60 dB.
+    :param tilt_db: largest slope, and largest bend, of a microphone from 0 to 8 kHz.
+    :param noise: probability of noise.
+    :param noise_db: lowest and highest ratio of voice to noise.
+    :param telephone: probability of a band of 300 to 3400 Hz or thereabouts.
+    :param mu_law: probability of 8-bit mu-law.
+    :param clipping: probability of an overload.
+    :param warp: largest warp along the mel bands, as a share.
+    :param band_masks: how many stripes of bands are blanked.
+    :param band_mask: widest of them, in bands.
+    :param time_masks: how many stretches of time are blanked.
+    :param time_mask_s: longest of them.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
+    """
+
+    speed: float = 0.15
+    gain_db: float = 20.0
+    reverb: float = 0.3
+    reverb_s: float = 0.6
+    tilt_db: float = 8.0
+    noise: float = 0.6
+    noise_db: tuple[float, float] = (3.0, 35.0)
+    telephone: float = 0.15
+    mu_law: float = 0.1
+    clipping: float = 0.15
+    warp: float = 0.12
+    band_masks: int = 2
+    band_mask: int = 10
+    time_masks: int = 2
+    time_mask_s: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('reverb', 'noise', 'telephone', 'mu_law', 'clipping', 'speed', 'warp'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f'{name}: {getattr(self, name)!r} is not in [0, 1]')
+        if self.reverb_s < _SHORTEST_REVERB_S:
+            raise SettingsError(
+                f'reverb_s: {self.reverb_s!r} is not at least {_SHORTEST_REVERB_S}')
+        if self.noise_db[0] > self.noise_db[1]:
+            raise SettingsError(f'noise_db: {self.noise_db!r} does not rise')
+
+
+def resample(waveforms: Tensor, begin: Tensor, rate: Tensor, length: int) -> Tensor:
+    """
+    Cut a stretch of each waveform and play it at another speed, by linear interpolation.
+
+    :param waveforms: (batch, samples).
+    :param begin: (batch,), sample at which each stretch begins; before 0 and past the end is 0.
+    :param rate: (batch,), samples of the input for each of the output.
+    :returns: (batch, length).
+    """
+    at = begin[:, None] + rate[:, None] * torch.arange(length)
+    padded = functional.pad(waveforms, (1, 2))
+    at = (at + 1).clamp(0, padded.shape[1] - 2)
+    low = at.long()
+    below, above = padded.gather(1, low), padded.gather(1, low + 1)
+    return below + (above - below) * (at - low)
+
+
+def augment_waveforms(
+    waveforms: Tensor, settings: VoiceAugmentation, random: torch.Generator,
+) -> Tensor:
+    """
+    Put voices into other rooms, before other microphones, onto other lines.
+
+    :param waveforms: (batch, samples) in [-1, 1].
+    :returns: the same shape; in [-1, 1].
+    """
+    batch, length = waveforms.shape
+    rooms = _rooms(batch, settings, random)
+    size = -(-(length + rooms.shape[1]) // _FFT_STEP) * _FFT_STEP
+    hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, size // 2 + 1)
+    spectra = torch.fft.rfft(waveforms, size) * torch.fft.rfft(rooms, size)
+    spectra *= _microphones(batch, hz, settings, random)
+    # Noise fills the padding, too; the voice does not.
+    spectra += math.sqrt(size / length) * _noises(spectra, hz, settings, random)
+    spectra *= _lines(batch, hz, settings, random)
+    changed = torch.fft.irfft(spectra, size)[:, :length]
+    return _convert(changed, waveforms, settings, random)
+
+
+def augment_mel(
+    mel: Tensor, settings: VoiceAugmentation, random: torch.Generator, step_s: float = 0.01,
+) -> Tensor:
+    """
+    Warp along the bands, and blank stripes of bands and stretches of time (SpecAugment).
+
+    :param mel: (batch, frames, bands), 0 where masked or unremarkable.
+    :returns: the same shape.
+    """
+    batch, frames, bands = mel.shape
+    mel = _warp(mel, _between(random, 1 - settings.warp, 1 + settings.warp, batch))
+    keep = torch.ones(batch, frames, bands)
+    for _ in range(settings.band_masks):
+        keep *= ~_stripes(batch, bands, settings.band_mask, random)[:, None, :]
+    for _ in range(settings.time_masks):
+        keep *= ~_stripes(batch, frames, round(settings.time_mask_s / step_s), random)[:, :, None]
+    return mel * keep
+
+
+def _between(random: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
+    return low + (high - low) * torch.rand(*shape, generator=random)
+
+
+def _happens(random: torch.Generator, probability: float, batch: int) -> Tensor:
+    return torch.rand(batch, 1, generator=random) < probability
+
+
+def _norm(spectra: Tensor) -> Tensor:
+    norms: Tensor = torch.view_as_real(spectra).flatten(1).norm(dim=1, keepdim=True)
+    return norms
+
+
+def _rooms(batch: int, settings: VoiceAugmentation, random: torch.Generator) -> Tensor:
+    """Return impulse responses (batch, samples): the voice itself, then what the walls return."""
+    samples = round(settings.reverb_s * SAMPLE_RATE_HZ)
+    decay_s = _between(random, _SHORTEST_REVERB_S, settings.reverb_s, batch)[:, None]
+    times_s = torch.arange(samples) / SAMPLE_RATE_HZ
+    echoes = torch.randn(batch, samples, generator=random) * 10 ** (-3 * times_s / decay_s)
+    echoes[:, :round(0.003 * SAMPLE_RATE_HZ)] = 0
+    echoes /= echoes.norm(dim=1, keepdim=True)
+    loudness = 10 ** (_between(random, -12, 0, batch)[:, None] / 20)
+    echoes *= loudness * _happens(random, settings.reverb, batch)
+    echoes[:, 0] += 1
+    return echoes
+
+
+def _microphones(
+    batch: int, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
+) -> Tensor:
+    """Return gains (batch, bins): a slope and two slow waves along the frequency."""
+    share = (hz / hz[-1]).sqrt()
+    slope = _between(random, -1, 1, batch, 1) * (share - 0.5)
+    waves = sum(
+        0.5 * _between(random, -1, 1, batch, 1)
+        * torch.sin(2 * math.pi * (turns * share + torch.rand(batch, 1, generator=random)))
+        for turns in (1, 2))
+    return 10 ** (settings.tilt_db * (slope + waves) / 20)
+
+
+def _noises(
+    spectra: Tensor, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
+) -> Tensor:
+    """Return spectra of noise, from white to brown: its power falls as f to the 0 to -2."""
+    batch, bins = spectra.shape
+    noise: Tensor = torch.fft.rfft(torch.randn(batch, 2 * (bins - 1), generator=random))
+    noise *= (hz.clamp(min=50).log() * -_between(random, 0, 1, batch, 1)).exp()
+    ratio_db = _between(random, *settings.noise_db, batch)[:, None]
+    scale = _norm(spectra) / _norm(noise) * 10 ** (-ratio_db / 20)
+    noise *= scale * _happens(random, settings.noise, batch)
+    return noise
+
+
+def _lines(
+    batch: int, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
+) -> Tensor:
+    """Return gains (batch, bins): 1, or a telephone's band with edges that fall by 24 dB."""
+    low = TELEPHONE_HZ[0] * _between(random, 0.5, 1.3, batch, 1)
+    high = TELEPHONE_HZ[1] * _between(random, 0.9, 1.8, batch, 1)
+    band = ((hz / low) ** 4).clamp(max=1) * ((high / hz.clamp(min=1)) ** 4).clamp(max=1)
+    return torch.where(_happens(random, settings.telephone, batch), band, 1.0)
+
+
+def _convert(
+    changed: Tensor, originals: Tensor, settings: VoiceAugmentation, random: torch.Generator,
+) -> Tensor:
+    """Overload some converters, quantise some voices by mu-law, and set all levels anew."""
+    batch = len(changed)
+    peak = changed.abs().amax(1, keepdim=True).clamp(min=_TINY)
+    changed = changed / peak
+    chosen = _happens(random, settings.clipping, batch)[:, 0]
+    overload = 10 ** (_between(random, 3, 15, batch, 1) / 20)
+    changed[chosen] = (changed[chosen] * overload[chosen]).clamp(-1, 1)
+    chosen = _happens(random, settings.mu_law, batch)[:, 0]
+    coded = torch.log1p(_MU * changed[chosen].abs()) / math.log1p(_MU)
+    decoded = torch.expm1((127 * coded).round() / 127 * math.log1p(_MU)) / _MU
+    changed[chosen] = decoded * changed[chosen].sign()
+    level = originals.norm(dim=1) / changed.norm(dim=1).clamp(min=_TINY)
+    gain = 10 ** (_between(random, -settings.gain_db, settings.gain_db, batch, 1) / 20)
+    levelled: Tensor = (changed * level[:, None] * gain).clamp(-1, 1)
+    return levelled
+
+
+def _warp(mel: Tensor, factor: Tensor) -> Tensor:
+    """Read band ``b`` at ``b * factor``, by linear interpolation; the last band goes on."""
+    bands = mel.shape[2]
+    at = (torch.arange(bands) * factor[:, None]).clamp(0, bands - 1)
+    weights = (1 - (at[:, None, :] - torch.arange(bands)[:, None]).abs()).clamp(min=0)
+    return mel @ weights
+
+
+def _stripes(batch: int, length: int, widest: int, random: torch.Generator) -> Tensor:
+    """Return bool (batch, length), True in one stripe each."""
+    width = torch.rand(batch, 1, generator=random) * widest
+    begin = torch.rand(batch, 1, generator=random) * (length - width).clamp(min=0)
+    places = torch.arange(length)
+    return (places >= begin) & (places < begin + width)

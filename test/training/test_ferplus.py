@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.training.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
+
+
+def faces(*votes):
+    return Faces(np.zeros((len(votes), 48, 48), np.uint8), np.array(votes, np.float32))
+
+
+def test_the_rule_by_hand():
+    some = faces([3, 3, 1, 1, 0, 0, 0, 0],   # the first of two majorities
+                 [1, 0, 3, 0, 0, 0, 0, 0],   # only 3 votes that somebody shares
+                 [0, 0, 0, 0, 2, 2, 0, 1],
+                 [0, 0, 0, 0, 0, 0, 0, 0])
+    assert some.counted.tolist() == [True, False, True, False]
+    assert some.majority[[0, 2]].tolist() == [0, 4]
+    assert some.of(some.counted).votes.tolist() == [some.votes[0].tolist(), some.votes[2].tolist()]
+
+
+def test_targets_are_the_mean_over_the_votes():
+    some = faces([4, 4, 2, 0, 0, 0, 0, 0], [0] * 8)
+    assert some.shares[0].tolist() == pytest.approx([0.4, 0.4, 0.2, 0, 0, 0, 0, 0])
+    assert some.targets[0] == pytest.approx((0.4 * 0.81 + 0.2 * 0.40, 0.4 * 0.51 + 0.2 * 0.67))
+    assert np.isnan(some.targets[1]).all()
+
+
+def test_points_are_in_the_order_of_the_votes():
+    assert POINTS[EMOTIONS.index('fear')] == pytest.approx((-0.64, 0.60))
+    assert POINTS[EMOTIONS.index('contempt')] == pytest.approx((-0.23, 0.31))
+
+
+def write(folder, **changes):
+    (folder / 'faces').mkdir()
+    arrays = {'images': np.zeros((2, 48, 48), np.uint8), 'votes': np.ones((2, 10), np.uint8),
+              'emotions': np.array([*EMOTIONS, 'unknown', 'NF']), **changes}
+    np.savez(folder / 'faces' / 'ferplus_train.npz', **arrays)
+
+
+def test_votes_for_no_emotion_are_dropped(tmp_path):
+    write(tmp_path, votes=np.array([[0, 4, 0, 0, 0, 0, 0, 0, 5, 1], [0] * 9 + [10]], np.uint8))
+    some = read_ferplus(tmp_path, 'train')
+    assert some.votes.tolist() == [[0, 4, 0, 0, 0, 0, 0, 0], [0] * 8]
+    assert some.counted.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'emotions': np.array(['joy'] * 10)}, 'emotions begin with joy, .* not with neutral, happi'),
+    ({'images': np.zeros((2, 64, 64), np.uint8)},
+     r'images are uint8 \(2, 64, 64\), not uint8 \(faces, 48, 48\)'),
+    ({'votes': np.ones((3, 10), np.uint8)}, r'votes are \(3, 10\), not \(2, 10\), one row a face'),
+])
+def test_broken_files_are_named(tmp_path, changes, message):
+    write(tmp_path, **changes)
+    with pytest.raises(ResourceError, match=f'ferplus_train.npz: {message}'):
+        read_ferplus(tmp_path, 'train')
+
+
+def test_missing_files_and_splits_are_named(tmp_path):
+    with pytest.raises(ResourceError, match=r'ferplus_valid.npz: cannot be read: .* it needs arr'):
+        read_ferplus(tmp_path, 'valid')
+    with pytest.raises(SettingsError, match="split: 'dev' is not one of train, valid, test"):
+        read_ferplus(tmp_path, 'dev')
+    (tmp_path / 'faces').mkdir()
+    (tmp_path / 'faces' / 'ferplus_test.npz').write_bytes(b'PK\x03\x04 cut off')
+    with pytest.raises(ResourceError, match=r'ferplus_test.npz: cannot be read'):
+        read_ferplus(tmp_path, 'test')
+
+
+def test_the_real_ones_are_whole(shared_data):
+    valid = read_ferplus(shared_data, 'valid')
+    assert (len(valid), int(valid.counted.sum())) == (3579, 3564)
+    assert np.bincount(valid.majority[valid.counted]).tolist() == [
+        1340, 899, 459, 413, 319, 34, 75, 25]

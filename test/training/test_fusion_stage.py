@@ -1,0 +1,167 @@
+import dataclasses
+import json
+from threading import Event
+
+import numpy as np
+import pytest
+import tiny_corpora
+import torch
+
+from maven_ros.engine import Engine
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.evaluation.compact import Evaluator
+from maven_ros.evaluation.compact_report import markdown, show, update_card, write
+from maven_ros.evaluation.goals import goals
+from maven_ros.model import checkpoint
+from maven_ros.model.alignment import Aligned
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.records import Evidence, Face
+from maven_ros.settings import ModelSettings, WindowSettings
+from maven_ros.training.compose import ComposeSettings
+from maven_ros.training.corpora import GRID, READERS, BankSettings, encode_corpora
+from maven_ros.training.export import ExportSettings, load_probes, train_export
+from maven_ros.training.faces import FaceSettings, train_faces
+from maven_ros.training.fusion import FusionSettings, load_encoders, train_fusion
+from maven_ros.training.loop import LoopSettings, Stopped
+from maven_ros.training.reading import read
+from maven_ros.training.stages import METRICS, StageContext
+from maven_ros.training.text import TextSettings, train_text
+from maven_ros.training.voice import VoiceSettings, train_voice
+
+CONFIG = MavenConfig(
+    name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,
+    voice_blocks=1, text_width=8, text_layers=1, fusion_width=16, context_width=12,
+    head_width=(8,))
+LOOP = LoopSettings(epochs=1, batch_size=12, learning_rate=0.003, warmup_epochs=0.1,
+                    precision='fp32')
+BANK = BankSettings(faces=20, face_versions=2, voice_versions=2, text_versions=2, noises=4,
+                    noise_versions=1)
+FUSION = FusionSettings(LOOP, BANK, ComposeSettings(), windows=48, valid_windows=60)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Every stage, on a few examples; returns the context."""
+    folder = tmp_path_factory.mktemp('recipe')
+    context = StageContext(tiny_corpora.write(folder / 'data'), folder / 'run', CONFIG, seed=3)
+    train_faces(FaceSettings(LOOP), context)
+    train_voice(VoiceSettings(LOOP, length_s=(0.5, 0.6)), context)
+    train_text(TextSettings(LOOP), context)
+    train_fusion(FUSION, context)
+    train_export(ExportSettings(), context)
+    return context
+
+
+def engine(context):
+    settings = ModelSettings(path=str(context.out / 'export'), device='cpu', threads=1)
+    return Engine(settings, WindowSettings(), 10.0)
+
+
+def test_the_engine_runs_what_was_trained(trained):
+    runs = engine(trained)
+    assert runs.trained and runs.name.startswith('tiny-')
+    runs.warm_up()
+
+
+def test_the_stages_before_the_fusion_are_in_it_unchanged(trained):
+    exported = checkpoint.load(trained.out / 'export').model.state_dict()
+    for name, value in load_encoders(trained).state_dict().items():
+        if 'encoder' in name:
+            assert torch.equal(exported[name], value)
+    probes = load_probes(trained.out / 'export', checkpoint.load(trained.out / 'export').model)
+    assert not any(probe.training for probe in probes)
+
+
+def test_figures_are_of_validation_windows(trained):
+    figures = json.loads((trained.out / 'fusion' / METRICS).read_text())['valid']
+    assert figures.keys() >= {'ccc_valence', 'ccc_arousal', 'coverage_valence'}
+    # Calibrated on these very windows.
+    assert figures['coverage_valence'] == pytest.approx(0.9, abs=0.03)
+
+
+def test_what_the_fusion_learns_from_is_what_the_engine_gives_it(trained):
+    loaded = checkpoint.load(trained.out / 'export')
+    corpora = {name: reader(trained.data, 'valid', BANK) for name, reader in READERS.items()}
+    banks, _ = encode_corpora(
+        trained.data, 'valid', BANK, loaded.model, loaded.tokenizer, trained.out / 'other')
+    pieces = [corpora[name].pieces.render(np.array([1]), 1, 0)[0][0] for name in MODALITIES]
+    crop = pieces[0].faces[0]
+    step_ns = round(GRID.slot_s * 1e9)
+    evidence = Evidence(
+        0, pieces[0].end_ns, 'somebody',
+        tuple(Face(slot * step_ns, 'somebody', crop.box, crop.crop) for slot in range(GRID.slots)),
+        pieces[1].waveform, pieces[1].heard, pieces[2].words)
+    estimate, = engine(trained).infer([evidence])
+    video, audio, text = (
+        Aligned(*(part[1:2, 0].expand(1, GRID.slots, *part.shape[3:])  # the plain version
+                  for part in (banks[name].values, banks[name].mask))) for name in MODALITIES)
+    reading = read(loaded.model, Features(video, audio, text, GRID.slot_s))
+    assert reading.points[0].tolist() == pytest.approx(
+        [estimate.affect.valence, estimate.affect.arousal], abs=1e-5)
+    assert reading.stds[0].tolist() == pytest.approx(
+        [estimate.valence_std, estimate.arousal_std], abs=1e-5)
+
+
+def test_a_stage_that_was_stopped_gives_the_same_weights(trained, tmp_path):
+    stop = Event()
+    stop.set()
+    for name in ('faces', 'voice', 'text'):
+        (tmp_path / name).symlink_to(trained.out / name)
+    with pytest.raises(Stopped):
+        train_fusion(FUSION, dataclasses.replace(trained, out=tmp_path, stop=stop))
+    train_fusion(FUSION, dataclasses.replace(trained, out=tmp_path))
+    once, again = (json.loads((out / 'fusion' / METRICS).read_text())['valid']['ccc']
+                   for out in (trained.out, tmp_path))
+    assert again == pytest.approx(once, abs=1e-3)  # sums of several threads differ in a bit
+
+
+def test_a_stage_that_was_not_trained_is_named(trained, tmp_path):
+    empty = dataclasses.replace(trained, out=tmp_path)
+    with pytest.raises(ResourceError, match="train the stage 'faces' first"):
+        train_fusion(FUSION, empty)
+    for name in ('faces', 'voice', 'text'):
+        (tmp_path / name).symlink_to(trained.out / name)
+    with pytest.raises(ResourceError, match="train the stage 'fusion' first"):
+        train_export(ExportSettings(), empty)
+    with pytest.raises(ResourceError, match=r'probes\.safetensors: cannot be read'):
+        load_probes(tmp_path, load_encoders(trained))
+
+
+def test_impossible_bank_settings_are_refused():
+    with pytest.raises(SettingsError, match='face_versions: 21 is above 20'):
+        BankSettings(face_versions=21)
+    with pytest.raises(SettingsError, match='noises: 0 is not above 0'):
+        BankSettings(noises=0)
+
+
+def test_every_figure_is_found_and_shown(trained, tmp_path, capsys):
+    evaluator = Evaluator(
+        trained.out / 'export', trained.data, 'valid', FUSION, trained.out / 'fusion' / 'banks')
+    for step in evaluator.steps(('faces', 'voices', 'sentences', 'composed')).values():
+        step()
+    found = evaluator.found
+    assert {row.set for row in found.rows} == {'faces', 'voices', 'sentences', 'composed'}
+    for condition in ('plain', 'blurred', 'dark', 'rotated_20_deg', 'half_size'):
+        for reader in ('network', 'probe'):
+            assert -1 <= found.figures('faces', condition, reader)['ccc_valence'] <= 1
+    assert found.scatters.keys() == {'faces', 'voices', 'sentences', 'composed'}
+    whats = [goal.what for goal in goals(found)]
+    assert len(whats) == len(set(whats)) and 'faces: accuracy (probe)' in whats
+    show(found)
+    assert 'composed' in capsys.readouterr().out
+    write(found, tmp_path)
+    stored = json.loads((tmp_path / 'figures.json').read_text())
+    assert stored['split'] == 'valid' and len(stored['rows']) == len(found.rows)
+    page = (tmp_path / 'figures.html').read_text()
+    assert page.count('data:image/png;base64,') == 4 and 'http' not in page
+    card = tmp_path / 'README.md'
+    begin, end = '<!-- figures: begin -->', '<!-- figures: end -->'
+    card.write_text(f'before\n{begin}\nof yesterday\n{end}\nafter\n')
+    update_card(found, card)
+    text = card.read_text()
+    assert text.startswith('before\n') and text.endswith('after\n') and 'yesterday' not in text
+    assert markdown(found) in text
+    card.write_text('no place')
+    with pytest.raises(ResourceError, match='has no place for figures'):
+        update_card(found, card)

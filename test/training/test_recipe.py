@@ -1,0 +1,100 @@
+from dataclasses import dataclass, field
+from threading import Event
+
+import pytest
+import torch
+import yaml
+from tiny_corpora import write
+
+from maven_ros.cli import main
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.training.faces import FaceSettings
+from maven_ros.training.recipe import STAGES, build, read_recipe, train
+
+
+@dataclass(frozen=True)
+class Inner:
+    share: float = 0.5
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise SettingsError(f'share: {self.share!r} is not in [0, 1]')
+
+
+@dataclass(frozen=True)
+class Outer:
+    count: int
+    sides: tuple[int, ...] = (1,)
+    ends: tuple[float, float] = (0.0, 1.0)
+    inner: Inner = field(default_factory=Inner)
+    name: str = ''
+
+
+def test_yaml_becomes_dataclasses():
+    made = build(Outer, {'count': 2, 'sides': [3, 4], 'ends': [1, 2.5], 'inner': {'share': 1}},
+                 'here')
+    assert made == Outer(2, (3, 4), (1.0, 2.5), Inner(1.0))
+    assert type(made.inner.share) is float
+
+
+@pytest.mark.parametrize(('values', 'message'), [
+    ({}, 'here: missing: count'),
+    ({'count': 1, 'colour': 2}, 'here: unknown: colour'),
+    ({'count': 1.5}, 'here.count: 1.5 is not int'),
+    ({'count': True}, 'here.count: True is not int'),
+    ({'count': 1, 'sides': [1, 'a']}, r"here.sides\[1\]: 'a' is not int"),
+    ({'count': 1, 'ends': [1, 2, 3]}, r'here.ends: \[1, 2, 3\] is not tuple'),
+    ({'count': 1, 'inner': 3}, 'here.inner: 3 is no mapping'),
+    ({'count': 1, 'inner': {'share': 2}}, r'here.inner: share: 2.0 is not in \[0, 1\]'),
+    ({'count': 1, 'name': 3}, 'here.name: 3 is not str'),
+])
+def test_what_cannot_be_is_named(values, message):
+    with pytest.raises(SettingsError, match=message):
+        build(Outer, values, 'here')
+
+
+def test_the_shipped_one_has_every_stage():
+    recipe = read_recipe('compact')
+    assert recipe.stages.keys() == STAGES.keys()
+    assert isinstance(recipe.stages['faces'], FaceSettings)
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('- 1', 'is no mapping with a whole number as seed'),
+    ('seed: x', 'is no mapping with a whole number as seed'),
+    ('{seed: 1, smell: {}}', 'unknown: smell; allowed: seed, faces'),
+    ('{seed: 1, faces: {}}', 'mine.yaml: faces: missing: loop'),
+])
+def test_a_bad_recipe_is_refused_by_name(tmp_path, text, message):
+    (tmp_path / 'mine.yaml').write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        read_recipe(str(tmp_path / 'mine.yaml'))
+
+
+def test_a_recipe_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ResourceError, match=r'none.yaml: cannot be read'):
+        read_recipe(str(tmp_path / 'none.yaml'))
+    (tmp_path / 'bad.yaml').write_text('{')
+    with pytest.raises(ResourceError, match=r'bad.yaml: cannot be read'):
+        read_recipe(str(tmp_path / 'bad.yaml'))
+    with pytest.raises(ResourceError, match=r'config/train/huge.yaml: not found'):
+        read_recipe('huge')
+
+
+def test_an_unknown_stage_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="stages: 'eyes' is not one of faces, voice"):
+        train(read_recipe('compact'), tmp_path, tmp_path, ['eyes'], torch.device('cpu'), Event())
+
+
+def test_the_command_trains_a_stage(tmp_path, capsys):
+    loop = {'epochs': 1, 'batch_size': 8, 'learning_rate': 0.001}
+    (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(
+        {'seed': 1, 'faces': {'loop': loop, 'sides_px': [16]}}))
+    data = write(tmp_path / 'data')
+    arguments = ['train', str(tmp_path / 'mine.yaml'), '--data', str(data),
+                 '--out', str(tmp_path / 'out'), '--stages', 'faces', '--device', 'cpu']
+    assert main(arguments) == 0
+    assert (tmp_path / 'out' / 'faces' / 'encoder.safetensors').is_file()
+    assert str(tmp_path / 'out') in capsys.readouterr().out
+    assert main([*arguments, '--stages', 'voice']) == 1
+    assert "stages: 'voice' is not one of faces" in capsys.readouterr().err

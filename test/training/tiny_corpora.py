@@ -1,0 +1,69 @@
+"""A few faces, clips and sentences in the form of the real corpora."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from maven_ros.training.goemotions import GROUPS
+
+FACES = {'train': 24, 'valid': 12, 'test': 12}
+FER_EMOTIONS = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear',
+                'contempt', 'unknown', 'NF')
+LABELS = sorted(name for group in GROUPS.values() for name in group)
+
+
+def write(folder):
+    random = np.random.default_rng(0)
+    write_faces(folder / 'faces', random)
+    write_clips(folder / 'speech' / 'ravdess', random)
+    write_sentences(folder / 'text', random)
+    return folder
+
+
+def write_faces(folder, random):
+    """Pictures whose stripes are finer the happier."""
+    folder.mkdir(parents=True)
+    for split, count in FACES.items():
+        emotions = np.arange(count) % 8
+        votes = np.zeros((count, 10), np.uint8)
+        votes[np.arange(count), emotions] = 8
+        votes[np.arange(count), (emotions + 1) % 8] = 2
+        stripes = np.sin(np.arange(48) * (0.2 + 0.1 * emotions[:, None]))
+        pictures = 128 + 80 * stripes[:, None, :] + 20 * random.normal(size=(count, 48, 48))
+        np.savez(folder / f'ferplus_{split}.npz', images=pictures.clip(0, 255).astype(np.uint8),
+                 votes=votes, names=np.array([str(index) for index in range(count)]),
+                 emotions=np.array(FER_EMOTIONS))
+
+
+def write_clips(folder, random):
+    """One hum of each actor."""
+    folder.mkdir(parents=True)
+    for actor in range(1, 25):
+        emotion = 1 + actor % 8
+        times_s = np.arange(12_000) / 16_000
+        hum = 0.3 * np.sin(2 * np.pi * 100 * emotion * times_s)
+        with av.open(folder / f'03-01-0{emotion}-01-01-01-{actor:02}.flac', 'w') as container:
+            stream = container.add_stream('flac', rate=16_000, layout='mono')
+            frame = av.AudioFrame.from_ndarray(
+                (hum * 32767).astype(np.int16)[None], 's16', 'mono')
+            frame.sample_rate, frame.time_base, frame.pts = 16_000, Fraction(1, 16_000), 0
+            for packet in (*stream.encode(frame), *stream.encode(None)):
+                container.mux(packet)
+
+
+def write_sentences(folder, random):
+    words = ('good', 'bad', 'very', 'day', 'calm', 'angry', 'it', 'was', 'a')
+    (folder / 'emobank').mkdir(parents=True)
+    (folder / 'goemotions').mkdir()
+    lines = ['id,split,V,A,D,text']
+    for split in ('train', 'dev', 'test'):
+        for index in range(10):
+            text = ' '.join(random.choice(words, 3 + index % 5))
+            valence, arousal = random.uniform(2, 4, 2).round(2)
+            lines.append(f'{split}{index},{split},{valence},{arousal},3.0,{text}')
+        comments = [f'{" ".join(random.choice(words, 4))}\t{index % len(LABELS)}\tid{index}'
+                    for index in range(10)]
+        (folder / 'goemotions' / f'{split}.tsv').write_text('\n'.join(comments) + '\n')
+    (folder / 'emobank' / 'emobank.csv').write_text('\n'.join(lines) + '\n')
+    (folder / 'goemotions' / 'labels.txt').write_text('\n'.join(LABELS) + '\n')
