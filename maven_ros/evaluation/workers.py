@@ -26,7 +26,7 @@ from maven_ros.settings import Settings
 #: Tries more for a task whose process died; an error that it reports is final.
 RETRIES = 1
 #: How long a Ray cluster may take to answer.
-CONNECT_S = 10.0
+CONNECT_S = 30.0
 _POLL_S = 0.2
 
 _log = logging.getLogger('maven_ros.evaluate')
@@ -170,10 +170,7 @@ def _run_on_ray(
         raise ResourceError('ray is not installed; pip install "maven_ros[ray]"') from error
     _check_reachable(address)
     try:
-        ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ResourceError(f'ray: no cluster at {address!r}: {error}') from error
-    try:
+        _connect(ray, address)
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_attempt_beside_others)
         waiting = {remote.remote(run, task): task for task in tasks}
         while waiting and not stop.is_set():
@@ -186,6 +183,27 @@ def _run_on_ray(
                 done(waiting.pop(reference), error_text)
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Connect to a cluster, on a thread: there is no other way to give Ray a limit."""
+    ended: queue.Queue[Exception | None] = queue.Queue()
+
+    def connect() -> None:
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except Exception as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=connect, daemon=True, name='ray').start()
+    try:
+        error = ended.get(timeout=CONNECT_S)
+    except queue.Empty:
+        error = TimeoutError(f'whatever is there gave no answer of Ray in {CONNECT_S:g} s')
+    if error:
+        raise ResourceError(f'ray: no cluster at {address!r}: {error}') from error
 
 
 def _check_reachable(address: str) -> None:
