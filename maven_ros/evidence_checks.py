@@ -43,9 +43,10 @@ def window_samples(length_ns: int) -> int:
 
 def no_evidence(piece: Evidence) -> InputError:
     """Return the error of a piece in which there is nothing that the model can use."""
-    # A vector of sound is made of 25 ms and one begins every 20 ms: 45 ms always hold one.
+    # A vector of sound is made of 25 ms and one begins every 40 ms (20 ms in speech models of the
+    # hub): 65 ms always hold one.
     return _refuse(piece, 'no_evidence', 'none that the model can use',
-                   'a face, a word or 45 ms of sound, at least')
+                   'a face, a word or 65 ms of sound, at least')
 
 
 def not_finite(piece: Evidence) -> InputError:

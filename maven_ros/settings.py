@@ -228,6 +228,11 @@ class Settings:
             for section, fields in changed.items()
         })
 
+    def with_absolute_paths(self) -> Settings:
+        """Return a copy whose paths mean the same wherever it is read."""
+        return self.with_values({one.name: str(Path(one.value).resolve())
+                                 for one in parameters(self) if one.path and one.value})
+
 
 _NODE = 'affect_node'
 _ROS_OWN = ('use_sim_time', 'qos_overrides')

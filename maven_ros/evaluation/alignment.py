@@ -9,6 +9,7 @@ value given at ``t`` is held against what was believed at ``t - offset_s``.
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.errors import InputError
 from maven_ros.evaluation.annotations import SIDES, Annotation
 from maven_ros.records import AffectState, nanoseconds
 
@@ -88,6 +90,19 @@ class Believed:
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
     hop_s: float
+
+
+def check_order(bag: str, states: Sequence[AffectState]) -> None:
+    """
+    Check that the time of a bag never goes back, for a time then has several states.
+
+    :param states: of all people in it, in the order in which they became known.
+    :raises InputError: names the two windows.
+    """
+    for before, after in itertools.pairwise(state.window_end_ns for state in states):
+        if after < before:
+            raise InputError('time_goes_back', f'{bag}: a window that ends at {after} ns came '
+                             f'after one that ends at {before} ns; allowed: later ones')
 
 
 def believed(person: str, states: Sequence[AffectState], hop_s: float) -> Believed:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ _FRAMES_HEADER = ['valence', 'arousal']
 _TIMES_HEADER = ['time_s', 'valence', 'arousal']
 _HEADERS = 'valence,arousal (a line a picture) or time_s,valence,arousal[,person_id]'
 _SUFFIXES = ('.txt', '.csv')
+_FURTHEST_S = 1e9  # from the first picture: together with any stamp, 64 bits hold it in ns
 
 _Row: TypeAlias = tuple[float, float, float]  # seconds (NaN: a line a picture), valence, arousal
 
@@ -178,6 +180,19 @@ def read_topic(bag: Path, topic: str = ANNOTATION_TOPIC) -> list[Annotation]:
     return found
 
 
+def check_people(bag: str, annotations: Sequence[Annotation]) -> None:
+    """
+    Check that nobody in a bag is annotated twice, as by two files that name the same person.
+
+    :raises InputError: names the person and the sources.
+    """
+    for person, count in Counter(one.person for one in annotations).items():
+        if count > 1:
+            sources = ', '.join(one.source for one in annotations if one.person == person)
+            raise InputError('ambiguous_annotation', f'{bag}: {person or "the largest face"} is '
+                             f'annotated {count} times, in {sources}; allowed: once')
+
+
 def _frame_rows(path: Path, rows: list[list[str]]) -> Iterator[_Row]:
     for line, row in enumerate(rows, 2):
         where = f'{path.name}: line {line}'
@@ -195,9 +210,10 @@ def _timed_rows(path: Path, rows: list[list[str]]) -> Iterator[tuple[str, _Row]]
                                          'time_s,valence,arousal[,person_id]')
         person = row[3].strip() if len(row) == 4 else ''
         time_s = _number(where, 'time_s', row[0])
-        if not math.isfinite(time_s) or time_s <= last_s.get(person, -math.inf):
-            raise InputError('bad_time', f'{where}: time_s is {row[0]}; allowed: more than the '
-                                         f'{last_s.get(person, -math.inf)} before')
+        least_s = last_s.get(person, -_FURTHEST_S)
+        if not least_s < time_s < _FURTHEST_S:
+            raise InputError('bad_time', f'{where}: time_s is {row[0]}; allowed: more than '
+                                         f'{least_s:g}, less than {_FURTHEST_S:g}')
         last_s[person] = time_s
         yield person, (time_s, _value(where, 'valence', row[1]), _value(where, 'arousal', row[2]))
 

@@ -52,7 +52,11 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be done before anything is opened."""
+        """Make paths absolute, for any worker; refuse what cannot be done."""
+        for name, value in (('bags', tuple(bag.resolve() for bag in self.bags)),
+                            ('out', self.out.resolve()),
+                            ('settings', self.settings.with_absolute_paths())):
+            object.__setattr__(self, name, value)
         check_ablations(self.without)
         check_offset(self.offset_search_s)
         names = [name_of(bag) for bag in self.bags]

@@ -86,7 +86,7 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.evaluation.table import require_pyarrow
 
     require_pyarrow()
-    settings = settings_of(arguments)
+    settings, bag = settings_of(arguments), arguments.bag.resolve()
     import cv2
 
     cv2.setNumThreads(1)  # as the affect node does; the other core recognises
@@ -96,9 +96,9 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
             robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic),
         start_s=arguments.start, duration_s=arguments.duration, rate=arguments.rate,
         storage=arguments.storage)
-    out = arguments.out or default_out(arguments.bag)
-    with progress_bar(arguments.bag.name) as progress:
-        summary = replay(arguments.bag, settings, out, options, stop, progress)
+    out = arguments.out or default_out(bag)
+    with progress_bar(bag.name) as progress:
+        summary = replay(bag, settings, out, options, stop, progress)
     if summary is None:
         print(f'interrupted; the same command goes on from what is in {out}', file=sys.stderr)
         return 1

@@ -45,6 +45,7 @@ class Comparison:
     :param only_second: the other way round.
     :param differences: by the names of ``METRICS``.
     :param resampling: what the intervals rest on, in words.
+    :param otherwise: what else the two were made with, such as another model; often empty.
     """
 
     first: str
@@ -54,6 +55,7 @@ class Comparison:
     only_second: int
     differences: dict[str, Difference]
     resampling: str
+    otherwise: str
 
 
 def compare(
@@ -82,12 +84,16 @@ def compare(
         _covered(second.pairs) - frames,
         {metric.name: Difference(*(float(value) for value in (
             values[index], other_values[index], other_values[index] - values[index],
-            low[index], high[index]))) for index, metric in enumerate(METRICS)}, resampling)
+            low[index], high[index]))) for index, metric in enumerate(METRICS)}, resampling,
+        '; '.join(f'{name}: {first.about.get(name)} and {second.about.get(name)}'
+                  for name in {**first.about, **second.about}
+                  if first.about.get(name) != second.about.get(name)))
 
 
 def as_text(comparison: Comparison, precision: int = 3) -> str:
     """Lay a comparison out as a table; a star marks a difference that is clear of zero."""
-    lines = [f'{comparison.frames} frames with a state in both; {comparison.only_first} more in '
+    lines = [f'NOT MADE ALIKE: {comparison.otherwise}'] if comparison.otherwise else []
+    lines += [f'{comparison.frames} frames with a state in both; {comparison.only_first} more in '
              f'{comparison.first} alone, {comparison.only_second} in {comparison.second} alone',
              f'{"":24} {"first":>8} {"second":>8} {"second - first":>15}  95% interval']
     for metric in METRICS:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from maven_ros.errors import GraphError, InputError, MavenError, ResourceError
-from maven_ros.evaluation.alignment import Believed, align, believed
+from maven_ros.errors import MavenError, ResourceError
+from maven_ros.evaluation.alignment import Believed, align, believed, check_order
 from maven_ros.evaluation.annotations import (
     ANNOTATION_TOPIC,
     Annotation,
     AnnotationFolder,
+    check_people,
     read_file,
     read_topic,
 )
@@ -97,12 +98,14 @@ def score_replays(plan: Plan, errors: dict[Task, str]) -> Outcome:
     search = search_offset(_tracks(cases, held), plan.offset_search_s) \
         if plan.offset_search_s else None
     offset_s = search.best_s if search else 0.0
-    sets = [_result_set(FULL, plan, cases, held, offset_s, gathered)]
+    sets = [_result_set(FULL, plan, cases, held, [case.replayed for case in cases], offset_s,
+                        gathered)]
     for name in plan.without:
         ablated = {task.bag: _ablated(task, errors, gathered) for task in plan.tasks()
                    if task.without == (name,)}
         held = {case.name: _held(case.annotations, ablated[case.bag]) for case in cases}
-        sets.append(_result_set(f'without {name}', plan, cases, held, offset_s, gathered))
+        sets.append(_result_set(f'without {name}', plan, cases, held, [*ablated.values()],
+                                offset_s, gathered))
     full = sets[0][0]
     return Outcome(
         plan, cases, sets, [_compared(full, one, plan) for one, _ in sets[1:]], gathered.failed,
@@ -124,11 +127,20 @@ def _case(
         gathered.failed.append(Excluded(name, str(task.bag), error))
         return Case(name, task.bag, None, error=error)
     annotations: list[Annotation] = []
-    for source, read in _readers(plan, task.bag, name, files):
-        try:
-            annotations += read()
-        except (InputError, GraphError) as refused:
-            gathered.excluded.append(Excluded(name, source, str(refused)))
+    source = str(plan.annotations or f'/{ANNOTATION_TOPIC}')  # until it is known better
+    try:
+        for source, read in _readers(plan, task.bag, name, files):
+            try:
+                annotations += read()
+            except MavenError as refused:
+                gathered.excluded.append(Excluded(name, source, str(refused)))
+        if annotations:
+            source = ', '.join(dict.fromkeys(one.source for one in annotations))
+            check_order(name, replayed.states)
+            check_people(name, annotations)
+    except MavenError as refused:
+        gathered.excluded.append(Excluded(name, source, str(refused)))
+        annotations = []
     return Case(name, task.bag, replayed, tuple(annotations))
 
 
@@ -142,21 +154,12 @@ def _readers(
         if annotated:  # a bag that nobody annotated is shown, and not scored
             yield f'/{ANNOTATION_TOPIC}', partial(read_topic, bag)
         return
-    try:
-        found = files.of_bag(name)
-    except InputError as error:
-        yield str(plan.annotations), partial(_refuse, error)
-        return
-    for file, side in found:
+    for file, side in files.of_bag(name):
         yield file.name, partial(_read_file, file, side, bag, plan.sources.image)
 
 
 def _read_file(file: Path, side: str, bag: Path, image_topic: str) -> list[Annotation]:
     return read_file(file, side, picture_stamps(bag, image_topic))
-
-
-def _refuse(error: InputError) -> list[Annotation]:
-    raise error
 
 
 def _ablated(task: Task, errors: dict[Task, str], gathered: _Gathered) -> Replayed | None:
@@ -185,10 +188,10 @@ def _tracks(
 
 def _result_set(
     name: str, plan: Plan, cases: Sequence[Case], held: dict[str, list[Believed]],
-    offset_s: float, gathered: _Gathered,
+    replays: Sequence[Replayed | None], offset_s: float, gathered: _Gathered,
 ) -> tuple[ResultSet, SetScores]:
     """Score one result set and write it down."""
-    replayed = [case.replayed for case in cases if case.replayed]
+    replayed = [one for one in replays if one]
     found = ResultSet(
         name, [align(bag, annotation, own, offset_s)
                for bag, annotation, own in _tracks(cases, held)],

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.errors import InputError
+from maven_ros.errors import InputError, ResourceError
 from maven_ros.evaluation.sources import Sources, find_sources
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import InputReader
+from maven_ros.graph.interface import Received
 from maven_ros.records import NS, Frame, Pixels
 from maven_ros.settings import AudioSettings
 
@@ -21,20 +24,27 @@ _DELAY_NS = 5 * NS
 
 def picture_stamps(bag: Path, image_topic: str = '') -> NDArray[np.int64]:
     """
-    Return the stamps of all pictures of a bag.
+    Return the stamps of all pictures of a bag; of a broken one, of those that are whole.
 
     :param image_topic: where they are; found by type when left out.
     :returns: int64 (pictures,), ascending; empty for a bag without a camera.
-    :raises InputError: when one is no picture: those behind it could not be counted.
-    :raises ResourceError: when the bag cannot be read.
+    :raises InputError: when one is no picture, for those behind it could not be counted, and
+        when stamps repeat or go back, for a time then means several pictures.
+    :raises ResourceError: when the bag cannot be opened.
     :raises GraphError: when several topics hold pictures and none is named.
     """
-    reader = InputReader(AudioSettings())
+    reader, stamps = InputReader(AudioSettings()), []
     with BagGraph(bag) as graph:
         topic = find_sources(graph, Sources(image=image_topic)).image
-        stamps = [record.stamp_ns for received in (graph.read([topic]) if topic else ())
-                  if isinstance(record := reader.read(received), Frame)]
-    return np.sort(np.array(stamps, np.int64))
+        for received in _whole(graph.read([topic])) if topic else ():
+            record = reader.read(received)
+            if isinstance(record, Frame):
+                stamps.append(record.stamp_ns)
+    for number, (before, after) in enumerate(itertools.pairwise(stamps), 2):
+        if after <= before:
+            raise InputError('stamps_go_back', f'{bag.name}: picture {number} has the stamp '
+                             f'{after} ns and the one before {before} ns; allowed: later ones')
+    return np.array(stamps, np.int64)
 
 
 def pictures_at(
@@ -44,8 +54,8 @@ def pictures_at(
     Return the newest picture at each of some times, with its stamp.
 
     :param times_ns: ascending.
-    :returns: None where there is no picture in the second before, or it cannot be decoded.
-    :raises ResourceError: when the bag cannot be read.
+    :returns: None where there is no whole picture in the second before.
+    :raises ResourceError: when the bag cannot be opened.
     :raises GraphError: when several topics hold pictures and none is named.
     """
     reader = InputReader(AudioSettings())
@@ -53,7 +63,7 @@ def pictures_at(
     with BagGraph(bag) as graph:
         topic = find_sources(graph, Sources(image=image_topic)).image
         span = times_ns[0] - NS - _DELAY_NS, times_ns[-1] + _DELAY_NS
-        for received in graph.read([topic], *span) if topic else ():
+        for received in _whole(graph.read([topic], *span)) if topic else ():
             try:
                 record = reader.read(received)
             except InputError:
@@ -65,6 +75,12 @@ def pictures_at(
                             before is None or before.stamp_ns < record.stamp_ns):
                         found[index] = record
     return [_decoded(frame) for frame in found]
+
+
+def _whole(messages: Iterator[Received]) -> Iterator[Received]:
+    """Yield messages up to where the bag is broken; the replay of it says where that is."""
+    with contextlib.suppress(ResourceError):
+        yield from messages
 
 
 def _decoded(frame: Frame | None) -> tuple[int, Pixels] | None:

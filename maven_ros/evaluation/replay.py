@@ -37,9 +37,16 @@ from maven_ros.evaluation.checkpoints import (
     read_checkpoint,
 )
 from maven_ros.evaluation.feed import Feed
-from maven_ros.evaluation.results import STATE, TIMING, UTTERANCE, Done, write_results
+from maven_ros.evaluation.results import (
+    STATE,
+    TIMING,
+    UTTERANCE,
+    Done,
+    check_out,
+    write_results,
+)
 from maven_ros.evaluation.sources import Sources, find_sources
-from maven_ros.evaluation.summary import Summary, identify
+from maven_ros.evaluation.summary import Summary, differences, identify
 from maven_ros.graph.bag import STORAGES, BagGraph
 from maven_ros.graph.convert import AFFECT_STATE, state_message, utterance_message
 from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
@@ -89,6 +96,7 @@ class ReplayOptions:
 
 def default_out(bag: Path) -> Path:
     """Return the folder beside a bag that its replay goes to."""
+    bag = bag.resolve()  # '.' has no name
     return bag.with_name(f'{bag.stem if bag.is_file() else bag.name}_affect')
 
 
@@ -107,14 +115,14 @@ def replay(
     :raises GraphError: for topics that are missing, of another type or ambiguous, and when
         nothing was recorded in the time that is asked for.
     :raises ResourceError: when the bag cannot be read, a model is missing, or the folder holds a
-        finished replay or an unfinished one of something else.
+        finished replay, an unfinished one of something else, or what no replay has left there.
     """
-    out = out or default_out(bag)
-    if (out / 'summary.json').exists():
-        raise ResourceError(f'{out}: holds a finished replay; allowed: a folder without one')
-    with _Replay(bag, settings, out, options or ReplayOptions()) as work:
+    bag, out = bag.resolve(), out or default_out(bag)
+    check_out(out, bag)
+    options = options or ReplayOptions()
+    with _Replay(bag, settings.with_absolute_paths(), out, options) as work:
         done = work.run(stop or threading.Event(), progress)
-    return None if done is None else write_results(out, done)
+        return None if done is None else write_results(out, done)
 
 
 class _Replay(ExitStack):
@@ -124,7 +132,7 @@ class _Replay(ExitStack):
         self, bag: Path, settings: Settings, out: Path, options: ReplayOptions,
     ) -> None:
         super().__init__()
-        self._options, self._settings = options, settings
+        self._options, self._settings, self._out = options, settings, out
         self._folder = out / 'unfinished'
         self._graph = self.enter_context(BagGraph(bag))
         try:
@@ -147,7 +155,7 @@ class _Replay(ExitStack):
         part = Part(bag, sources, self._start_ns, self._end_ns,
                     rest_every_ns=nanoseconds(options.rest_s))
         self._feed = Feed(self._pipeline, part.rest_every_ns)
-        self._about = identify(self._graph, part, settings, options.without, self._pipeline)
+        self._about = identify(part, settings, options.without, self._pipeline.engine)
         found = self._resume()
         if found is not None:
             part = replace(part, start_ns=found.received_ns, skip=found.skip)
@@ -164,20 +172,18 @@ class _Replay(ExitStack):
         return AblatedPipeline(self._settings, self._options.without, self._counters, speech)
 
     def _resume(self) -> Checkpoint | None:
-        """Open the journal; take up what an interrupted replay left."""
+        """Open the journal, which keeps others away; take up what an interrupted replay left."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResourceError(f'{self._folder}: cannot be made: {error.strerror}') from error
+        self._journal = self.enter_context(Journal(self._folder / 'journal'))
+        check_out(self._out, self._graph.path)  # another may have ended there meanwhile
         found = read_checkpoint(self._folder / 'checkpoint')
-        if found is not None and found.identity != self._about:
-            differing = '; '.join(
-                f'{name} was {found.identity.get(name)!r} and is {value!r}'
-                for name, value in self._about.items() if found.identity.get(name) != value)
+        if found is not None and (differing := differences(found.identity, self._about)):
             raise ResourceError(f'{self._folder}: was begun otherwise ({differing}); remove it, '
                                 'or choose another folder')
-        self._journal = self.enter_context(Journal(
-            self._folder / 'journal', found.journal_bytes if found else 0))
+        self._journal.cut(found.journal_bytes if found else 0)
         self._received_ns, self._skip, self._taken = (
             (found.received_ns, found.skip, found.messages) if found else (0, 0, 0))
         self._wall_s = found.wall_s if found else 0.0

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
+from maven_ros.evaluation.ahead import Part
 from maven_ros.evaluation.replay import Progress, ReplayOptions, default_out, replay
-from maven_ros.evaluation.summary import Summary, read_summary, values
+from maven_ros.evaluation.sources import find_sources
+from maven_ros.evaluation.summary import Summary, differences, identify, read_summary
 from maven_ros.evaluation.table import read_states, read_table
 from maven_ros.evaluation.workers import Task
 from maven_ros.graph.bag import BagGraph
@@ -104,17 +107,12 @@ def run_replay(
 
 
 def _check(task: Task, found: Summary) -> None:
-    """Refuse a replay of something else, with other parameters, or of a part of the bag."""
-    wanted = {'bag': str(task.bag.resolve()), 'without': sorted(task.without),
-              **values(task.settings)}
-    had = {'bag': found.bag, 'without': sorted(found.without), **found.settings}
-    if not found.broken:
-        with BagGraph(task.bag) as graph:
-            counts = graph.message_counts()
-        wanted['messages'] = sum(counts.get(topic, 0) for topic in found.topics.values())
-        had['messages'] = found.messages
-    differing = '; '.join(f'{name} was {had.get(name)!r} and is {value!r}'
-                          for name, value in wanted.items() if had.get(name) != value)
-    if differing:
-        raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or give '
-                            'the same parameters')
+    """Refuse a replay of something else, or of which anything is not as it would be now."""
+    settings = task.settings.with_absolute_paths()
+    engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
+    with BagGraph(task.bag) as graph:
+        part = Part(task.bag.resolve(), find_sources(graph, task.sources), *graph.span_ns)
+    wanted = identify(part, settings, task.without, engine)
+    if differing := differences(found.identity, wanted):
+        raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or make '
+                            'all the same')

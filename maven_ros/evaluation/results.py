@@ -26,6 +26,11 @@ from maven_ros.settings import Settings
 #: Entries of a replay's journal: messages in CDR, and what a window took (int64, float64).
 STATE, UTTERANCE, TIMING = 1, 2, 3
 TIMING_COLUMNS = {'window_end_ns': 'int64', 'inference_ms': 'float64'}
+#: What a replay leaves beside its summary.
+NAMES = ('bag', 'states.parquet', 'states.csv', 'timing.csv')
+#: Says that what has such a name in the folder of an unfinished replay is of that replay.
+_PLACING = 'placing'
+_UNFINISHED = frozenset({*NAMES, _PLACING, 'journal', 'checkpoint', 'checkpoint.new'})
 
 
 @dataclass(frozen=True)
@@ -54,18 +59,21 @@ def write_results(out: Path, done: Done) -> Summary:
     """
     Write the results beside the unfinished replay, put them in place, and remove it.
 
-    :raises ResourceError: when they cannot be written.
+    The journal is secured and still open: nobody else writes there.
+
+    :raises ResourceError: when they cannot be written, or something else has taken their place.
     """
     journal = done.folder / 'journal'
-    names = ('bag', 'states.parquet', 'states.csv', 'timing.csv')
-    new = [done.folder / name for name in names]
+    new = [done.folder / name for name in NAMES]
     for path in new:  # of an end that was interrupted
         _remove(path)
     counts = _Counts()
     _write_bag(journal, new[0], done.storage)
     write_tables(counts.rows(journal), COLUMNS, (new[1], new[2]))
     write_tables(counts.timings(journal), TIMING_COLUMNS, (new[3],))
+    check_out(out, Path(done.identity['bag']))
     try:
+        (done.folder / _PLACING).touch()
         for path in new:
             _remove(out / path.name)
             path.replace(out / path.name)
@@ -74,7 +82,7 @@ def write_results(out: Path, done: Done) -> Summary:
     median, p95, worst = np.percentile(
         counts.took_ms or [np.nan], (50, 95, 100)).round(3).tolist()
     summary = Summary(
-        bag=done.identity['bag'], topics=done.topics,
+        bag=done.identity['bag'], identity=done.identity, topics=done.topics,
         start_ns=done.span_ns[0], end_ns=done.span_ns[1], messages=done.messages,
         windows=counts.windows, states=counts.states, utterances=counts.utterances,
         people=sorted(counts.people), audio_clock=done.audio_clock, drops=done.drops,
@@ -85,6 +93,31 @@ def write_results(out: Path, done: Done) -> Summary:
     summary.write(out / 'summary.json')
     _remove(done.folder)
     return summary
+
+
+def check_out(out: Path, bag: Path) -> None:
+    """
+    Refuse a folder where results would take the place of what no replay has written.
+
+    :param out: folder of the replay.
+    :param bag: that is replayed.
+    :raises ResourceError: when it holds a finished replay, or something else of a name that is
+        needed, or when the result's bag would be, hold or lie in the one that is replayed.
+    """
+    target, source = (out / 'bag').resolve(), bag.resolve()
+    if target == source or target in source.parents or source in target.parents:
+        raise ResourceError(f'{out}: the result would be in {target}, and the bag is {source}; '
+                            'allowed: a folder apart from the bag')
+    if (out / 'summary.json').exists():
+        raise ResourceError(f'{out}: holds a finished replay; allowed: a folder without one')
+    unfinished = out / 'unfinished'
+    left = {path.name for path in unfinished.iterdir()} if unfinished.is_dir() else set()
+    foreign = [name for name in NAMES if (out / name).exists()] if _PLACING not in left else []
+    if left - _UNFINISHED or (left and 'journal' not in left):
+        foreign.append('unfinished')
+    if foreign:
+        raise ResourceError(f'{out}: holds {", ".join(foreign)} that no replay has left there; '
+                            'allowed: a folder without')
 
 
 @dataclass
@@ -128,8 +161,11 @@ def _write_bag(journal: Path, path: Path, storage: str) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or a folder, if there is one."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file or a folder of ours, if there is one."""
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResourceError(f'{path}: cannot be removed: {error.strerror}') from error

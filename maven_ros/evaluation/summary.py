@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros import __version__
+from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.ahead import Part
-from maven_ros.graph.bag import BagGraph
-from maven_ros.pipeline import Pipeline
 from maven_ros.settings import Settings, parameters
 
 #: Packages that results may depend on.
@@ -27,6 +26,8 @@ class Summary:
     What a replay was made of, and what came out.
 
     :param bag: its path.
+    :param identity: all that must be the same for another replay to be the same; see
+        :func:`identify`.
     :param topics: the topic of each role.
     :param start_ns: the bag's time at which the replay began.
     :param end_ns: when the last message had arrived.
@@ -45,6 +46,7 @@ class Summary:
     """
 
     bag: str
+    identity: dict[str, str]
     topics: dict[str, str]
     start_ns: int
     end_ns: int
@@ -123,18 +125,24 @@ def versions() -> dict[str, str]:
 
 
 def identify(
-    graph: BagGraph, part: Part, settings: Settings, without: tuple[str, ...],
-    pipeline: Pipeline,
+    part: Part, settings: Settings, without: tuple[str, ...], engine: Engine,
 ) -> dict[str, str]:
-    """Return what must be the same for an interrupted replay to go on."""
-    files = [part.bag] if part.bag.is_file() else sorted(part.bag.iterdir())
+    """Return what must be the same for a replay to go on, and for its result to stand."""
+    files = [part.bag] if part.bag.is_file() else sorted(
+        one for one in part.bag.iterdir() if one.is_file())
     return {
         'bag': str(part.bag.resolve()),
         'files': ', '.join(f'{one.name} {one.stat().st_size}' for one in files),
         **{f'{role} topic': topic for role, topic in asdict(part.sources).items()},
         'part': f'[{part.start_ns}, {part.end_ns}) ns', 'rest': f'{part.rest_every_ns} ns',
         'without': ', '.join(sorted(without)),
-        'model': pipeline.engine.name, 'device': pipeline.engine.device,
+        'model': engine.name, 'device': engine.device,
         **{name: repr(value) for name, value in values(settings).items()},
         **versions(),
     }
+
+
+def differences(had: dict[str, str], wanted: dict[str, str]) -> str:
+    """Say in words how one identity differs from another; empty where they are the same."""
+    return '; '.join(f'{name} was {had.get(name)!r} and is {wanted.get(name)!r}'
+                     for name in {**wanted, **had} if had.get(name) != wanted.get(name))

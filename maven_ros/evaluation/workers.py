@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import queue
 import signal
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from maven_ros.settings import Settings
 
 #: Tries more for a task whose process died; an error that it reports is final.
 RETRIES = 1
+#: How long a Ray cluster may take to answer.
+CONNECT_S = 30.0
 _POLL_S = 0.2
 
 _log = logging.getLogger('maven_ros.evaluate')
@@ -110,7 +113,12 @@ def _wait_for(
     ended: queue.Queue[tuple[Task, str]], run: Callable[[Task], None], task: Task,
     stop: threading.Event,
 ) -> None:
-    ended.put((task, 'stopped' if stop.is_set() else _in_process(run, task, stop)))
+    try:
+        error = 'stopped' if stop.is_set() else _in_process(run, task, stop)
+    except Exception as refused:  # no more processes or memory: whoever waits must hear of it
+        _log.exception('%s', task.bag)
+        error = f'{type(refused).__name__}: {refused}'
+    ended.put((task, error))
 
 
 def _in_process(run: Callable[[Task], None], task: Task, stop: threading.Event) -> str:
@@ -138,11 +146,15 @@ def _in_process(run: Callable[[Task], None], task: Task, stop: threading.Event) 
 
 
 def _report(pipe: Any, run: Callable[[Task], None], task: Task) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we end them
+    pipe.send(_attempt_beside_others(run, task))
+
+
+def _attempt_beside_others(run: Callable[[Task], None], task: Task) -> str:
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we end them
     cv2.setNumThreads(1)  # as many threads as workers, not workers times cores
-    pipe.send(attempt(run, task))
+    return attempt(run, task)
 
 
 # --- Ray -------------------------------------------------------------------------------------
@@ -156,12 +168,10 @@ def _run_on_ray(
         import ray
     except ImportError as error:
         raise ResourceError('ray is not installed; pip install "maven_ros[ray]"') from error
+    _check_reachable(address)
     try:
-        ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ResourceError(f'ray: no cluster at {address!r}: {error}') from error
-    try:
-        remote = ray.remote(num_cpus=1, max_retries=RETRIES)(attempt)
+        _connect(ray, address)
+        remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_attempt_beside_others)
         waiting = {remote.remote(run, task): task for task in tasks}
         while waiting and not stop.is_set():
             ready, _ = ray.wait([*waiting], timeout=_POLL_S)
@@ -173,3 +183,36 @@ def _run_on_ray(
                 done(waiting.pop(reference), error_text)
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Connect to a cluster, on a thread: there is no other way to give Ray a limit."""
+    ended: queue.Queue[Exception | None] = queue.Queue()
+
+    def connect() -> None:
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except Exception as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=connect, daemon=True, name='ray').start()
+    try:
+        error = ended.get(timeout=CONNECT_S)
+    except queue.Empty:
+        error = TimeoutError(f'whatever is there gave no answer of Ray in {CONNECT_S:g} s')
+    if error:
+        raise ResourceError(f'ray: no cluster at {address!r}: {error}') from error
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nobody answers: Ray itself would wait for minutes, then abort."""
+    host, colon, port = address.removeprefix('ray://').rpartition(':')
+    if not colon:
+        return  # such as 'auto': Ray knows where its own cluster is
+    try:
+        socket.create_connection((host.strip('[]'), int(port)), CONNECT_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ResourceError(f'ray: no cluster at {address!r}, tried for {CONNECT_S:g} s at most: '
+                            f'{error}; allowed: HOST:PORT, ray://HOST:PORT or auto') from error

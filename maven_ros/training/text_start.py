@@ -32,7 +32,7 @@ def start(tasks: Sequence[tuple[Sequence[Ids], Tensor]], vocabulary: int, width:
 
     :param tasks: rows of ids with their targets, (rows, columns).
     :param vocabulary: ids that there are.
-    :param width: of the vectors; at least the tasks' columns and one more.
+    :param width: of the vectors; of more targets than that, the first count.
     :returns: float32 (vocabulary, width).
     """
     rows = [row for task, _ in tasks for row in task]
@@ -40,9 +40,11 @@ def start(tasks: Sequence[tuple[Sequence[Ids], Tensor]], vocabulary: int, width:
     holding = torch.from_numpy(np.bincount(
         np.concatenate([np.unique(row) for row in rows]), minlength=vocabulary)).float()
     rarity = (len(rows) / (1 + holding)).log()
-    solved = [rarity[:, None] * ridge(bags(task, rarity), targets) for task, targets in tasks]
-    room = width - sum(columns.shape[1] for columns in solved)
-    columns = torch.cat([*solved, company(rows, vocabulary, room)], 1)
+    columns = torch.cat([rarity[:, None] * ridge(bags(task, rarity), targets)
+                         for task, targets in tasks], 1)[:, :width]
+    room = width - columns.shape[1]
+    if room:
+        columns = torch.cat([columns, company(rows, vocabulary, room)], 1)
     shares = counts / counts.sum()
     columns = columns - shares @ columns
     spread = (shares @ columns.square()).sqrt().clamp(min=torch.finfo().tiny)

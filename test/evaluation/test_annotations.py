@@ -7,7 +7,12 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.evaluation.annotations import AnnotationFolder, read_file, read_topic
+from maven_ros.evaluation.annotations import (
+    AnnotationFolder,
+    check_people,
+    read_file,
+    read_topic,
+)
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import AFFECT_STATE, state_message
 from maven_ros.graph.interface import STATE
@@ -54,6 +59,9 @@ def test_times_count_from_the_first_picture_and_people_are_kept_apart(written):
     ('time_s,valence,arousal\n', 'empty', 'holds no value'),
     ('time_s,valence,arousal\n1,0,0\n1,0,0\n', 'bad_time', 'line 3: time_s is 1; allowed: more'),
     ('time_s,valence,arousal\nnan,0,0\n', 'bad_time', 'line 2: time_s is nan'),
+    ('time_s,valence,arousal\n1,0,0\n1e300,0,0\n', 'bad_time',
+     'line 3: time_s is 1e300; allowed: more than 1, less than 1e+09'),
+    ('time_s,valence,arousal\n-1e12,0,0\n', 'bad_time', 'allowed: more than -1e+09'),
     ('time_s,valence,arousal\n1,0\n', 'bad_line', "line 2: '1,0'; allowed: time_s,valence"),
     ('time_s,valence,arousal,mood\n1,0,0,0\n', 'missing_header', 'time_s,valence,arousal,mood'),
 ])
@@ -89,6 +97,18 @@ def test_two_files_about_the_same_person_are_refused(written, tmp_path):
     written('', 'talk.txt'), written('', 'talk.csv')
     with pytest.raises(InputError, match=r'talk: annotated more than once, by talk.csv, talk.txt'):
         AnnotationFolder(tmp_path, ['talk']).of_bag('talk')
+
+
+def test_one_person_whom_two_files_name_is_annotated_twice(written, tmp_path):
+    written('time_s,valence,arousal,person_id\n0,0,0,left\n0,1,1,right\n', 'talk.csv')
+    written('time_s,valence,arousal\n0,0.5,0.5\n', 'talk_left.csv')
+    found = [one for file, side in AnnotationFolder(tmp_path, ['talk']).of_bag('talk')
+             for one in read_file(file, side, STAMPS)]
+    check_people('talk', found[:2])
+    with pytest.raises(InputError, match=r'talk: left is annotated 2 times, in talk.csv, '
+                                         r'talk_left.csv; allowed: once') as refused:
+        check_people('talk', found)
+    assert refused.value.cause == 'ambiguous_annotation'
 
 
 def test_a_folder_must_be_there_and_hold_some(tmp_path):

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_a_replay_that_was_made_otherwise_is_no_result(bags, done, capsys):
     code = main(['evaluate', 'bags', str(bags[0]), '--out', str(done), *QUIET,
                  '--windows.hop_s', '0.5'])
     assert code == 1
-    assert 'was made otherwise (windows.hop_s was 0.2 and is 0.5)' in capsys.readouterr().out
+    assert "was made otherwise (windows.hop_s was '0.2' and is '0.5')" in capsys.readouterr().out
 
 
 def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):
@@ -161,6 +162,16 @@ def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):
         plan(without=('smell',))
     with pytest.raises(SettingsError, match=r'offset-search: 31 is not in \[0, 30\] s'):
         plan(offset_search_s=31)
+
+
+def test_a_plan_means_the_same_wherever_it_is_carried_out(tmp_path, monkeypatch):
+    (tmp_path / 'vosk').mkdir()
+    monkeypatch.chdir(tmp_path)
+    plan = Plan((Path('a'),), None, Path('out'), Settings().with_values(
+        {'speech.vosk_model': 'vosk'}))
+    [task] = plan.tasks()
+    assert (task.bag, task.out) == (tmp_path / 'a', tmp_path / 'out' / 'replays' / 'a')
+    assert task.settings.speech.vosk_model == str(tmp_path / 'vosk')
 
 
 def test_pictures_are_those_of_their_times(bags):

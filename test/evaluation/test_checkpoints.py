@@ -18,18 +18,19 @@ from maven_ros.evaluation.checkpoints import (
     read_checkpoint,
     read_journal,
 )
-from maven_ros.records import Box, Face, Word
+from maven_ros.graph.sound import RawFormat
+from maven_ros.records import Box, Face, Stream, Word
 
 
 def test_plain_data_and_our_records_come_back():
     state = {'a': deque([1, 2], maxlen=2), 'b': np.arange(6, dtype=np.float32).reshape(2, 3),
              'c': Face(1, 'person_1', Box(1, 2, 3, 4), np.zeros((2, 2, 3), np.uint8)),
-             'd': {Word('hi', 0, 1, 0.5)}, 'e': np.zeros(3, np.bool_)[:2], 'f': Path('/x'),
-             'g': np.float32(1.5)}
+             'd': {Word('hi', 0, 1, 0.5)}, 'e': np.zeros(3, np.bool_)[::2],
+             'f': {Stream.AUDIO: RawFormat(16000, 1, 'S16LE')}, 'g': np.float32(1.5)}
     back = decode(encode(state))
     assert back['a'].maxlen == 2 and np.array_equal(back['b'], state['b'])
     assert back['c'].box == Box(1, 2, 3, 4) and back['d'] == state['d']
-    assert back['e'].dtype == np.bool_ and back['f'] == Path('/x') and back['g'] == 1.5
+    assert back['e'].dtype == np.bool_ and back['f'] == state['f'] and back['g'] == 1.5
 
 
 class Evil:
@@ -45,9 +46,17 @@ class Hidden:
         return host.subprocess.Popen, (['false'],)
 
 
+class Starting:
+    """One of our own classes, which runs a module of any name."""
+
+    def __reduce__(self):
+        from maven_ros.senses.speech.host import ProcessHost
+        return ProcessHost, ('this',)
+
+
 @pytest.mark.parametrize('content', [
-    pickle.dumps(Evil()), pickle.dumps(Hidden()), b'cmaven_ros.cli\nsignal.raise_signal\n.',
-    b'cmaven_ros.cli\nmain\n.', b'nonsense', b''])
+    pickle.dumps(Evil()), pickle.dumps(Hidden()), pickle.dumps(Starting()),
+    b'cmaven_ros.cli\nsignal.raise_signal\n.', b'cmaven_ros.cli\nmain\n.', b'nonsense', b''])
 def test_nothing_else_is_made(content):
     with pytest.raises(ResourceError, match='checkpoint: cannot be read'):
         decode(content)
@@ -61,13 +70,25 @@ def test_a_journal_is_cut_where_its_checkpoint_says(tmp_path):
         journal.append(Entry(2, -20, b''))
         with pytest.raises(ResourceError, match='journal: another replay is writing it'):
             Journal(path)
+        assert length == 16 and path.stat().st_size <= 29  # nor does its try cut anything
     assert list(read_journal(path)) == [Entry(1, 10, b'one'), Entry(2, -20, b'')]
-    with Journal(path, length) as journal:
+    with Journal(path) as journal:
+        journal.cut(length)
         journal.append(Entry(3, 30, b'three'))
     assert list(read_journal(path)) == [Entry(1, 10, b'one'), Entry(3, 30, b'three')]
     size = path.stat().st_size
-    with pytest.raises(ResourceError, match=f'journal: {size} bytes; its checkpoint needs 999'):
-        Journal(path, 999)
+    with Journal(path) as journal, pytest.raises(
+            ResourceError, match=f'journal: {size} bytes; its checkpoint needs 999'):
+        journal.cut(999)
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is full')
+def test_a_full_disk_is_named_when_the_last_entries_are_written():
+    journal = Journal(Path('/dev/full'))
+    journal.append(Entry(1, 10, b'one'))
+    with pytest.raises(ResourceError, match='/dev/full: cannot be written: No space left'):
+        journal.close()
+    journal.close()  # a second call does nothing
 
 
 def test_a_checkpoint_is_replaced_as_a_whole(tmp_path):

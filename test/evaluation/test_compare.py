@@ -53,6 +53,14 @@ def test_what_is_no_set_is_refused(tmp_path):
         read_result_set(tmp_path)
 
 
+def test_sets_of_different_models_are_compared_aloud():
+    one, other = (ResultSet('full', [pairs(0, 0.3)], about={'models': [name], 'hop_s': [0.2]})
+                  for name in 'ab')
+    assert as_text(compare(one, other)).startswith(
+        "NOT MADE ALIKE: models: ['a'] and ['b']\n1200 frames")
+    assert as_text(compare(one, one)).startswith('1200 frames')
+
+
 def test_a_set_does_not_differ_from_itself():
     one = ResultSet('full', [pairs(0, 0.3)])
     for difference in compare(one, one).differences.values():

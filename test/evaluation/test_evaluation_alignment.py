@@ -3,9 +3,11 @@
 import math
 
 import numpy as np
+import pytest
 
 from maven_ros.affect import Affect
-from maven_ros.evaluation.alignment import Missing, align, believed, states_of
+from maven_ros.errors import InputError
+from maven_ros.evaluation.alignment import Missing, align, believed, check_order, states_of
 from maven_ros.evaluation.annotations import Annotation
 from maven_ros.records import NS, AffectState, Box, Modality, Status, VoiceAssigned
 
@@ -72,3 +74,10 @@ def test_sides_are_those_of_the_outermost_faces():
 def test_no_state_at_all_covers_nothing():
     pairs = pair(said(1.0, 2.0), [])
     assert pairs.missing.tolist() == [Missing.NO_WINDOW] * 2 and not pairs.covered.any()
+
+
+def test_a_bag_whose_time_goes_back_is_refused():
+    check_order('loop', [state(1.0, 'a'), state(1.0, 'b'), state(1.2, 'a')])
+    with pytest.raises(InputError, match='loop: a window that ends at 1000000000 ns came after '
+                                         'one that ends at 1200000000 ns; allowed: later ones'):
+        check_order('loop', [state(1.0), state(1.2), state(1.0)])

@@ -14,7 +14,9 @@ from dataclasses import replace as changed
 import numpy as np
 import pytest
 
+from maven_ros.cli import main
 from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.evaluation import results
 from maven_ros.evaluation.bags import START_NS, bags_from_media
 from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
 from maven_ros.evaluation.sources import Sources
@@ -188,6 +190,78 @@ def test_options_out_of_range_are_refused(options, message):
 def test_nothing_in_the_time_asked_for_is_an_error(sample, tmp_path):
     with pytest.raises(GraphError, match='nothing was recorded in'):
         replay(sample, QUIET, tmp_path, ReplayOptions(start_s=100.0))
+
+
+# --- what is there already -------------------------------------------------------------------
+
+
+def test_nothing_is_overwritten_or_removed_that_no_replay_has_left(tmp_path):
+    bag = write(tmp_path / 'rec' / 'bag', camera())
+    [data] = bag.glob('*.mcap')
+    for source, out in ((bag, tmp_path / 'rec'), (data, tmp_path / 'rec'), (bag, bag)):
+        with pytest.raises(ResourceError, match=r'rec\S*: the result would be in .*/bag, and the '
+                                                r'bag is .*; allowed: a folder apart'):
+            replay(source, QUIET, out)
+    mine = tmp_path / 'mine'
+    (mine / 'unfinished').mkdir(parents=True)
+    for name in ('states.csv', 'unfinished/thesis.txt'):
+        (mine / name).write_text('mine')
+    with pytest.raises(ResourceError, match=r'mine: holds states.csv, unfinished that no replay '
+                                            r'has left there; allowed: a folder without'):
+        replay(bag, QUIET, mine)
+    assert {path.read_text() for path in mine.rglob('*') if path.is_file()} == {'mine'}
+    assert replay(bag, QUIET, tmp_path / 'out').messages == 20
+
+
+def test_what_appears_while_a_replay_runs_stays_and_it_can_be_ended_later(tmp_path):
+    class Meddler(threading.Event):
+        def is_set(self):
+            (tmp_path / 'out' / 'bag').mkdir(exist_ok=True)
+            return False
+
+    bag = write(tmp_path / 'rec', camera())
+    with pytest.raises(ResourceError, match='out: holds bag that no replay has left there'):
+        replay(bag, QUIET, tmp_path / 'out', stop=Meddler())
+    (tmp_path / 'out' / 'bag').rmdir()
+    assert replay(bag, QUIET, tmp_path / 'out').messages == 20
+
+
+def test_a_replay_that_died_while_it_put_its_results_in_place_is_ended(tmp_path, monkeypatch):
+    bag = write(tmp_path / 'rec', camera())
+    with monkeypatch.context() as patch:
+        def die(summary, path):
+            raise KeyboardInterrupt
+
+        patch.setattr('maven_ros.evaluation.summary.Summary.write', die)
+        with pytest.raises(KeyboardInterrupt):
+            replay(bag, QUIET, tmp_path / 'out')
+    assert (tmp_path / 'out' / 'bag').exists()
+    assert replay(bag, QUIET, tmp_path / 'out').messages == 20
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
+        'bag', 'summary.json', 'timing.csv', *TABLES}
+
+
+def test_no_other_replay_comes_between_while_results_are_written(tmp_path, monkeypatch):
+    bag, refused = write(tmp_path / 'rec', camera()), []
+    write_tables = results.write_tables
+
+    def with_another(*arguments):
+        with pytest.raises(ResourceError, match='journal: another replay is writing it'):
+            replay(bag, QUIET, tmp_path / 'out')
+        refused.append(True)
+        write_tables(*arguments)
+
+    monkeypatch.setattr(results, 'write_tables', with_another)
+    summary = replay(bag, QUIET, tmp_path / 'out')
+    assert len(refused) == 2
+    assert len(read_states(tmp_path / 'out' / 'states.parquet')) == summary.states > 0
+
+
+def test_the_bag_one_is_in_is_replayed_beside_it(tmp_path, monkeypatch):
+    bag = write(tmp_path / 'rec', camera())
+    monkeypatch.chdir(bag)
+    assert main(['replay', '.', '--speech.recogniser', 'none']) == 0
+    assert read_summary(tmp_path / 'rec_affect').bag == str(bag.resolve())
 
 
 # --- what ROS 2 recorded ---------------------------------------------------------------------

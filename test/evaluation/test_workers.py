@@ -50,6 +50,24 @@ def test_a_process_that_dies_is_tried_again_and_then_given_up(tmp_path):
     assert 'ended 2 times without a word, at last with exit status -9' in errors['killed']
 
 
+def test_a_process_that_cannot_be_begun_is_told_and_nobody_waits_for_it(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise BlockingIOError(11, 'Resource temporarily unavailable')
+
+    monkeypatch.setattr('multiprocessing.popen_spawn_posix.Popen._launch', refuse)
+    assert run(tmp_path, ['one', 'two'], 2) == dict.fromkeys(
+        ('one', 'two'), 'BlockingIOError: [Errno 11] Resource temporarily unavailable')
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1:1', 'ray://127.0.0.1:1', 'nowhere:x'])
+def test_an_address_without_a_ray_cluster_is_refused_soon(tmp_path, address):
+    pytest.importorskip('ray', reason='ray is not installed')
+    began = time.monotonic()
+    with pytest.raises(ResourceError, match=f"ray: no cluster at '{address}', tried for 30 s"):
+        run_tasks([], work, lambda task, error: None, threading.Event(), ray_address=address)
+    assert time.monotonic() - began < 20
+
+
 def test_stopping_ends_those_at_work_at_once(tmp_path):
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
