@@ -137,7 +137,7 @@ class _Replay(ExitStack):
         self._graph = self.enter_context(BagGraph(bag))
         try:
             self._open(bag)
-        except BaseException:
+        except BaseException:  # a signal, too, must not leave files and processes open
             self.close()
             raise
 

@@ -41,7 +41,7 @@ class WholePartReader(McapReader):
                 raise error from None
             try:
                 self._open_whole_part(error)
-            except BaseException:
+            except BaseException:  # a signal, too, must not leave the file open
                 self.close()
                 raise
 
