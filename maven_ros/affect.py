@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 #: Standard deviation of a value that is uniform on [-1, 1]: what is known when nothing is known.
 PRIOR_STD = 1.0 / math.sqrt(3.0)
+#: The 90% interval of an estimate is so many standard deviations either side.
+Z90 = 1.6448536269514722
 
 #: Names of the eight octants, anticlockwise from the pleasant axis (Russell 1980).
 OCTANTS = (

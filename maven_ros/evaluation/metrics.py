@@ -8,10 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.affect import Z90
 from maven_ros.errors import InputError, ResourceError
-
-#: Standard deviations either side of the mean that hold 90% of a normal distribution.
-Z90 = 1.6448536269514722
 
 Series = NDArray[np.floating]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.affect import Z90
 from maven_ros.evaluation.alignment import Pairs
 from maven_ros.records import NS
 
@@ -23,8 +24,6 @@ Array = NDArray[np.float64]
 DIMENSIONS = ('valence', 'arousal')
 #: A point nearer to neutral than this has no direction, as in Affect.octant.
 NEUTRAL = 0.1
-#: The 90% interval is so many standard deviations either side.
-Z90 = 1.645
 
 BLOCK_S = 10.0     # longer than windows, and most of what affect remembers of itself
 FEWEST_BAGS = 10   # to draw whole bags, rather than blocks of them

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maven_ros.affect import OCTANTS, Affect
+from maven_ros.affect import OCTANTS, Z90, Affect
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance
 
@@ -100,7 +100,7 @@ def _draw_traces(axes: Any, states: Sequence[AffectState], origin_ns: int) -> No
         times = [(state.window_end_ns - origin_ns) / NS for state in own]
         for name, colour in (('valence', _VALENCE), ('arousal', _AROUSAL)):
             values = [getattr(state.affect, name) for state in own]
-            spreads = [1.645 * getattr(state, f'{name}_std') for state in own]
+            spreads = [Z90 * getattr(state, f'{name}_std') for state in own]
             axes.plot(times, values, style, color=colour, label=f'{name}, {who}')
             axes.fill_between(
                 times,

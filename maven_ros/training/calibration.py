@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maven_ros.evaluation.metrics import Z90
+from maven_ros.affect import Z90
 from maven_ros.model.head import HIGHEST_STD, LOWEST_STD, AffectHead
 from maven_ros.training.reading import Reading
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from maven_ros.affect import Z90
 from maven_ros.errors import InputError
-from maven_ros.evaluation.metrics import Z90, agreement, concordance, coverage, pearson, rmse
+from maven_ros.evaluation.metrics import agreement, concordance, coverage, pearson, rmse
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.normal(size=(2, 200))
