@@ -7,6 +7,7 @@ evaluation has, which so needs nothing but the checkpoint.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +33,14 @@ PROBES = 'probes.safetensors'
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """How the checkpoint is put together: there is nothing to choose."""
+    """
+    How the checkpoint is put together.
+
+    :param card: shipped file that becomes its ``README.md``; ``maven-ros evaluate model --card``
+        puts the figures in.
+    """
+
+    card: str = 'config/train/compact.md'
 
 
 class Probes(NamedTuple):
@@ -55,6 +63,7 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     folder = context.out / NAME
     model.config.trained = True
     checkpoint.save(folder, model, tokenizer)
+    shutil.copyfile(resource(settings.card), folder / 'README.md')
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()
         for name, value in _read(context.out / stage / TASK_HEAD).items()})
