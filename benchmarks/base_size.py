@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import psutil
 import torch
+from machine import processor
 
 from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
@@ -83,13 +82,6 @@ def millions(parameters) -> str:
 
 def resident_mb() -> float:
     return psutil.Process().memory_info().rss / 1e6
-
-
-def processor() -> str:
-    info = Path('/proc/cpuinfo')
-    names = [line.split(':', 1)[1].strip() for line in
-             (info.read_text().splitlines() if info.exists() else []) if 'model name' in line]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == '__main__':

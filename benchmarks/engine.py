@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import gpu
 import torch
-from base_size import processor, resident_mb
+from base_size import resident_mb
+from machine import processor
 from made_up import FRAME_RATE_HZ, HOP_S, USUAL_S, make_engine, stream, write_base
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -155,16 +156,6 @@ def one_round(way, answered):
             continue
         taken_ms.append((time.perf_counter() - start) * 1e3)
     return taken_ms
-
-
-def processor():
-    try:
-        for line in Path('/proc/cpuinfo').read_text().splitlines():
-            if line.startswith('model name'):
-                return line.split(':', 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def main():

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from machine import processor
 
 from maven_ros.graph.convert import state_record
 from maven_ros.graph.dds import DdsGraph
@@ -39,7 +40,7 @@ def main() -> int:
     media = arguments.media or resource('media/sample.mp4')
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    print(f'machine: {_cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
     heard = []
     with DdsGraph(node_name='benchmark') as graph:
         states = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE,
@@ -109,13 +110,6 @@ class Usage:
 def _start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, '-m', 'maven_ros', *arguments,
                              '--log-level', 'warning'])
-
-
-def _cpu() -> str:
-    for line in Path('/proc/cpuinfo').read_text().splitlines():
-        if line.startswith('model name'):
-            return line.split(':', 1)[1].strip()
-    return platform.processor()
 
 
 def _report(messages: list, played_s: float, usage: Usage) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from machine import processor
 
 from maven_ros.evaluation.bags import START_NS, bags_from_media
 from maven_ros.evaluation.summary import read_summary
@@ -44,7 +45,7 @@ def main() -> int:
     parser.add_argument('--max-growth-mb', type=float, default=50.0)
     arguments, flags = parser.parse_known_args()
     media = arguments.media or resource('media/sample.mp4')
-    print(f'machine: {_cpu()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, '
+    print(f'machine: {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, '
           f'Python {platform.python_version()}')
     with tempfile.TemporaryDirectory() as folder:
         if arguments.hours:
@@ -129,13 +130,6 @@ def small_bag(media: Path, path: Path, length_s: float) -> Path:
             for bag.time_ns, publisher, message in sorted(due, key=lambda one: one[0]):
                 publisher.publish(message)
     return path
-
-
-def _cpu() -> str:
-    for line in Path('/proc/cpuinfo').read_text().splitlines():
-        if line.startswith('model name'):
-            return line.split(':', 1)[1].strip()
-    return platform.processor()
 
 
 if __name__ == '__main__':
