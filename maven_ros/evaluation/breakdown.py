@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.evaluation.alignment import Pairs, states_of
+from maven_ros.evaluation.metrics import NEUTRAL
 from maven_ros.evaluation.pictures import pictures_at
-from maven_ros.evaluation.sums import NEUTRAL
 from maven_ros.records import NS, AffectState, Modality, Pixels
 
 WORST_S = 10.0

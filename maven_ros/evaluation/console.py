@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from maven_ros.evaluation.metrics import METRICS
 from maven_ros.evaluation.outcome import Outcome
 from maven_ros.evaluation.scores import Score
-from maven_ros.evaluation.sums import METRICS
 
 
 def as_text(outcome: Outcome) -> str:

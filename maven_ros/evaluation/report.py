@@ -24,10 +24,10 @@ from maven_ros.evaluation.breakdown import (
     worst_spans,
 )
 from maven_ros.evaluation.compare import Difference
+from maven_ros.evaluation.metrics import DIMENSIONS, METRICS
 from maven_ros.evaluation.outcome import Case, Outcome
 from maven_ros.evaluation.replayed import Replayed
 from maven_ros.evaluation.scores import Scores
-from maven_ros.evaluation.sums import DIMENSIONS, METRICS
 from maven_ros.records import NS, Pixels, Utterance
 
 _PAIRED = ('ccc', 'pearson', 'rmse', 'sign_agreement', 'within_90')

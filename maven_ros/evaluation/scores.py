@@ -9,16 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from maven_ros.evaluation.alignment import Missing, Pairs
-from maven_ros.evaluation.sums import (
-    DIMENSIONS,
-    METRICS,
-    NEUTRAL,
-    Array,
-    block_sums,
-    interval,
-    metrics,
-    resample,
-)
+from maven_ros.evaluation.metrics import DIMENSIONS, METRICS, NEUTRAL, Array, scores_of
+from maven_ros.evaluation.sums import block_sums, interval, resample
 
 FEWEST_BLOCKS = 4  # fewer say nothing about spread
 DRAWS = 1000
@@ -71,7 +63,7 @@ def score(pairs: Sequence[Pairs], draws: int = DRAWS, seed: int = 0) -> Scores:
     :param seed: of its random numbers.
     """
     blocks, unit = block_sums(pairs)
-    values = metrics(blocks.sum(0))
+    values = scores_of(blocks.sum(0))
     low, high, resampling = bootstrap(blocks, unit, draws, seed)
     causes = np.concatenate([np.zeros(0, np.uint8), *(one.missing for one in pairs)])
     return Scores(
@@ -91,16 +83,16 @@ def bootstrap(
     """
     Return 95% intervals of the scores, and what they rest on.
 
-    :param blocks: float64 (blocks, sums).
+    :param blocks: float64 (blocks, SUMS).
     :param minus: others of the same blocks, whose scores are subtracted, draw by draw.
     """
     if len(blocks) < FEWEST_BLOCKS:
         nothing = np.full(len(METRICS), np.nan)
         return nothing, nothing, f'no intervals: {len(blocks)} {unit}, at least ' \
                                  f'{FEWEST_BLOCKS} are needed'
-    drawn = metrics(resample(blocks, draws, seed))
+    drawn = scores_of(resample(blocks, draws, seed))
     if minus is not None:
-        drawn = drawn - metrics(resample(minus, draws, seed))
+        drawn = drawn - scores_of(resample(minus, draws, seed))
     return (*interval(drawn),
             f'95% intervals: percentile bootstrap, {draws} draws of {len(blocks)} {unit}, '
             f'seed {seed}')
