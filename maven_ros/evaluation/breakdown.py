@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def by_evidence(pairs: Sequence[Pairs]) -> list[Part]:
             for mask in np.unique(evidence).tolist()]
 
 
-def evidence_shares(states: Sequence[AffectState]) -> dict[str, float]:
+def evidence_shares(states: Collection[AffectState]) -> dict[str, float]:
     """Return the share of states with each combination of evidence, the fullest first."""
     counts = Counter(state.modalities for state in states)
     order = sorted(counts, key=lambda one: (-int(one).bit_count(), int(one)))

@@ -12,11 +12,15 @@ from maven_ros.evaluation.scores import Score
 def as_text(outcome: Outcome) -> str:
     """Return the scores of all bags, the ablations, and what is missing, in a few lines."""
     full, scores = outcome.sets[0]
-    lines = []
+    lines = [f'LOSSY: {one.bag}: {one.reason}' for one in outcome.lossy]
     if full.pairs:
         overall = scores.overall
-        lines.append(f'{len(scores.bags)} bags, {overall.frames} annotated frames, '
-                     f'{100 * overall.coverage:.1f}% of them with a state')
+        scored = sum(one.covered > 0 for one in scores.bags.values())
+        lines.append(f'{scored} of {len(outcome.cases)} bags scored, {overall.frames} annotated '
+                     f'frames, {100 * overall.coverage:.1f}% of them with a state')
+        if overall.unlabelled:
+            lines.append(f'  {overall.unlabelled} frames more are unlabelled: ' + ', '.join(
+                f'{bag} {one.unlabelled}' for bag, one in scores.bags.items() if one.unlabelled))
         lines += [f'  {metric.label:24} {_score(overall.scores[metric.name])}'
                   for metric in METRICS]
         lines.append(f'  {overall.resampling}')

@@ -37,6 +37,7 @@ class Scores:
     All scores of some frames.
 
     :param frames: how many are annotated.
+    :param unlabelled: how many more were left out, of which the annotation says nothing.
     :param covered: how many of these have a state; they are what is scored.
     :param missing: how many of the others lack one, by cause.
     :param scores: by the names of ``METRICS``.
@@ -44,6 +45,7 @@ class Scores:
     """
 
     frames: int
+    unlabelled: int
     covered: int
     missing: dict[str, int]
     scores: dict[str, Score]
@@ -67,7 +69,8 @@ def score(pairs: Sequence[Pairs], draws: int = DRAWS, seed: int = 0) -> Scores:
     low, high, resampling = bootstrap(blocks, unit, draws, seed)
     causes = np.concatenate([np.zeros(0, np.uint8), *(one.missing for one in pairs)])
     return Scores(
-        frames=len(causes), covered=int((causes == Missing.NOTHING).sum()),
+        frames=len(causes), unlabelled=sum(one.unlabelled for one in pairs),
+        covered=int((causes == Missing.NOTHING).sum()),
         missing={cause.name.lower(): int((causes == cause).sum())
                  for cause in Missing if cause is not Missing.NOTHING},
         scores={metric.name: Score(
