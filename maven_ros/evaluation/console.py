@@ -21,13 +21,19 @@ def as_text(outcome: Outcome) -> str:
         if overall.unlabelled:
             lines.append(f'  {overall.unlabelled} frames more are unlabelled: ' + ', '.join(
                 f'{bag} {one.unlabelled}' for bag, one in scores.bags.items() if one.unlabelled))
-        lines += [f'  {metric.label:24} {_score(overall.scores[metric.name])}'
-                  for metric in METRICS]
-        lines.append(f'  {overall.resampling}')
+        if overall.covered < overall.frames:
+            lines.append('  without a state: ' + ', '.join(
+                f'{n} {cause.replace("_", " ")}' for cause, n in overall.missing.items() if n))
+        if overall.covered:
+            lines += [f'  {metric.label:24} {_score(overall.scores[metric.name])}'
+                      for metric in METRICS]
+            lines.append(f'  {overall.resampling}')
     else:
         lines.append('no scores: nothing is annotated, or nothing could be used')
-    if outcome.search:
-        search = outcome.search
+    search = outcome.search
+    if search and math.isnan(search.at_best):
+        lines.append('how late the raters are cannot be told: no mean CCC is defined')
+    elif search:
         when = 'late' if search.best_s >= 0 else 'early, which raters cannot be'
         lines.append(
             f'raters are {abs(search.best_s):g} s {when}: the best of {len(search.offsets_s)} '

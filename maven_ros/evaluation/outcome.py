@@ -143,7 +143,8 @@ def _case(
                     if len(one.times_ns):
                         annotations.append(one)
                     else:
-                        gathered.excluded.append(Excluded(name, source, _all_unlabelled(one)))
+                        gathered.excluded.append(Excluded(
+                            name, source, _all_unlabelled(name, one)))
             except MavenError as refused:
                 gathered.excluded.append(Excluded(name, source, str(refused)))
         if annotations:
@@ -174,9 +175,9 @@ def _read_file(file: Path, side: str, bag: Path, image_topic: str) -> list[Annot
     return read_file(file, side, picture_stamps(bag, image_topic))
 
 
-def _all_unlabelled(one: Annotation) -> str:
+def _all_unlabelled(bag: str, one: Annotation) -> str:
     whose = f' of {one.person}' if one.person else ''
-    return f'{one.source}: all {one.unlabelled} values{whose} are unlabelled'
+    return f'{bag}: all {one.unlabelled} values{whose} in {one.source} are unlabelled'
 
 
 def _ablated(task: Task, errors: dict[Task, str], gathered: _Gathered) -> Replayed | None:

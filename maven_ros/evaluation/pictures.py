@@ -31,10 +31,15 @@ def picture_stamps(bag: Path, image_topic: str) -> NDArray[np.int64]:
         when stamps repeat or go back, for a time then means several pictures.
     :raises ResourceError: when the bag cannot be opened.
     """
-    reader, stamps = InputReader(AudioSettings()), []
+    reader = InputReader(AudioSettings())
+    stamps: list[int] = []
     with BagGraph(bag) as graph:
         for received in _whole(graph.read([image_topic])) if image_topic else ():
-            record = reader.read(received)
+            try:
+                record = reader.read(received)
+            except InputError as error:
+                raise InputError(error.cause, f'{bag.name}: picture {len(stamps) + 1} cannot be '
+                                              f'counted: {error}') from error
             if isinstance(record, Frame):
                 stamps.append(record.stamp_ns)
     for number, (before, after) in enumerate(itertools.pairwise(stamps), 2):

@@ -128,12 +128,13 @@ def read_result_set(folder: Path) -> ResultSet:
         people.setdefault(key, []).append(index)
     try:
         content = json.loads((folder / SCORES).read_text(encoding='utf-8'))
+        excluded, lossy = ([Excluded(**one) for one in content[kind]]
+                           for kind in ('excluded', 'lossy'))
         unlabelled = {(one['bag'], one['person']): one['unlabelled'] for one in content['people']}
         return ResultSet(
             content['name'], [_pairs(*key, table, index, unlabelled[key])
                               for key, index in people.items()],
-            *([Excluded(**one) for one in content[kind]] for kind in ('excluded', 'lossy')),
-            content['unmatched'], content['evidence'], content['about'])
+            excluded, lossy, content['unmatched'], content['evidence'], content['about'])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ResourceError(f'{folder}: is no result set: {error}') from error
 

@@ -123,7 +123,10 @@ def read_summary(out: Path) -> Summary:
         return Summary(**json.loads(path.read_text(encoding='utf-8')))
     except FileNotFoundError as error:
         raise ResourceError(f'{out}: holds no finished replay') from error
-    except (OSError, ValueError, TypeError) as error:
+    except TypeError as error:
+        raise ResourceError(f'{path}: was written by another version of maven_ros; remove '
+                            f'the folder to replay anew ({error})') from error
+    except (OSError, ValueError) as error:
         raise ResourceError(f'{path}: is no summary of a replay: {error}') from error
 
 

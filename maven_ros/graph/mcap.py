@@ -50,6 +50,7 @@ class WholePartReader(McapReader):
 
     def _open_whole_part(self, error: Exception) -> None:
         bio: Any = self.bio
+        path: Any = self.path
         size = bio.seek(0, 2)
         bio.seek(0)
         if bio.read(len(_MAGIC)) != _MAGIC or size < len(_MAGIC) + _RECORD.size:
@@ -60,7 +61,8 @@ class WholePartReader(McapReader):
         chunks, self.data_end, loose = self._walk(size)
         if mended := _finished(bio, self.data_end, size):
             head, chunk = mended
-            self.bio = _Patched(bio, self.data_end, head)
+            patched: Any = _Patched(bio, self.data_end, head)
+            self.bio = patched
             self.data_end += chunk.chunk_length
             chunks.append(chunk)
         self.meta_scan()
@@ -76,7 +78,7 @@ class WholePartReader(McapReader):
                 duration=statistics.end_time - statistics.start_time + 1,
                 start_time=statistics.start_time, end_time=statistics.end_time + 1,
                 message_count=statistics.message_count)
-        self.broken = (f'{self.path}: broken at byte {self.data_end} of {size} ({error}); '
+        self.broken = (f'{path.name}: broken at byte {self.data_end} of {size} ({error}); '
                        f'{statistics.message_count} messages before that are whole')
 
     def _walk(self, size: int) -> tuple[list[ChunkInfo], int, bool]:

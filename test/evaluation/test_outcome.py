@@ -10,11 +10,12 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.cli import main
-from maven_ros.errors import ResourceError
+from maven_ros.errors import InputError, ResourceError
 from maven_ros.evaluation.bags import START_NS
 from maven_ros.evaluation.benchmark import Plan, replay_all
 from maven_ros.evaluation.console import as_text
 from maven_ros.evaluation.outcome import score_replays
+from maven_ros.evaluation.pictures import picture_stamps
 from maven_ros.evaluation.replayed import run_replay
 from maven_ros.evaluation.report import write_report
 from maven_ros.evaluation.resultset import read_result_set
@@ -96,6 +97,10 @@ def test_a_replay_of_which_anything_is_otherwise_is_no_result(tmp_path):
         path.write_text(json.dumps(content))
         with pytest.raises(ResourceError, match=rf"otherwise \({name} was 'another' and is '"):
             run_replay(task)
+    path.write_text(json.dumps({'of': 'another version'}))
+    with pytest.raises(ResourceError, match='json: was written by another version of maven_ros; '
+                                            'remove the folder to replay anew'):
+        run_replay(task)
     path.write_text(written)
     shutil.rmtree(bag)
     record(bag, 31, topics=('/a/image', '/b/image'))
@@ -150,8 +155,8 @@ def test_unlabelled_frames_are_counted_and_a_file_of_them_alone_is_not_scored(tm
     bags = [record(tmp_path / name) for name in ('talk', 'walk', 'none')]
     outcome = scored(tmp_path, *bags, annotations=folder)
     assert [(one.bag, one.source, one.reason) for one in outcome.excluded] == [
-        ('walk', 'walk.csv', 'walk.csv: all 30 values of ann are unlabelled'),
-        ('none', 'none.txt', 'none.txt: all 30 values are unlabelled')]
+        ('walk', 'walk.csv', 'walk: all 30 values of ann in walk.csv are unlabelled'),
+        ('none', 'none.txt', 'none: all 30 values in none.txt are unlabelled')]
     assert not outcome.complete
     text = as_text(outcome)
     assert '2 of 3 bags scored, 50 annotated frames' in text
@@ -169,7 +174,22 @@ def test_where_no_annotated_frame_has_a_state_the_result_is_not_complete(tmp_pat
     (folder / 'talk.csv').write_text('time_s,valence,arousal\n99,0,0\n')
     outcome = scored(tmp_path, record(tmp_path / 'talk'), annotations=folder)
     assert not outcome.excluded and not outcome.lossy and not outcome.complete
-    assert '0 of 1 bags scored, 1 annotated frames, 0.0% of them' in as_text(outcome)
+    text = as_text(outcome)
+    assert '0 of 1 bags scored, 1 annotated frames, 0.0% of them' in text
+    assert 'without a state: 1 no window' in text and 'CCC' not in text
+
+
+def test_pictures_that_cannot_be_counted_are_told_with_their_bag_and_number(tmp_path):
+    with BagGraph(tmp_path / 'depth', 'w') as bag:
+        pictures = bag.advertise('/image', IMAGE, STATE)
+        for bag.time_ns in (START_NS, START_NS + NS):
+            message = image_message(bag.time_ns, np.zeros((4, 4, 3), np.uint8), 'camera')
+            message.encoding = 'bgr8' if bag.time_ns == START_NS else '32FC1'
+            pictures.publish(message)
+    with pytest.raises(InputError, match=(
+            r"depth: picture 2 cannot be counted: Image\.encoding: '32FC1'")) as refused:
+        picture_stamps(tmp_path / 'depth', '/image')
+    assert refused.value.cause == 'unknown_encoding'
 
 
 def test_topics_that_are_named_hold_for_the_counting_of_pictures_too(tmp_path):

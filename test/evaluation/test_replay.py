@@ -345,7 +345,7 @@ def test_a_bag_whose_pictures_are_of_an_unknown_type_says_so(tmp_path, caplog):
               T0)
     summary = replay(write(tmp_path / 'bag', [*microphone(), points]), QUIET, tmp_path / 'out')
     assert summary.topics == {'audio': '/audio'}
-    assert 'no pictures are replayed' in caplog.text and '/camera/packets (std' in caplog.text
+    assert 'replayed without pictures' in caplog.text and '/camera/packets (std' in caplog.text
     with pytest.raises(ResourceError, match='unfinished: cannot be made: Not a directory'):
         replay(tmp_path / 'bag', QUIET, tmp_path / 'out' / 'states.csv' / 'out')
 
