@@ -27,6 +27,13 @@ def _own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def embedded_graph() -> None:
+    """Skip where the embedded graph cannot open, for tests that start it in other processes."""
+    if importlib.util.find_spec('cyclonedds') is None:
+        pytest.skip('no cyclonedds')
+
+
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
     """Folder of the shared data; skips where it is absent."""
