@@ -11,7 +11,7 @@ from launch.actions import (
     TimerAction,
 )
 from launch.event_handlers import OnProcessExit
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
@@ -38,6 +38,8 @@ def generate_launch_description():
         launch_arguments={'use_sim_time': 'true'}.items())
     namespace, image, audio = map(
         LaunchConfiguration, ('namespace', 'image_topic', 'audio_topic'))
+    # ros-drivers' audio says its format on a topic beside itself.
+    audio_info = PythonExpression(["'", audio, "'.rpartition('/')[0] + '/audio_info'"])
     play = ExecuteProcess(
         name='play', output='screen',
         cmd=['ros2', 'bag', 'play', LaunchConfiguration('bag'), '--clock', '100',
@@ -45,7 +47,7 @@ def generate_launch_description():
              '--delay', '1.0',  # for discovery
              '--disable-keyboard-controls',
              # Inputs alone: states that are in the bag are no states of this run.
-             '--topics', image, [image, '/compressed'], audio, [audio, '_info'],
+             '--topics', image, [image, '/compressed'], audio, audio_info,
              PathJoinSubstitution(['/', namespace, 'robot_speaking']),
              PathJoinSubstitution(['/', namespace, 'speech'])])
     record = ExecuteProcess(
