@@ -49,17 +49,17 @@ def shared_data() -> Path:
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """Skip a file that needs an extra which is not installed, by the extra's name."""
     report = (yield).get_result()  # type: ignore[misc]
-    _skip_without_extra(report, getattr(report, 'call', None), str(collector.path))
+    _skip_without_extra(report, getattr(report, 'call', None))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
     """Skip a test that needs an extra which is not installed, by the extra's name."""
     report = (yield).get_result()  # type: ignore[misc]
-    _skip_without_extra(report, call, str(item.path))
+    _skip_without_extra(report, call)
 
 
-def _skip_without_extra(report: Any, call: Any, path: str) -> None:
+def _skip_without_extra(report: Any, call: Any) -> None:
     if report.outcome != 'failed' or call is None or call.excinfo is None:
         return
     error = call.excinfo.value
@@ -67,5 +67,6 @@ def _skip_without_extra(report: Any, call: Any, path: str) -> None:
         module = (getattr(error, 'name', None) or '').partition('.')[0]
         if isinstance(error, ModuleNotFoundError) and module in EXTRAS \
                 and importlib.util.find_spec(module) is None:
-            report.outcome, report.longrepr = 'skipped', (path, 0, f'Skipped: no {module}')
+            where = report.nodeid.partition('::')[0]
+            report.outcome, report.longrepr = 'skipped', (where, 0, f'Skipped: no {module}')
         error = error.__cause__ or error.__context__
