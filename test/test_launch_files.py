@@ -2,11 +2,15 @@
 
 import ast
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from maven_ros.cli import main
+from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.interface import STATE
 from maven_ros.settings import Settings, parameters
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,13 +122,54 @@ def test_a_choice_that_is_none_and_an_argument_that_lacks_are_refused_by_name():
     assert done.returncode != 0 and "argument 'bag'" in done.stdout + done.stderr
 
 
-@pytest.mark.ros
-def test_colcon_installed_the_launch_files():
-    pytest.importorskip('launch_ros')
-    done = ros2('pkg', 'prefix', '--share', 'maven_ros')
-    if done.returncode:
+@pytest.fixture
+def share():
+    """The share folder of the installed package."""
+    packages = pytest.importorskip('ament_index_python.packages')
+    try:
+        return Path(packages.get_package_share_directory('maven_ros'))
+    except packages.PackageNotFoundError:
         pytest.skip('maven_ros is not in the workspace that is sourced')
-    share = Path(done.stdout.strip())
+
+
+@pytest.mark.ros
+def test_colcon_installed_launch_files_and_parameters(share):
     assert sorted(path.name for path in (share / 'launch').glob('*.launch.py')) == [
         path.name for path in FILES]
     assert (share / 'config' / 'affect.yaml').is_file()
+
+
+@pytest.mark.ros
+@pytest.mark.timeout(300)
+def test_the_demo_is_heard_and_ends_with_an_interrupt(share):
+    launch = subprocess.Popen(
+        ['ros2', 'launch', 'maven_ros', 'demo.launch.py', 'loop:=0', 'recogniser:=none'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        heard = subprocess.run(
+            ['ros2', 'topic', 'echo', '--no-daemon', '--once', '/affect/state',
+             'maven_ros/msg/AffectState'], capture_output=True, text=True, timeout=200)
+    finally:
+        launch.send_signal(signal.SIGINT)
+        said, _ = launch.communicate(timeout=60)
+    assert 'valence: ' in heard.stdout, heard.stderr + said
+    assert 'process has died' not in said, said
+    assert said.count('process has finished cleanly') == 2, said
+
+
+@pytest.mark.ros
+@pytest.mark.timeout(400)
+def test_a_replay_ends_by_itself_with_a_bag_of_states(share, tmp_path):
+    bag = tmp_path / 'sample'
+    clip = share / 'media' / 'sample.mp4'
+    assert main(['bag', 'from-media', str(clip), '--out', str(tmp_path)]) == 0
+    done = subprocess.run(
+        ['ros2', 'launch', 'maven_ros', 'replay.launch.py', f'bag:={bag}', 'recogniser:=none'],
+        capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = []
+    with BagGraph(tmp_path / 'sample_affect') as graph:
+        assert '/camera/image_raw' not in graph.topics()
+        graph.subscribe('/affect/state', 'maven_ros/msg/AffectState', STATE, states.append)
+        graph.play()
+    assert len(states) > 40, done.stdout + done.stderr
