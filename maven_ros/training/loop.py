@@ -4,7 +4,7 @@ The one training loop of all stages.
 AdamW, warm-up and a cosine to 0, clipped gradients, a running mean of the weights (which is what
 is validated and returned), and a checkpoint after every epoch, written beside and moved over the
 old one. Each epoch draws from a random state of its own, made of the seed and its number: so a
-run that was killed goes on as if it had not been.
+run that was killed, or was told to stop after some epochs, goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class LoopSettings:
     """
     How a stage is optimised.
 
-    :param epochs: passes over the data.
+    :param epochs: passes over the data, by which the learning rate falls to 0.
+    :param stop_after: epochs after which training ends all the same, and from which it goes on if
+        this is raised; 0 for none.
     :param batch_size: examples a step.
     :param learning_rate: the highest, after the warm-up.
     :param weight_decay: of matrices and kernels; vectors (biases, norms) have none.
@@ -56,6 +58,7 @@ class LoopSettings:
     average_decay: float = 0.998
     select: str = ''
     precision: str = 'auto'
+    stop_after: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -64,6 +67,9 @@ class LoopSettings:
                 raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
         if not 0 <= self.average_decay < 1:
             raise SettingsError(f'average_decay: {self.average_decay!r} is not in [0, 1)')
+        if not 0 <= self.stop_after <= self.epochs:
+            raise SettingsError(
+                f'stop_after: {self.stop_after!r} is not in [0, {self.epochs}], the epochs')
         if self.precision not in PRECISIONS:
             raise SettingsError(
                 f'precision: {self.precision!r} is not one of {", ".join(PRECISIONS)}')
@@ -131,11 +137,12 @@ def fit(
     :raises ResourceError: for a checkpoint of another recipe, or one that cannot be read.
     :raises Stopped: when ``stop`` was set.
     """
-    state = _State(task, settings, {**recipe, **dataclasses.asdict(settings), 'seed': seed})
+    state = _State(task, settings, _plain(recipe, settings, seed))
+    last = settings.stop_after or settings.epochs
     folder.mkdir(parents=True, exist_ok=True)
     state.load(folder / _CHECKPOINT)
-    with RunLog(folder, name, settings.epochs, task.steps, len(state.history)) as log:
-        for number in range(len(state.history), settings.epochs):
+    with RunLog(folder, name, last, task.steps, len(state.history)) as log:
+        for number in range(len(state.history), last):
             training = _train_epoch(task, state, settings, number, seed, log, stop)
             model = state.average.module.eval()
             with torch.no_grad():
@@ -147,6 +154,12 @@ def fit(
     model = state.average.module
     model.load_state_dict(state.best)
     return Fitted(model.eval(), state.history[state.kept], tuple(state.history))
+
+
+def _plain(recipe: Mapping[str, Any], settings: LoopSettings, seed: int) -> dict[str, Any]:
+    """Return all that an epoch depends on; when training ends is no part of it."""
+    plain = {**recipe, **dataclasses.asdict(settings), 'seed': seed}
+    return {name: value for name, value in plain.items() if name not in ('loop', 'stop_after')}
 
 
 def uses_bf16(precision: str, device: torch.device) -> bool:

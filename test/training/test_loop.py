@@ -61,6 +61,14 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert again.history == first.history
 
 
+def test_what_was_stopped_early_goes_on_as_if_it_had_not_been(tmp_path):
+    whole = run(tmp_path / 'whole', LoopSettings(4, 8, 0.02))
+    early = run(tmp_path / 'early', LoopSettings(4, 8, 0.02, stop_after=2))
+    assert early.history == whole.history[:2]
+    assert early.kept.number == 1
+    assert run(tmp_path / 'early', LoopSettings(4, 8, 0.02)).history == whole.history
+
+
 def test_it_learns_and_leaves_its_log(tmp_path):
     fitted = run(tmp_path, LoopSettings(30, 8, 0.05, average_decay=0.9))
     assert fitted.history[0].training.keys() == {'loss', 'root'}
@@ -109,6 +117,7 @@ def test_a_gradient_that_is_no_number_is_an_error(tmp_path):
 
 @pytest.mark.parametrize(('values', 'message'), [
     ({'epochs': 0}, 'epochs: 0 is not above 0'),
+    ({'stop_after': 2}, r'stop_after: 2 is not in \[0, 1\], the epochs'),
     ({'average_decay': 1.0}, r'average_decay: 1.0 is not in \[0, 1\)'),
     ({'precision': 'fp8'}, "precision: 'fp8' is not one of auto, fp32, bf16"),
 ])
