@@ -20,11 +20,19 @@ from maven_ros.graph.convert import AFFECT_STATE
 from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
 from maven_ros.graph.interface import STATE as STATE_QOS
 from maven_ros.graph.messages import from_cdr
-from maven_ros.graph.topics import STATE_TOPIC, UTTERANCE_TOPIC
+from maven_ros.graph.topics import (
+    EVENT_TOPIC,
+    OUTPUT_TYPES,
+    STATE_SMOOTHED_TOPIC,
+    STATE_TOPIC,
+    UTTERANCE_TOPIC,
+)
 from maven_ros.settings import Settings
 
 #: Entries of a replay's journal: messages in CDR, and what a window took (int64, float64).
-STATE, UTTERANCE, TIMING = 1, 2, 3
+STATE, UTTERANCE, TIMING, SMOOTHED, EVENT = 1, 2, 3, 4, 5
+KINDS = {STATE_TOPIC: STATE, UTTERANCE_TOPIC: UTTERANCE, STATE_SMOOTHED_TOPIC: SMOOTHED,
+         EVENT_TOPIC: EVENT}
 TIMING_COLUMNS = {'window_end_ns': 'int64', 'inference_ms': 'float64'}
 #: What a replay leaves beside its summary.
 NAMES = ('bag', 'states.parquet', 'states.csv', 'timing.csv')
@@ -85,8 +93,8 @@ def write_results(out: Path, done: Done) -> Summary:
         bag=done.identity['bag'], identity=done.identity, topics=done.topics,
         start_ns=done.span_ns[0], end_ns=done.span_ns[1], messages=done.messages,
         windows=counts.windows, states=counts.states, utterances=counts.utterances,
-        people=sorted(counts.people), audio_clock=done.audio_clock, drops=done.drops,
-        details=done.details, broken=done.broken, model=done.identity['model'],
+        events=counts.events, people=sorted(counts.people), audio_clock=done.audio_clock,
+        drops=done.drops, details=done.details, broken=done.broken, model=done.identity['model'],
         trained=done.trained, device=done.device, without=list(done.without),
         settings=values(done.settings), versions=versions(), wall_s=round(done.wall_s, 3),
         inference_ms={'median': median, 'p95': p95, 'worst': worst}, resumed=done.resumed)
@@ -127,6 +135,7 @@ class _Counts:
     windows: int = 0
     states: int = 0
     utterances: int = 0
+    events: int = 0
     people: set[str] = field(default_factory=set)
     took_ms: list[float] = field(default_factory=list)
 
@@ -142,6 +151,8 @@ class _Counts:
                 yield found
             elif entry.kind == UTTERANCE:
                 self.utterances += from_cdr(entry.content, UTTERANCE_TYPE).is_final
+            elif entry.kind == EVENT:
+                self.events += 1
 
     def timings(self, journal: Path) -> Iterator[dict[str, Any]]:
         for entry in read_journal(journal):
@@ -153,8 +164,8 @@ class _Counts:
 
 def _write_bag(journal: Path, path: Path, storage: str) -> None:
     with BagGraph(path, 'w', storage) as bag:
-        publishers = {STATE: bag.advertise(STATE_TOPIC, AFFECT_STATE, STATE_QOS),
-                      UTTERANCE: bag.advertise(UTTERANCE_TOPIC, UTTERANCE_TYPE, STATE_QOS)}
+        publishers = {kind: bag.advertise(topic, OUTPUT_TYPES[topic], STATE_QOS)
+                      for topic, kind in KINDS.items()}
         for entry in read_journal(journal):
             if entry.kind in publishers:
                 publishers[entry.kind].publish_cdr(entry.content, entry.known_ns)
