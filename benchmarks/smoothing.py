@@ -80,9 +80,9 @@ def jumps(hops: int) -> Values:
     return np.repeat(np.random.default_rng(2).uniform(-0.8, 0.8, hops // 20 + 1), 20)[:hops]
 
 
-def errors(hops: int, std: float) -> Values:
+def errors(hops: int, std: float, seed: int = 3) -> Values:
     """Return what windows get wrong: means over all they hold, which they share."""
-    fresh = np.random.default_rng(3).normal(0, std * math.sqrt(WINDOW), hops + WINDOW)
+    fresh = np.random.default_rng(seed).normal(0, std * math.sqrt(WINDOW), hops + WINDOW)
     total = np.concatenate([[0.0], np.cumsum(fresh)])
     return ((total[WINDOW:] - total[:-WINDOW]) / WINDOW)[1:]
 
@@ -91,12 +91,16 @@ def smoothed(measured: Values, std: float) -> tuple[Values, Values]:
     """Return means and standard deviations of the project's own smoothing."""
     smoother, found = Smoother(SmoothingSettings()), []
     for hop, value in enumerate(measured.tolist()):
-        end_ns = round((1 + hop) * HOP_S * NS)
-        found.append(smoother.take(AffectState(
-            end_ns - round(WINDOW * HOP_S * NS), end_ns, Status.OK, 'person', Affect(value, 0.0),
-            std, std, Modality.VIDEO, (1.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '', '')))
+        found.append(smoother.take(made_state(hop, Affect(value, 0.0), std)))
     return (np.array([one.affect.valence for one in found]),
             np.array([one.valence_std for one in found]))
+
+
+def made_state(hop: int, affect: Affect, std: float) -> AffectState:
+    end_ns = round((1 + hop) * HOP_S * NS)
+    return AffectState(
+        end_ns - round(WINDOW * HOP_S * NS), end_ns, Status.OK, 'person', affect, std, std,
+        Modality.VIDEO, (1.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '', '')
 
 
 def moving_average(measured: Values, hops: int) -> Values:

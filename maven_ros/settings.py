@@ -186,11 +186,17 @@ class EventSettings:
     margin: float = setting(
         0.1, 'A region is left only this far outside it, along the radius or the arc.',
         minimum=0.0, maximum=1.0)
+    margin_std: float = setting(
+        1.5, 'And only so many standard deviations of the smoothed state outside it.',
+        minimum=0.0, maximum=5.0)
     dwell_s: float = setting(
         0.6, 'Regions and speech must have changed for so long before it is told.',
         minimum=0.0, maximum=60.0)
     sharp_change: float = setting(
         0.4, 'Change of intensity that is told as a rise or fall.', minimum=0.05, maximum=1.4)
+    sharp_std: float = setting(
+        2.0, 'If it is so many standard deviations of the difference of two smoothed states.',
+        minimum=0.0, maximum=5.0)
     sharp_s: float = setting(
         2.0, 'Time within which it has to change by that much.', minimum=0.1, maximum=60.0)
     leave_s: float = setting(

@@ -2,10 +2,12 @@
 Events: what is worth acting on, noticed in smoothed states alone.
 
 - A region of the circumplex is *entered* when the point has been inside for ``events.dwell_s``,
-  and *left* when it has been outside by more than ``events.margin`` for as long, or unknown for
-  ``smoothing.gap_s``. A person is in one region at most, and leaves it before entering another.
-- Intensity *rose* or *fell* when it differs by ``events.sharp_change`` from its lowest or highest
-  within the last ``events.sharp_s``; what has been told is not told again.
+  and *left* when it has been outside for as long, by more than ``events.margin`` and
+  ``events.margin_std`` standard deviations, or unknown for ``smoothing.gap_s``. A person is in one
+  region at most, and leaves it before entering another.
+- Intensity *rose* or *fell* when it differs by ``events.sharp_change`` and ``events.sharp_std``
+  standard deviations from its lowest or highest within the last ``events.sharp_s``; what has been
+  told is not told again.
 - A person *appeared* with the first state, and *left* when no window has had one for
   ``events.leave_s``. Nobody in view neither appears nor leaves.
 - Speech *started* when a voice that is not known to be another's was evidence for
@@ -66,7 +68,7 @@ class Person:
     :param leaving: since when the points have been outside ``region``.
     :param spoke_ns: when the speech that is going on began; None in silence.
     :param turning: since when there has been a voice in silence, or none in speech.
-    :param recent: (window's end, point) of the last ``events.sharp_s``.
+    :param recent: window's end, point and spread of the states of the last ``events.sharp_s``.
     """
 
     seen_ns: int
@@ -80,7 +82,7 @@ class Person:
     leaving: Run | None = None
     spoke_ns: int | None = None
     turning: Run | None = None
-    recent: list[tuple[int, Affect]] = field(default_factory=list)
+    recent: list[tuple[int, Affect, float]] = field(default_factory=list)
 
 
 class Events(Freezing):
@@ -149,8 +151,9 @@ class Events(Freezing):
             run = Run(end_ns, end_ns, _UNKNOWN)
             yield self._event(person_id, person, EventKind.APPEARED, run, state.affect)
         if known:
-            yield from self._place(person_id, person, state.affect)
-            yield from self._change(person_id, person, state.affect)
+            spread = math.sqrt((state.valence_std**2 + state.arousal_std**2) / 2)
+            yield from self._place(person_id, person, state.affect, spread)
+            yield from self._change(person_id, person, state.affect, spread)
         else:
             yield from self._lose(person_id, person)
         yield from self._listen(person_id, person, state)
@@ -158,14 +161,15 @@ class Events(Freezing):
             person.point, person.known_ns = state.affect, end_ns
 
     def _place(
-        self, person_id: str, person: Person, point: Affect,
+        self, person_id: str, person: Person, point: Affect, spread: float,
     ) -> Iterator[AffectEvent]:
         """Notice regions that are left and entered, in that order."""
         end_ns, region = person.seen_ns, self._regions.get(person.region)
         inside = next((name for name, one in self._regions.items() if one.holds(point)), '')
         if inside != person.inside:
             person.inside, person.entering = inside, None
-        outside = region is not None and region.outside(point) > self._settings.margin
+        margin = max(self._settings.margin, self._settings.margin_std * spread)
+        outside = region is not None and region.outside(point) > margin
         person.leaving = self._run(person.leaving, outside, person)
         person.entering = self._run(person.entering, bool(inside), person)
         if person.region and (run := self._lasting(person.leaving, end_ns)):
@@ -185,21 +189,23 @@ class Events(Freezing):
             person.region, person.leaving = '', None
 
     def _change(
-        self, person_id: str, person: Person, point: Affect,
+        self, person_id: str, person: Person, point: Affect, spread: float,
     ) -> Iterator[AffectEvent]:
         """Notice sharp rises and falls of intensity."""
         end_ns = person.seen_ns
         if end_ns - person.known_ns > self._gap_ns:
             person.recent = []
         person.recent = [one for one in person.recent if end_ns - one[0] <= self._sharp_ns]
-        person.recent.append((end_ns, point))
+        person.recent.append((end_ns, point, spread))
         backwards = person.recent[::-1]  # of equals, the newest
         for kind, extreme, sign in ((EventKind.ROSE, min, 1.0), (EventKind.FELL, max, -1.0)):
-            since_ns, before = extreme(backwards, key=lambda one: one[1].intensity)
-            if sign * (point.intensity - before.intensity) >= self._settings.sharp_change:
+            since_ns, before, had = extreme(backwards, key=lambda one: one[1].intensity)
+            change = sign * (point.intensity - before.intensity)
+            if change >= max(self._settings.sharp_change,
+                             self._settings.sharp_std * math.hypot(had, spread)):
                 run = Run(end_ns, since_ns, before)
                 yield self._event(person_id, person, kind, run, point)
-                person.recent = [(end_ns, point)]
+                person.recent = [(end_ns, point, spread)]
                 return
 
     def _listen(

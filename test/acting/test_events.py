@@ -29,7 +29,7 @@ def maker(**values):
 
 def run(points, events=None, **fields):
     """Return the events of one person who is at these points, hop after hop."""
-    events = events or maker()
+    events, fields = events or maker(), {'std': 0.1, **fields}
     return [event for hop, point in enumerate(points)
             for event in events.take([state(T0 + hop * HOP_NS, *point, **fields)])]
 
@@ -46,7 +46,7 @@ def test_a_turn_from_distress_to_laughter_is_told_in_order():
     assert left.since_ns == entered.since_ns == T0 + 10 * HOP_NS
     assert left.stamp_ns == entered.stamp_ns == left.since_ns + DWELL_NS
     assert entered.before == Affect(*ANGRY) and entered.after == Affect(*HAPPY)
-    assert entered.confidence == pytest.approx(1 - 0.2 * math.sqrt(3))
+    assert entered.confidence == pytest.approx(1 - 0.1 * math.sqrt(3))
     assert entered.frame_id == 'camera' and entered.person_id == 'person_1'
 
 
@@ -71,6 +71,16 @@ def test_sharp_rises_and_falls_are_told_once_with_their_ends():
     assert sharp[0].before == Affect(0.0, 0.0) and sharp[0].since_ns == T0 + 5 * HOP_NS
     assert sharp[0].after.intensity == pytest.approx(0.4)
     assert sharp[1].before.intensity == 0.75 and sharp[1].after == Affect(0.1, 0.0)
+
+
+def test_the_less_sure_the_states_the_more_it_takes():
+    points = [(0.15, 0.35)] * 10 + [(-0.15, 0.35)] * 10 + [(0.15, 0.35)] * 10
+    assert told(run(points, std=0.05)) == [
+        EventKind.APPEARED, (ENTERED, 'excited'), (LEFT_IT, 'excited'), (ENTERED, 'distressed'),
+        (LEFT_IT, 'distressed'), (ENTERED, 'excited')]
+    assert told(run(points, std=0.2)) == [EventKind.APPEARED, (ENTERED, 'excited')]
+    rise = [(0.2, 0.0)] * 5 + [(0.65, 0.0)] * 5
+    assert ROSE in told(run(rise, std=0.15)) and ROSE not in told(run(rise, std=0.17))
 
 
 def test_a_slow_rise_is_no_sharp_one():
@@ -140,18 +150,18 @@ def test_when_time_starts_over_everybody_leaves():
 POINTS = st.one_of(
     st.tuples(st.floats(-1, 1), st.floats(-1, 1)), st.just((math.nan, math.nan)),
     st.sampled_from([HAPPY, ANGRY, CALM, (0.0, 0.0), (0.32, 0.0), (0.0, 0.35)]))
-#: How many hops somebody is at one point, and whether with a voice; None: out of view.
-STAYS = st.lists(st.tuples(st.one_of(st.none(), POINTS), st.integers(1, 14), st.booleans()),
-                 min_size=1, max_size=12)
+#: Where somebody is (None: out of view), for how many hops, whether with a voice, how sure.
+STAYS = st.lists(st.tuples(st.one_of(st.none(), POINTS), st.integers(1, 14), st.booleans(),
+                           st.sampled_from([0.02, 0.1, 0.3])), min_size=1, max_size=12)
 
 
 def windows(*people):
     """Yield the states of each window of some people's stays."""
-    tracks = [[(point, voice) for point, hops, voice in stays for _ in range(hops)]
+    tracks = [[(point, voice, std) for point, hops, voice, std in stays for _ in range(hops)]
               for stays in people]
     for hop in range(max(map(len, tracks))):
         states = [state(T0 + hop * HOP_NS, *track[hop][0], person_id=f'person_{index}',
-                        voice=track[hop][1])
+                        voice=track[hop][1], std=track[hop][2])
                   for index, track in enumerate(tracks)
                   if hop < len(track) and track[hop][0] is not None]
         yield states or [state(T0 + hop * HOP_NS, person_id='')]
@@ -199,15 +209,18 @@ def check_cause(event, states):
         assert during[-1].affect == event.after
     elif event.kind is LEFT_IT and not math.isnan(event.after.valence):
         assert lasted_ns >= DWELL_NS
-        assert all(REGIONS[event.region].outside(one.affect) > SETTINGS.margin
-                   for one in during if one in known)
+        assert all(REGIONS[event.region].outside(one.affect) > max(
+            SETTINGS.margin, SETTINGS.margin_std * one.valence_std)
+            for one in during if one in known)
     elif event.kind in (LEFT_IT, EventKind.LEFT) or (
             event.kind is STOPPED and event.stamp_ns > states[-1].window_end_ns):
         after = [one for one in known if event.since_ns < one.window_end_ns <= event.stamp_ns]
         assert not after and lasted_ns >= NS
     elif event.kind in (ROSE, FELL):
         sign = 1 if event.kind is ROSE else -1
-        assert sign * (event.after.intensity - event.before.intensity) >= SETTINGS.sharp_change
+        unsure = SETTINGS.sharp_std * math.hypot(during[0].valence_std, during[-1].valence_std)
+        assert sign * (event.after.intensity - event.before.intensity) >= max(
+            SETTINGS.sharp_change, unsure - 1e-9)
         assert lasted_ns <= SETTINGS.sharp_s * NS
         assert during[0].affect == event.before and during[-1].affect == event.after
     elif event.kind in (STARTED, STOPPED):
