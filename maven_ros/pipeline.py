@@ -136,7 +136,7 @@ class Pipeline(Closing):
         utterances = self.speech.finish(timeout_s)
         for utterance in utterances:
             self._windows.add_utterance(utterance)
-        return [*utterances, *self._states(self._windows.flush()), *self._acting.end()]
+        return [*utterances, *self._states(self._windows.flush()), *self._acting.reset()]
 
     @property
     def stopped(self) -> frozenset[Stream]:
@@ -148,16 +148,20 @@ class Pipeline(Closing):
         """What the time of the sound rests on: ``stamps``, ``arrival`` or ``none`` so far."""
         return self._audio.clock
 
-    def reset(self) -> None:
-        """Forget all evidence, as after a jump in time; the models stay loaded."""
+    def reset(self) -> list[Output]:
+        """
+        Forget all evidence, as after a jump in time; the models stay loaded.
+
+        :returns: what ends with it: everybody leaves.
+        """
         self._faces.reset()
         self._audio.reset()
         self._windows.reset()
         self.speech.reset()
         self.engine.reset()
-        self._acting.reset()
         self._frame_ns = None
         self._recognised_ns = 0
+        return [*self._acting.reset()]
 
     def reset_baselines(self) -> None:
         """Forget how everybody looks at rest; all else goes on."""
@@ -211,9 +215,7 @@ class Pipeline(Closing):
         """Hand out what the old time still holds, then forget it."""
         # Live, recognition is given no time: the new time must not wait for the old one.
         outputs = [] if self._live else self.finish()
-        outputs += [*self._states(self._windows.flush()), *self._acting.end()]
-        self.reset()
-        return outputs
+        return [*outputs, *self._states(self._windows.flush()), *self.reset()]
 
     def _take_frame(self, frame: Frame, now_ns: int) -> list[Output]:
         outputs: list[Output] = []

@@ -36,17 +36,13 @@ class Acting:
         self._baselines.keep(self._events.people)
         return [*(SmoothedState(state) for state in smoothed), *events]
 
-    def end(self) -> list[AffectEvent]:
-        """Let everybody leave, as when time starts over; then forget them."""
+    def reset(self) -> list[AffectEvent]:
+        """Let everybody leave, as when time starts over, and forget them, baselines too."""
         events = self._events.end()
-        self.reset()
-        return events
-
-    def reset(self) -> None:
-        """Forget everybody, their baselines too."""
         self._smoother.reset()
         self._baselines.reset()
         self._events.reset()
+        return events
 
     def reset_baselines(self) -> None:
         """Take everybody's rest for neutral again; all else goes on."""
