@@ -105,7 +105,8 @@ class Smoother(Freezing):
         end_ns = state.window_end_ns
         self._tracks = {person_id: track for person_id, track in self._tracks.items()
                         if 0 <= end_ns - track.end_ns <= self._gap_ns}
-        if not (math.isfinite(state.affect.valence) and math.isfinite(state.affect.arousal)):
+        if not all(map(math.isfinite, (state.affect.valence, state.affect.arousal,
+                                       state.valence_std, state.arousal_std))):
             return state
         track = self._tracks.get(state.person_id)
         if track is None:

@@ -111,6 +111,14 @@ def test_without_evidence_nothing_is_made_up_and_less_is_known_after():
     assert last.valence_std < after.valence_std < 0.2
 
 
+def test_a_state_that_does_not_say_how_sure_it_is_spoils_nothing():
+    smoother = Smoother(SmoothingSettings())
+    smoother.take(state(T0, 0.5, 0.5))
+    odd = state(T0 + HOP_NS, 0.5, 0.5, math.nan)
+    assert smoother.take(odd) is odd
+    assert smoother.take(state(T0 + 2 * HOP_NS, 0.5, 0.5)).valence_std < 0.2
+
+
 def test_after_a_long_gap_and_after_a_step_back_smoothing_starts_anew():
     for then_ns in (T0 + 3 * NS, T0 - NS):
         smoother = Smoother(SmoothingSettings(gap_s=2.0))
