@@ -16,6 +16,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from maven_ros.acting.stage import Acting
 from maven_ros.affect import Affect
 from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
@@ -53,7 +54,9 @@ _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0
 
 class Pipeline(Closing):
     """
-    Senses, windows and engine, wired. Not thread-safe: one thread feeds it.
+    Senses, windows, engine and what makes sense of states over time, wired.
+
+    Not thread-safe: one thread feeds it.
 
     :param settings: the whole configuration.
     :param live: True keeps recognition out of the caller's way (a process or thread of its own);
@@ -62,6 +65,7 @@ class Pipeline(Closing):
     :param speech: who recognises; opened as ``live`` and the settings say when left out. It is
         closed with the pipeline.
     :raises ResourceError: when a model or a package that the settings ask for is missing.
+    :raises SettingsError: when the file of regions cannot be used.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Pipeline(Closing):
     ) -> None:
         self.settings = settings
         self.counters = counters if counters is not None else Counters()
+        self._acting = Acting(settings)
         self.engine = self._open_engine()
         self._faces = self._open_faces()
         self._audio = AudioSense(
@@ -124,12 +129,14 @@ class Pipeline(Closing):
         """
         End the streams: close what is being said and every window that some stream has passed.
 
+        With the streams everybody leaves.
+
         :param timeout_s: how long recognition may take to catch up.
         """
         utterances = self.speech.finish(timeout_s)
         for utterance in utterances:
             self._windows.add_utterance(utterance)
-        return [*utterances, *self._states(self._windows.flush())]
+        return [*utterances, *self._states(self._windows.flush()), *self._acting.reset()]
 
     @property
     def stopped(self) -> frozenset[Stream]:
@@ -141,8 +148,12 @@ class Pipeline(Closing):
         """What the time of the sound rests on: ``stamps``, ``arrival`` or ``none`` so far."""
         return self._audio.clock
 
-    def reset(self) -> None:
-        """Forget all evidence, as after a jump in time; the models stay loaded."""
+    def reset(self) -> list[Output]:
+        """
+        Forget all evidence, as after a jump in time; the models stay loaded.
+
+        :returns: what ends with it: everybody leaves.
+        """
         self._faces.reset()
         self._audio.reset()
         self._windows.reset()
@@ -150,6 +161,11 @@ class Pipeline(Closing):
         self.engine.reset()
         self._frame_ns = None
         self._recognised_ns = 0
+        return [*self._acting.reset()]
+
+    def reset_baselines(self) -> None:
+        """Forget how everybody looks at rest; all else goes on."""
+        self._acting.reset_baselines()
 
     def rest(self) -> list[Output]:
         """
@@ -172,7 +188,8 @@ class Pipeline(Closing):
         Plain data, not a copy. What the recogniser has learnt of the voice is its own to tell.
         """
         return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
-                'windows': self._windows.freeze(), 'counters': self.counters.freeze(),
+                'windows': self._windows.freeze(), 'acting': self._acting.freeze(),
+                'counters': self.counters.freeze(),
                 'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
@@ -180,6 +197,7 @@ class Pipeline(Closing):
         self._faces.thaw(state['faces'])
         self._audio.thaw(state['audio'])
         self._windows.thaw(state['windows'])
+        self._acting.thaw(state['acting'])
         self.counters.thaw(state['counters'])
         self._frame_ns, self._recognised_ns, self._now_ns = state['clock']
         self.engine.reset()
@@ -197,9 +215,7 @@ class Pipeline(Closing):
         """Hand out what the old time still holds, then forget it."""
         # Live, recognition is given no time: the new time must not wait for the old one.
         outputs = [] if self._live else self.finish()
-        outputs += self._states(self._windows.flush())
-        self.reset()
-        return outputs
+        return [*outputs, *self._states(self._windows.flush()), *self.reset()]
 
     def _take_frame(self, frame: Frame, now_ns: int) -> list[Output]:
         outputs: list[Output] = []
@@ -277,8 +293,12 @@ class Pipeline(Closing):
                 self._windows.arrived(Stream.TEXT, recognised_ns, now_ns)
         return [*utterances]
 
-    def _states(self, windows: list[Window]) -> list[AffectState]:
-        return [state for window in windows for state in self._judge(window)]
+    def _states(self, windows: list[Window]) -> list[Output]:
+        outputs: list[Output] = []
+        for window in windows:
+            states = self._judge(window)
+            outputs += [*states, *self._acting.take(states)]
+        return outputs
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""

@@ -308,6 +308,7 @@ class AffectState:
     face: Box | None
     frame_id: str
     model: str
+    baseline: tuple[float, float] = (0.0, 0.0)  # valence and arousal that were subtracted
 
     @property
     def confidence(self) -> float:
@@ -315,6 +316,49 @@ class AffectState:
         return confidence(self.valence_std, self.arousal_std)
 
 
+@dataclass(frozen=True, slots=True)
+class SmoothedState:
+    """A state after smoothing, less the personal baseline: a filter's, not the model's own."""
+
+    state: AffectState
+
+
+class EventKind(enum.IntEnum):
+    """What happened (AffectEvent.msg: ``kind``)."""
+
+    REGION_ENTERED = 0
+    REGION_LEFT = 1
+    ROSE = 2
+    FELL = 3
+    APPEARED = 4
+    LEFT = 5
+    SPEECH_STARTED = 6
+    SPEECH_STOPPED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class AffectEvent:
+    """
+    Something worth acting on; AffectEvent.msg has each field's meaning and range.
+
+    :param stamp_ns: when it was noticed.
+    :param since_ns: when it began.
+    :param before: the point before; NaN if unknown, as ``after``.
+    :param confidence: of the last state with evidence; NaN before there was one.
+    :param region: name of the region; empty for other kinds.
+    """
+
+    stamp_ns: int
+    kind: EventKind
+    person_id: str
+    since_ns: int
+    before: Affect
+    after: Affect
+    confidence: float
+    region: str = ''
+    frame_id: str = ''
+
+
 Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | Utterance
-Output: TypeAlias = AffectState | Utterance
+Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance
 

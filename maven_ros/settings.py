@@ -164,6 +164,60 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class SmoothingSettings:
+    """Smoothing states over time, each person by themselves."""
+
+    process_noise: float = setting(
+        0.04, 'Variance that valence and arousal gain in a second, 1/s; its root is how far a '
+        'person is thought to move in a second. Less smooths more, and lags more.',
+        minimum=0.0001, maximum=10.0)
+    gap_s: float = setting(
+        2.0, 'After so long without evidence smoothing starts anew, and the region is left.',
+        minimum=0.1, maximum=60.0)
+
+
+@dataclass(frozen=True)
+class EventSettings:
+    """Events made of smoothed states."""
+
+    regions: str = setting(
+        '', 'YAML file of the named regions of the circumplex; empty for the shipped '
+        'config/regions.yaml.', path='file')
+    margin: float = setting(
+        0.1, 'A region is left only this far outside it, along the radius or the arc.',
+        minimum=0.0, maximum=1.0)
+    margin_std: float = setting(
+        1.5, 'And only so many standard deviations of the smoothed state outside it.',
+        minimum=0.0, maximum=5.0)
+    dwell_s: float = setting(
+        0.6, 'Regions and speech must have changed for so long before it is told.',
+        minimum=0.0, maximum=60.0)
+    sharp_change: float = setting(
+        0.4, 'Change of intensity that is told as a rise or fall.', minimum=0.05, maximum=1.4)
+    sharp_std: float = setting(
+        2.0, 'If it is so many standard deviations of the difference of two smoothed states.',
+        minimum=0.0, maximum=5.0)
+    sharp_s: float = setting(
+        2.0, 'Time within which it has to change by that much.', minimum=0.1, maximum=60.0)
+    leave_s: float = setting(
+        1.0, 'A person left when no window has had their face for so long; it then has been out '
+        'of view for windows.length_s more.', minimum=0.0, maximum=60.0)
+
+
+@dataclass(frozen=True)
+class BaselineSettings:
+    """The personal offset of a face at rest."""
+
+    enabled: bool = setting(
+        False, 'Subtract from smoothed states where a person rests; raw ones stay as they are.')
+    settle_s: float = setting(
+        300.0, 'Time constant with which the offset follows the person.',
+        minimum=10.0, maximum=86400.0)
+    limit: float = setting(
+        0.3, 'Largest offset either way, of valence and of arousal.', minimum=0.0, maximum=1.0)
+
+
+@dataclass(frozen=True)
 class Settings:
     """The whole configuration."""
 
@@ -172,6 +226,9 @@ class Settings:
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
+    events: EventSettings = field(default_factory=EventSettings)
+    baseline: BaselineSettings = field(default_factory=BaselineSettings)
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""

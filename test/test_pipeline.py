@@ -1,5 +1,6 @@
 """The pipeline on real clips, offline: what goes in as records comes out as states."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -7,15 +8,19 @@ import jiwer
 import numpy as np
 import pytest
 
+from maven_ros.errors import SettingsError
 from maven_ros.media import read_media
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,
+    AffectEvent,
     AffectState,
     AudioChunk,
+    EventKind,
     Frame,
     Modality,
     RobotSpeaking,
+    SmoothedState,
     Status,
     Utterance,
     VoiceAssigned,
@@ -34,8 +39,11 @@ def run(path, settings=QUIET, **kwargs):
         outputs = [output for record in read_media(path, start_ns=T0, **kwargs)
                    for output in pipeline.feed(record)] + pipeline.finish()
         counts = pipeline.counters.snapshot()
-    states = [one for one in outputs if isinstance(one, AffectState)]
-    return states, [one for one in outputs if isinstance(one, Utterance)], counts
+    return states_of(outputs), [one for one in outputs if isinstance(one, Utterance)], counts
+
+
+def states_of(outputs):
+    return [one for one in outputs if isinstance(one, AffectState)]
 
 
 def check_shape(states, hop_ns=NS // 5):
@@ -111,8 +119,8 @@ def picture(value=0):
 
 def test_nothing_to_be_seen_or_heard_is_no_evidence_with_nan():
     with Pipeline(QUIET) as pipeline:
-        states = [state for index in range(30)
-                  for state in pipeline.feed(Frame.of(T0 + index * NS // 10, picture()))]
+        states = states_of(output for index in range(30) for output in pipeline.feed(
+            Frame.of(T0 + index * NS // 10, picture())))
     check_shape(states)
     assert {state.status for state in states} == {Status.NO_EVIDENCE}
     assert states[-1].model == pipeline.engine.name
@@ -148,7 +156,7 @@ def test_while_the_robot_speaks_nothing_is_heard(shared_data):
         shared_data / 'clips/talking_head_0.mp4', start_ns=T0, video=False))
     with Pipeline(QUIET) as pipeline:
         pipeline.feed(RobotSpeaking(T0, True))
-        states = [state for chunk in speech for state in pipeline.feed(chunk)]
+        states = states_of(one for chunk in speech for one in pipeline.feed(chunk))
     assert len(states) > 30 and {state.status for state in states} == {Status.NO_EVIDENCE}
 
 
@@ -173,19 +181,66 @@ def test_an_audio_offset_shifts_sound_against_pictures():
     with Pipeline(settings) as pipeline:
         pipeline.feed(Frame.of(T0 - NS // 10, picture()), now_ns=T0)
         sound = np.full((8000, 1), 0.1, np.float32)
-        states = pipeline.feed(AudioChunk(T0, sound, 16000), now_ns=T0)
-        states += pipeline.feed(Frame.of(T0 + NS * 13 // 10, picture()), now_ns=T0)
-        assert max(state.window_end_ns for state in states) == T0 + NS
+        outputs = pipeline.feed(AudioChunk(T0, sound, 16000), now_ns=T0)
+        outputs += pipeline.feed(Frame.of(T0 + NS * 13 // 10, picture()), now_ns=T0)
+        assert max(state.window_end_ns for state in states_of(outputs)) == T0 + NS
 
 
 def test_a_loop_in_time_starts_over_and_people_get_new_ids(shared_data):
     clip = list(read_media(shared_data / 'clips/single_face.mp4', start_ns=T0, audio=False))
     with Pipeline(QUIET) as pipeline:
-        states = [state for _ in range(2) for frame in clip for state in pipeline.feed(frame)]
+        outputs = [one for _ in range(2) for frame in clip for one in pipeline.feed(frame)]
         assert pipeline.counters.get('windows', 'jump_back') == 1
+    states = states_of(outputs)
+    again = next(index for index, (one, other) in enumerate(itertools.pairwise(states), 1)
+                 if other.window_end_ns < one.window_end_ns)
+    smoothed = [one.state for one in outputs if isinstance(one, SmoothedState)]
+    assert smoothed[again].affect == states[again].affect  # smoothing starts anew
+    came = [(one.kind, one.person_id) for one in outputs if isinstance(one, AffectEvent)
+            and one.kind in (EventKind.APPEARED, EventKind.LEFT)]
+    assert came == [(EventKind.APPEARED, 'person_1'), (EventKind.LEFT, 'person_1'),
+                    (EventKind.APPEARED, 'person_2')]
     first = [state.window_end_ns for state in states]
     assert len(first) == 2 * len(set(first))
     assert len(ids(states)) == 2
+
+
+def test_each_state_is_followed_by_a_smoothed_one_and_events_come_of_those(shared_data):
+    with Pipeline(QUIET) as pipeline:
+        clip = read_media(shared_data / 'clips/talking_head_0.mp4', start_ns=T0)
+        outputs = [one for record in clip for one in pipeline.feed(record)] + pipeline.finish()
+    raw = states_of(outputs)
+    smoothed = [one.state for one in outputs if isinstance(one, SmoothedState)]
+    assert [(one.window_end_ns, one.person_id, one.modalities) for one in raw] == [
+        (one.window_end_ns, one.person_id, one.modalities) for one in smoothed]
+    pairs = [(one, other) for one, other in zip(raw, smoothed, strict=True) if one.modalities]
+    assert np.mean([other.valence_std < one.valence_std for one, other in pairs]) > 0.9
+    events = [one for one in outputs if isinstance(one, AffectEvent)]
+    kinds = [one.kind for one in events if one.person_id == 'person_1']
+    assert kinds[0] is EventKind.APPEARED and kinds[-1] is EventKind.LEFT
+    assert EventKind.SPEECH_STARTED in kinds
+    assert all(one.baseline == (0.0, 0.0) for one in smoothed)
+
+
+def test_the_baseline_is_subtracted_from_smoothed_states_until_it_is_reset(shared_data):
+    settings = QUIET.with_values({'baseline.enabled': True, 'baseline.settle_s': 10.0})
+    frames = list(read_media(shared_data / 'clips/single_face.mp4', start_ns=T0, audio=False))
+    with Pipeline(settings) as pipeline:
+        outputs = [one for frame in frames[:-20] for one in pipeline.feed(frame)]
+        learnt = [one.state.baseline for one in outputs if isinstance(one, SmoothedState)]
+        assert learnt[-1] != (0.0, 0.0)
+        pipeline.reset_baselines()
+        outputs += (last := [one for frame in frames[-20:] for one in pipeline.feed(frame)])
+        after = [one.state.baseline for one in last if isinstance(one, SmoothedState)]
+    assert after[0] == (0.0, 0.0)
+    assert all(one.baseline == (0.0, 0.0) for one in states_of(outputs))
+
+
+def test_a_file_of_regions_that_cannot_be_used_is_refused_before_anything_opens(tmp_path):
+    path = tmp_path / 'regions.yaml'
+    path.write_text('calm: {intensity: [0, 3]}')
+    with pytest.raises(SettingsError, match=r'regions\.yaml: calm: intensity'):
+        Pipeline(QUIET.with_values({'events.regions': str(path)}))
 
 
 def test_the_readme_example_runs(monkeypatch, capsys):

@@ -29,7 +29,7 @@ from maven_ros.evaluation.sources import Sources
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.interface import Received
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, AffectState, Face, Samples, Utterance, Window
+from maven_ros.records import NS, Face, Output, Samples, Utterance, Window
 from maven_ros.senses.faces import FaceTracker
 from maven_ros.senses.speech import open_recogniser
 from maven_ros.senses.speech.host import ProcessHost
@@ -205,7 +205,7 @@ class _Listener(Pipeline):
     def _open_faces(self) -> FaceTracker:
         return cast(FaceTracker, _Nothing())
 
-    def _states(self, windows: list[Window]) -> list[AffectState]:
+    def _states(self, windows: list[Window]) -> list[Output]:
         return []
 
 

@@ -26,6 +26,10 @@ _ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow
 #: A checkpoint is plain data: it may hold these and nothing else. A module's name is no pass:
 #: some of our own classes start processes.
 _PLAIN = frozenset({
+    ('maven_ros.acting.baseline', 'Offset'),
+    *(('maven_ros.acting.events', name) for name in ('Person', 'Run')),
+    *(('maven_ros.acting.smoothing', name) for name in ('Axis', 'Track')),
+    ('maven_ros.affect', 'Affect'),
     ('maven_ros.evaluation.checkpoints', 'Checkpoint'), ('maven_ros.graph.sound', 'RawFormat'),
     *(('maven_ros.records', name) for name in ('Box', 'Face', 'Stream', 'Utterance', 'Word')),
     ('maven_ros.senses.crops', 'Outline'), ('maven_ros.senses.faces', '_Every'),

@@ -3,10 +3,11 @@ Replays a bag through the pipeline, in the bag's own time: the same states every
 
 The folder of a replay holds
 
-- ``bag/``: a rosbag2 with ``/affect/state`` and ``/affect/utterance``, at the bag's time at which
-  each became known. A state's ``latency`` is from its window's end to then: what waiting for
-  streams took. What computing took is no matter of the bag's clock, and not in it.
-- ``states.parquet``, ``states.csv``: the states (:mod:`maven_ros.evaluation.table`).
+- ``bag/``: a rosbag2 with ``/affect/state``, ``/affect/state_smoothed``, ``/affect/event`` and
+  ``/affect/utterance``, at the bag's time at which each became known. A state's ``latency`` is
+  from its window's end to then: what waiting for streams took. What computing took is no matter
+  of the bag's clock, and not in it.
+- ``states.parquet``, ``states.csv``: the raw states (:mod:`maven_ros.evaluation.table`).
 - ``timing.csv``: ``window_end_ns``, ``inference_ms``, as measured; not the same every time.
 - ``summary.json``: a :class:`maven_ros.evaluation.summary.Summary`. Once it is there, all is.
 - ``unfinished/``, before that: what an interrupted replay goes on from.
@@ -38,9 +39,8 @@ from maven_ros.evaluation.checkpoints import (
 )
 from maven_ros.evaluation.feed import Feed
 from maven_ros.evaluation.results import (
-    STATE,
+    KINDS,
     TIMING,
-    UTTERANCE,
     check_out,
     remove,
     write_results,
@@ -48,10 +48,9 @@ from maven_ros.evaluation.results import (
 from maven_ros.evaluation.sources import Sources, find_sources
 from maven_ros.evaluation.summary import Summary, differences, identify, values, versions
 from maven_ros.graph.bag import STORAGES, BagGraph
-from maven_ros.graph.convert import AFFECT_STATE, state_message, utterance_message
-from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import to_cdr
+from maven_ros.graph.topics import OUTPUT_TYPES, output_message
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, AffectState, Output, nanoseconds
 from maven_ros.senses.speech.worker import InlineRecogniser, Speech
@@ -239,12 +238,8 @@ class _Replay(ExitStack):
     def _write(self, known: list[tuple[int, Output]]) -> None:
         for known_ns, output in known:
             try:
-                if isinstance(output, AffectState):
-                    message = state_message(output, known_ns - output.window_end_ns)
-                    entry = Entry(STATE, known_ns, to_cdr(message, AFFECT_STATE))
-                else:
-                    message = utterance_message(output)
-                    entry = Entry(UTTERANCE, known_ns, to_cdr(message, UTTERANCE_TYPE))
+                topic, message = output_message(output, known_ns)
+                entry = Entry(KINDS[topic], known_ns, to_cdr(message, OUTPUT_TYPES[topic]))
             except GraphError as error:  # a stamp at the edge of what a message can hold
                 self._counters.count('output', 'unpublishable', str(error))
             else:
@@ -275,6 +270,7 @@ class _Replay(ExitStack):
             topics={role: topic for role, topic in asdict(self._sources).items() if topic},
             start_ns=self._start_ns, end_ns=self._received_ns, messages=self._taken,
             windows=found.windows, states=found.states, utterances=found.utterances,
+            events=found.events,
             people=sorted(found.people), audio_clock=self._pipeline.audio_clock,
             drops=self._counters.snapshot(), details=self._counters.details(),
             stamps=self._feed.stamps, broken=broken, model=engine.name, trained=engine.trained,

@@ -19,10 +19,18 @@ from maven_ros.graph.convert import AFFECT_STATE
 from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
 from maven_ros.graph.interface import STATE as STATE_QOS
 from maven_ros.graph.messages import from_cdr
-from maven_ros.graph.topics import STATE_TOPIC, UTTERANCE_TOPIC
+from maven_ros.graph.topics import (
+    EVENT_TOPIC,
+    OUTPUT_TYPES,
+    STATE_SMOOTHED_TOPIC,
+    STATE_TOPIC,
+    UTTERANCE_TOPIC,
+)
 
 #: Entries of a replay's journal: messages in CDR, and what a window took (int64, float64).
-STATE, UTTERANCE, TIMING = 1, 2, 3
+STATE, UTTERANCE, TIMING, SMOOTHED, EVENT = 1, 2, 3, 4, 5
+KINDS = {STATE_TOPIC: STATE, UTTERANCE_TOPIC: UTTERANCE, STATE_SMOOTHED_TOPIC: SMOOTHED,
+         EVENT_TOPIC: EVENT}
 TIMING_COLUMNS = {'window_end_ns': 'int64', 'inference_ms': 'float64'}
 #: What a replay leaves beside its summary.
 NAMES = ('bag', 'states.parquet', 'states.csv', 'timing.csv')
@@ -43,6 +51,7 @@ class Counted:
     windows: int = 0
     states: int = 0
     utterances: int = 0
+    events: int = 0
     people: set[str] = field(default_factory=set)
     took_ms: list[float] = field(default_factory=list)
 
@@ -59,6 +68,8 @@ class Counted:
                 yield found
             elif entry.kind == UTTERANCE:
                 self.utterances += from_cdr(entry.content, UTTERANCE_TYPE).is_final
+            elif entry.kind == EVENT:
+                self.events += 1
 
     def timings(self, journal: Path) -> Iterator[dict[str, Any]]:
         """Yield the rows of what windows took."""
@@ -134,8 +145,8 @@ def check_out(out: Path, bag: Path) -> None:
 
 def _write_bag(journal: Path, path: Path, storage: str) -> None:
     with BagGraph(path, 'w', storage) as bag:
-        publishers = {STATE: bag.advertise(STATE_TOPIC, AFFECT_STATE, STATE_QOS),
-                      UTTERANCE: bag.advertise(UTTERANCE_TOPIC, UTTERANCE_TYPE, STATE_QOS)}
+        publishers = {kind: bag.advertise(topic, OUTPUT_TYPES[topic], STATE_QOS)
+                      for topic, kind in KINDS.items()}
         for entry in read_journal(journal):
             if entry.kind in publishers:
                 publishers[entry.kind].publish_cdr(entry.content, entry.known_ns)

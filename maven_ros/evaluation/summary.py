@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros import __version__
+from maven_ros.acting.regions import read_regions
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.ahead import Part
@@ -38,6 +39,7 @@ class Summary:
     :param windows: those that closed.
     :param states: of all people in them.
     :param utterances: final ones.
+    :param events: of all people.
     :param people: their ids.
     :param drops: counts by source and cause; see :func:`is_loss`.
     :param details: the newest case of each, in words.
@@ -60,6 +62,7 @@ class Summary:
     windows: int
     states: int
     utterances: int
+    events: int
     people: list[str]
     audio_clock: str
     drops: dict[str, int]
@@ -159,6 +162,7 @@ def identify(
         'part': f'[{part.start_ns}, {part.end_ns}) ns', 'rest': f'{part.rest_every_ns} ns',
         'without': ', '.join(sorted(without)),
         'model': engine.name, 'device': engine.device,
+        'regions': repr(read_regions(settings.events.regions)),
         **{name: repr(value) for name, value in values(settings).items()},
         **versions(),
     }

@@ -118,7 +118,7 @@ def _state(one: dict[str, Any]) -> AffectState:
         influence=(one['video_influence'], one['audio_influence'], one['text_influence']),
         voice_assigned=VoiceAssigned[one['voice_assigned']], transcript=one['transcript'],
         face=box if box.width and box.height else None, frame_id=one['frame_id'],
-        model=one['model'])
+        model=one['model'], baseline=(one['baseline_valence'], one['baseline_arousal']))
 
 
 def require_pyarrow() -> tuple[Any, Any, Any]:

@@ -16,8 +16,10 @@ from maven_ros.graph.messages import from_cdr, new, time_message, time_ns
 from maven_ros.graph.sound import audio_message
 from maven_ros.records import (
     NS,
+    AffectEvent,
     AffectState,
     Box,
+    EventKind,
     Input,
     Modality,
     RobotSpeaking,
@@ -30,10 +32,12 @@ from maven_ros.settings import AudioSettings
 
 __all__ = [
     'INPUT_TYPES', 'InputReader', 'audio_message', 'compressed_message', 'diagnostics_message',
-    'image_message', 'state_message', 'state_record', 'utterance_message', 'utterance_record',
+    'event_message', 'event_record', 'image_message', 'state_message', 'state_record',
+    'utterance_message', 'utterance_record',
 ]
 
 AFFECT_STATE = 'maven_ros/msg/AffectState'
+AFFECT_EVENT = 'maven_ros/msg/AffectEvent'
 UTTERANCE = 'maven_ros/msg/Utterance'
 BOOL = 'std_msgs/msg/Bool'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
@@ -131,6 +135,7 @@ def state_message(state: AffectState, latency_ns: int) -> Any:
     region = {} if face is None else {
         'x_offset': face.x, 'y_offset': face.y, 'width': face.width, 'height': face.height}
     video, audio, text = state.influence
+    valence, arousal = state.baseline
     return new(
         AFFECT_STATE,
         header={'stamp': time_message(state.window_end_ns), 'frame_id': state.frame_id},
@@ -141,7 +146,8 @@ def state_message(state: AffectState, latency_ns: int) -> Any:
         intensity=state.affect.intensity, angle=state.affect.angle,
         confidence=state.confidence, modalities=int(state.modalities),
         video_influence=video, audio_influence=audio, text_influence=text,
-        voice_assigned=int(state.voice_assigned), transcript=state.transcript, face=region,
+        voice_assigned=int(state.voice_assigned), baseline_valence=valence,
+        baseline_arousal=arousal, transcript=state.transcript, face=region,
         latency=time_message(latency_ns, 'builtin_interfaces/msg/Duration'), model=state.model)
 
 
@@ -168,7 +174,38 @@ def state_record(message: Any) -> AffectState:
         influence=(message.video_influence, message.audio_influence, message.text_influence),
         voice_assigned=voice, transcript=message.transcript,
         face=box if box.width and box.height else None,
-        frame_id=message.header.frame_id, model=message.model)
+        frame_id=message.header.frame_id, model=message.model,
+        baseline=(message.baseline_valence, message.baseline_arousal))
+
+
+def event_message(event: AffectEvent) -> Any:
+    """Build a ``maven_ros/AffectEvent``."""
+    return new(
+        AFFECT_EVENT,
+        header={'stamp': time_message(event.stamp_ns), 'frame_id': event.frame_id},
+        person_id=event.person_id, kind=int(event.kind), region=event.region,
+        from_valence=event.before.valence, from_arousal=event.before.arousal,
+        to_valence=event.after.valence, to_arousal=event.after.arousal,
+        since=time_message(event.since_ns), confidence=event.confidence)
+
+
+def event_record(message: Any) -> AffectEvent:
+    """
+    Read a ``maven_ros/AffectEvent``; its numbers are float32's.
+
+    :raises InputError: ``bad_payload`` for a kind that is not one of the constants.
+    """
+    try:
+        kind = EventKind(message.kind)
+    except ValueError as error:
+        raise InputError('bad_payload', f'AffectEvent: {error}; allowed: the constants of '
+                                        'AffectEvent.msg') from error
+    return AffectEvent(
+        stamp_ns=time_ns(message.header.stamp), kind=kind, person_id=message.person_id,
+        since_ns=time_ns(message.since),
+        before=Affect(message.from_valence, message.from_arousal),
+        after=Affect(message.to_valence, message.to_arousal), confidence=message.confidence,
+        region=message.region, frame_id=message.header.frame_id)
 
 
 def utterance_message(utterance: Utterance) -> Any:

@@ -8,20 +8,54 @@ Names are relative, so that a namespace sets two robots apart; on a graph withou
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from maven_ros.graph.convert import AFFECT_STATE, UTTERANCE, state_record, utterance_record
+from maven_ros.graph.convert import (
+    AFFECT_EVENT,
+    AFFECT_STATE,
+    UTTERANCE,
+    event_message,
+    state_message,
+    state_record,
+    utterance_message,
+    utterance_record,
+)
 from maven_ros.graph.interface import STATE, Graph, Received, Subscription
 from maven_ros.graph.messages import from_cdr
-from maven_ros.records import NS, AffectState, Utterance
+from maven_ros.records import NS, AffectEvent, AffectState, Output, SmoothedState, Utterance
 
 IMAGE_TOPIC = 'camera/image_raw'
 AUDIO_TOPIC = 'audio'
 ROBOT_SPEAKING_TOPIC = 'robot_speaking'
 SPEECH_TOPIC = 'speech'
 STATE_TOPIC = 'affect/state'
+STATE_SMOOTHED_TOPIC = 'affect/state_smoothed'
+EVENT_TOPIC = 'affect/event'
 UTTERANCE_TOPIC = 'affect/utterance'
 ANNOTATED_TOPIC = 'affect/image_annotated'
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
+
+#: Topic and type of all that a pipeline hands out.
+OUTPUT_TYPES = {STATE_TOPIC: AFFECT_STATE, STATE_SMOOTHED_TOPIC: AFFECT_STATE,
+                EVENT_TOPIC: AFFECT_EVENT, UTTERANCE_TOPIC: UTTERANCE}
+
+
+def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
+    """
+    Turn what a pipeline hands out into a message.
+
+    :param now_ns: when it becomes known: a state's latency is from its window's end to then.
+    :returns: one of :data:`OUTPUT_TYPES`' topics, and the message.
+    :raises GraphError: for a time that a message cannot hold.
+    """
+    if isinstance(output, AffectEvent):
+        return EVENT_TOPIC, event_message(output)
+    if isinstance(output, Utterance):
+        return UTTERANCE_TOPIC, utterance_message(output)
+    if isinstance(output, SmoothedState):
+        return (STATE_SMOOTHED_TOPIC,
+                state_message(output.state, now_ns - output.state.window_end_ns))
+    return STATE_TOPIC, state_message(output, now_ns - output.window_end_ns)
 
 
 def hear_affect(

@@ -12,24 +12,20 @@ from dataclasses import dataclass
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.convert import (
-    AFFECT_STATE,
     DIAGNOSTICS,
     INPUT_TYPES,
-    UTTERANCE,
     InputReader,
     diagnostics_message,
-    state_message,
-    utterance_message,
 )
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Graph, Received, Subscription
 from maven_ros.graph.topics import (
     AUDIO_TOPIC,
     DIAGNOSTICS_TOPIC,
     IMAGE_TOPIC,
+    OUTPUT_TYPES,
     ROBOT_SPEAKING_TOPIC,
     SPEECH_TOPIC,
-    STATE_TOPIC,
-    UTTERANCE_TOPIC,
+    output_message,
 )
 from maven_ros.nodes.inbox import Inbox
 from maven_ros.pipeline import Pipeline
@@ -138,8 +134,8 @@ class AffectNode:
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
         self._reader = InputReader(settings.audio)
         self._inbox = Inbox(_LIMITS, self.counters)
-        self._state = graph.advertise(STATE_TOPIC, AFFECT_STATE, STATE)
-        self._utterance = graph.advertise(UTTERANCE_TOPIC, UTTERANCE, STATE)
+        self._outputs = {topic: graph.advertise(topic, msgtype, STATE)
+                         for topic, msgtype in OUTPUT_TYPES.items()}
         self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
         self._inputs = Inputs(graph, topics or InputTopics(), self.counters, self._inbox.put)
         self.states_published = 0
@@ -200,13 +196,12 @@ class AffectNode:
                 self.counters.count('output', 'unpublishable', str(error))
 
     def _publish_one(self, output: Output) -> None:
+        now_ns = self._graph.now_ns()
+        topic, message = output_message(output, now_ns)
+        self._outputs[topic].publish(message)
         if isinstance(output, AffectState):
-            latency_ns = self._graph.now_ns() - output.window_end_ns
-            self._state.publish(state_message(output, latency_ns))
             self.states_published += 1
-            self._worst_latency_ns = max(self._worst_latency_ns, latency_ns)
-        else:
-            self._utterance.publish(utterance_message(output))
+            self._worst_latency_ns = max(self._worst_latency_ns, now_ns - output.window_end_ns)
 
     def _report(self) -> None:
         """Publish diagnostics: rates, drops by cause, lags, model."""

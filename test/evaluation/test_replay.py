@@ -25,11 +25,11 @@ from maven_ros.evaluation.sources import Sources
 from maven_ros.evaluation.summary import read_summary
 from maven_ros.evaluation.table import read_states
 from maven_ros.graph.bag import BagGraph
-from maven_ros.graph.convert import audio_message, image_message
+from maven_ros.graph.convert import audio_message, event_record, image_message
 from maven_ros.graph.interface import STATE
-from maven_ros.graph.messages import new, to_cdr
+from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.graph.topics import hear_affect
-from maven_ros.records import NS, AudioChunk, Modality, Status
+from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.resources import resource
 from maven_ros.settings import Settings
 
@@ -70,6 +70,17 @@ class After(threading.Event):
 
 def tables(out):
     return [(out / name).read_bytes() for name in TABLES]
+
+
+def made(out):
+    """Return the smoothed states and the events of a replay, as bytes, and when they came."""
+    heard = []
+    with BagGraph(out / 'bag') as bag:
+        for topic, msgtype in bag.topics().items():
+            if topic in ('/affect/state_smoothed', '/affect/event'):
+                bag.subscribe(topic, msgtype, STATE, heard.append)
+        bag.play()
+    return heard
 
 
 def picture(stamp_ns, value=0):
@@ -115,6 +126,10 @@ def test_all_that_a_replay_leaves_says_the_same(sample, whole):
         bag.subscribe('/affect/state', 'maven_ros/msg/AffectState', STATE,
                       lambda received: arrivals.append(received.received_ns))
         bag.play()
+    kinds = [event_record(from_cdr(one.cdr, one.msgtype)).kind for one in made(out)
+             if one.topic == '/affect/event']
+    assert len(kinds) == summary.events and kinds[0] is EventKind.APPEARED
+    assert len(made(out)) == summary.states + summary.events
     states = read_states(out / 'states.parquet')
     assert repr(states) == repr([state for state, _ in heard])  # NaN is not equal to itself
     assert len(states) == summary.states >= summary.windows >= 38
@@ -140,6 +155,7 @@ def test_an_interrupted_replay_goes_on_to_the_same_table(sample, whole, tmp_path
         assert (tmp_path / 'unfinished' / 'checkpoint').exists()
     summary = replay(sample, Settings(), tmp_path, RESTS)
     assert tables(tmp_path) == tables(whole[0])
+    assert made(tmp_path) == made(whole[0])
     assert summary.resumed and not (tmp_path / 'unfinished').exists()
     expected = changed(whole[1], wall_s=0, inference_ms={}, resumed=True)
     assert changed(summary, wall_s=0, inference_ms={}) == expected

@@ -15,6 +15,8 @@ from maven_ros.graph.convert import (
     INPUT_TYPES,
     InputReader,
     diagnostics_message,
+    event_message,
+    event_record,
     state_message,
     state_record,
     utterance_message,
@@ -22,13 +24,17 @@ from maven_ros.graph.convert import (
 )
 from maven_ros.graph.interface import SENSOR, Received
 from maven_ros.graph.messages import from_cdr, new, time_message, time_ns, to_cdr
+from maven_ros.graph.topics import OUTPUT_TYPES, output_message
 from maven_ros.records import (
+    AffectEvent,
     AffectState,
     AudioChunk,
     Box,
+    EventKind,
     Frame,
     Modality,
     RobotSpeaking,
+    SmoothedState,
     Status,
     Utterance,
     VoiceAssigned,
@@ -37,6 +43,7 @@ from maven_ros.records import (
 from maven_ros.settings import AudioSettings
 
 STATE_TYPE = 'maven_ros/msg/AffectState'
+EVENT_TYPE = 'maven_ros/msg/AffectEvent'
 UTTERANCE_TYPE = 'maven_ros/msg/Utterance'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 
@@ -78,6 +85,41 @@ def test_an_unknown_state_is_nan_and_has_no_face():
 def test_a_status_that_does_not_exist_is_refused():
     with pytest.raises(InputError, match='9 is not a valid Status; allowed: the constants'):
         state_record(new(STATE_TYPE, status=9))
+
+
+def event(**changes):
+    values = {
+        'stamp_ns': 5_000_000_001, 'kind': EventKind.REGION_ENTERED, 'person_id': 'p1',
+        'since_ns': 4_000_000_002, 'before': Affect(0.5, -0.25), 'after': Affect(-0.5, 0.75),
+        'confidence': 0.5, 'region': 'distressed', 'frame_id': 'camera'}
+    return AffectEvent(**{**values, **changes})
+
+
+def test_an_event_survives_the_wire_and_its_kinds_are_the_messages_constants():
+    assert event_record(over_the_wire(event_message(event()), EVENT_TYPE)) == event()
+    blank = new(EVENT_TYPE)
+    assert {kind.name: int(kind) for kind in EventKind} == {
+        kind.name: getattr(blank, kind.name) for kind in EventKind}
+    gone = event(kind=EventKind.LEFT, after=Affect(math.nan, math.nan), region='')
+    message = over_the_wire(event_message(gone), EVENT_TYPE)
+    assert math.isnan(message.to_valence) and math.isnan(message.to_arousal)
+
+
+def test_a_kind_of_event_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match='99 is not a valid EventKind; allowed: the constants'):
+        event_record(new(EVENT_TYPE, kind=99))
+
+
+def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
+    own = state(baseline=(0.25, -0.125))
+    utterance = Utterance(10, 20, (), True, 'vosk')
+    outputs = [own, SmoothedState(own), event(), utterance]
+    found = [output_message(one, 3_250_000_000) for one in outputs]
+    assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
+    raw, smoothed, _, _ = (over_the_wire(message, OUTPUT_TYPES[topic])
+                           for topic, message in found)
+    assert raw == smoothed and state_record(smoothed).baseline == (0.25, -0.125)
+    assert time_ns(smoothed.latency) == 250_000_000
 
 
 def test_an_utterance_survives_the_wire():

@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError
-from maven_ros.graph.convert import audio_message, image_message, state_record, utterance_record
+from maven_ros.graph.convert import (
+    audio_message,
+    event_record,
+    image_message,
+    state_record,
+    utterance_record,
+)
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Received
-from maven_ros.graph.messages import from_cdr, new, to_cdr
+from maven_ros.graph.messages import from_cdr, new, time_ns, to_cdr
 from maven_ros.nodes.affect import AffectNode
 from maven_ros.nodes.player import Player
-from maven_ros.records import NS, AudioChunk, Modality, Status
+from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.settings import Settings
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -28,8 +34,13 @@ class Node:
 
     def __init__(self, graph, *flags):
         self.states, self.utterances, self.diagnostics = [], [], {}
+        self.smoothed, self.events = [], []
         self.log = ''
         state = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, self._state)
+        graph.subscribe('affect/state_smoothed', 'maven_ros/msg/AffectState', STATE,
+                        lambda received: self.smoothed.append(_read(received)))
+        graph.subscribe('affect/event', 'maven_ros/msg/AffectEvent', STATE,
+                        lambda received: self.events.append(_read(received)))
         graph.subscribe('affect/utterance', 'maven_ros/msg/Utterance', STATE, self._utterance)
         graph.subscribe('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STATE,
                         self._diagnostic)
@@ -52,6 +63,10 @@ class Node:
         self.process.send_signal(number)
         _, self.log = self.process.communicate(timeout=10)
         return self.process.returncode
+
+
+def _read(received):
+    return from_cdr(received.cdr, received.msgtype)
 
 
 def wait(condition, seconds, what):
@@ -235,9 +250,15 @@ def test_compressed_pictures_are_found_beside_the_topic_of_raw_ones(graph, node,
     playing.start()
     try:
         wait(lambda: any(one.modalities & Modality.VIDEO for one in node.states), 20, 'no face')
+        wait(lambda: node.events, 5, 'no event')
     finally:
         stop.set()
         playing.join()
+    first = event_record(node.events[0])
+    assert first.kind is EventKind.APPEARED and first.person_id == 'person_1'
+    stamps = {(one.window_end_ns, one.person_id) for one in node.states}
+    assert len({(time_ns(one.header.stamp), one.person_id) for one in node.smoothed}
+               & stamps) > 1
 
 
 def test_partial_words_of_another_recogniser_are_replaced_and_the_robots_own_are_none(graph, node):

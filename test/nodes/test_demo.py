@@ -47,7 +47,9 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     assert cv2.imread(str(folder / 'timeline.png')).shape[1] > 1000
     topics, states, utterances = read(folder / 'bag')
     assert topics == {
+        '/affect/event': 'maven_ros/msg/AffectEvent',
         '/affect/state': 'maven_ros/msg/AffectState',
+        '/affect/state_smoothed': 'maven_ros/msg/AffectState',
         '/affect/utterance': 'maven_ros/msg/Utterance',
         '/audio': 'maven_ros/msg/AudioChunk',
         '/camera/image_raw': 'sensor_msgs/msg/Image',

@@ -1,16 +1,18 @@
 """Showing messages as text."""
 
+import math
 import threading
 
 import numpy as np
 import pytest
 
+from maven_ros.affect import Affect
 from maven_ros.errors import GraphError
-from maven_ros.graph.convert import image_message, utterance_message
+from maven_ros.graph.convert import event_message, image_message, utterance_message
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
 from maven_ros.nodes.echo import echo, lines
-from maven_ros.records import NS, Utterance, Word
+from maven_ros.records import NS, AffectEvent, EventKind, Utterance, Word
 
 
 def test_nested_messages_lists_and_long_arrays_are_readable():
@@ -26,6 +28,14 @@ def test_nested_messages_lists_and_long_arrays_are_readable():
 def test_constants_are_not_shown():
     text = '\n'.join(lines(new('maven_ros/msg/AffectState')))
     assert 'NO_EVIDENCE' not in text and "person_id: ''" in text
+
+
+def test_an_event_says_its_kind_by_number_and_what_is_unknown():
+    nowhere = Affect(math.nan, math.nan)
+    event = AffectEvent(2 * NS, EventKind.LEFT, 'person_1', NS, Affect(0.5, 0.25), nowhere, 0.5)
+    text = '\n'.join(lines(event_message(event)))
+    assert "person_id: 'person_1'\nkind: 5\nregion: ''" in text
+    assert 'from_valence: 0.5\nfrom_arousal: 0.25\nto_valence: nan' in text
 
 
 def test_messages_are_shown_as_they_come(graph):

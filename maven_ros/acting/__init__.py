@@ -1,0 +1,1 @@
+"""From states to what can be acted on: smoothed states, a personal baseline, events."""

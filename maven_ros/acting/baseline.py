@@ -1,0 +1,80 @@
+"""A personal baseline: a resting face is not neutral to the model for everybody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from maven_ros.affect import Affect
+from maven_ros.freezing import Freezing
+from maven_ros.records import AffectState, nanoseconds, seconds
+from maven_ros.settings import BaselineSettings
+
+
+@dataclass(slots=True)
+class Offset:
+    """How far one person's rest lies from neutral, and the window's end when that was learnt."""
+
+    end_ns: int
+    valence: float = 0.0
+    arousal: float = 0.0
+
+
+class Baselines(Freezing):
+    """
+    Learns where each person rests, slowly, and subtracts that; does nothing unless enabled.
+
+    The offset starts at 0 and follows the person's smoothed point with the time constant
+    ``baseline.settle_s``, b += (1 - exp(-dt / settle_s)) * (x - b), each axis by itself. It never
+    leaves ``baseline.limit`` either side, and no difference counts for more than that limit: an
+    outburst moves it little. Nobody in view has no baseline.
+
+    :param gap_s: longer time without evidence teaches nothing.
+    """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_gap_ns'})
+
+    def __init__(self, settings: BaselineSettings, gap_s: float) -> None:
+        self._settings = settings
+        self._gap_ns = nanoseconds(gap_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Take everybody's rest for neutral again."""
+        self._offsets: dict[str, Offset] = {}
+
+    def keep(self, people: Collection[str]) -> None:
+        """Forget all but these."""
+        self._offsets = {person_id: offset for person_id, offset in self._offsets.items()
+                         if person_id in people}
+
+    def take(self, state: AffectState) -> AffectState:
+        """
+        Learn from a smoothed state, and return it less the person's offset.
+
+        What is subtracted is in ``baseline``; valence and arousal stay in [-1, 1].
+        """
+        affect = state.affect
+        if not (self._settings.enabled and state.person_id and math.isfinite(affect.valence)):
+            return state
+        offset = self._offsets.setdefault(state.person_id, Offset(state.window_end_ns))
+        elapsed_ns = state.window_end_ns - offset.end_ns
+        if 0 < elapsed_ns <= self._gap_ns:
+            share = -math.expm1(-seconds(elapsed_ns) / self._settings.settle_s)
+            offset.valence = self._towards(affect.valence, offset.valence, share)
+            offset.arousal = self._towards(affect.arousal, offset.arousal, share)
+        offset.end_ns = state.window_end_ns
+        return replace(
+            state, baseline=(offset.valence, offset.arousal),
+            affect=Affect(_within(affect.valence - offset.valence, 1.0),
+                          _within(affect.arousal - offset.arousal, 1.0)))
+
+    def _towards(self, value: float, offset: float, share: float) -> float:
+        limit = self._settings.limit
+        return _within(offset + share * _within(value - offset, limit), limit)
+
+
+def _within(value: float, limit: float) -> float:
+    return min(limit, max(-limit, value))

@@ -1,0 +1,135 @@
+"""Named regions of the circumplex, read from a YAML file and checked."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maven_ros.affect import Affect
+from maven_ros.errors import SettingsError
+from maven_ros.resources import resource
+
+MAX_INTENSITY = 1.5  # a little over sqrt 2, the corners', since the upper end is left out
+_NAME = re.compile(r'[a-z][a-z0-9_]*')
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """
+    A sector of a ring around neutral; its lower ends belong to it, its upper ends do not.
+
+    :param intensity: from, to; 0 <= from < to <= 1.5.
+    :param angle_deg: from, to, anticlockwise, in [-360, 360]; 0 is pleasant, 90 activated. No more
+        than a full turn; the full turn when left out.
+    :raises SettingsError: for what is no such range.
+    """
+
+    intensity: tuple[float, float]
+    angle_deg: tuple[float, float] = (0.0, 360.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no range."""
+        low, high = self.intensity
+        if not 0 <= low < high <= MAX_INTENSITY:
+            raise SettingsError(f'intensity: [{low:g}, {high:g}]; allowed: from below to, both in '
+                                f'[0, {MAX_INTENSITY}]')
+        first, last = self.angle_deg
+        if not (-360 <= first < last <= 360 and last - first <= 360):
+            raise SettingsError(f'angle_deg: [{first:g}, {last:g}]; allowed: from below to, both '
+                                'in [-360, 360] and at most 360 apart')
+
+    def holds(self, point: Affect) -> bool:
+        """Whether a point is in it; an unknown one never is."""
+        low, high = self.intensity
+        return low <= point.intensity < high and self._past_deg(point) < self._width_deg
+
+    def outside(self, point: Affect) -> float:
+        """Return how far out of it a point is, along the radius or the arc; 0 inside."""
+        low, high = self.intensity
+        past_deg, width_deg = self._past_deg(point), self._width_deg
+        apart_deg = 0.0 if past_deg < width_deg else min(past_deg - width_deg, 360.0 - past_deg)
+        return max(low - point.intensity, point.intensity - high,
+                   point.intensity * math.radians(apart_deg), 0.0)
+
+    def overlaps(self, other: Region) -> bool:
+        """Whether some point is in both."""
+        first_deg, other_deg = self.angle_deg[0], other.angle_deg[0]
+        return (max(self.intensity[0], other.intensity[0])
+                < min(self.intensity[1], other.intensity[1])
+                and ((other_deg - first_deg) % 360.0 < self._width_deg
+                     or (first_deg - other_deg) % 360.0 < other._width_deg))
+
+    @property
+    def _width_deg(self) -> float:
+        return self.angle_deg[1] - self.angle_deg[0]
+
+    def _past_deg(self, point: Affect) -> float:
+        """Return how far past its first angle a point is, in [0, 360)."""
+        # A negative angle too small for a float takes the remainder to 360 itself.
+        past_deg = (math.degrees(point.angle) - self.angle_deg[0]) % 360.0
+        return 0.0 if past_deg == 360.0 else past_deg
+
+
+def read_regions(path: str | Path = '') -> dict[str, Region]:
+    """
+    Read a file of regions.
+
+    :param path: the shipped ``config/regions.yaml`` when empty.
+    :returns: name to region, in the file's order; no two overlap.
+    :raises SettingsError: names the file, the region, what is wrong with it and what is allowed.
+    """
+    path = Path(path or resource('config/regions.yaml'))
+    try:
+        content = path.read_text(encoding='utf-8')
+        values = yaml.safe_load(content)
+        top: Any = yaml.compose(content, Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f'{path}: no readable YAML: {error}') from error
+    if not isinstance(values, dict):
+        raise SettingsError(f'{path}: holds {type(values).__name__}; allowed: a mapping of names '
+                            'to regions')
+    try:
+        names = [key.value for key, _ in top.value]
+        for name in names:  # YAML itself lets the last one win
+            if names.count(name) > 1:
+                raise SettingsError(f'{name}: is there {names.count(name)} times; allowed: once')
+        regions = {name: _region(name, value) for name, value in values.items()}
+        for (name, one), (other, two) in itertools.combinations(regions.items(), 2):
+            if one.overlaps(two):
+                raise SettingsError(f'{name} and {other} overlap; allowed: regions that have no '
+                                    'point in common')
+    except SettingsError as error:
+        raise SettingsError(f'{path}: {error}') from error
+    return regions
+
+
+def _region(name: Any, values: Any) -> Region:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SettingsError(f'{name!r}: is no name; allowed: lower-case letters, digits and _')
+    if not isinstance(values, dict):
+        raise SettingsError(f'{name}: {values!r}; allowed: intensity and angle_deg')
+    for key in values:
+        if key not in ('intensity', 'angle_deg'):
+            near = difflib.get_close_matches(str(key), ('intensity', 'angle_deg'), 1)
+            hint = f'; did you mean {near[0]}?' if near else ''
+            raise SettingsError(f'{name}: {key!r} is unknown; allowed: intensity, angle_deg{hint}')
+    if 'intensity' not in values:
+        raise SettingsError(f'{name}: has no intensity; needed: a pair of numbers')
+    try:
+        return Region(**{key: _pair(key, value) for key, value in values.items()})
+    except SettingsError as error:
+        raise SettingsError(f'{name}: {error}') from error
+
+
+def _pair(key: str, value: Any) -> tuple[float, float]:
+    if not (isinstance(value, list) and len(value) == 2 and all(
+            isinstance(one, int | float) and not isinstance(one, bool) for one in value)):
+        raise SettingsError(f'{key}: {value!r}; allowed: a pair of numbers')
+    return float(value[0]), float(value[1])
