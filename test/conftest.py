@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from pathlib import Path
 
 import pytest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs ROS 2 where there is none."""
+    if importlib.util.find_spec('rclpy') is None:
+        for item in items:
+            if item.get_closest_marker('ros'):
+                item.add_marker(pytest.mark.skip(reason='skipped: no rclpy'))
 
 
 @pytest.fixture(autouse=True)
