@@ -190,7 +190,8 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
     settings = settings_of(arguments)
     import cv2
 
-    from maven_ros.nodes.affect import AffectNode, InputTopics
+    from maven_ros.nodes.affect import AffectNode
+    from maven_ros.nodes.inputs import InputTopics
 
     # OpenCV's pool is the whole process's. A second thread costs 5 to 65% more CPU for these
     # small pictures, and the core that it takes is the recogniser's.

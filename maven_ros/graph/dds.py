@@ -175,12 +175,15 @@ class DdsGraph(Closing):
         dds_domain.release(self._discovery)
 
     def _known(self, *readers: Any) -> list[Any]:
-        """Return the endpoints that discovery has found."""
+        """Return the endpoints that discovery has found and that are still there."""
+        from cyclonedds.core import InstanceState
+
         with self._lock:
             if self._closing:
                 return []
-            return [endpoint for reader in readers for endpoint in reader.read(_MAX_ENDPOINTS)
-                    if endpoint.sample_info.valid_data]
+            found = [endpoint for reader in readers for endpoint in reader.read(_MAX_ENDPOINTS)]
+        return [endpoint for endpoint in found if endpoint.sample_info.valid_data
+                and endpoint.sample_info.instance_state == InstanceState.Alive]
 
     def _run(self) -> None:
         checked_ns = time.monotonic_ns()

@@ -20,6 +20,7 @@ ROBOT_SPEAKING_TOPIC = 'robot_speaking'
 SPEECH_TOPIC = 'speech'
 STATE_TOPIC = 'affect/state'
 UTTERANCE_TOPIC = 'affect/utterance'
+ANNOTATED_TOPIC = 'affect/image_annotated'
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
 
 
