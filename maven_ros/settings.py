@@ -376,9 +376,13 @@ class Parameter:
 def parameters(settings: Settings) -> Iterator[Parameter]:
     """Yield every parameter of ``settings`` with its full name, in order of declaration."""
     for section in dataclasses.fields(settings):
-        values = getattr(settings, section.name)
-        types = typing.get_type_hints(type(values))
-        for one in dataclasses.fields(values):
-            yield Parameter(
-                name=f'{section.name}.{one.name}', type=types[one.name],
-                value=getattr(values, one.name), default=one.default, **one.metadata)
+        yield from declared(getattr(settings, section.name), f'{section.name}.')
+
+
+def declared(values: Any, prefix: str = '') -> Iterator[Parameter]:
+    """Yield the parameters that a dataclass declares by :func:`setting`."""
+    types = typing.get_type_hints(type(values))
+    for one in dataclasses.fields(values):
+        yield Parameter(
+            name=f'{prefix}{one.name}', type=types[one.name],
+            value=getattr(values, one.name), default=one.default, **one.metadata)
