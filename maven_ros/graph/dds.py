@@ -143,10 +143,10 @@ class DdsGraph(Closing):
         return self._names.resolve(topic)
 
     def topics(self) -> dict[str, str]:
-        """All ROS topics on the network with their types, ours included."""
+        """All ROS topics on the network with their types, ours included; a publisher's first."""
         named = ((ros_topic(one.topic_name), ros_type(one.type_name))
-                 for one in self._known(self._writers, self._readers))
-        return dict(sorted((topic, msgtype) for topic, msgtype in named if topic and msgtype))
+                 for one in [*self._known(self._readers), *self._known(self._writers)])
+        return dict(sorted({topic: kind for topic, kind in named if topic and kind}.items()))
 
     def publisher_count(self, topic: str) -> int:
         """
@@ -174,14 +174,14 @@ class DdsGraph(Closing):
             self._wake, self._waitset, self._writers, self._readers, self._participant])
         dds_domain.release(self._discovery)
 
-    def _known(self, *readers: Any) -> list[Any]:
+    def _known(self, reader: Any) -> list[Any]:
         """Return the endpoints that discovery has found and that are still there."""
         from cyclonedds.core import InstanceState
 
         with self._lock:
             if self._closing:
                 return []
-            found = [endpoint for reader in readers for endpoint in reader.read(_MAX_ENDPOINTS)]
+            found = reader.read(_MAX_ENDPOINTS)
         return [endpoint for endpoint in found if endpoint.sample_info.valid_data
                 and endpoint.sample_info.instance_state == InstanceState.Alive]
 

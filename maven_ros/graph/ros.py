@@ -312,13 +312,13 @@ class RosNodeGraph(RosGraph):
         node_name: str = 'maven_ros', arguments: Sequence[str] = (),
         counters: Counters | None = None,
     ) -> None:
-        Names(namespace, remaps, node_name)  # refuses bad names in our words
+        names = Names(namespace, remaps, node_name)  # refuses bad names in our words
         self._context = open_context(arguments)
         from rclpy.node import Node
 
         rules = [text for old, new in (remaps or {}).items() for text in ('-r', f'{old}:={new}')]
         super().__init__(
-            Node(node_name, context=self._context, namespace=namespace or None,
+            Node(node_name, context=self._context, namespace=names.namespace or None,
                  cli_args=['--ros-args', *rules] if rules else None), counters)
         self._spinning = Spinning(self.node)
 

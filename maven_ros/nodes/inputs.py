@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from maven_ros.closing import Closing
@@ -58,22 +58,38 @@ class Inputs(Closing):
         self.arrivals: Counter[str] = Counter()  # messages since the last report, by topic
 
     def look(self) -> None:
-        """Subscribe to the topics that have appeared since the last look."""
+        """
+        Subscribe to the topics that somebody publishes since the last look.
+
+        A subscription stays while its topic and type are published, and makes way for another.
+        """
         known = self._graph.topics()
         for role, topic in self._topics.items():
-            if role == 'image' and topic not in known:
-                topic = f'{topic}/compressed'  # as image_transport names it
-            msgtype = known.get(topic)
-            if msgtype is None or role in self._open:
+            current = self._open.get(role)
+            if current is not None and self._published(current.topic, known) == current.msgtype:
                 continue
-            if msgtype not in INPUT_TYPES[role]:
-                self._refuse(role, topic, 'wrong_type', f'{topic} is {msgtype}; understood: '
-                                                        f'{", ".join(INPUT_TYPES[role])}')
-                continue
-            try:
-                self._listen(role, topic, msgtype)
-            except GraphError as error:  # its package is missing, say: that costs this input
-                self._refuse(role, topic, 'unusable', str(error))
+            # image_transport publishes JPEG beside the pictures
+            for candidate in (topic, f'{topic}/compressed') if role == 'image' else (topic,):
+                msgtype = self._published(candidate, known)
+                if msgtype is not None:
+                    self._take(role, candidate, msgtype)
+                    break
+
+    def _published(self, topic: str, known: Mapping[str, str]) -> str | None:
+        """Return the type of a topic; None where nobody publishes it."""
+        return known[topic] if topic in known and self._graph.publisher_count(topic) else None
+
+    def _take(self, role: str, topic: str, msgtype: str) -> None:
+        if msgtype not in INPUT_TYPES[role]:
+            self._refuse(role, topic, 'wrong_type', f'{topic} is {msgtype}; understood: '
+                                                    f'{", ".join(INPUT_TYPES[role])}')
+            return
+        if role in self._open:
+            self._open.pop(role).close()
+        try:
+            self._listen(role, topic, msgtype)
+        except GraphError as error:  # its package is missing, say: that costs this input
+            self._refuse(role, topic, 'unusable', str(error))
 
     def _refuse(self, role: str, topic: str, cause: str, why: str) -> None:
         if self._refused.get(topic) != why:
