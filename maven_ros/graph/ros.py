@@ -11,21 +11,17 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import GraphError, ResourceError
+from maven_ros.errors import GraphError
 from maven_ros.graph.interface import Qos, Received
 from maven_ros.graph.messages import field_types, to_cdr
 from maven_ros.graph.names import Names
 
 _log = logging.getLogger(__name__)
-
-#: One for data, one for parameters, one for the lifecycle, one to spare.
-_THREADS = 4
-_POLL_S = 0.2
 
 
 class RosPublisher:
@@ -129,12 +125,9 @@ class RosGraph(Closing):
     """
 
     def __init__(self, node: Any, counters: Counters | None = None) -> None:
-        from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-
         self.node = node
         self.counters = counters or Counters()
         self._names = Names(node.get_namespace(), None, node.get_name())
-        self._group = MutuallyExclusiveCallbackGroup()  # messages stay in order
         self._lock = threading.Lock()
         self._open: dict[RosPublisher | RosSubscription, Any] = {}  # with rclpy's own of each
         self._closed = False
@@ -152,7 +145,7 @@ class RosGraph(Closing):
         """
         full = self.resolve(topic)
         opened = self._create(full, msgtype, lambda kind, options: self.node.create_publisher(
-            kind, topic, _ros_qos(qos),
+            kind, topic, _ros_qos(qos), callback_group=_own_group(),
             event_callbacks=_events().PublisherEventCallbacks(incompatible_qos=self._mismatch(
                 full, 'a subscription asks for more than is offered and hears nothing')),
             qos_overriding_options=options))
@@ -175,7 +168,7 @@ class RosGraph(Closing):
 
         def create(kind: Any, options: Any, **more: Any) -> Any:
             return self.node.create_subscription(
-                kind, topic, subscription.deliver, _ros_qos(qos), callback_group=self._group,
+                kind, topic, subscription.deliver, _ros_qos(qos), callback_group=_own_group(),
                 event_callbacks=_events().SubscriptionEventCallbacks(
                     incompatible_qos=mismatch, **more),
                 qos_overriding_options=options, raw=True)
@@ -262,99 +255,6 @@ class RosGraph(Closing):
         return count
 
 
-class Spinning(Closing):
-    """
-    Runs the callbacks of a node on threads of its own, until it is closed.
-
-    :param node: rclpy's; stays the caller's to destroy.
-    """
-
-    def __init__(self, node: Any) -> None:
-        from rclpy.executors import MultiThreadedExecutor
-
-        self._executor = MultiThreadedExecutor(_THREADS, context=node.context)
-        self._executor.add_node(node)
-        self._context = node.context
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name='spin', daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Run no more callbacks; those that run may end."""
-        self._closing = True
-        self._thread.join()
-        self._executor.shutdown()
-
-    def _run(self) -> None:
-        while not self._closing and self._context.ok():
-            try:
-                self._executor.spin_once(timeout_sec=_POLL_S)
-            except Exception:  # of one callback; the others must go on
-                if not self._closing:
-                    _log.exception('a callback of the node failed')
-
-
-class RosNodeGraph(RosGraph):
-    """
-    A graph with a ROS context and a node of its own.
-
-    :param namespace: relative names are below it.
-    :param remaps: from name to name, as ROS's ``from:=to``.
-    :param node_name: unless ROS's arguments rename it.
-    :param arguments: ROS's, as of a process; those of the context.
-    :param counters: as for ``RosGraph``.
-    :raises GraphError: for a bad name or bad arguments.
-    :raises ResourceError: when rclpy is not there.
-    """
-
-    def __init__(
-        self, namespace: str = '', remaps: Mapping[str, str] | None = None,
-        node_name: str = 'maven_ros', arguments: Sequence[str] = (),
-        counters: Counters | None = None,
-    ) -> None:
-        names = Names(namespace, remaps, node_name)  # refuses bad names in our words
-        self._context = open_context(arguments)
-        from rclpy.node import Node
-
-        rules = [text for old, new in (remaps or {}).items() for text in ('-r', f'{old}:={new}')]
-        super().__init__(
-            Node(node_name, context=self._context, namespace=names.namespace or None,
-                 cli_args=['--ros-args', *rules] if rules else None), counters)
-        self._spinning = Spinning(self.node)
-
-    def close(self) -> None:
-        """Close every publisher and subscription, then the node."""
-        if not self._closed:
-            super().close()
-            self._spinning.close()
-            self.node.destroy_node()
-            self._context.try_shutdown()
-
-
-def open_context(arguments: Sequence[str]) -> Any:
-    """
-    Open ROS, with no signal handlers of its own: what is still known is published before it ends.
-
-    :param arguments: those of the process, without its name.
-    :raises GraphError: for arguments that ROS refuses.
-    :raises ResourceError: when rclpy is not there.
-    """
-    try:
-        import rclpy
-        from rclpy.context import Context
-        from rclpy.signals import SignalHandlerOptions
-    except ImportError as error:
-        raise ResourceError(f'rclpy: not there ({error}); source ROS 2, as in '
-                            '". /opt/ros/jazzy/setup.bash"') from error
-    context = Context()
-    try:
-        rclpy.init(args=list(arguments), context=context,
-                   signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:
-        raise GraphError(f'ROS arguments {" ".join(arguments)!r}: {error}') from error
-    return context
-
-
 def message_class(msgtype: str) -> Any:
     """
     Return rclpy's class of a message type.
@@ -385,6 +285,17 @@ def _ros_qos(qos: Qos) -> Any:
         history=HistoryPolicy.KEEP_LAST, depth=qos.depth,
         reliability=ReliabilityPolicy[qos.reliability.name],
         durability=DurabilityPolicy.VOLATILE)
+
+
+def _own_group() -> Any:
+    """
+    Return a group in which messages stay in order.
+
+    Nothing shares it: rclpy may leave a group for ever busy with an entity that was destroyed.
+    """
+    from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+
+    return MutuallyExclusiveCallbackGroup()
 
 
 def _events() -> Any:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from maven_ros.errors import MavenError
-from maven_ros.graph.ros import RosGraph, RosNodeGraph, Spinning, open_context
+from maven_ros.graph.ros import RosGraph
+from maven_ros.graph.ros_node import RosNodeGraph, Spinning, open_context
 from maven_ros.nodes.ros_parameters import declare, given_to, initial_values
 from maven_ros.resources import resource
 from maven_ros.settings import declared, setting

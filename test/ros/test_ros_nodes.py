@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from maven_ros.diagnostics import Counters
 from maven_ros.graph.convert import state_record
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
-from maven_ros.graph.ros import RosNodeGraph
+from maven_ros.graph.ros_node import RosNodeGraph
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(300)]
 
@@ -185,7 +186,7 @@ def test_parameters_change_or_are_refused_with_the_reason(graph, start):
     assert answer.success and answer.message == 'all evidence is forgotten'
     robot.until_states(6, 20)
     ends_ns = [state.window_end_ns for state in robot.states[-4:]]
-    assert {b - a for a, b in zip(ends_ns, ends_ns[1:], strict=False)} == {500_000_000}
+    assert {b - a for a, b in itertools.pairwise(ends_ns)} == {500_000_000}
 
 
 def test_what_is_wrong_is_told(graph, start, tmp_path):
