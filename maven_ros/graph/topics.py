@@ -21,7 +21,13 @@ SPEECH_TOPIC = 'speech'
 STATE_TOPIC = 'affect/state'
 UTTERANCE_TOPIC = 'affect/utterance'
 ANNOTATED_TOPIC = 'affect/image_annotated'
+VOICE_TOPIC = 'humans/voices/voice_1/speech'  # one microphone is one voice: nobody tells whose
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
+
+
+def is_echo(topic: str) -> bool:
+    """Tell an output whose type is an input's: it must never be taken for one."""
+    return topic.endswith((f'/{ANNOTATED_TOPIC}', f'/{VOICE_TOPIC}'))
 
 
 def hear_affect(

@@ -16,14 +16,13 @@ from maven_ros.errors import GraphError
 from maven_ros.graph.convert import LIVE_SPEECH
 from maven_ros.graph.interface import STATE, Graph, Publisher
 from maven_ros.graph.messages import new, time_message
+from maven_ros.graph.topics import VOICE_TOPIC
 from maven_ros.records import NS, AffectState, Status, Utterance
 
 EXPRESSION = 'hri_msgs/msg/Expression'
 #: Angles in degrees; Russell's words, where they differ: astonished, afraid.
 ANGLES_DEG = {'happy': 7.8, 'excited': 48.6, 'surprised': 69.8, 'angry': 99.0, 'scared': 116.0,
               'annoyed': 123.0, 'sad': 207.5, 'bored': 241.9, 'tired': 267.7}
-#: One microphone is one voice: nobody tells yet whose.
-SPEECH_TOPIC = 'humans/voices/voice_1/speech'
 _GONE_NS = 10 * NS
 
 _log = logging.getLogger('maven_ros.affect')
@@ -44,7 +43,7 @@ class Ros4Hri:
         self._faces: dict[str, tuple[Publisher, int]] = {}  # and when it was last heard of
         self._speech: Publisher | None = None
         try:
-            self._speech = graph.advertise(SPEECH_TOPIC, LIVE_SPEECH, STATE)
+            self._speech = graph.advertise(VOICE_TOPIC, LIVE_SPEECH, STATE)
         except GraphError as error:
             _log.info('nothing is published as ROS4HRI has it: %s', error)
 
