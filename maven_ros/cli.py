@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('model', help='name or path')
     one = command('info', _models_info, 'Say what a model is, and under which licence.', models)
     one.add_argument('model', help='name or path')
+    command('parameters', _parameters, 'Write a ROS parameter file with every parameter.')
     command('devices', _devices, 'List cameras and microphones.')
     command('doctor', _doctor, 'Check what maven-ros needs, and say what to do.')
     return parser
@@ -275,6 +276,12 @@ def _models_info(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.store.commands import info
 
     print(info(arguments.model))
+
+
+def _parameters(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.reference import parameter_file
+
+    print(parameter_file(), end='')
 
 
 def _devices(arguments: argparse.Namespace, stop: threading.Event) -> None:

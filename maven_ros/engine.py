@@ -86,15 +86,27 @@ class Engine:
         """Bring a model, as read, to a device; what another encoded counts no more."""
         import torch
 
-        from maven_ros.model.devices import Batches, choose_dtype, compile_parts, hold_weights
+        from maven_ros.model.devices import (
+            Batches,
+            choose_dtype,
+            compile_parts,
+            hold_weights,
+            pack_weights,
+            packs,
+        )
         from maven_ros.model.incremental import IncrementalEncoder
 
         #: Where it runs: ``cpu``, ``cuda:0`` and so on.
         self.device = str(device)
         self._dtype = choose_dtype(self._settings.precision, device)
         self._model = checkpoint.model.to(device, torch.float32)
-        for part in ('face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context'):
-            hold_weights(getattr(self._model, part), self._dtype)  # the head stays exact
+        parts = [getattr(self._model, part) for part in (
+            'face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context')]
+        for part in parts:  # the head stays exact
+            hold_weights(part, self._dtype)
+        if not self._compiled and packs(device, self._dtype):
+            for part in parts:
+                pack_weights(part)
         if self._compiled:
             compile_parts(getattr(self._model, part) for part in (
                 'face_encoder', 'voice_encoder', 'fusion', 'context', 'head'))

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+
+#: Modules of the extras in setup.py: a machine for ROS need not have them all.
+EXTRAS = {'av', 'cyclonedds', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib', 'packaging',
+          'pocketsphinx', 'psutil', 'pyarrow', 'ray', 'rosbags', 'scipy', 'skimage', 'sounddevice',
+          'tensorboard', 'torchmetrics', 'vosk'}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,9 +35,46 @@ def _own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def embedded_graph() -> None:
+    """Skip where the embedded graph cannot open, for tests that start it in other processes."""
+    if importlib.util.find_spec('cyclonedds') is None:
+        pytest.skip('no cyclonedds')
+
+
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
     """Folder of the shared data; skips where it is absent."""
     if not SHARED_DATA.is_dir():
         pytest.skip('no shared data')
     return SHARED_DATA
+
+
+# --- what is not installed -------------------------------------------------------------------
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Skip a file that needs an extra which is not installed, by the extra's name."""
+    report = (yield).get_result()  # type: ignore[misc]
+    _skip_without_extra(report, getattr(report, 'call', None))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """Skip a test that needs an extra which is not installed, by the extra's name."""
+    report = (yield).get_result()  # type: ignore[misc]
+    _skip_without_extra(report, call)
+
+
+def _skip_without_extra(report: Any, call: Any) -> None:
+    if report.outcome != 'failed' or call is None or call.excinfo is None:
+        return
+    error = call.excinfo.value
+    while error is not None:
+        module = (getattr(error, 'name', None) or '').partition('.')[0]
+        if isinstance(error, ModuleNotFoundError) and module in EXTRAS \
+                and importlib.util.find_spec(module) is None:
+            where = report.nodeid.partition('::')[0]
+            report.outcome, report.longrepr = 'skipped', (where, 0, f'Skipped: no {module}')
+        error = error.__cause__ or error.__context__

@@ -53,6 +53,7 @@ def test_every_parameter_is_a_flag_with_its_range_and_default(capsys):
     (['timeline', '/nowhere'], '/nowhere: no such bag'),
     (['record', '--out', '/proc/bag'], '/proc/bag'),
 ])
+@pytest.mark.usefixtures('embedded_graph')
 def test_errors_name_the_thing_and_what_is_allowed(capsys, arguments, message):
     said = fails(capsys, *arguments)
     assert message in said and 'Traceback' not in said
@@ -64,12 +65,14 @@ def test_bad_usage_ends_with_2():
     assert ended.value.code == 2
 
 
+@pytest.mark.usefixtures('embedded_graph')
 def test_a_bad_domain_is_refused_by_name(capsys, monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', 'kitchen')
     assert "ROS_DOMAIN_ID: 'kitchen'" in fails(capsys, 'topics')
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures('embedded_graph')
 def test_a_background_job_of_a_shell_hears_its_signals(number):
     """Shells start background jobs with SIGINT ignored; it must reach them all the same."""
     job = subprocess.Popen(
@@ -88,6 +91,7 @@ def test_it_runs_as_a_module():
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize('command', [['run'], ['doctor'], ['demo']])
+@pytest.mark.usefixtures('embedded_graph')
 def test_a_signal_while_things_load_ends_a_command_on_the_spot(command, number, tmp_path):
     started = subprocess.Popen([sys.executable, '-m', 'maven_ros', *command], cwd=tmp_path,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

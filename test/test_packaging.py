@@ -1,6 +1,7 @@
 """The package as others get it: what is built, installed and declared, and that it agrees."""
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -99,9 +100,11 @@ def test_an_installed_wheel_finds_its_resources_and_has_its_command(built, tmp_p
     python = tmp_path / 'env' / 'bin' / 'python'
     run(sys.executable, '-m', 'pip', '--python', python, 'install', '--quiet', '--no-deps',
         '--no-index', '--disable-pip-version-check', built[1])
+    # A ROS workspace that is sourced has a maven_ros of its own, which would come first.
+    outside = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
     found = run(python, '-c', 'from maven_ros.resources import resource\n'
                 'print(resource("msg/AffectState.msg"), resource("media/sample.mp4"))',
-                cwd=tmp_path)
+                cwd=tmp_path, env=outside)
     assert [Path(path).relative_to(tmp_path.resolve()) for path in found.split()] == [
         Path('env/share/maven_ros/msg/AffectState.msg'),
         Path('env/share/maven_ros/media/sample.mp4')]
@@ -195,10 +198,34 @@ def test_cmake_generates_every_message_with_what_it_depends_on(manifest):
 def test_cmake_installs_the_folders_that_a_fresh_clone_has():
     cmake = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
     [folders] = re.findall(r'DIRECTORY (.*) DESTINATION share', cmake)
-    [programs] = re.findall(r'PROGRAMS (.*) DESTINATION', cmake)
+    [programs] = re.findall(r'PROGRAMS\s+(.*?)\s+DESTINATION', cmake, re.DOTALL)
     present = [name for name in ('config', 'launch', 'media', 'models') if tracked(name)]
     assert sorted(folders.split()) == present
     assert sorted(programs.split()) == tracked('scripts')
+
+
+@pytest.mark.parametrize('script', sorted((ROOT / 'scripts').iterdir()), ids=lambda one: one.name)
+def test_every_executable_starts_a_function_that_is_there(script):
+    assert os.access(script, os.X_OK)
+    text = script.read_text(encoding='utf-8')
+    assert text.startswith('#!/usr/bin/env python3\n')  # the Python of the active environment
+    module, function = re.search(r'^from (\S+) import (\w+)$', text, re.MULTILINE).groups()
+    assert f'sys.exit({function}())' in text
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f'no {module}')
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_what_the_launch_files_start_is_declared(manifest):
+    declared = {one.text for one in manifest if one.tag.endswith('depend')} | {'maven_ros'}
+    optional = {'usb_cam'}
+    for path in (ROOT / 'launch').glob('*.launch.py'):
+        text = path.read_text(encoding='utf-8')
+        used = set(re.findall(r"package='(\w+)'", text))
+        used |= set(re.findall(r'^from (\w+)', text, re.MULTILINE))
+        assert used <= declared | optional, path.name
+        assert set(re.findall(r"executable='(\w+)'", text)) <= {
+            Path(name).name for name in tracked('scripts')} | {'usb_cam_node_exe'}
 
 
 def test_the_source_folder_leaves_room_for_the_generated_messages():

@@ -104,8 +104,9 @@ BACKBONES = {
 def tiny_config(**changes):
     return MavenConfig(**{
         'name': 'tiny', 'crop_px': 16, 'face_channels': (8, 32), 'mel_bands': 16,
-        'voice_width': 8, 'voice_blocks': 1, 'vocabulary': 300, 'max_tokens': 12, 'text_width': 8,
-        'text_layers': 1, 'fusion_width': 16, 'context_width': 12, 'head_width': 8, **changes})
+        'voice_width': 8, 'voice_channels': (4, 8), 'vocabulary': 300, 'max_tokens': 12,
+        'text_width': 8, 'text_layers': 1, 'fusion_width': 16, 'context_width': 12,
+        'head_width': 8, **changes})
 
 
 def save_encoder(folder, kind, seed=0):

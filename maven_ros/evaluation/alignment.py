@@ -42,6 +42,7 @@ class Pairs:
     :param spread: float64 (n, 2), standard deviations.
     :param evidence: uint8 (n,), the mask of :class:`maven_ros.records.Modality`.
     :param missing: uint8 (n,), of :class:`Missing`.
+    :param unlabelled: how many times more there are of which the annotation says nothing.
     """
 
     bag: str
@@ -52,6 +53,7 @@ class Pairs:
     spread: NDArray[np.float64]
     evidence: NDArray[np.uint8]
     missing: NDArray[np.uint8]
+    unlabelled: int = 0
 
     @property
     def covered(self) -> NDArray[np.bool_]:
@@ -144,7 +146,8 @@ def align(bag: str, annotation: Annotation, held: Believed, offset_s: float = 0.
     found[missing != Missing.NOTHING] = np.nan
     return Pairs(
         bag, annotation.person, annotation.times_ns, annotation.affect, found[:, :2],
-        found[:, 2:4], np.nan_to_num(found[:, 4]).astype(np.uint8), missing)
+        found[:, 2:4], np.nan_to_num(found[:, 4]).astype(np.uint8), missing,
+        annotation.unlabelled)
 
 
 def states_of(person: str, states: Sequence[AffectState]) -> dict[int, AffectState]:

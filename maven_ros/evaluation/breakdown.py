@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.evaluation.alignment import Pairs, states_of
+from maven_ros.evaluation.metrics import NEUTRAL
 from maven_ros.evaluation.pictures import pictures_at
-from maven_ros.evaluation.sums import NEUTRAL
 from maven_ros.records import NS, AffectState, Modality, Pixels
 
 WORST_S = 10.0
@@ -54,7 +54,7 @@ def by_evidence(pairs: Sequence[Pairs]) -> list[Part]:
             for mask in np.unique(evidence).tolist()]
 
 
-def evidence_shares(states: Sequence[AffectState]) -> dict[str, float]:
+def evidence_shares(states: Collection[AffectState]) -> dict[str, float]:
     """Return the share of states with each combination of evidence, the fullest first."""
     counts = Counter(state.modalities for state in states)
     order = sorted(counts, key=lambda one: (-int(one).bit_count(), int(one)))

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from maven_ros.evaluation.sources import Sources
     from maven_ros.evaluation.summary import Summary
 
-#: Counts that belong to normal work.
-_NORMAL = ('video.thinned', 'windows.closed_without_', 'speech.robot_speaking',
-           'audio.robot_speaking')
-
 
 def add_commands(declare: Declare, commands: Group) -> None:
     """Declare all of them."""
@@ -112,9 +108,7 @@ def described(summary: Summary) -> str:
     lines = [f'{summary.duration_s:.1f} s in {summary.wall_s:.1f} s ({summary.speed:.1f} times '
              f'real time): {summary.states} states in {summary.windows} windows, '
              f'{len(summary.people)} people, {summary.utterances} utterances, by {summary.model}']
-    lines += [f'  {name}: {n}' + (f' ({summary.details[name]})' if name in summary.details else '')
-              for name, n in summary.drops.items() if not name.startswith(_NORMAL)]
-    return '\n'.join(lines)
+    return '\n  '.join([*lines, *summary.flaws])
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from torch import Tensor
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import SettingsError
 from maven_ros.evaluation.degradations import faces_degraded
-from maven_ros.evaluation.metrics import agreement, coverage
+from maven_ros.evaluation.metrics import DIMENSIONS, agreement
 from maven_ros.media import read_media
 from maven_ros.model import checkpoint
 from maven_ros.model.alignment import Aligned
@@ -50,7 +50,8 @@ from maven_ros.training.recipe import read_recipe
 from maven_ros.training.voice_augmentation import VoiceAugmentation
 
 SETS = ('faces', 'voices', 'sentences', 'composed', 'clips')
-DIMENSIONS = ('valence', 'arousal')
+#: Names of figures, and of the metrics that they are.
+_FIGURES = {'ccc': 'ccc', 'r': 'pearson', 'rmse': 'rmse', 'coverage': 'within_90'}
 _SEED = 0
 _VERSIONS = 1  # the plain one alone
 
@@ -271,14 +272,9 @@ class Evaluator:
 
 def score(scatter: Scatter) -> dict[str, float]:
     """Return CCC, Pearson's r, RMSE and coverage of the 90% intervals, of both dimensions."""
-    figures: dict[str, float] = {}
-    for index, name in enumerate(DIMENSIONS):
-        points, stds, targets = (part[:, index] for part in scatter)
-        agreed = agreement(points, targets)
-        figures |= {f'ccc_{name}': agreed.ccc, f'r_{name}': agreed.pearson,
-                    f'rmse_{name}': agreed.rmse,
-                    f'coverage_{name}': coverage(points, stds, targets)}
-    return figures
+    found = agreement(*scatter)
+    return {f'{short}_{one}': found[f'{one}_{metric}'] for one in DIMENSIONS
+            for short, metric in _FIGURES.items()}
 
 
 def _nothing(count: int, width: int) -> Aligned:

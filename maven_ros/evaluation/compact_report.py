@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import ResourceError
-from maven_ros.evaluation.compact import DIMENSIONS, Evaluation, Scatter
+from maven_ros.evaluation.compact import Evaluation, Scatter
 from maven_ros.evaluation.goals import Goal, goals
-from maven_ros.evaluation.metrics import concordance, coverage
+from maven_ros.evaluation.metrics import DIMENSIONS, agreement, coverage
 
 FIGURES = 'figures.json'
 PAGE = 'figures.html'
@@ -126,11 +126,12 @@ def _plots(name: str, scatter: Scatter) -> str:
     figure = Figure(figsize=(15, 3.9), layout='constrained')
     FigureCanvasAgg(figure)
     valence, arousal, heat, reliability = figure.subplots(1, 4)
+    found = agreement(*scatter)
     for index, (axes, dimension) in enumerate(zip((valence, arousal), DIMENSIONS, strict=True)):
         points, targets = scatter.points[:, index], scatter.targets[:, index]
         axes.scatter(targets, points, s=4, alpha=0.25, linewidths=0)
         axes.plot([-1, 1], [-1, 1], color='grey', linewidth=0.8)
-        axes.set(title=f'{dimension}: CCC {concordance(points, targets):.3f}', xlabel='target',
+        axes.set(title=f'{dimension}: CCC {found[dimension + "_ccc"]:.3f}', xlabel='target',
                  ylabel='estimate', xlim=(-1, 1), ylim=(-1, 1))
     heat.hist2d(*scatter.points.T, bins=40, range=[[-1, 1], [-1, 1]], cmap='magma')
     heat.set(title='estimates on the circumplex', xlabel='valence', ylabel='arousal')

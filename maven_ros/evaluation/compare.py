@@ -10,9 +10,10 @@ import numpy as np
 
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.alignment import Missing, Pairs, take
+from maven_ros.evaluation.metrics import METRICS, scores_of
 from maven_ros.evaluation.resultset import ResultSet
 from maven_ros.evaluation.scores import DRAWS, bootstrap
-from maven_ros.evaluation.sums import METRICS, block_sums, metrics
+from maven_ros.evaluation.sums import block_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def compare(
             f'{first.name} and {second.name} share no frame with a state; the bags are '
             f'{_bags(first)}, and {_bags(second)}')
     minus, _ = block_sums(b)
-    values, other_values = metrics(blocks.sum(0)), metrics(minus.sum(0))
+    values, other_values = scores_of(blocks.sum(0)), scores_of(minus.sum(0))
     low, high, resampling = bootstrap(minus, unit, draws, seed, minus=blocks)
     return Comparison(
         first.name, second.name, frames, _covered(first.pairs) - frames,

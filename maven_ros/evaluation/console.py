@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import math
 
+from maven_ros.evaluation.metrics import METRICS
 from maven_ros.evaluation.outcome import Outcome
 from maven_ros.evaluation.scores import Score
-from maven_ros.evaluation.sums import METRICS
 
 
 def as_text(outcome: Outcome) -> str:
     """Return the scores of all bags, the ablations, and what is missing, in a few lines."""
     full, scores = outcome.sets[0]
-    lines = []
+    lines = [f'LOSSY: {one.bag}: {one.reason}' for one in outcome.lossy]
     if full.pairs:
         overall = scores.overall
-        lines.append(f'{len(scores.bags)} bags, {overall.frames} annotated frames, '
-                     f'{100 * overall.coverage:.1f}% of them with a state')
-        lines += [f'  {metric.label:24} {_score(overall.scores[metric.name])}'
-                  for metric in METRICS]
-        lines.append(f'  {overall.resampling}')
+        scored = sum(one.covered > 0 for one in scores.bags.values())
+        lines.append(f'{scored} of {len(outcome.cases)} bags scored, {overall.frames} annotated '
+                     f'frames, {100 * overall.coverage:.1f}% of them with a state')
+        if overall.unlabelled:
+            lines.append(f'  {overall.unlabelled} frames more are unlabelled: ' + ', '.join(
+                f'{bag} {one.unlabelled}' for bag, one in scores.bags.items() if one.unlabelled))
+        if overall.covered < overall.frames:
+            lines.append('  without a state: ' + ', '.join(
+                f'{n} {cause.replace("_", " ")}' for cause, n in overall.missing.items() if n))
+        if overall.covered:
+            lines += [f'  {metric.label:24} {_score(overall.scores[metric.name])}'
+                      for metric in METRICS]
+            lines.append(f'  {overall.resampling}')
     else:
         lines.append('no scores: nothing is annotated, or nothing could be used')
-    if outcome.search:
-        search = outcome.search
+    search = outcome.search
+    if search and math.isnan(search.at_best):
+        lines.append('how late the raters are cannot be told: no mean CCC is defined')
+    elif search:
         when = 'late' if search.best_s >= 0 else 'early, which raters cannot be'
         lines.append(
             f'raters are {abs(search.best_s):g} s {when}: the best of {len(search.offsets_s)} '

@@ -8,7 +8,7 @@ from maven_ros.errors import InputError
 from maven_ros.graph.convert import InputReader
 from maven_ros.graph.interface import Received
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, Frame, Input, Output
+from maven_ros.records import NS, AudioChunk, Frame, Input, Output
 
 #: The node looks at its clock so often while nothing comes.
 TICK_NS = NS // 20
@@ -31,6 +31,8 @@ class Feed:
         self._reader = InputReader(pipeline.settings.audio)
         self.now_ns: int | None = None      # when the last message arrived
         self._rested_ns: int | None = None
+        #: Of each topic of pictures and sound; see :mod:`maven_ros.evaluation.stamps`.
+        self.stamps: dict[str, list[int]] = {}
 
     def take(self, received: Received) -> list[tuple[int, Output]]:
         """
@@ -57,6 +59,11 @@ class Feed:
         except InputError as error:
             self.pipeline.counters.count(received.topic, error.cause, str(error))
             return None
+        if isinstance(record, Frame | AudioChunk):
+            stamp_ns = record.stamp_ns
+            count, first_ns, last_ns = self.stamps.get(received.topic, [0, stamp_ns, stamp_ns])
+            self.stamps[received.topic] = [
+                count + 1, min(first_ns, stamp_ns), max(last_ns, stamp_ns)]
         if isinstance(record, Frame) and not self._decode:
             return Frame(record.stamp_ns, _no_pixels, record.frame_id)
         return record
@@ -79,13 +86,14 @@ class Feed:
     def freeze(self) -> dict[str, Any]:
         """Return all that must be known to go on; :meth:`rest` goes before."""
         return {'pipeline': self.pipeline.freeze(), 'reader': self._reader.freeze(),
-                'times': (self.now_ns, self._rested_ns)}
+                'times': (self.now_ns, self._rested_ns), 'stamps': self.stamps}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`freeze` returned."""
         self.pipeline.thaw(state['pipeline'])
         self._reader.thaw(state['reader'])
         self.now_ns, self._rested_ns = state['times']
+        self.stamps = state['stamps']
 
 
 def _no_pixels() -> Any:

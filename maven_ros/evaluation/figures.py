@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from maven_ros.affect import OCTANTS, Z90
 from maven_ros.evaluation.alignment import Believed, Pairs
+from maven_ros.evaluation.metrics import DIMENSIONS
 from maven_ros.evaluation.offset import OffsetSearch
-from maven_ros.evaluation.sums import DIMENSIONS
 from maven_ros.records import NS, Modality, Utterance
 
 COLOURS = {'valence': '#2166ac', 'arousal': '#c2512f'}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from maven_ros.evaluation.compact import DIMENSIONS, Evaluation, Row
+from maven_ros.evaluation.compact import Evaluation, Row
+from maven_ros.evaluation.metrics import DIMENSIONS
 from maven_ros.model.fusion import MODALITIES
 
 FUSED_ABOVE_ONE = 0.05  # CCC of all evidence above that of the best modality alone

@@ -1,97 +1,170 @@
-"""How well estimates agree with targets, and whether their intervals hold what they promise."""
+"""
+What each score means: the one definition of every metric.
+
+Scores follow from sums over frames. Sums add up: a person, a bag and all bags together are scored
+by one function, and a draw of the bootstrap is a weighted sum of blocks' sums. Values are centred
+first, so that nothing is lost to cancellation. Variances and covariances divide by n - 1, as
+torchmetrics' do.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.affect import Z90
-from maven_ros.errors import InputError, ResourceError
+from maven_ros.errors import InputError
 
+Array = NDArray[np.float64]
 Series = NDArray[np.floating]
 
+DIMENSIONS = ('valence', 'arousal')
+#: A point nearer to neutral than this has no direction, as in Affect.octant.
+NEUTRAL = 0.1
 
-class Agreement(NamedTuple):
+SUMS = 1 + 2 * 9 + 3  # columns of terms()
+
+#: Variance below this share of the mean square is rounding: the series is constant.
+_CONSTANT = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a score is called and means."""
+
+    name: str
+    label: str
+    meaning: str
+    higher_is_better: bool = True
+
+
+def _both(name: str, label: str, meaning: str, higher: bool = True) -> list[Metric]:
+    return [Metric(f'{one}_{name}', f'{one} {label}', meaning, higher) for one in DIMENSIONS]
+
+
+METRICS: tuple[Metric, ...] = (
+    *_both('ccc', 'CCC', 'concordance correlation coefficient (Lin 1989)'),
+    Metric('mean_ccc', 'mean CCC', 'of valence and arousal'),
+    *_both('pearson', 'Pearson', 'correlation coefficient'),
+    *_both('rmse', 'RMSE', 'root of the mean squared error', False),
+    *_both('sign_agreement', 'sign agreement', 'share of frames of equal sign'),
+    *_both('within_90', 'in 90% band', 'share of annotations in the 90% interval; right is 0.9'),
+    Metric('angle_error_rad', 'angular error (rad)',
+           f'mean, where the annotated intensity is over {NEUTRAL}', False),
+    Metric('intensity_error', 'intensity error', 'mean of the absolute error', False),
+)
+
+
+def agreement(estimates: Series, stds: Series, targets: Series) -> dict[str, float]:
     """
-    How a series of estimates agrees with its targets; NaN where that is undefined.
+    Score estimates against targets by every metric.
 
-    :param ccc: Lin's concordance correlation, in [-1, 1].
-    :param pearson: in [-1, 1].
-    :param rmse: root of the mean squared error, at least 0.
+    :param estimates: (n, 2), valence and arousal, at least two.
+    :param stds: (n, 2), standard deviations of the estimates.
+    :param targets: (n, 2).
+    :returns: by the names of ``METRICS``; NaN where a score is undefined, as of a constant.
+    :raises InputError: when shapes differ or are others, or a value is not finite.
     """
-
-    ccc: float
-    pearson: float
-    rmse: float
-
-
-def agreement(estimates: Series, targets: Series) -> Agreement:
-    """Score a series by all three; see each for what it refuses."""
-    return Agreement(concordance(estimates, targets), pearson(estimates, targets),
-                     rmse(estimates, targets))
-
-
-def concordance(estimates: Series, targets: Series) -> float:
-    """
-    Return Lin's concordance correlation coefficient.
-
-    ``2 cov / (var_x + var_y + (mean_x - mean_y)^2)``, variances and covariance with n - 1.
-
-    :param estimates: (n,), at least two.
-    :param targets: (n,).
-    :returns: in [-1, 1]; NaN, with a warning, where either series is constant.
-    :raises InputError: when they differ in length, are too short, or hold what is not finite.
-    """
-    return _torchmetrics('concordance_corrcoef', estimates, targets)
-
-
-def pearson(estimates: Series, targets: Series) -> float:
-    """Return Pearson's correlation; arguments and results as of :func:`concordance`."""
-    return _torchmetrics('pearson_corrcoef', estimates, targets)
-
-
-def rmse(estimates: Series, targets: Series) -> float:
-    """Return the root of the mean squared error; arguments as of :func:`concordance`."""
-    x, y = _checked(estimates, targets)
-    return math.sqrt(float(np.square(x - y).mean()))
+    points, spread, wanted = _checked(estimates, stds, targets)
+    if points.shape[1:] != (2,) or len(points) < 2:
+        raise InputError('bad_shape', f'estimates have shape {points.shape}; allowed: (n, 2), n '
+                                      'at least 2')
+    centre = np.median(np.hstack([wanted, points]), 0)
+    found = scores_of(terms(points, spread, wanted, centre).sum(0))
+    return dict(zip((metric.name for metric in METRICS), found.tolist(), strict=True))
 
 
 def coverage(estimates: Series, stds: Series, targets: Series, z: float = Z90) -> float:
     """
     Return the share of targets that lie within ``z`` standard deviations of their estimates.
 
-    :param estimates: (n,).
-    :param stds: (n,), of the estimates.
-    :param targets: (n,).
+    :param estimates: of any shape, as are the others.
     :returns: in [0, 1].
-    :raises InputError: as :func:`concordance`.
+    :raises InputError: when shapes differ, there is nothing, or a value is not finite.
     """
-    x, y = _checked(estimates, targets)
-    bounds, _ = _checked(stds, targets)
-    return float((np.abs(x - y) <= z * bounds).mean())
+    points, spread, wanted = _checked(estimates, stds, targets)
+    return float(_inside(wanted - points, spread, z).mean())
 
 
-def _checked(estimates: Series, targets: Series) -> tuple[Series, Series]:
-    x, y = np.asarray(estimates, np.float64), np.asarray(targets, np.float64)
-    if x.shape != y.shape or x.ndim != 1 or len(x) < 2:
-        raise InputError('bad_shape', f'estimates have shape {x.shape} and targets {y.shape}; '
-                                      'allowed: (n,) of both, n at least 2')
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise InputError('not_finite', 'estimates or targets hold NaN or infinity; allowed: '
-                                       'finite values')
-    return x, y
+def terms(estimates: Array, stds: Array, targets: Array, centre: Array) -> Array:
+    """
+    Return what each frame adds to the sums.
+
+    :param estimates: (n, 2), as are the others.
+    :param centre: (4,), near the means of targets and estimates; taken off for the variances.
+    :returns: (n, SUMS): 1; nine columns for valence, nine for arousal; three of the polar form.
+    """
+    columns: list[NDArray[np.generic]] = [np.ones(len(targets))]
+    for index in range(2):
+        x, y = targets[:, index], estimates[:, index]
+        error = y - x
+        columns += [error, error**2, np.sign(x) == np.sign(y), _inside(error, stds[:, index])]
+        x, y = x - centre[index], y - centre[2 + index]
+        columns += [x, y, x * x, y * y, x * y]
+    intensity = np.hypot(*targets.T)
+    directed = intensity > NEUTRAL
+    turn = np.arctan2(*estimates.T[::-1]) - np.arctan2(*targets.T[::-1])
+    turn = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
+    columns += [directed, np.where(directed, turn, 0.0),
+                np.abs(np.hypot(*estimates.T) - intensity)]
+    return np.column_stack(columns).astype(np.float64)
 
 
-def _torchmetrics(name: str, estimates: Series, targets: Series) -> float:
-    import torch
+def scores_of(sums: Array) -> Array:
+    """
+    Turn sums into scores.
 
-    try:
-        from torchmetrics.functional import regression
-    except ImportError as error:
-        raise ResourceError(
-            'torchmetrics is not installed; pip install "maven_ros[train]"') from error
-    x, y = (torch.from_numpy(series) for series in _checked(estimates, targets))
-    return float(getattr(regression, name)(x, y))
+    :param sums: (..., SUMS), of :func:`terms`, added up over frames.
+    :returns: (..., len(METRICS)); NaN where a score is undefined.
+    """
+    columns = np.moveaxis(sums, -1, 0)
+    n, (directed, turn, intensity) = columns[0], columns[-3:]
+    with np.errstate(divide='ignore', invalid='ignore'):
+        found = {'angle_error_rad': turn / directed, 'intensity_error': intensity / n}
+        for name, own in zip(DIMENSIONS, (columns[1:10], columns[10:19]), strict=True):
+            for metric, value in _dimension(n, *own).items():
+                found[f'{name}_{metric}'] = value
+    found['mean_ccc'] = (found['valence_ccc'] + found['arousal_ccc']) / 2
+    return np.stack([found[metric.name] for metric in METRICS], -1)
+
+
+def _dimension(
+    n: Array, error: Array, squared: Array, signs: Array, inside: Array,
+    x: Array, y: Array, xx: Array, yy: Array, xy: Array,
+) -> dict[str, Array]:
+    """Return the scores of valence, or of arousal, from the sums of its nine columns."""
+    x_var, y_var = _variance(x, xx, n), _variance(y, yy, n)
+    covariance = (xy - x * y / n) / (n - 1)
+    return {
+        # Variances are NaN for a constant: CCC and Pearson are undefined with it, not 0.
+        'ccc': 2 * covariance / (x_var + y_var + (error / n)**2),
+        'pearson': covariance / np.sqrt(x_var * y_var),
+        'rmse': np.sqrt(squared / n),
+        'sign_agreement': signs / n,
+        'within_90': inside / n,
+    }
+
+
+def _variance(total: Array, squares: Array, n: Array) -> Array:
+    """Return the variance; NaN where it is rounding of a constant's, or there is one value."""
+    variance = (squares - total**2 / n) / (n - 1)
+    constant = variance <= _CONSTANT * squares / n
+    return np.where(constant, np.nan, variance)
+
+
+def _inside(error: Array, stds: Array, z: float = Z90) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = np.abs(error) <= z * stds
+    return inside
+
+
+def _checked(estimates: Series, stds: Series, targets: Series) -> tuple[Array, Array, Array]:
+    x, bounds, y = (np.asarray(one, np.float64) for one in (estimates, stds, targets))
+    if not x.shape == bounds.shape == y.shape or not x.size:
+        raise InputError('bad_shape', f'estimates have shape {x.shape}, standard deviations '
+                         f'{bounds.shape} and targets {y.shape}; allowed: the same, not empty')
+    if not all(np.isfinite(one).all() for one in (x, bounds, y)):
+        raise InputError('not_finite', 'estimates, standard deviations or targets hold NaN or '
+                                       'infinity; allowed: finite values')
+    return x, bounds, y

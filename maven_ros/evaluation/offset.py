@@ -10,7 +10,8 @@ import numpy as np
 from maven_ros.errors import SettingsError
 from maven_ros.evaluation.alignment import Believed, align, take
 from maven_ros.evaluation.annotations import Annotation
-from maven_ros.evaluation.sums import METRICS, block_sums, metrics
+from maven_ros.evaluation.metrics import METRICS, scores_of
+from maven_ros.evaluation.sums import block_sums
 
 STEP_S = 0.1
 LONGEST_S = 30.0
@@ -76,7 +77,7 @@ def search_offset(
     offsets = [round(step * STEP_S, 6) for step in range(-steps, steps + 1)]
     common = [np.logical_and.reduce([align(*track, offset_s).covered for offset_s in offsets])
               for track in tracks]
-    found = [float(metrics(block_sums([
+    found = [float(scores_of(block_sums([
         take(align(*track, offset_s), np.flatnonzero(kept))
         for track, kept in zip(tracks, common, strict=True)])[0].sum(0))[_MEAN_CCC])
         for offset_s in offsets]

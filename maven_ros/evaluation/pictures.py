@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.evaluation.sources import Sources, find_sources
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import InputReader
 from maven_ros.graph.interface import Received
@@ -22,22 +21,25 @@ from maven_ros.settings import AudioSettings
 _DELAY_NS = 5 * NS
 
 
-def picture_stamps(bag: Path, image_topic: str = '') -> NDArray[np.int64]:
+def picture_stamps(bag: Path, image_topic: str) -> NDArray[np.int64]:
     """
     Return the stamps of all pictures of a bag; of a broken one, of those that are whole.
 
-    :param image_topic: where they are; found by type when left out.
-    :returns: int64 (pictures,), ascending; empty for a bag without a camera.
+    :param image_topic: full name, as it was replayed; empty for a bag without a camera.
+    :returns: int64 (pictures,), ascending; empty without a camera.
     :raises InputError: when one is no picture, for those behind it could not be counted, and
         when stamps repeat or go back, for a time then means several pictures.
     :raises ResourceError: when the bag cannot be opened.
-    :raises GraphError: when several topics hold pictures and none is named.
     """
-    reader, stamps = InputReader(AudioSettings()), []
+    reader = InputReader(AudioSettings())
+    stamps: list[int] = []
     with BagGraph(bag) as graph:
-        topic = find_sources(graph, Sources(image=image_topic)).image
-        for received in _whole(graph.read([topic])) if topic else ():
-            record = reader.read(received)
+        for received in _whole(graph.read([image_topic])) if image_topic else ():
+            try:
+                record = reader.read(received)
+            except InputError as error:
+                raise InputError(error.cause, f'{bag.name}: picture {len(stamps) + 1} cannot be '
+                                              f'counted: {error}') from error
             if isinstance(record, Frame):
                 stamps.append(record.stamp_ns)
     for number, (before, after) in enumerate(itertools.pairwise(stamps), 2):
@@ -48,22 +50,21 @@ def picture_stamps(bag: Path, image_topic: str = '') -> NDArray[np.int64]:
 
 
 def pictures_at(
-    bag: Path, times_ns: Sequence[int], image_topic: str = '',
+    bag: Path, times_ns: Sequence[int], image_topic: str,
 ) -> list[tuple[int, Pixels] | None]:
     """
     Return the newest picture at each of some times, with its stamp.
 
     :param times_ns: ascending.
+    :param image_topic: as of :func:`picture_stamps`.
     :returns: None where there is no whole picture in the second before.
     :raises ResourceError: when the bag cannot be opened.
-    :raises GraphError: when several topics hold pictures and none is named.
     """
     reader = InputReader(AudioSettings())
     found: list[Frame | None] = [None] * len(times_ns)
     with BagGraph(bag) as graph:
-        topic = find_sources(graph, Sources(image=image_topic)).image
         span = times_ns[0] - NS - _DELAY_NS, times_ns[-1] + _DELAY_NS
-        for received in _whole(graph.read([topic], *span)) if topic else ():
+        for received in _whole(graph.read([image_topic], *span)) if image_topic else ():
             try:
                 record = reader.read(received)
             except InputError:

@@ -41,12 +41,12 @@ from maven_ros.evaluation.results import (
     STATE,
     TIMING,
     UTTERANCE,
-    Done,
     check_out,
+    remove,
     write_results,
 )
 from maven_ros.evaluation.sources import Sources, find_sources
-from maven_ros.evaluation.summary import Summary, differences, identify
+from maven_ros.evaluation.summary import Summary, differences, identify, values, versions
 from maven_ros.graph.bag import STORAGES, BagGraph
 from maven_ros.graph.convert import AFFECT_STATE, state_message, utterance_message
 from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
@@ -121,8 +121,7 @@ def replay(
     check_out(out, bag)
     options = options or ReplayOptions()
     with _Replay(bag, settings.with_absolute_paths(), out, options) as work:
-        done = work.run(stop or threading.Event(), progress)
-        return None if done is None else write_results(out, done)
+        return work.run(stop or threading.Event(), progress)
 
 
 class _Replay(ExitStack):
@@ -192,7 +191,7 @@ class _Replay(ExitStack):
             self._feed.thaw(decode(found.state))
         return found
 
-    def run(self, stop: threading.Event, progress: Progress | None) -> Done | None:
+    def run(self, stop: threading.Event, progress: Progress | None) -> Summary | None:
         """Replay until the end, or until ``stop`` is set: then None."""
         began_s = shown_s = time.monotonic()
         began_ns, broken = max(self._start_ns, self._received_ns), ''
@@ -261,7 +260,7 @@ class _Replay(ExitStack):
             wall_s, state, self._ahead.voice if self._ahead else None,
         ).write(self._folder / 'checkpoint')
 
-    def _finish(self, broken: str, wall_s: float) -> Done:
+    def _finish(self, broken: str, wall_s: float) -> Summary:
         if not self._taken:
             raise GraphError(f'{self._graph.path}: nothing was recorded in [{self._start_ns}, '
                              f'{self._end_ns}) ns{f"; {broken}" if broken else ""}')
@@ -269,14 +268,19 @@ class _Replay(ExitStack):
             self._ahead.hear()
         self._write(self._feed.finish())
         self._journal.secure()
+        found = write_results(self._out, self._folder, self._graph.path, self._options.storage)
         engine = self._pipeline.engine
-        return Done(
-            folder=self._folder, storage=self._options.storage, identity=self._about,
+        summary = Summary(
+            bag=self._about['bag'], identity=self._about,
             topics={role: topic for role, topic in asdict(self._sources).items() if topic},
-            settings=self._settings, without=self._options.without,
-            trained=engine.trained, device=engine.device,
-            audio_clock=self._pipeline.audio_clock, span_ns=(self._start_ns, self._received_ns),
-            messages=self._taken, drops=self._counters.snapshot(),
-            details=self._counters.details(), broken=broken, wall_s=wall_s,
-            resumed=self._resumed)
-
+            start_ns=self._start_ns, end_ns=self._received_ns, messages=self._taken,
+            windows=found.windows, states=found.states, utterances=found.utterances,
+            people=sorted(found.people), audio_clock=self._pipeline.audio_clock,
+            drops=self._counters.snapshot(), details=self._counters.details(),
+            stamps=self._feed.stamps, broken=broken, model=engine.name, trained=engine.trained,
+            device=engine.device, without=list(self._options.without),
+            settings=values(self._settings), versions=versions(), wall_s=round(wall_s, 3),
+            inference_ms=found.inference_ms, resumed=self._resumed)
+        summary.write(self._out / 'summary.json')
+        remove(self._folder)
+        return summary

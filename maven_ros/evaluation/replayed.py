@@ -44,6 +44,11 @@ class Replayed:
             else self.summary.start_ns
 
     @property
+    def image_topic(self) -> str:
+        """Where its pictures were; empty without a camera."""
+        return self.summary.topics.get('image', '')
+
+    @property
     def hop_s(self) -> float:
         """From one window to the next."""
         return float(self.summary.settings['windows.hop_s'])
@@ -63,8 +68,16 @@ def read_replayed(folder: Path) -> Replayed:
     waited = read_table(folder / 'states.parquet', ['latency_ns'])
     return Replayed(
         summary, read_states(folder / 'states.parquet'), utterances,
-        np.loadtxt(folder / 'timing.csv', delimiter=',', skiprows=1, usecols=1, ndmin=1),
+        _timing(folder / 'timing.csv'),
         np.array(waited['latency_ns'], np.float64) / 1e6)
+
+
+def _timing(path: Path) -> NDArray[np.float64]:
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()[1:]  # none where no window closed
+        return np.array([float(line.split(',')[1]) for line in lines], np.float64)
+    except (OSError, ValueError, IndexError) as error:
+        raise ResourceError(f'{path}: cannot be read: {error}') from error
 
 
 def name_of(bag: Path) -> str:

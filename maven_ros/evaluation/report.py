@@ -24,16 +24,16 @@ from maven_ros.evaluation.breakdown import (
     worst_spans,
 )
 from maven_ros.evaluation.compare import Difference
+from maven_ros.evaluation.metrics import DIMENSIONS, METRICS
 from maven_ros.evaluation.outcome import Case, Outcome
 from maven_ros.evaluation.replayed import Replayed
-from maven_ros.evaluation.scores import Scores
-from maven_ros.evaluation.sums import DIMENSIONS, METRICS
+from maven_ros.evaluation.resultset import Excluded, SetScores
+from maven_ros.evaluation.scores import Score, Scores
+from maven_ros.evaluation.summary import is_loss
 from maven_ros.records import NS, Pixels, Utterance
 
 _PAIRED = ('ccc', 'pearson', 'rmse', 'sign_agreement', 'within_90')
 _LABELS = {metric.name: metric.label for metric in METRICS}
-#: What counts say that is part of normal work.
-_NORMAL = ('thinned', 'closed_without', 'robot_speaking')
 _WORDS_SHOWN = 400  # utterances a bag
 
 
@@ -106,16 +106,16 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         'version': __version__,
         'models': sorted({one.summary.model for one in replayed}),
         'untrained': any(not one.summary.trained for one in replayed),
-        'bags': len(outcome.cases), 'scored': scored,
+        'bags': len(outcome.cases), 'scored': scored, 'lossy': _by_bag(outcome.lossy),
         'seconds': sum(one.summary.duration_s for one in replayed),
         'failed': outcome.failed, 'excluded': outcome.excluded, 'unmatched': outcome.unmatched,
         'search': outcome.search,
         'offset_figure': figures.offset_curve(outcome.search) if outcome.search else '',
         'overall': scores.overall, 'paired': _paired(scores.overall),
-        'single': [(_LABELS[name], scores.overall.scores[name]) for name in
-                   ('mean_ccc', 'angle_error_rad', 'intensity_error')],
+        'single': _single(scores.overall),
         'rows': [_row(case, scores.bags.get(case.name)) for case in outcome.cases],
-        'people': [(bag, _person(person), one) for (bag, person), one in scores.people.items()],
+        'people': _people_rows(scores),
+        'pair_labels': [row['label'] for row in _paired(scores.overall)],
         'ablations': _ablations(outcome),
         'quadrants': _parts(by_quadrant(full.pairs)) if scored else [],
         'evidence': _parts(by_evidence(full.pairs)) if scored else [],
@@ -143,6 +143,28 @@ def _paired(scores: Scores) -> list[dict[str, Any]]:
     return [{'label': _LABELS[f'valence_{name}'].removeprefix('valence '),
              'scores': [scores.scores[f'{dimension}_{name}'] for dimension in DIMENSIONS]}
             for name in _PAIRED]
+
+
+def _single(scores: Scores) -> list[tuple[str, Score]]:
+    """Lay out the scores that valence and arousal share."""
+    return [(_LABELS[name], scores.scores[name])
+            for name in ('mean_ccc', 'angle_error_rad', 'intensity_error')]
+
+
+def _by_bag(lossy: Sequence[Excluded]) -> dict[str, list[str]]:
+    return {bag: [one.reason for one in lossy if one.bag == bag]
+            for bag in dict.fromkeys(one.bag for one in lossy)}
+
+
+def _people_rows(scores: SetScores) -> list[dict[str, Any]]:
+    """Lay out all scores of each person, after those of the bag where it has several."""
+    rows: list[tuple[str, str, Scores]] = []
+    for bag, together in scores.bags.items():
+        own = [(bag, _person(person), one) for (name, person), one in scores.people.items()
+               if name == bag]
+        rows += [(bag, 'all', together), *own] if len(own) > 1 else own
+    return [{'bag': bag, 'person': person, 'scores': one, 'paired': _paired(one),
+             'single': _single(one)} for bag, person, one in rows]
 
 
 def _row(case: Case, scores: Scores | None) -> dict[str, Any]:
@@ -197,7 +219,7 @@ def _worst(outcome: Outcome) -> list[dict[str, Any]]:
             'words': ' '.join(one.text for one in case.replayed.utterances if one.is_final
                               and one.start_ns < span.end_ns and one.end_ns > span.start_ns),
             'shots': [_shot(one, origin_ns) for one in shots(
-                span, case.bag, case.replayed.states, outcome.plan.sources.image)]})
+                span, case.bag, case.replayed.states, case.replayed.image_topic)]})
     return found
 
 
@@ -257,7 +279,7 @@ def _words(utterances: Sequence[Utterance], origin_ns: int) -> dict[str, Any]:
 def _drops(replayed: Replayed) -> list[dict[str, Any]]:
     """Lay out all counts, those that are losses first."""
     rows = [{'cause': name, 'count': count, 'detail': replayed.summary.details.get(name, ''),
-             'normal': name.partition('.')[2].startswith(_NORMAL)}
+             'normal': not is_loss(name)}
             for name, count in replayed.summary.drops.items()]
     return sorted(rows, key=lambda row: (row['normal'], row['cause']))
 

@@ -1,4 +1,4 @@
-"""Writes what a replay leaves: the bag, the tables, the summary, all from its journal."""
+"""Writes what a replay leaves beside its summary, the bag and the tables, from its journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.checkpoints import read_journal
-from maven_ros.evaluation.summary import Summary, values, versions
 from maven_ros.evaluation.table import COLUMNS, row, write_tables
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import AFFECT_STATE
@@ -21,7 +20,6 @@ from maven_ros.graph.convert import UTTERANCE as UTTERANCE_TYPE
 from maven_ros.graph.interface import STATE as STATE_QOS
 from maven_ros.graph.messages import from_cdr
 from maven_ros.graph.topics import STATE_TOPIC, UTTERANCE_TOPIC
-from maven_ros.settings import Settings
 
 #: Entries of a replay's journal: messages in CDR, and what a window took (int64, float64).
 STATE, UTTERANCE, TIMING = 1, 2, 3
@@ -33,66 +31,80 @@ _PLACING = 'placing'
 _UNFINISHED = frozenset({*NAMES, _PLACING, 'journal', 'checkpoint', 'checkpoint.new'})
 
 
-@dataclass(frozen=True)
-class Done:
-    """A replay that has come to its end, before its results are written; see Summary."""
-
-    folder: Path
-    storage: str
-    identity: dict[str, str]
-    topics: dict[str, str]
-    settings: Settings
-    without: tuple[str, ...]
-    trained: bool
-    device: str
-    audio_clock: str
-    span_ns: tuple[int, int]
-    messages: int
-    drops: dict[str, int]
-    details: dict[str, str]
-    broken: str
-    wall_s: float
-    resumed: bool
-
-
-def write_results(out: Path, done: Done) -> Summary:
+@dataclass
+class Counted:
     """
-    Write the results beside the unfinished replay, put them in place, and remove it.
+    What a replay found, counted while it is written.
+
+    :param people: their ids.
+    :param took_ms: what each window took.
+    """
+
+    windows: int = 0
+    states: int = 0
+    utterances: int = 0
+    people: set[str] = field(default_factory=set)
+    took_ms: list[float] = field(default_factory=list)
+
+    def rows(self, journal: Path) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the states."""
+        end_ns = None
+        for entry in read_journal(journal):
+            if entry.kind == STATE:
+                found = row(from_cdr(entry.content, AFFECT_STATE), entry.known_ns)
+                self.states += 1
+                self.windows += found['window_end_ns'] != end_ns
+                end_ns = found['window_end_ns']
+                self.people.update(filter(None, (found['person_id'],)))
+                yield found
+            elif entry.kind == UTTERANCE:
+                self.utterances += from_cdr(entry.content, UTTERANCE_TYPE).is_final
+
+    def timings(self, journal: Path) -> Iterator[dict[str, Any]]:
+        """Yield the rows of what windows took."""
+        for entry in read_journal(journal):
+            if entry.kind == TIMING:
+                end_ns, took_ms = struct.unpack('<qd', entry.content)
+                self.took_ms.append(took_ms)
+                yield {'window_end_ns': end_ns, 'inference_ms': took_ms}
+
+    @property
+    def inference_ms(self) -> dict[str, float]:
+        """What a window took: median, p95, worst; empty where there is none."""
+        if not self.took_ms:
+            return {}
+        found = np.percentile(self.took_ms, (50, 95, 100)).round(3).tolist()
+        return dict(zip(('median', 'p95', 'worst'), found, strict=True))
+
+
+def write_results(out: Path, folder: Path, bag: Path, storage: str) -> Counted:
+    """
+    Write the results beside the unfinished replay, then put them in place.
 
     The journal is secured and still open: nobody else writes there.
 
+    :param folder: of the unfinished replay.
+    :param bag: that was replayed.
+    :param storage: of the bag that is written.
     :raises ResourceError: when they cannot be written, or something else has taken their place.
     """
-    journal = done.folder / 'journal'
-    new = [done.folder / name for name in NAMES]
+    journal = folder / 'journal'
+    new = [folder / name for name in NAMES]
     for path in new:  # of an end that was interrupted
-        _remove(path)
-    counts = _Counts()
-    _write_bag(journal, new[0], done.storage)
-    write_tables(counts.rows(journal), COLUMNS, (new[1], new[2]))
-    write_tables(counts.timings(journal), TIMING_COLUMNS, (new[3],))
-    check_out(out, Path(done.identity['bag']))
+        remove(path)
+    counted = Counted()
+    _write_bag(journal, new[0], storage)
+    write_tables(counted.rows(journal), COLUMNS, (new[1], new[2]))
+    write_tables(counted.timings(journal), TIMING_COLUMNS, (new[3],))
+    check_out(out, bag)
     try:
-        (done.folder / _PLACING).touch()
+        (folder / _PLACING).touch()
         for path in new:
-            _remove(out / path.name)
+            remove(out / path.name)
             path.replace(out / path.name)
     except OSError as error:
         raise ResourceError(f'{out}: cannot be written: {error.strerror}') from error
-    median, p95, worst = np.percentile(
-        counts.took_ms or [np.nan], (50, 95, 100)).round(3).tolist()
-    summary = Summary(
-        bag=done.identity['bag'], identity=done.identity, topics=done.topics,
-        start_ns=done.span_ns[0], end_ns=done.span_ns[1], messages=done.messages,
-        windows=counts.windows, states=counts.states, utterances=counts.utterances,
-        people=sorted(counts.people), audio_clock=done.audio_clock, drops=done.drops,
-        details=done.details, broken=done.broken, model=done.identity['model'],
-        trained=done.trained, device=done.device, without=list(done.without),
-        settings=values(done.settings), versions=versions(), wall_s=round(done.wall_s, 3),
-        inference_ms={'median': median, 'p95': p95, 'worst': worst}, resumed=done.resumed)
-    summary.write(out / 'summary.json')
-    _remove(done.folder)
-    return summary
+    return counted
 
 
 def check_out(out: Path, bag: Path) -> None:
@@ -120,37 +132,6 @@ def check_out(out: Path, bag: Path) -> None:
                             'allowed: a folder without')
 
 
-@dataclass
-class _Counts:
-    """What goes by while the tables are written."""
-
-    windows: int = 0
-    states: int = 0
-    utterances: int = 0
-    people: set[str] = field(default_factory=set)
-    took_ms: list[float] = field(default_factory=list)
-
-    def rows(self, journal: Path) -> Iterator[dict[str, Any]]:
-        end_ns = None
-        for entry in read_journal(journal):
-            if entry.kind == STATE:
-                found = row(from_cdr(entry.content, AFFECT_STATE), entry.known_ns)
-                self.states += 1
-                self.windows += found['window_end_ns'] != end_ns
-                end_ns = found['window_end_ns']
-                self.people.update(filter(None, (found['person_id'],)))
-                yield found
-            elif entry.kind == UTTERANCE:
-                self.utterances += from_cdr(entry.content, UTTERANCE_TYPE).is_final
-
-    def timings(self, journal: Path) -> Iterator[dict[str, Any]]:
-        for entry in read_journal(journal):
-            if entry.kind == TIMING:
-                end_ns, took_ms = struct.unpack('<qd', entry.content)
-                self.took_ms.append(took_ms)
-                yield {'window_end_ns': end_ns, 'inference_ms': took_ms}
-
-
 def _write_bag(journal: Path, path: Path, storage: str) -> None:
     with BagGraph(path, 'w', storage) as bag:
         publishers = {STATE: bag.advertise(STATE_TOPIC, AFFECT_STATE, STATE_QOS),
@@ -160,8 +141,12 @@ def _write_bag(journal: Path, path: Path, storage: str) -> None:
                 publishers[entry.kind].publish_cdr(entry.content, entry.known_ns)
 
 
-def _remove(path: Path) -> None:
-    """Remove a file or a folder of ours, if there is one."""
+def remove(path: Path) -> None:
+    """
+    Remove a file or a folder of ours, if there is one.
+
+    :raises ResourceError: when it cannot be removed.
+    """
     try:
         if path.is_dir():
             shutil.rmtree(path)

@@ -48,13 +48,27 @@ class ResultSet:
     :param name: ``full``, or what was left out.
     :param pairs: one a person and bag.
     :param excluded: what is not among them, and why.
+    :param lossy: bags of which something was not replayed, and what.
+    :param unmatched: names of annotation files that are no bag's.
+    :param evidence: shares of windows by the evidence in them: ``overall``, of ``bags``, and of
+        ``people`` of a bag.
     :param about: what the results were made with: models, offset, hop and so on.
     """
 
     name: str
     pairs: Sequence[Pairs]
     excluded: Sequence[Excluded] = ()
+    lossy: Sequence[Excluded] = ()
+    unmatched: Sequence[str] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was replayed and, if annotated, scored."""
+        annotated = bool(self.pairs)
+        return not self.excluded and not self.lossy and (
+            not annotated or any(one.covered.any() for one in self.pairs))
 
     def scores(self, draws: int = DRAWS, seed: int = 0) -> SetScores:
         """Score all together, each bag, and each person of a bag."""
@@ -72,8 +86,10 @@ class ResultSet:
         :raises ResourceError: when they cannot be written, or pyarrow is missing.
         """
         content = {
-            'name': self.name, 'about': self.about,
+            'name': self.name, 'about': self.about, 'complete': self.complete,
             'excluded': [asdict(one) for one in self.excluded],
+            'lossy': [asdict(one) for one in self.lossy],
+            'unmatched': [*self.unmatched], 'evidence': self.evidence,
             'overall': as_json(scores.overall),
             'bags': {bag: as_json(one) for bag, one in scores.bags.items()},
             'people': [{'bag': bag, 'person': person, **as_json(one)}
@@ -112,9 +128,13 @@ def read_result_set(folder: Path) -> ResultSet:
         people.setdefault(key, []).append(index)
     try:
         content = json.loads((folder / SCORES).read_text(encoding='utf-8'))
+        excluded, lossy = ([Excluded(**one) for one in content[kind]]
+                           for kind in ('excluded', 'lossy'))
+        unlabelled = {(one['bag'], one['person']): one['unlabelled'] for one in content['people']}
         return ResultSet(
-            content['name'], [_pairs(*key, table, index) for key, index in people.items()],
-            [Excluded(**one) for one in content['excluded']], content['about'])
+            content['name'], [_pairs(*key, table, index, unlabelled[key])
+                              for key, index in people.items()],
+            excluded, lossy, content['unmatched'], content['evidence'], content['about'])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ResourceError(f'{folder}: is no result set: {error}') from error
 
@@ -122,8 +142,9 @@ def read_result_set(folder: Path) -> ResultSet:
 def as_json(scores: Scores) -> dict[str, Any]:
     """Lay scores out for JSON: what is undefined is null, with the reason beside it."""
     return {
-        'frames': scores.frames, 'covered': scores.covered, 'missing': scores.missing,
-        'coverage': _known(scores.coverage), 'resampling': scores.resampling,
+        'frames': scores.frames, 'unlabelled': scores.unlabelled, 'covered': scores.covered,
+        'missing': scores.missing, 'coverage': _known(scores.coverage),
+        'resampling': scores.resampling,
         'scores': {name: {
             'value': _known(one.value), 'low': _known(one.low), 'high': _known(one.high),
             **({'undefined': one.why} if one.why else {})}
@@ -142,7 +163,9 @@ def _rows(pairs: Pairs) -> Iterator[dict[str, Any]]:
         yield dict(zip(COLUMNS, (pairs.bag, pairs.person, *values), strict=True))
 
 
-def _pairs(bag: str, person: str, table: dict[str, list[Any]], index: list[int]) -> Pairs:
+def _pairs(
+    bag: str, person: str, table: dict[str, list[Any]], index: list[int], unlabelled: int,
+) -> Pairs:
     def columns(*names: str) -> NDArray[np.float64]:
         return np.array([[table[name][row] for name in names] for row in index], np.float64)
 
@@ -151,4 +174,5 @@ def _pairs(bag: str, person: str, table: dict[str, list[Any]], index: list[int])
         columns('annotated_valence', 'annotated_arousal'), columns('valence', 'arousal'),
         columns('valence_std', 'arousal_std'),
         np.array([table['evidence'][row] for row in index], np.uint8),
-        np.array([Missing[table['missing'][row].upper()] for row in index], np.uint8))
+        np.array([Missing[table['missing'][row].upper()] for row in index], np.uint8),
+        unlabelled)

@@ -9,16 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from maven_ros.evaluation.alignment import Missing, Pairs
-from maven_ros.evaluation.sums import (
-    DIMENSIONS,
-    METRICS,
-    NEUTRAL,
-    Array,
-    block_sums,
-    interval,
-    metrics,
-    resample,
-)
+from maven_ros.evaluation.metrics import DIMENSIONS, METRICS, NEUTRAL, Array, scores_of
+from maven_ros.evaluation.sums import block_sums, interval, resample
 
 FEWEST_BLOCKS = 4  # fewer say nothing about spread
 DRAWS = 1000
@@ -45,6 +37,7 @@ class Scores:
     All scores of some frames.
 
     :param frames: how many are annotated.
+    :param unlabelled: how many more were left out, of which the annotation says nothing.
     :param covered: how many of these have a state; they are what is scored.
     :param missing: how many of the others lack one, by cause.
     :param scores: by the names of ``METRICS``.
@@ -52,6 +45,7 @@ class Scores:
     """
 
     frames: int
+    unlabelled: int
     covered: int
     missing: dict[str, int]
     scores: dict[str, Score]
@@ -71,11 +65,12 @@ def score(pairs: Sequence[Pairs], draws: int = DRAWS, seed: int = 0) -> Scores:
     :param seed: of its random numbers.
     """
     blocks, unit = block_sums(pairs)
-    values = metrics(blocks.sum(0))
+    values = scores_of(blocks.sum(0))
     low, high, resampling = bootstrap(blocks, unit, draws, seed)
     causes = np.concatenate([np.zeros(0, np.uint8), *(one.missing for one in pairs)])
     return Scores(
-        frames=len(causes), covered=int((causes == Missing.NOTHING).sum()),
+        frames=len(causes), unlabelled=sum(one.unlabelled for one in pairs),
+        covered=int((causes == Missing.NOTHING).sum()),
         missing={cause.name.lower(): int((causes == cause).sum())
                  for cause in Missing if cause is not Missing.NOTHING},
         scores={metric.name: Score(
@@ -91,16 +86,16 @@ def bootstrap(
     """
     Return 95% intervals of the scores, and what they rest on.
 
-    :param blocks: float64 (blocks, sums).
+    :param blocks: float64 (blocks, SUMS).
     :param minus: others of the same blocks, whose scores are subtracted, draw by draw.
     """
     if len(blocks) < FEWEST_BLOCKS:
         nothing = np.full(len(METRICS), np.nan)
         return nothing, nothing, f'no intervals: {len(blocks)} {unit}, at least ' \
                                  f'{FEWEST_BLOCKS} are needed'
-    drawn = metrics(resample(blocks, draws, seed))
+    drawn = scores_of(resample(blocks, draws, seed))
     if minus is not None:
-        drawn = drawn - metrics(resample(minus, draws, seed))
+        drawn = drawn - scores_of(resample(minus, draws, seed))
     return (*interval(drawn),
             f'95% intervals: percentile bootstrap, {draws} draws of {len(blocks)} {unit}, '
             f'seed {seed}')

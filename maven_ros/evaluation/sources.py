@@ -65,7 +65,7 @@ def find_sources(bag: BagGraph, named: Sources) -> Sources:
                          f'{_listed(bag)}')
     for role, what in (('image', 'pictures'), ('audio', 'sound')):
         if not found[role]:
-            _log.warning('%s: no %s are replayed (%s); its topics: %s', bag.path, what,
+            _log.warning('%s: replayed without %s (%s); its topics: %s', bag.path, what,
                          ', '.join(INPUT_TYPES[role]), _listed(bag))
     return Sources(**found)
 

@@ -13,11 +13,15 @@ from maven_ros import __version__
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.ahead import Part
+from maven_ros.evaluation.stamps import stamp_faults
 from maven_ros.settings import Settings, parameters
 
 #: Packages that results may depend on.
 _PACKAGES = ('numpy', 'opencv-python-headless', 'pocketsphinx', 'rosbags', 'soxr', 'torch',
              'transformers', 'vosk', 'webrtcvad-wheels')
+#: How causes begin that are counted and lose nothing: frames between those that the model takes,
+#: windows that a stream had no part in, the robot's own voice.
+_NORMAL = ('thinned', 'closed_without_', 'robot_speaking')
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,15 @@ class Summary:
     :param states: of all people in them.
     :param utterances: final ones.
     :param people: their ids.
-    :param drops: counts by source and cause; ``thinned`` and ``closed_without_...`` are normal.
+    :param drops: counts by source and cause; see :func:`is_loss`.
     :param details: the newest case of each, in words.
+    :param stamps: of pictures and sound, by topic: messages, earliest and latest in ns.
     :param broken: where the bag broke, if it did.
     :param settings: every parameter.
     :param without: modalities and pathways that the model was denied.
     :param wall_s: seconds that it took, the reading included.
-    :param inference_ms: from a message to the states that it led to: median, p95, worst.
+    :param inference_ms: from a message to the states that it led to: median, p95, worst; empty
+        where there are none.
     :param resumed: whether it was interrupted.
     """
 
@@ -58,6 +64,7 @@ class Summary:
     audio_clock: str
     drops: dict[str, int]
     details: dict[str, str]
+    stamps: dict[str, list[int]]
     broken: str
     model: str
     trained: bool
@@ -77,7 +84,14 @@ class Summary:
     @property
     def speed(self) -> float:
         """Seconds of the bag a second."""
-        return self.duration_s / self.wall_s
+        return self.duration_s / max(self.wall_s, 1e-3)
+
+    @property
+    def flaws(self) -> list[str]:
+        """Where the bag broke, what of it was lost and what its stamps are like, in words."""
+        lost = [f'{name}: {n}' + (f' ({self.details[name]})' if name in self.details else '')
+                for name, n in self.drops.items() if is_loss(name)]
+        return [*stamp_faults(self.stamps, self.windows, self.settings['windows.hop_s']), *lost]
 
     def write(self, path: Path) -> None:
         """
@@ -93,6 +107,11 @@ class Summary:
             raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
 
 
+def is_loss(name: str) -> bool:
+    """Whether a count, ``source.cause``, is of what is missing and not of normal work."""
+    return not name.rpartition('.')[2].startswith(_NORMAL)
+
+
 def read_summary(out: Path) -> Summary:
     """
     Return the summary in the folder of a replay.
@@ -104,7 +123,10 @@ def read_summary(out: Path) -> Summary:
         return Summary(**json.loads(path.read_text(encoding='utf-8')))
     except FileNotFoundError as error:
         raise ResourceError(f'{out}: holds no finished replay') from error
-    except (OSError, ValueError, TypeError) as error:
+    except TypeError as error:
+        raise ResourceError(f'{path}: was written by another version of maven_ros; remove '
+                            f'the folder to replay anew ({error})') from error
+    except (OSError, ValueError) as error:
         raise ResourceError(f'{path}: is no summary of a replay: {error}') from error
 
 

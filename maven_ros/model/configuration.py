@@ -58,7 +58,7 @@ class MavenConfig(PretrainedConfig):
     :param log_mel_mean: subtracted from the natural log of the mel power.
     :param log_mel_std: divides it then.
     :param voice_width: of a vector of sound.
-    :param voice_blocks: residual blocks of the sound encoder.
+    :param voice_channels: of the sound encoder's stem, and of its residual blocks.
     :param vocabulary: subwords that the text encoder knows.
     :param max_tokens: most subwords in a window; the most recent words are kept.
     :param text_width: of a subword's vector.
@@ -93,7 +93,7 @@ class MavenConfig(PretrainedConfig):
     log_mel_mean: float = -3.0
     log_mel_std: float = 4.0
     voice_width: int = 96
-    voice_blocks: int = 4
+    voice_channels: tuple[int, ...] = (16, 24, 48, 72)
     vocabulary: int = 4000
     max_tokens: int = 256
     text_width: int = 96
@@ -155,6 +155,9 @@ class MavenConfig(PretrainedConfig):
                        f'allowed: 0 to {self.vocabulary - 1}')
         if any(channels % 8 for channels in self.face_channels):
             yield f'face_channels: {self.face_channels} are not all multiples of 8'
+        if len(self.voice_channels) < 2:
+            yield (f'voice_channels: {self.voice_channels} are fewer than two, by which the '
+                   'spectrogram becomes 25 vectors a second')
 
     def backbone(self, part: str) -> Backbone | None:
         """

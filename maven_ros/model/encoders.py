@@ -21,24 +21,25 @@ This is also the interface of any other encoder (:mod:`maven_ros.model.backbones
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from maven_ros.model.alignment import hidden_keys, sinusoids
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.records import SAMPLE_RATE_HZ
 
+Encoder = TypeVar('Encoder', bound=nn.Module)
+
 FRAME_SAMPLES = 400   # 25 ms
 HOP_SAMPLES = 160     # 10 ms
 FFT_SAMPLES = 512
 
 _LOG_FLOOR = 1e-6
-_DILATIONS = (1, 2, 4)    # of the voice's blocks, in turn
 _CONTRAST_FLOOR = 2 / 255  # keeps the noise of a flat crop from being blown up
 _GREY = (0.114, 0.587, 0.299)  # of B, G, R
 
@@ -77,11 +78,24 @@ def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
 
 
 def _convolution(
-    channels_in: int, channels: int, kernel: int, stride: int, normed: bool,
+    channels_in: int, channels: int, kernel: int, stride: int | tuple[int, int], normed: bool,
 ) -> tuple[nn.Module, nn.Module]:
     """Return a convolution, and the normalisation after it or nothing in its place."""
     return (nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=not normed),
             nn.BatchNorm2d(channels) if normed else nn.Identity())
+
+
+def folded(encoder: Encoder) -> Encoder:
+    """Return the same in evaluation mode, with the normalisation inside the convolutions."""
+    encoder = copy.deepcopy(encoder).eval()
+    for layers in encoder.modules():
+        if isinstance(layers, nn.Sequential):
+            for index in range(len(layers) - 1):
+                convolution, norm = layers[index], layers[index + 1]
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    layers[index] = fuse_conv_bn_eval(convolution, norm)
+                    layers[index + 1] = nn.Identity()
+    return encoder
 
 
 class FaceBlock(nn.Module):
@@ -121,7 +135,7 @@ class FaceEncoder(nn.Module):
     A small residual network: one vector per face crop.
 
     :param normed: whether batch normalisation follows each convolution. It helps training by
-        itself, and mixes crops then; inside MAVEN it is :meth:`folded` away.
+        itself, and mixes crops then; inside MAVEN it is :func:`folded` away.
     """
 
     def __init__(self, config: MavenConfig, normed: bool = False) -> None:
@@ -154,41 +168,52 @@ class FaceEncoder(nn.Module):
         vectors: Tensor = self.norm(self.blocks(self.stem(pictures)).mean((2, 3)))
         return vectors
 
-    def folded(self) -> FaceEncoder:
-        """Return the same in evaluation mode, with the normalisation inside the convolutions."""
-        encoder = copy.deepcopy(self).eval()
-        for layers in encoder.modules():
-            if isinstance(layers, nn.Sequential):
-                for index in range(len(layers) - 1):
-                    convolution, norm = layers[index], layers[index + 1]
-                    if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                        layers[index] = fuse_conv_bn_eval(convolution, norm)
-                        layers[index + 1] = nn.Identity()
-        return encoder
-
 
 class VoiceBlock(nn.Module):
-    """A pre-norm residual block of two masked convolutions over time, the first one dilated."""
+    """
+    Two 3x3 convolutions over time and mel bands around a shortcut; bands are halved.
 
-    def __init__(self, width: int, dilation: int, dropout: float) -> None:
+    Where sound is masked, nothing enters either convolution.
+
+    :param stride: over time.
+    :param normed: whether batch normalisation follows each convolution.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int, normed: bool) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(width)
-        self.first = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.second = nn.Conv1d(width, width, 3, padding=1)
-        self.dropout = nn.Dropout(dropout)
+        self.stride = stride
+        self.first = nn.Sequential(
+            *_convolution(channels_in, channels, 3, (stride, 2), normed), nn.ReLU())
+        self.second = nn.Sequential(*_convolution(channels, channels, 3, 1, normed))
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d((1, 2), ceil_mode=True),
+            *_convolution(channels_in, channels, 1, 1, normed))
 
-    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Map (batch, width, length) to the same, under the mask (batch, 1, length)."""
-        hidden = functional.gelu(self.first(self.norm(values) * mask))
-        change: Tensor = self.dropout(self.second(hidden * mask))
-        return values + change
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Map values and their mask.
+
+        :param values: (batch, channels_in, length, bands), 0 where masked.
+        :param mask: bool (batch, length).
+        :returns: (batch, channels, length / stride, bands / 2), 0 where masked, and its mask.
+        """
+        mask = mask[:, ::self.stride]
+        change = self.second(_masked(self.first(values), mask))
+        return _masked((change + self.shortcut(values[:, :, ::self.stride])).relu(), mask), mask
+
+
+def _masked(values: Tensor, mask: Tensor) -> Tensor:
+    """Return (batch, channels, length, bands) with 0 where (batch, length) is False."""
+    return values * mask[:, None, :, None]
 
 
 class VoiceEncoder(nn.Module):
     """
-    A small convolutional network over the log-mel spectrogram: 25 vectors a second.
+    A small residual network over the log-mel spectrogram: 25 vectors a second.
 
-    Its batch normalisation mixes windows in training mode, and only there.
+    Its convolutions run over time and bands, so that a higher voice looks like a low one, moved.
+
+    :param normed: as for :class:`FaceEncoder`.
     """
 
     first_s = FRAME_SAMPLES / 2 / SAMPLE_RATE_HZ  # centre of the first vector
@@ -196,7 +221,7 @@ class VoiceEncoder(nn.Module):
     filters: Tensor
     taper: Tensor
 
-    def __init__(self, config: MavenConfig) -> None:
+    def __init__(self, config: MavenConfig, normed: bool = False) -> None:
         super().__init__()
         self.width = config.voice_width
         self.log_mel_mean, self.log_mel_std = config.log_mel_mean, config.log_mel_std
@@ -205,12 +230,14 @@ class VoiceEncoder(nn.Module):
         self.register_buffer('filters', filters, persistent=False)
         self.register_buffer('taper', torch.empty(FRAME_SAMPLES), persistent=False)
         self.reset_buffers()
-        self.stem = nn.Conv1d(config.mel_bands, self.width, 5, stride=2, padding=2)
-        self.stem_norm = nn.BatchNorm1d(self.width)
-        self.halve = nn.Conv1d(self.width, self.width, 5, stride=2, padding=2)
+        first, *rest = config.voice_channels
+        self.stem = nn.Sequential(*_convolution(1, first, 3, 2, normed), nn.ReLU())
         self.blocks = nn.ModuleList(
-            VoiceBlock(self.width, _DILATIONS[index % len(_DILATIONS)], config.dropout)
-            for index in range(config.voice_blocks))
+            VoiceBlock(before, after, 2 if index == 0 else 1, normed)
+            for index, (before, after) in enumerate(
+                zip(config.voice_channels, rest, strict=False)))
+        bands = -(-config.mel_bands // 2 ** len(config.voice_channels))
+        self.join = nn.Linear(config.voice_channels[-1] * bands, self.width)
         self.norm = nn.LayerNorm(self.width)
 
     def reset_buffers(self) -> None:
@@ -247,13 +274,13 @@ class VoiceEncoder(nn.Module):
 
     def encode_mel(self, mel: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Encode what :meth:`log_mel` returns, to what :meth:`forward` returns."""
-        values = self.stem((mel * mask[..., None]).transpose(1, 2))
+        values = self.stem((mel * mask[..., None])[:, None])
         mask = mask[:, ::2]
-        values = self.halve(functional.gelu(self.stem_norm(values)) * mask[:, None])
-        mask = mask[:, ::2]
+        values = _masked(values, mask)
         for block in self.blocks:
-            values = block(values, mask[:, None])
-        return torch.where(mask[..., None], self.norm(values.transpose(1, 2)), 0), mask
+            values, mask = block(values, mask)
+        vectors = self.norm(self.join(values.transpose(1, 2).flatten(2)))
+        return torch.where(mask[..., None], vectors, 0), mask
 
 
 class Transformer(nn.Module):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from maven_ros.evaluation.degradations import faces_degraded
-from maven_ros.model.encoders import FaceEncoder
+from maven_ros.model.encoders import FaceEncoder, folded
 from maven_ros.training.face_augmentation import FaceAugmentation, augment
 from maven_ros.training.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
 from maven_ros.training.loop import LoopSettings, fit
@@ -195,7 +195,7 @@ def train_faces(settings: FaceSettings, context: StageContext) -> None:
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
     model = cast(FaceModel, fitted.model)
-    best = FaceModel(model.encoder.folded(), model.head)
+    best = FaceModel(folded(model.encoder), model.head)
     save_stage(folder, best.encoder, best.head, {
         'valid': score(best, task.valid),
         'valid_degraded': {

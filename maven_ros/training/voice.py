@@ -4,7 +4,7 @@ The stage ``voice``: the voice encoder, trained on RAVDESS.
 Its head says which of eight emotions an actor was asked for; valence and arousal are the
 expectation over them. What is minimised is the cross-entropy, and how far the expectation is from
 agreeing with the emotions' points (1 - CCC over a batch). Every epoch hears another stretch of
-each clip, in another room: :mod:`maven_ros.training.voice_augmentation`.
+each clip, in another room, a few times: :mod:`maven_ros.training.voice_augmentation`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.encoders import VoiceEncoder
+from maven_ros.model.encoders import VoiceEncoder, folded
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
@@ -48,7 +48,9 @@ class VoiceSettings:
 
     :param loop: optimisation.
     :param augmentation: what befalls the voices.
-    :param length_s: of the stretches that are heard, shortest and longest; one length a batch.
+    :param repeats: how often an epoch has each stretch, each time with other parts blanked; the
+        rooms take as long to compute as a step of training.
+    :param length_s: of the stretches that are heard, shortest and longest; one length an epoch.
     :param margin_s: of silence that a stretch may have before and after the words.
     :param mixup: parameter of the Beta distribution by which pairs of spectrograms are blended;
         0 blends none (Zhang et al. 2018).
@@ -60,6 +62,7 @@ class VoiceSettings:
 
     loop: LoopSettings
     augmentation: VoiceAugmentation = field(default_factory=VoiceAugmentation)
+    repeats: int = 1
     length_s: tuple[float, float] = (1.5, 3.0)
     margin_s: float = 0.3
     mixup: float = 0.0
@@ -72,6 +75,8 @@ class VoiceSettings:
         if not _SHORTEST_S <= self.length_s[0] <= self.length_s[1]:
             raise SettingsError(
                 f'length_s: {self.length_s!r} does not rise from at least {_SHORTEST_S}')
+        if self.repeats < 1:
+            raise SettingsError(f'repeats: {self.repeats!r} is not at least 1')
         if self.mixup < 0:
             raise SettingsError(f'mixup: {self.mixup!r} is below 0')
 
@@ -135,33 +140,43 @@ class VoiceTask:
         self.shares = functional.one_hot(
             torch.from_numpy(train.emotions), len(EMOTIONS)).float().lerp(
                 torch.full((len(EMOTIONS),), 1 / len(EMOTIONS)), settings.smoothing)
-        self.model: nn.Module = model.to(device)
+        self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
         self.encoder = model.encoder
-        self.steps = max(1, len(train) // settings.loop.batch_size)
+        self._batches = max(1, len(train) // settings.loop.batch_size)  # of each pass
+        self.steps = self._batches * settings.repeats
 
     def batches(
         self, epoch: int, random: torch.Generator,
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield spectrograms, their masks, and shares of emotions."""
-        order = torch.randperm(len(self.train), generator=random)
-        for chosen in torch.split(order, self.settings.loop.batch_size)[:self.steps]:
-            waveforms = augment_waveforms(
-                self._cut(chosen, random), self.settings.augmentation, random)
-            heard = torch.ones(waveforms.shape, dtype=torch.bool)
-            with torch.no_grad():
-                mel, mask = self.encoder.log_mel(
-                    waveforms.to(self.device), heard.to(self.device))
-            mel = augment_mel(mel.cpu(), self.settings.augmentation, random)
-            mel, shares = self._blend(mel, self.shares[chosen], random)
-            yield mel.to(self.device), mask, shares.to(self.device)
-
-    def _cut(self, chosen: Tensor, random: torch.Generator) -> Tensor:
-        """Return a stretch of each clip, at another speed; a short clip stands in silence."""
+        size = self.settings.loop.batch_size
         shortest_s, longest_s = self.settings.length_s
-        chance = torch.rand(2 * len(chosen) + 1, generator=random)
         length = round(SAMPLE_RATE_HZ * (
-            shortest_s + (longest_s - shortest_s) * float(chance[0])))
-        where, speed = chance[1:].chunk(2)
+            shortest_s + (longest_s - shortest_s) * float(torch.rand(1, generator=random))))
+        everyone = torch.arange(len(self.train))
+        mels = torch.cat([self._hear(chosen, length, random)
+                          for chosen in torch.split(everyone, size)])
+        for _ in range(self.settings.repeats):
+            order = torch.randperm(len(mels), generator=random)
+            for chosen in torch.split(order, size)[:self._batches]:
+                mel = augment_mel(mels[chosen], self.settings.augmentation, random)
+                mel, shares = self._blend(mel, self.shares[chosen], random)
+                yield (mel.to(self.device),
+                       torch.ones(mel.shape[:2], dtype=torch.bool, device=self.device),
+                       shares.to(self.device))
+
+    def _hear(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
+        """Return spectrograms (n, frames, bands) of a stretch of each clip, in another room."""
+        waveforms = augment_waveforms(
+            self._cut(chosen, length, random), self.settings.augmentation, random).to(self.device)
+        with torch.no_grad():
+            mel, _ = self.encoder.log_mel(
+                waveforms, torch.ones_like(waveforms, dtype=torch.bool))
+        return mel.cpu()
+
+    def _cut(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
+        """Return a stretch of each clip, at another speed; a short clip stands in silence."""
+        where, speed = torch.rand(2, len(chosen), generator=random)
         rate = 1 + self.settings.augmentation.speed * (2 * speed - 1)
         first, last = self.spoken[chosen].unbind(1)
         begin = first + where * (last - first - length * rate)
@@ -296,16 +311,17 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
     """
     train, valid = (read_ravdess(context.data, split) for split in ('train', 'valid'))
     torch.manual_seed(context.seed)
-    encoder = VoiceEncoder(context.config)
+    encoder = VoiceEncoder(context.config, normed=True)
     model = VoiceModel(encoder, VoiceHead(encoder.width, settings.dropout))
     task = VoiceTask(settings, train, valid, model, context.device)
     shape = {name: value for name, value in context.config.own().items()
-             if name.startswith(('voice_', 'mel_', 'log_mel_')) or name == 'dropout'}
+             if name.startswith(('voice_', 'mel_', 'log_mel_'))}
     folder = context.out / NAME
     fitted = fit(task, settings.loop, folder, name=NAME,
                  recipe={**dataclasses.asdict(settings), 'shape': shape}, seed=context.seed,
                  stop=context.stop)
-    best = cast(VoiceModel, fitted.model)
+    trained = cast(VoiceModel, fitted.model)
+    best = VoiceModel(folded(trained.encoder), trained.head)
     metrics: dict[str, Any] = {'valid': score(best, valid)}
     for name, change in disturbances(context.seed).items():
         metrics[f'valid, {name}'] = score(best, valid, change)

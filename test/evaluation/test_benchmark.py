@@ -24,6 +24,7 @@ from maven_ros.settings import Settings
 
 QUIET = ['--speech.recogniser', 'none']
 LENGTH_NS = 5 * NS
+PICTURES = '/camera/image_raw/compressed'
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +55,7 @@ def annotate(bag):
 @pytest.fixture(scope='module')
 def annotations(bags, tmp_path_factory):
     folder = tmp_path_factory.mktemp('annotations')
-    count = len(picture_stamps(bags[0]))
+    count = len(picture_stamps(bags[0], PICTURES))
     lines = ''.join(f'{math.sin(index / 9):.3f},{math.cos(index / 7):.3f}\n'
                     for index in range(count - 1))
     (folder / 'talk.txt').write_text(f'valence,arousal\n{lines}-5,-5\n')
@@ -83,7 +84,14 @@ def test_what_could_not_be_scored_is_listed_and_the_rest_is_scored(bags, done):
     assert 'walk.txt: 1 lines of values for' in reasons and 'broken' in reasons
     assert list(scores['bags']) == ['talk']
     overall = scores['overall']
-    assert overall['frames'] == len(picture_stamps(bags[0])) - 1
+    assert overall['frames'] == len(picture_stamps(bags[0], PICTURES)) - 1
+    assert overall['unlabelled'] == scores['bags']['talk']['unlabelled'] == 1
+    assert scores['unmatched'] == ['elsewhere.csv'] and not scores['complete']
+    evidence = scores['evidence']
+    assert set(evidence['bags']) == {'talk', 'walk'} and evidence['people'][0]['bag'] == 'talk'
+    for shares in (evidence['overall'], *evidence['bags'].values(),
+                   evidence['people'][0]['evidence']):
+        assert sum(shares.values()) == pytest.approx(1) and 'face + voice' in shares
     assert 0 < overall['coverage'] < 1 and overall['missing']['no_window'] > 0
     ccc = overall['scores']['valence_ccc']
     assert -1 <= ccc['value'] <= 1 and ccc['low'] is None
@@ -175,10 +183,10 @@ def test_a_plan_means_the_same_wherever_it_is_carried_out(tmp_path, monkeypatch)
 
 
 def test_pictures_are_those_of_their_times(bags):
-    stamps = picture_stamps(bags[0])
+    stamps = picture_stamps(bags[0], PICTURES)
     assert (stamps[1:] > stamps[:-1]).all()
     asked = [int(stamps[0]) - 1, int(stamps[3]), int(stamps[10]) + 1, int(stamps[-1]) + 2 * NS]
-    before, fourth, eleventh, after = pictures_at(bags[0], asked)
+    before, fourth, eleventh, after = pictures_at(bags[0], asked, PICTURES)
     assert before is None and after is None
     assert (fourth[0], eleventh[0]) == (stamps[3], stamps[10])
     assert fourth[1].shape[1:] == (320, 3)

@@ -31,13 +31,17 @@ def without(one, index):
 
 
 def test_a_set_is_read_as_it_was_written(tmp_path):
-    found = ResultSet('full', [without(pairs(0, 0.1), slice(5)), pairs(1, 0.1, 'walk')],
-                      [Excluded('run', 'run.txt', 'line 3: valence is 2')], {'hop_s': [1]})
+    talk = replace(without(pairs(0, 0.1), slice(5)), unlabelled=3)
+    found = ResultSet('full', [talk, pairs(1, 0.1, 'walk')],
+                      [Excluded('run', 'run.txt', 'line 3: valence is 2')],
+                      [Excluded('talk', 'bags/talk', 'audio.gap: 3')], ['sit.txt'],
+                      {'overall': {'face': 1.0}}, {'hop_s': [1]})
     scores = found.scores(draws=10)
     found.write(tmp_path / 'set', scores)
     again = read_result_set(tmp_path / 'set')
-    assert (again.name, again.excluded, again.about) == (
-        found.name, found.excluded, found.about)
+    assert (again.name, again.excluded, again.lossy, again.unmatched, again.evidence,
+            again.about) == (
+        found.name, found.excluded, found.lossy, found.unmatched, found.evidence, found.about)
     for own, other in zip(found.pairs, again.pairs, strict=True):
         for name in Pairs.__slots__:
             np.testing.assert_array_equal(getattr(own, name), getattr(other, name))

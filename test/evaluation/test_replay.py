@@ -18,7 +18,9 @@ from maven_ros.cli import main
 from maven_ros.errors import GraphError, ResourceError, SettingsError
 from maven_ros.evaluation import results
 from maven_ros.evaluation.bags import START_NS, bags_from_media
+from maven_ros.evaluation.commands import described
 from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
+from maven_ros.evaluation.replayed import read_replayed
 from maven_ros.evaluation.sources import Sources
 from maven_ros.evaluation.summary import read_summary
 from maven_ros.evaluation.table import read_states
@@ -97,8 +99,8 @@ def camera(seconds=2.0, stamp=lambda at_ns: at_ns, topic='/camera/image_raw'):
     return [(topic, IMAGE, picture(stamp(at)), at) for at in moments(seconds)]
 
 
-def microphone(seconds=2.0, topic='/audio'):
-    return [(topic, CHUNK, sound(at), at + NS // 10) for at in moments(seconds)]
+def microphone(seconds=2.0, topic='/audio', stamp=lambda at_ns: at_ns):
+    return [(topic, CHUNK, sound(stamp(at)), at + NS // 10) for at in moments(seconds)]
 
 
 # --- the same every time ---------------------------------------------------------------------
@@ -343,7 +345,7 @@ def test_a_bag_whose_pictures_are_of_an_unknown_type_says_so(tmp_path, caplog):
               T0)
     summary = replay(write(tmp_path / 'bag', [*microphone(), points]), QUIET, tmp_path / 'out')
     assert summary.topics == {'audio': '/audio'}
-    assert 'no pictures are replayed' in caplog.text and '/camera/packets (std' in caplog.text
+    assert 'replayed without pictures' in caplog.text and '/camera/packets (std' in caplog.text
     with pytest.raises(ResourceError, match='unfinished: cannot be made: Not a directory'):
         replay(tmp_path / 'bag', QUIET, tmp_path / 'out' / 'states.csv' / 'out')
 
@@ -403,6 +405,31 @@ def test_stamps_of_zero_or_another_epoch_end_no_replay_and_are_seen(tmp_path, st
     states = read_states(tmp_path / 'out' / 'states.parquet')
     assert all(state.status is not Status.OK or not state.modalities & Modality.VIDEO
                for state in states)
+
+
+@pytest.mark.parametrize(('messages', 'said'), [
+    (camera(1.0, lambda at_ns: 0) + microphone(1.0, stamp=lambda at_ns: 0),
+     'no window closed; stamps run from 0 to 0 ns: all 10 stamps of /audio are 0; its driver sets '
+     'none; all 10 stamps of /camera/image_raw are 0; its driver sets none'),
+    (camera(1.0, lambda at_ns: T0),
+     f'no window closed; stamps run from {T0} to {T0} ns: all 10 stamps of /camera/image_raw are '
+     f'{T0} ns; its driver does not advance them'),
+    (camera(0.1), f'no window closed; stamps run from {T0} to {T0} ns: too short, a window ends '
+                  'at each multiple of 0.2 s'),
+    (camera(1.0, lambda at_ns: at_ns - T0) + microphone(1.0),
+     '/audio and /camera/image_raw have no time in common: stamps from 946684800000000000 to '
+     '946684800900000000 ns, and from 0 to 900000000 ns; their clocks differ'),
+    (camera(1.0) + microphone(1.0), '')])
+def test_what_is_wrong_with_stamps_is_said_and_where_no_window_closed_why(
+        tmp_path, messages, said, recwarn):
+    replay(write(tmp_path / 'bag', messages), QUIET, tmp_path / 'out')
+    found = read_replayed(tmp_path / 'out')  # of no windows, too
+    assert [one for one in found.summary.flaws
+            if ' ns: ' in one or 'clocks' in one] == [said] * bool(said)
+    assert len(found.inference_ms) == len(found.summary.inference_ms) == 0 or found.states
+    assert not recwarn.list
+    assert '\n  '.join([described(found.summary).splitlines()[0], *found.summary.flaws]) == \
+        described(found.summary)
 
 
 def test_undecodable_bytes_are_counted(tmp_path):

@@ -10,7 +10,6 @@ from torchmetrics.functional.regression import concordance_corrcoef, mean_square
 
 from maven_ros.evaluation.alignment import Missing, Pairs
 from maven_ros.evaluation.scores import score
-from maven_ros.evaluation.sums import METRICS
 from maven_ros.records import NS
 
 
@@ -140,8 +139,3 @@ def test_an_interval_covers_the_truth_as_often_as_it_says():
         rmse = score([one], draws=300).scores['valence_rmse']
         held += rmse.low <= 0.2 <= rmse.high
     assert 50 <= held <= 60
-
-
-def test_every_metric_has_a_name_and_a_meaning():
-    assert len({metric.name for metric in METRICS}) == len(METRICS)
-    assert all(metric.label and metric.meaning for metric in METRICS)

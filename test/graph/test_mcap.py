@@ -11,6 +11,8 @@ from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new, to_cdr
 
 COUNT = 'std_msgs/msg/UInt32'
+HEAD = 49     # bytes of a chunk before its records
+MESSAGE = 39  # bytes of the record of a count
 
 
 @pytest.fixture(scope='module')
@@ -65,14 +67,40 @@ def test_all_whole_chunks_are_read_and_the_break_is_told_by_its_place(tmp_path, 
     chunks = [(at, end) for at, kind, end in records(content) if kind == 6]
     assert len(chunks) >= 3
     at, end = chunks[1]
-    for cut in (at + 5, at + 9, at + 1000, end - 1):
+    first = len(read(tmp_path / 'x.mcap', content[:at])[0])
+    for cut in (at + 5, at + 9, at + HEAD, at + HEAD + MESSAGE - 1, at + 1000, end - 1):
+        more = max(0, (cut - at - HEAD) // MESSAGE)  # of the chunk that is not whole
+        broken = at + HEAD + more * MESSAGE if more else at
         times, said = read(tmp_path / 'x.mcap', content[:cut])
-        assert times == list(range(1000, times[-1] + 1)) and 10_000 < len(times) < 40_000
-        assert re.search(rf'x.mcap: is damaged: .*broken at byte {at} of {cut} \(.*\); '
+        assert times == list(range(1000, 1000 + first + more)) and 10_000 < len(times) < 60_000
+        assert re.search(rf'x.mcap: is damaged: .*broken at byte {broken} of {cut} \(.*\); '
                          rf'{len(times)} messages before that are whole', said)
     with_second = read(tmp_path / 'x.mcap', content[:end])[0]
     assert len(with_second) > len(times)
     assert with_second == list(range(1000, with_second[-1] + 1))
+
+
+def test_a_chunk_whose_head_was_never_filled_in_is_read_as_far_as_it_was_written(
+        tmp_path, content):
+    """As of a recorder that writes the head last, and died: no sizes, no times, space behind."""
+    at = [at for at, kind, _ in records(content) if kind == 6][1]
+    unfilled = struct.pack('<BQQQQIIQ', 6, 2**64 - 1, 0, 0, 0, 0, 0, 2**64 - 1)
+    first = len(read(tmp_path / 'x.mcap', content[:at])[0])
+    more = 250
+    cut = content[:at] + unfilled + content[at + HEAD:at + HEAD + more * MESSAGE] + bytes(500)
+    times, said = read(tmp_path / 'x.mcap', cut)
+    assert times == list(range(1000, 1000 + first + more))
+    assert f'broken at byte {at + HEAD + more * MESSAGE} of {len(cut)}' in said
+    assert read(tmp_path / 'x.mcap', cut, start_ns=1000 + first, end_ns=1000 + first + 9) == (
+        list(range(1000 + first, 1000 + first + 9)), '')
+
+
+def test_a_compressed_chunk_that_is_not_whole_is_given_up(tmp_path, content):
+    at = [at for at, kind, _ in records(content) if kind == 6][1]
+    head = content[at:at + 37] + struct.pack('<I4sQ', 4, b'zstd', 5000)
+    times, said = read(tmp_path / 'x.mcap', content[:at] + head + bytes(range(1, 256)) * 4)
+    assert times == read(tmp_path / 'x.mcap', content[:at])[0]
+    assert f'broken at byte {at} of' in said
 
 
 def test_where_only_what_is_whole_was_wanted_nothing_is_missing(tmp_path, content):

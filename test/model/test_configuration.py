@@ -35,6 +35,7 @@ def test_survives_json():
     ({'fusion_heads': 5}, 'fusion_width: 96 is not even, or no multiple of its 5 heads'),
     ({'face_channels': ()}, r'face_channels: \(\) is not a row'),
     ({'face_channels': (8, 12)}, 'are not all multiples of 8'),
+    ({'voice_channels': (8,)}, r'voice_channels: \(8,\) are fewer than two'),
     ({'name': ''}, "name: '' is not a name"),
 ])
 def test_refuses_what_cannot_be(values, message):

@@ -6,10 +6,13 @@ from maven_ros.diagnostics import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.model.devices import (
     Batches,
+    PackedLinear,
     choose_device,
     choose_dtype,
     hold_weights,
     is_out_of_memory,
+    pack_weights,
+    packs,
     upload,
 )
 
@@ -51,6 +54,31 @@ def test_only_products_are_held():
     hold_weights(module, torch.bfloat16)
     assert [parameter.dtype for parameter in module.parameters()] == [
         torch.float32, torch.float32, torch.float32, torch.bfloat16, torch.bfloat16]
+
+
+@torch.inference_mode()
+def test_packed_weights_give_the_same():
+    torch.manual_seed(0)
+    large = nn.Sequential(nn.Linear(128, 256), nn.Sequential(nn.Linear(256, 128, bias=False)))
+    values = torch.randn(2, 5, 128)
+    expected = large(values)
+    pack_weights(large)
+    assert [type(part) for part in (large[0], large[1][0])] == [PackedLinear, PackedLinear]
+    torch.testing.assert_close(large(values), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_small_layers_and_those_whose_weights_are_read_stay():
+    attention, layer = nn.MultiheadAttention(256, 2), nn.TransformerEncoderLayer(256, 2)
+    for module in (nn.Sequential(nn.Linear(4, 4)), attention, layer):
+        pack_weights(module)
+        assert not any(isinstance(part, PackedLinear) for part in module.modules())
+
+
+def test_only_processors_in_float32_pack():
+    cpu = torch.device('cpu')
+    assert packs(cpu, torch.float32)
+    assert not packs(cpu, torch.bfloat16)
+    assert not packs(torch.device('cuda'), torch.float32)
 
 
 def test_upload_to_the_host_copies_nothing():

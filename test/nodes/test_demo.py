@@ -16,6 +16,8 @@ from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
 from maven_ros.records import Modality
 
+pytestmark = pytest.mark.usefixtures('embedded_graph')
+
 
 def demo(*arguments):
     return [sys.executable, '-m', 'maven_ros', 'demo', *arguments]

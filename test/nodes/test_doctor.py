@@ -8,6 +8,7 @@ from maven_ros.nodes.devices import CameraDevice, cameras, describe_devices, por
 from maven_ros.nodes.doctor import CHECKERS, Check, Checker, report, run_checks
 
 
+@pytest.mark.usefixtures('embedded_graph')
 def test_everything_required_is_here():
     checks = run_checks()
     assert [check.name for check in checks] == [checker.name for checker in CHECKERS]
@@ -29,6 +30,7 @@ def test_what_is_missing_comes_with_advice(required, ok, error):
     assert report([check]) == f'{word}  thing: gone\n        -> get one'
 
 
+@pytest.mark.usefixtures('embedded_graph')
 def test_a_dead_graph_is_found(monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', 'many')
     graph = next(checker for checker in CHECKERS if checker.name == 'embedded graph')()
@@ -37,6 +39,7 @@ def test_a_dead_graph_is_found(monkeypatch):
     assert 'ROS_DOMAIN_ID' in graph.advice
 
 
+@pytest.mark.usefixtures('embedded_graph')
 def test_silence_on_the_graph_is_found(monkeypatch):
     monkeypatch.setattr(doctor, 'LOOPBACK_S', 0.0)
     graph = next(checker for checker in CHECKERS if checker.name == 'embedded graph')()

@@ -199,6 +199,7 @@ print(counters.get('microphone', 'hung'), flush=True)
 """
 
 
+@pytest.mark.usefixtures('embedded_graph')
 def test_a_microphone_that_hangs_is_left_behind(pulseaudio):
     # In a process of its own, as a thread that hangs in a driver stays: ALSA's for 45 s.
     node = subprocess.Popen([sys.executable, '-c', HUNG], stdin=subprocess.PIPE,

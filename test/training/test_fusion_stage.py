@@ -32,7 +32,7 @@ from maven_ros.training.voice import VoiceSettings, train_voice
 
 CONFIG = MavenConfig(
     name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,
-    voice_blocks=1, text_width=8, text_layers=1, fusion_width=16, context_width=12,
+    voice_channels=(4, 8), text_width=8, text_layers=1, fusion_width=16, context_width=12,
     head_width=(8,))
 LOOP = LoopSettings(epochs=1, batch_size=12, learning_rate=0.003, warmup_epochs=0.1,
                     precision='fp32')

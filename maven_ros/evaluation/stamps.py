@@ -1,0 +1,47 @@
+"""What is wrong with the stamps of a recording, in words, with the likely cause."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+#: Of each topic: how many messages could be read, their earliest and their latest stamp in ns.
+Stamps: TypeAlias = Mapping[str, Sequence[int]]
+
+
+def stamp_faults(stamps: Stamps, windows: int, hop_s: float) -> list[str]:
+    """
+    Say what keeps windows from closing, or streams from meeting in them.
+
+    :param stamps: of the pictures and the sound.
+    :param windows: how many closed.
+    :param hop_s: from one window to the next.
+    :returns: empty where nothing is wrong.
+    """
+    stamps = dict(sorted(stamps.items()))
+    found = [_frozen(topic, *own) for topic, own in stamps.items() if _is_frozen(*own)]
+    moving = {topic: own for topic, own in stamps.items() if not _is_frozen(*own)}
+    found += [
+        f'{one} and {other} have no time in common: stamps from {first} to {last} ns, and from '
+        f'{other_first} to {other_last} ns; their clocks differ'
+        for (one, (_, first, last)), (other, (_, other_first, other_last))
+        in itertools.combinations(moving.items(), 2) if last < other_first or other_last < first]
+    if windows:
+        return found
+    if not stamps:
+        return ['no window closed: no picture and no sound could be read']
+    earliest = min(first for _, first, _ in stamps.values())
+    latest = max(last for _, _, last in stamps.values())
+    cause = '; '.join(found) or f'too short, a window ends at each multiple of {hop_s:g} s'
+    return [f'no window closed; stamps run from {earliest} to {latest} ns: {cause}']
+
+
+def _is_frozen(count: int, first_ns: int, last_ns: int) -> bool:
+    return count > 1 and first_ns == last_ns
+
+
+def _frozen(topic: str, count: int, first_ns: int, _: int) -> str:
+    if not first_ns:
+        return f'all {count} stamps of {topic} are 0; its driver sets none'
+    return f'all {count} stamps of {topic} are {first_ns} ns; its driver does not advance them'
