@@ -66,7 +66,8 @@ class Inputs(Closing):
         known = self._graph.topics()
         for role, topic in self._topics.items():
             current = self._open.get(role)
-            if current is not None and self._published(current.topic, known) == current.msgtype:
+            if current is not None and known.get(current.topic) == current.msgtype \
+                    and current.publisher_count():
                 continue
             # image_transport publishes JPEG beside the pictures
             for candidate in (topic, f'{topic}/compressed') if role == 'image' else (topic,):

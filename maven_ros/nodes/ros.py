@@ -190,4 +190,5 @@ class LogToRos(logging.Handler):
     def __exit__(self, *_: object) -> None:
         """End."""
         _log.removeHandler(self)
-        _log.level, _log.propagate = self._before
+        level, _log.propagate = self._before
+        _log.setLevel(level)
