@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -39,11 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=arguments.log_level.upper(),
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
-    stop = Stop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # nohup's wish is kept; a shell's background job is deaf to SIGINT, too, but by no wish.
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop.on_signal)
+    stop = Stop.on_signals()
     if arguments.end_with_stdin:
         threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()
     try:
@@ -191,7 +186,8 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
     settings = settings_of(arguments)
     import cv2
 
-    from maven_ros.nodes.affect import AffectNode, InputTopics
+    from maven_ros.nodes.affect import AffectNode
+    from maven_ros.nodes.inputs import InputTopics
 
     # OpenCV's pool is the whole process's. A second thread costs 5 to 65% more CPU for these
     # small pictures, and the core that it takes is the recogniser's.

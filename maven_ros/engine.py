@@ -139,6 +139,12 @@ class Engine:
         self._compiled = False
         self._place(checkpoint, torch.device('cpu'))
 
+    def adopt_thread(self) -> None:
+        """Give the calling thread the settings' number of CPU threads: torch counts by thread."""
+        import torch
+
+        torch.set_num_threads(self._settings.threads)
+
     def warm_up(self) -> None:
         """
         Run on made-up evidence, so that the first real one does not wait; then forget.

@@ -148,6 +148,19 @@ class Pipeline(Closing):
         """What the time of the sound rests on: ``stamps``, ``arrival`` or ``none`` so far."""
         return self._audio.clock
 
+    def change(self, settings: Settings) -> None:
+        """
+        Go on with other settings.
+
+        :raises SettingsError: for a change that only a new pipeline can make.
+        """
+        self.settings.check_change(settings)
+        self.settings = settings
+        self._faces.change(settings.faces)
+        self._audio.change(settings.audio)
+        self._windows.change(settings.windows)
+        self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
+
     def reset(self) -> list[Output]:
         """
         Forget all evidence, as after a jump in time; the models stay loaded.

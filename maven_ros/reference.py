@@ -12,19 +12,30 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from maven_ros.graph.convert import AFFECT_STATE, DIAGNOSTICS, INPUT_TYPES, UTTERANCE
+from maven_ros.graph.convert import (
+    AFFECT_EVENT,
+    AFFECT_STATE,
+    DIAGNOSTICS,
+    INPUT_TYPES,
+    LIVE_SPEECH,
+    UTTERANCE,
+)
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import IMAGE_SOURCE, SENSOR, SOUND, STATE, Qos
 from maven_ros.graph.topics import (
     ANNOTATED_TOPIC,
     AUDIO_TOPIC,
     DIAGNOSTICS_TOPIC,
+    EVENT_TOPIC,
     IMAGE_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     SPEECH_TOPIC,
+    STATE_SMOOTHED_TOPIC,
     STATE_TOPIC,
     UTTERANCE_TOPIC,
+    VOICE_TOPIC,
 )
+from maven_ros.nodes.ros4hri import EXPRESSION
 from maven_ros.settings import Parameter, Settings, parameters
 
 _WIDTH = 96
@@ -58,9 +69,15 @@ TOPICS = (
           'true while the robot speaks: sound and words are its own, then'),
     Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', STATE, 'words from another recogniser'),
     Topic(STATE_TOPIC, (AFFECT_STATE,), 'out', STATE, 'one per person and hop'),
+    Topic(STATE_SMOOTHED_TOPIC, (AFFECT_STATE,), 'out', STATE, 'the same, smoothed over time'),
+    Topic(EVENT_TOPIC, (AFFECT_EVENT,), 'out', STATE,
+          'who came, left, spoke, entered a region of the circumplex'),
     Topic(UTTERANCE_TOPIC, (UTTERANCE,), 'out', STATE, 'what was said, or is being said'),
     Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', IMAGE_SOURCE,
           'what the node sees; drawn while somebody subscribes'),
+    Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
+          'the nearest expression of ROS4HRI, while `outputs.ros4hri` is true'),
+    Topic(VOICE_TOPIC, (LIVE_SPEECH,), 'out', STATE, 'what was said, for ROS4HRI; likewise'),
     Topic(DIAGNOSTICS_TOPIC, (DIAGNOSTICS,), 'out', STATE,
           'rates, drops by cause, latency, device, model; each second'),
 )
@@ -79,7 +96,7 @@ def parameter_file() -> str:
         if name != section:
             section = name
             lines += ['', *_comment(_section_doc(name), 4), f'    {name}:']
-        kind = ', '.join(filter(None, (_ros_type(one), _allowed(one), _LIVE * _is_live(one))))
+        kind = ', '.join(filter(None, (_ros_type(one), _allowed(one), _LIVE * one.live)))
         lines += [*_comment(one.doc, 6), *_comment(kind, 6),
                   f'      {key}: {json.dumps(one.default)}']
     return '\n'.join(lines) + '\n'
@@ -89,7 +106,7 @@ def parameter_table() -> str:
     """Return every parameter as a table in Markdown."""
     return _table(('parameter', 'type', 'default', 'allowed', 'live', 'effect'), (
         (f'`{one.name}`', _ros_type(one), f'`{json.dumps(one.default)}`', _allowed(one),
-         'yes' * _is_live(one), one.doc) for one in parameters(Settings())))
+         'yes' * one.live, one.doc) for one in parameters(Settings())))
 
 
 def topic_table(direction: str) -> str:
@@ -145,10 +162,6 @@ def _allowed(one: Parameter) -> str:
     if one.path:
         return f'an existing {one.path}, or empty'
     return one.allowed.partition(' in ')[2]
-
-
-def _is_live(one: Parameter) -> bool:
-    return bool(getattr(one, 'live', False))
 
 
 def _short(msgtype: str) -> str:

@@ -13,7 +13,7 @@ import difflib
 import math
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from maven_ros.errors import SettingsError
 
 def setting(
     default: Any, doc: str, *, minimum: float = -math.inf, maximum: float = math.inf,
-    choices: tuple[str, ...] = (), path: str = '',
+    choices: tuple[str, ...] = (), path: str = '', live: bool = False,
 ) -> Any:
     """
     Declare one parameter.
@@ -33,9 +33,11 @@ def setting(
     :param maximum: largest value allowed.
     :param choices: the values allowed, for names.
     :param path: ``'file'`` or ``'folder'`` when it names one that must exist unless empty.
+    :param live: whether it may change while the node is configured.
     """
     metadata = {
         'doc': doc, 'minimum': minimum, 'maximum': maximum, 'choices': choices, 'path': path,
+        'live': live,
     }
     return field(default=default, metadata=metadata)
 
@@ -52,23 +54,24 @@ class FaceSettings:
         choices=('haar', 'yunet'))
     yunet_model: str = setting('', 'YuNet ONNX file for the yunet detector.', path='file')
     detect_hz: float = setting(
-        5.0, 'Detections a second; tracked in between.', minimum=0.1, maximum=60.0)
+        5.0, 'Detections a second; tracked in between.', minimum=0.1, maximum=60.0, live=True)
     scan_hz: float = setting(
         1.0, 'While faces are in view, haar searches near them, and so often a second in the '
         'whole frame, for new ones.',
-        minimum=0.1, maximum=60.0)
+        minimum=0.1, maximum=60.0, live=True)
     detect_width_px: int = setting(
         320, 'Frames are reduced to this width before detection; haar finds no face that is '
-        'smaller than 24 px there.', minimum=96, maximum=1920)
+        'smaller than 24 px there.', minimum=96, maximum=1920, live=True)
     min_size: float = setting(
         0.1, 'Smallest face, as a share of the smaller side of the frame.',
         minimum=0.02, maximum=1.0)
-    max_people: int = setting(8, 'At most so many faces, the largest.', minimum=1, maximum=64)
+    max_people: int = setting(
+        8, 'At most so many faces, the largest.', minimum=1, maximum=64, live=True)
     confirm_s: float = setting(
         0.3, 'A new face is reported once it has been seen for so long.',
-        minimum=0.0, maximum=5.0)
+        minimum=0.0, maximum=5.0, live=True)
     forget_s: float = setting(
-        2.0, 'A face that is lost for longer gets a new id.', minimum=0.1, maximum=60.0)
+        2.0, 'A face that is lost for longer gets a new id.', minimum=0.1, maximum=60.0, live=True)
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,18 @@ class AudioSettings:
 
     offset_ms: float = setting(
         0.0, 'Added to the time of all sound, where audio and video clocks differ.',
-        minimum=-5000.0, maximum=5000.0)
+        minimum=-5000.0, maximum=5000.0, live=True)
     gap_tolerance_ms: float = setting(
         60.0, 'Stamps that leave the sample clock by more are a gap or an overlap.',
-        minimum=5.0, maximum=1000.0)
+        minimum=5.0, maximum=1000.0, live=True)
     voice_mode: int = setting(
         3, 'Strictness of the voice activity detector.', minimum=0, maximum=3)
     min_voiced_s: float = setting(
         0.2, 'A window with less voice than this has no AUDIO evidence.',
-        minimum=0.01, maximum=10.0)
+        minimum=0.01, maximum=10.0, live=True)
     robot_tail_s: float = setting(
         0.3, 'Sound stays ignored so long after the robot stopped speaking.',
-        minimum=0.0, maximum=5.0)
+        minimum=0.0, maximum=5.0, live=True)
     raw_rate_hz: int = setting(
         16000, 'Sample rate of AudioData messages until an AudioInfo tells.',
         minimum=1000, maximum=768000)
@@ -112,7 +115,7 @@ class SpeechSettings:
     vosk_model: str = setting('', 'Folder of a Vosk model.', path='folder')
     confidence_gate: float = setting(
         0.5, 'Words less sure than this are shown in the transcript but are no TEXT evidence.',
-        minimum=0.0, maximum=1.0)
+        minimum=0.0, maximum=1.0, live=True)
     partial_s: float = setting(
         0.3, 'Seconds of speech between partial results.', minimum=0.05, maximum=10.0)
     max_lag_s: float = setting(
@@ -125,20 +128,21 @@ class WindowSettings:
     """Putting evidence on one clock."""
 
     length_s: float = setting(2.0, 'Length of a window.', minimum=0.2, maximum=60.0)
-    hop_s: float = setting(0.2, 'Time from one window to the next.', minimum=0.02, maximum=10.0)
+    hop_s: float = setting(
+        0.2, 'Time from one window to the next.', minimum=0.02, maximum=10.0, live=True)
     max_wait_s: float = setting(
         0.25, 'A window waits so long for a stream that is behind, then closes without it.',
-        minimum=0.0, maximum=10.0)
+        minimum=0.0, maximum=10.0, live=True)
     stale_after_s: float = setting(
         1.0, 'A stream that gives nothing for so long has stopped (status STALE); longer than '
              'the chunks that sound comes in.',
-        minimum=0.1, maximum=60.0)
+        minimum=0.1, maximum=60.0, live=True)
     jump_back_s: float = setting(
         0.5, 'A stamp further back than this in its own stream starts over (a bag that loops).',
-        minimum=0.05, maximum=60.0)
+        minimum=0.05, maximum=60.0, live=True)
     jump_ahead_s: float = setting(
         10.0, 'A stamp further ahead than this starts over (a clock that was set).',
-        minimum=1.0, maximum=3600.0)
+        minimum=1.0, maximum=3600.0, live=True)
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,15 @@ class BaselineSettings:
 
 
 @dataclass(frozen=True)
+class OutputSettings:
+    """What the node publishes besides states and utterances."""
+
+    ros4hri: bool = setting(
+        True, 'Publish hri_msgs/Expression for each face and hri_msgs/LiveSpeech, as ROS4HRI '
+        '(REP-155) has them, where hri_msgs is installed.')
+
+
+@dataclass(frozen=True)
 class Settings:
     """The whole configuration."""
 
@@ -229,6 +242,7 @@ class Settings:
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     events: EventSettings = field(default_factory=EventSettings)
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
+    outputs: OutputSettings = field(default_factory=OutputSettings)
 
     def __post_init__(self) -> None:
         """Refuse what is out of range."""
@@ -275,9 +289,7 @@ class Settings:
         changed: dict[str, dict[str, Any]] = {}
         for name, value in values.items():
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f'; did you mean {near[0]}?' if near else f'; allowed: {", ".join(known)}'
-                raise SettingsError(f'{name}: no such parameter{hint}')
+                raise unknown_parameter(name, known)
             section, _, key = name.partition('.')
             changed.setdefault(section, {})[key] = known[name].parse(value)
         return dataclasses.replace(self, **{
@@ -285,10 +297,30 @@ class Settings:
             for section, fields in changed.items()
         })
 
+    def check_change(self, changed: Settings) -> None:
+        """
+        Check that nothing is changed that cannot be while the node is configured.
+
+        :raises SettingsError: names each parameter that is fixed then.
+        """
+        faults = [f'{one.name}: {one.value!r} is fixed while the node is configured; allowed: '
+                  'to clean it up, change this, and configure it again'
+                  for one, other in zip(parameters(self), parameters(changed), strict=True)
+                  if one.value != other.value and not one.live]
+        if faults:
+            raise SettingsError('; '.join(faults))
+
     def with_absolute_paths(self) -> Settings:
         """Return a copy whose paths mean the same wherever it is read."""
         return self.with_values({one.name: str(Path(one.value).resolve())
                                  for one in parameters(self) if one.path and one.value})
+
+
+def unknown_parameter(name: str, known: Collection[str]) -> SettingsError:
+    """Return the error that says which of the known names is nearest."""
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f'did you mean {near[0]}?' if near else f'allowed: {", ".join(known)}'
+    return SettingsError(f'{name}: no such parameter; {hint}')
 
 
 _NODE = 'affect_node'
@@ -343,6 +375,7 @@ class Parameter:
     maximum: float
     choices: tuple[str, ...]
     path: str
+    live: bool
 
     @property
     def allowed(self) -> str:
@@ -400,9 +433,13 @@ class Parameter:
 def parameters(settings: Settings) -> Iterator[Parameter]:
     """Yield every parameter of ``settings`` with its full name, in order of declaration."""
     for section in dataclasses.fields(settings):
-        values = getattr(settings, section.name)
-        types = typing.get_type_hints(type(values))
-        for one in dataclasses.fields(values):
-            yield Parameter(
-                name=f'{section.name}.{one.name}', type=types[one.name],
-                value=getattr(values, one.name), default=one.default, **one.metadata)
+        yield from declared(getattr(settings, section.name), f'{section.name}.')
+
+
+def declared(values: Any, prefix: str = '') -> Iterator[Parameter]:
+    """Yield the parameters that a dataclass declares by :func:`setting`."""
+    types = typing.get_type_hints(type(values))
+    for one in dataclasses.fields(values):
+        yield Parameter(
+            name=f'{prefix}{one.name}', type=types[one.name],
+            value=getattr(values, one.name), default=one.default, **one.metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 
@@ -14,6 +15,16 @@ class Stop(threading.Event):
     """
 
     _watched = False
+
+    @classmethod
+    def on_signals(cls) -> Stop:
+        """Return one that SIGINT, SIGTERM and SIGHUP set from now on."""
+        stop = cls()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # nohup's wish is kept; a shell's background job is deaf to SIGINT, too, by no wish.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, stop.on_signal)
+        return stop
 
     def is_set(self) -> bool:
         """Tell whether it is time to end."""

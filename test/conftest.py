@@ -18,6 +18,14 @@ EXTRAS = {'av', 'cyclonedds', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib', 'pa
           'tensorboard', 'torchmetrics', 'vosk'}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs ROS 2 where there is none."""
+    if importlib.util.find_spec('rclpy') is None:
+        for item in items:
+            if item.get_closest_marker('ros'):
+                item.add_marker(pytest.mark.skip(reason='skipped: no rclpy'))
+
+
 @pytest.fixture(autouse=True)
 def _own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test, and the processes it starts, off the network and apart from the others."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from maven_ros.errors import GraphError
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import INPUT_TYPES
-from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC
+from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, is_echo
 
 _log = logging.getLogger('maven_ros.replay')
 
@@ -73,7 +73,7 @@ def find_sources(bag: BagGraph, named: Sources) -> Sources:
 def _candidates(bag: BagGraph, role: str) -> list[str]:
     counts = bag.message_counts()
     return [topic for topic, msgtype in bag.topics().items()
-            if msgtype in INPUT_TYPES[role] and counts[topic]]
+            if msgtype in INPUT_TYPES[role] and counts[topic] and not is_echo(topic)]
 
 
 def _named(bag: BagGraph, role: str, topic: str) -> str:

@@ -203,6 +203,17 @@ class BagGraph(Closing):
         source = self._connections.values() if self._reader is None else self._reader.connections
         return {one.topic: one.msgtype for one in sorted(source, key=lambda one: one.topic)}
 
+    def publisher_count(self, topic: str) -> int:
+        """
+        How many publishers of a topic were recorded, or record.
+
+        :raises GraphError: for a bad name.
+        """
+        full = self.resolve(topic)
+        if self._reader is None:
+            return sum(one.topic == full and one.subscription_count() for one in self._publishers)
+        return sum(one.topic == full for one in self._reader.connections)
+
     def message_counts(self) -> dict[str, int]:
         """How many messages each topic has, in a bag that is open for reading."""
         counts: dict[str, int] = {}

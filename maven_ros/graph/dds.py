@@ -80,8 +80,8 @@ class DdsGraph(Closing):
         except DDSException as error:
             dds_domain.release(self._discovery)
             raise GraphError(f'DDS domain {self._discovery.domain}: {error}') from error
-        self._endpoints = [BuiltinDataReader(self._participant, topic) for topic in (
-            BuiltinTopicDcpsPublication, BuiltinTopicDcpsSubscription)]
+        self._writers = BuiltinDataReader(self._participant, BuiltinTopicDcpsPublication)
+        self._readers = BuiltinDataReader(self._participant, BuiltinTopicDcpsSubscription)
         self._waitset = WaitSet(self._participant)
         self._wake = GuardCondition(self._participant)
         self._waitset.attach(self._wake)
@@ -143,15 +143,19 @@ class DdsGraph(Closing):
         return self._names.resolve(topic)
 
     def topics(self) -> dict[str, str]:
-        """All ROS topics on the network with their types, ours included."""
-        with self._lock:
-            if self._closing:
-                return {}
-            found = [endpoint for reader in self._endpoints
-                     for endpoint in reader.read(_MAX_ENDPOINTS)
-                     if endpoint.sample_info.valid_data]
-        named = ((ros_topic(one.topic_name), ros_type(one.type_name)) for one in found)
-        return dict(sorted((topic, msgtype) for topic, msgtype in named if topic and msgtype))
+        """All ROS topics on the network with their types, ours included; a publisher's first."""
+        named = ((ros_topic(one.topic_name), ros_type(one.type_name))
+                 for one in [*self._known(self._readers), *self._known(self._writers)])
+        return dict(sorted({topic: kind for topic, kind in named if topic and kind}.items()))
+
+    def publisher_count(self, topic: str) -> int:
+        """
+        How many publishers a topic has now, ours included.
+
+        :raises GraphError: for a bad name.
+        """
+        name = dds_topic(self.resolve(topic))
+        return sum(one.topic_name == name for one in self._known(self._writers))
 
     def close(self) -> None:
         """Close every publisher and subscription, then the graph."""
@@ -166,8 +170,20 @@ class DdsGraph(Closing):
             self._thread.join()
         for one in ours:
             one.close()
-        delete_all([self._wake, self._waitset, *self._endpoints, self._participant])
+        delete_all([
+            self._wake, self._waitset, self._writers, self._readers, self._participant])
         dds_domain.release(self._discovery)
+
+    def _known(self, reader: Any) -> list[Any]:
+        """Return the endpoints that discovery has found and that are still there."""
+        from cyclonedds.core import InstanceState
+
+        with self._lock:
+            if self._closing:
+                return []
+            found = reader.read(_MAX_ENDPOINTS)
+        return [endpoint for endpoint in found if endpoint.sample_info.valid_data
+                and endpoint.sample_info.instance_state == InstanceState.Alive]
 
     def _run(self) -> None:
         checked_ns = time.monotonic_ns()

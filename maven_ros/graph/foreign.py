@@ -50,6 +50,13 @@ MGONZS13 = {
 
 #: ROS4HRI (REP-155), hri_msgs 2.3.
 ROS4HRI = {
+    'hri_msgs/msg/Expression': """
+        std_msgs/Header header
+        string expression
+        float32 valence
+        float32 arousal
+        float32 confidence
+    """,
     'hri_msgs/msg/LiveSpeech': """
         std_msgs/Header header
         string incremental

@@ -134,6 +134,13 @@ class Graph(Protocol):
     def topics(self) -> dict[str, str]:
         """All topics known now, with their types."""
 
+    def publisher_count(self, topic: str) -> int:
+        """
+        How many publishers a topic has now, ours included.
+
+        :raises GraphError: for a bad name.
+        """
+
     def close(self) -> None:
         """Close every publisher and subscription, then the graph."""
 

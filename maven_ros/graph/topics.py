@@ -33,6 +33,7 @@ STATE_SMOOTHED_TOPIC = 'affect/state_smoothed'
 EVENT_TOPIC = 'affect/event'
 UTTERANCE_TOPIC = 'affect/utterance'
 ANNOTATED_TOPIC = 'affect/image_annotated'
+VOICE_TOPIC = 'humans/voices/voice_1/speech'  # one microphone is one voice: nobody tells whose
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
 
 #: Topic and type of all that a pipeline hands out.
@@ -56,6 +57,11 @@ def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
         return (STATE_SMOOTHED_TOPIC,
                 state_message(output.state, now_ns - output.state.window_end_ns))
     return STATE_TOPIC, state_message(output, now_ns - output.window_end_ns)
+
+
+def is_echo(topic: str) -> bool:
+    """Tell an output whose type is an input's: it must never be taken for one."""
+    return topic.endswith((f'/{ANNOTATED_TOPIC}', f'/{VOICE_TOPIC}'))
 
 
 def hear_affect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -193,3 +194,9 @@ class Batches:
 def first_line(error: Exception) -> str:
     """Return what an error says, without the advice that follows."""
     return str(error).partition('\n')[0]
+
+
+def free_memory() -> None:
+    """Give back what models that are no more held of the GPU's memory."""
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing where no GPU was used

@@ -2,121 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
+from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.convert import (
     DIAGNOSTICS,
-    INPUT_TYPES,
     InputReader,
     diagnostics_message,
+    image_message,
 )
-from maven_ros.graph.interface import SENSOR, SOUND, STATE, Graph, Received, Subscription
+from maven_ros.graph.images import IMAGE
+from maven_ros.graph.interface import IMAGE_SOURCE, STATE, Graph
 from maven_ros.graph.topics import (
-    AUDIO_TOPIC,
+    ANNOTATED_TOPIC,
     DIAGNOSTICS_TOPIC,
-    IMAGE_TOPIC,
     OUTPUT_TYPES,
-    ROBOT_SPEAKING_TOPIC,
-    SPEECH_TOPIC,
+    STATE_TOPIC,
     output_message,
 )
+from maven_ros.nodes.annotate import annotated
+from maven_ros.nodes.clock import ClockWatch
 from maven_ros.nodes.inbox import Inbox
+from maven_ros.nodes.inputs import Inputs, InputTopics
+from maven_ros.nodes.ros4hri import Ros4Hri
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import AffectState, Output
+from maven_ros.records import NS, AffectState, Frame, Input, Output, Pixels, Utterance
 from maven_ros.settings import Settings
 
 _log = logging.getLogger('maven_ros.affect')
 
 #: How many messages of each role may wait: a second or more of each.
 _LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100, 'speech': 100}
-_QOS = {'image': SENSOR, 'audio': SOUND}
 _POLL_S = 0.05
 _LOOK_S = 0.25
 _REPORT_S = 1.0
+#: A state older than this is drawn no more.
+_SHOWN_NS = NS
 
 
-@dataclass(frozen=True)
-class InputTopics:
-    """Where each input comes from; relative to the namespace unless absolute."""
-
-    image: str = IMAGE_TOPIC
-    audio: str = AUDIO_TOPIC
-    robot_speaking: str = ROBOT_SPEAKING_TOPIC
-    speech: str = SPEECH_TOPIC
-
-
-class Inputs:
+class AffectNode(Closing):
     """
-    The subscriptions of a node, opened as their topics appear.
+    The pipeline on a graph, in phases: it is made, is activated and deactivated, and is closed.
 
-    A topic's type is what its publisher says; one that is not understood is refused by name.
-
-    :param put: called with role and message from the transport's thread.
-    """
-
-    def __init__(
-        self, graph: Graph, topics: InputTopics, counters: Counters,
-        put: Callable[[str, Received], None],
-    ) -> None:
-        self._graph = graph
-        self._topics = {role: graph.resolve(topic) for role, topic in vars(topics).items()}
-        # ros-drivers' audio says its format on a topic beside itself
-        self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
-        self._counters = counters
-        self._put = put
-        self._open: dict[str, Subscription] = {}
-        self._refused: set[str] = set()
-        self.arrivals: Counter[str] = Counter()  # messages since the last report, by topic
-
-    def look(self) -> None:
-        """Subscribe to the topics that have appeared since the last look."""
-        known = self._graph.topics()
-        for role, topic in self._topics.items():
-            if role == 'image' and topic not in known:
-                topic = f'{topic}/compressed'  # as image_transport names it
-            msgtype = known.get(topic)
-            if msgtype is None or role in self._open:
-                continue
-            if msgtype in INPUT_TYPES[role]:
-                self._listen(role, topic, msgtype)
-            elif topic not in self._refused:
-                self._refused.add(topic)
-                self._counters.count(role, 'wrong_type', f'{topic} is {msgtype}; understood: '
-                                                         f'{", ".join(INPUT_TYPES[role])}')
-
-    def _listen(self, role: str, topic: str, msgtype: str) -> None:
-        def arrived(received: Received) -> None:
-            self.arrivals[topic] += 1
-            self._put(role, received)
-
-        qos = _QOS.get(role, STATE)
-        self._open[role] = self._graph.subscribe(topic, msgtype, qos, arrived)
-        _log.info('listening to %s (%s)', topic, msgtype)
-
-    def missing(self) -> list[str]:
-        """Return the camera and microphone topics that have not appeared."""
-        return [self._topics[role] for role in ('image', 'audio')
-                if role not in self._open]
-
-    def close(self) -> None:
-        """Close every subscription."""
-        for subscription in self._open.values():
-            subscription.close()
-        self._open.clear()
-
-
-class AffectNode:
-    """
-    The pipeline on a graph.
-
-    Callbacks only append to the inbox; :meth:`run` does the work on the caller's thread.
+    Made, it has loaded and warmed its models. Active, it listens and publishes: callbacks only
+    append to the inbox, and a thread of its own does the work. Closed, it has let go of threads,
+    processes and devices.
 
     :param graph: any transport; stays the caller's to close.
     :param topics: where the inputs come from.
@@ -131,13 +69,15 @@ class AffectNode:
         self._graph = graph
         self.counters = counters if counters is not None else Counters()
         self._name = f'maven_ros: {graph.resolve("affect")}'
+        self._topics = topics or InputTopics()
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
         self._reader = InputReader(settings.audio)
         self._inbox = Inbox(_LIMITS, self.counters)
-        self._outputs = {topic: graph.advertise(topic, msgtype, STATE)
-                         for topic, msgtype in OUTPUT_TYPES.items()}
-        self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
-        self._inputs = Inputs(graph, topics or InputTopics(), self.counters, self._inbox.put)
+        self._orders: deque[Callable[[], None]] = deque()  # for the thread that works
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        #: What ended the work too early.
+        self.failure: Exception | None = None
         self.states_published = 0
         self._worst_latency_ns = 0
         self._worst_inference_s = 0.0
@@ -147,26 +87,107 @@ class AffectNode:
                          'and mean nothing', self.pipeline.engine.name)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set, then publish what is still open and return."""
-        next_look = next_report = time.monotonic()
-        _log.info('waiting for %s', ' and '.join(self._inputs.missing()))
-        try:
-            while not stop.is_set():
-                now_s = time.monotonic()
-                if now_s >= next_look:
-                    next_look = now_s + _LOOK_S
-                    self._inputs.look()
-                if now_s >= next_report:
-                    next_report = now_s + _REPORT_S
-                    self._report()
-                self._step()
-        finally:
-            self._inputs.close()
+        """
+        Work until ``stop`` is set, then publish what is still open, close and return.
+
+        :raises Exception: what made the work fail.
+        """
+        with self:
+            self.activate()
+            while not stop.wait(_POLL_S) and self.failure is None:
+                pass
+        if self.failure is not None:
+            raise self.failure
+
+    def activate(self) -> None:
+        """
+        Open every topic and begin to work.
+
+        :raises GraphError: when a topic cannot be published.
+        """
+        if self._thread is not None:
+            return
+        graph = self._graph
+        self._outputs = {topic: graph.advertise(topic, msgtype, STATE)
+                         for topic, msgtype in OUTPUT_TYPES.items()}
+        self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
+        self._annotated = graph.advertise(ANNOTATED_TOPIC, IMAGE, IMAGE_SOURCE)
+        speech = self.pipeline.settings.speech
+        self._ros4hri = (Ros4Hri(graph, speech.language)
+                         if self.pipeline.settings.outputs.ros4hri else None)
+        self._clock = ClockWatch(self.counters)
+        self._inputs = Inputs(graph, self._topics, self.counters, self._inbox.put)
+        self._newest: dict[str, AffectState] = {}  # by person
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._work, name='affect', daemon=True)
+        self._thread.start()
+        _log.info('waiting for %s', ' and '.join(self._inputs.awaited()))
+
+    def deactivate(self) -> None:
+        """Stop to listen, publish what is still open, and withdraw from every topic."""
+        if self._thread is None:
+            return
+        self._stop.set()
+        self._thread.join()
+        self._thread = None
+        self._inputs.close()
+        self._inbox.clear()
+        if self.failure is None:
             self._publish(self.pipeline.finish(timeout_s=0.5))
-            self.pipeline.close()
-            _log.info('published %d states; %s', self.states_published,
-                      ', '.join(f'{name} {n}' for name, n in self.counters.snapshot().items())
-                      or 'nothing dropped')
+        self._publish(self.pipeline.reset())
+        for publisher in (*self._outputs.values(), self._diagnostics, self._annotated):
+            publisher.close()
+        if self._ros4hri is not None:
+            self._ros4hri.close()
+        _log.info('published %d states; %s', self.states_published,
+                  ', '.join(f'{name} {n}' for name, n in self.counters.snapshot().items())
+                  or 'nothing dropped')
+
+    def close(self) -> None:
+        """Deactivate, and let go of models, processes and devices."""
+        self.deactivate()
+        self.pipeline.close()
+
+    def change(self, settings: Settings) -> None:
+        """
+        Go on with other settings, from the next window on.
+
+        :raises SettingsError: for a change that only a new node can make.
+        """
+        self.pipeline.settings.check_change(settings)
+        self._orders.append(lambda: self.pipeline.change(settings))
+
+    def reset(self) -> None:
+        """Forget all evidence, and what has arrived and waits."""
+        self._inbox.clear()
+        self._orders.append(lambda: self._publish(self.pipeline.reset()))
+
+    # --- on the thread that works ------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            self.pipeline.engine.adopt_thread()
+            self._loop()
+        except Exception as error:  # whatever it is, who waits for this thread must know
+            self.failure = error
+            _log.error('the work has failed: %s', error, exc_info=True)
+
+    def _loop(self) -> None:
+        next_look = next_report = time.monotonic()
+        while not self._stop.is_set():
+            now_s = time.monotonic()
+            if now_s >= next_look:
+                next_look = now_s + _LOOK_S
+                self._inputs.look()
+            if now_s >= next_report:
+                next_report = now_s + _REPORT_S
+                self._report()
+            while self._orders:
+                self._orders.popleft()()
+            if self._clock.look(self._graph.now_ns()):
+                self._step()
+            else:
+                self._stop.wait(_POLL_S)  # what arrives meanwhile waits in the inbox
 
     def _step(self) -> None:
         """Work off one message, or let time pass."""
@@ -181,12 +202,38 @@ class AffectNode:
                 self.counters.count(received.topic, error.cause, str(error))
             else:
                 if record is not None:
-                    # The arrival is the pipeline's now: a backlog here is no silence there.
-                    self._publish(self.pipeline.feed(record, received.received_ns))
+                    # The arrival is the pipeline's now: a backlog here is no silence there. What
+                    # came before the clock began arrives as it begins.
+                    self._feed(record, received.received_ns or self._graph.now_ns())
         took_s = time.perf_counter() - began_s
         self._busy_s += took_s
         if self.states_published > published:
             self._worst_inference_s = max(self._worst_inference_s, took_s)
+
+    def _feed(self, record: Input, now_ns: int) -> None:
+        if not isinstance(record, Frame) or not self._annotated.subscription_count():
+            self._publish(self.pipeline.feed(record, now_ns))
+            return
+        looked: list[None] = []  # the pipeline thins frames: only those that it looks at are drawn
+        decode = functools.cache(record.decode)
+
+        def look() -> Pixels:
+            looked.append(None)
+            return decode()
+
+        self._publish(self.pipeline.feed(replace(record, decode=look), now_ns))
+        if looked:
+            self._draw(replace(record, decode=decode))
+
+    def _draw(self, frame: Frame) -> None:
+        try:
+            pixels = frame.decode()
+        except InputError:  # counted already
+            return
+        shown = [state for state in self._newest.values()
+                 if abs(frame.stamp_ns - state.window_end_ns) < _SHOWN_NS]
+        self._annotated.publish(
+            image_message(frame.stamp_ns, annotated(pixels, shown), frame.frame_id))
 
     def _publish(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -202,11 +249,17 @@ class AffectNode:
         if isinstance(output, AffectState):
             self.states_published += 1
             self._worst_latency_ns = max(self._worst_latency_ns, now_ns - output.window_end_ns)
+            self._newest = {person_id: state for person_id, state in self._newest.items()
+                            if abs(output.window_end_ns - state.window_end_ns) < _SHOWN_NS}
+            self._newest[output.person_id] = output
+            if self._ros4hri is not None:
+                self._ros4hri.publish_state(output)
+        elif isinstance(output, Utterance) and self._ros4hri is not None:
+            self._ros4hri.publish_utterance(output)
 
     def _report(self) -> None:
         """Publish diagnostics: rates, drops by cause, lags, model."""
         arrivals, self._inputs.arrivals = self._inputs.arrivals, Counter()
-        missing = self._inputs.missing()
         values = {
             'model': self.pipeline.engine.name,
             'device': self.pipeline.engine.device,
@@ -221,7 +274,20 @@ class AffectNode:
             **{name: str(n) for name, n in self.counters.snapshot().items()},
         }
         self._worst_latency_ns, self._worst_inference_s, self._busy_s = 0, 0.0, 0.0
-        silent = [*missing, *(stream.value for stream in self.pipeline.stopped)]
-        level, text = (1, f'nothing from {", ".join(silent)}') if silent else (0, 'ok')
+        faults = self._faults()
+        awaited = self._inputs.awaited()
+        text = '; '.join(faults) or (f'waiting for {" and ".join(awaited)}' if awaited else 'ok')
         self._diagnostics.publish(diagnostics_message(
-            self._graph.now_ns(), self._name, level, text, values))
+            self._graph.now_ns(), self._name, 1 if faults else 0, text, values))
+
+    def _faults(self) -> list[str]:
+        """Say what a user should know about."""
+        faults = self._inputs.missed()
+        if not faults:
+            faults += [f'{stream.value} has stopped' for stream in self.pipeline.stopped]
+        topic = self._outputs[STATE_TOPIC].topic
+        speakers = self._graph.publisher_count(topic)
+        if speakers > 1:
+            faults.append(f'{speakers} nodes publish {topic}: another affect node has '
+                          'this name or namespace, too')
+        return [*faults, *filter(None, [self._clock.fault()])]

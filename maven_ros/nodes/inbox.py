@@ -38,6 +38,12 @@ class Inbox:
             self._counters.count(role, 'overflow', f'more than {self._limits[role]} messages of '
                                                    f'{received.topic} waited')
 
+    def clear(self) -> None:
+        """Forget all that waits."""
+        with self._ready:
+            for queue in self._queues.values():
+                queue.clear()
+
     def get(self, timeout_s: float) -> Received | None:
         """Take the message that arrived first; None when none does within the time."""
         with self._ready:

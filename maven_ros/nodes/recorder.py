@@ -11,6 +11,7 @@ from maven_ros.diagnostics import Counters
 from maven_ros.graph.bag import BagGraph, BagPublisher
 from maven_ros.graph.interface import Graph, Qos, Received, Reliability, Subscription
 from maven_ros.graph.messages import types
+from maven_ros.graph.topics import is_echo
 from maven_ros.nodes.inbox import Inbox
 
 _log = logging.getLogger('maven_ros.recorder')
@@ -26,7 +27,8 @@ class Recorder:
 
     :param graph: where to listen.
     :param bag: open for writing; stays the caller's to close.
-    :param topics: full names; all topics whose types are known when empty.
+    :param topics: full names; when empty, all topics whose types are known, but for what the
+        affect node draws and mirrors.
     """
 
     def __init__(self, graph: Graph, bag: BagGraph, topics: Collection[str] = ()) -> None:
@@ -61,7 +63,9 @@ class Recorder:
         for topic, msgtype in self._graph.topics().items():
             if topic in self._heard or topic in self._ignored:
                 continue
-            if self._wanted and topic not in self._wanted:
+            # To listen to the annotated pictures is to have them drawn.
+            wanted = topic in self._wanted if self._wanted else not is_echo(topic)
+            if not wanted:
                 continue
             if msgtype not in types():
                 self._ignored.add(topic)

@@ -85,6 +85,10 @@ class AudioSense(Freezing):
         self._robot: deque[tuple[int, int | None]] = deque(maxlen=64)  # [from, until) it spoke
         self.reset()
 
+    def change(self, settings: AudioSettings) -> None:
+        """Go on with other tolerances; the detector of voices stays."""
+        self._settings = settings
+
     def reset(self) -> None:
         """Forget all sound and the clock; the next chunk sets it anew."""
         speaking = self._robot_speaks()

@@ -71,14 +71,23 @@ class FaceTracker(Freezing):
     _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_counters', '_detector'})
 
     def __init__(self, settings: FaceSettings, crop_px: int, counters: Counters) -> None:
-        self._settings = settings
         self._crop_px = crop_px
         self._counters = counters
         self._detector = open_detector(settings)
         self._people = 0  # so far
+        self._use(settings)
+        self.reset()
+
+    def change(self, settings: FaceSettings) -> None:
+        """Go on with other rates, sizes and times; the detector stays."""
+        self._use(settings)
+        self._detections.change(settings.detect_hz)
+        self._scans.change(settings.scan_hz)
+
+    def _use(self, settings: FaceSettings) -> None:
+        self._settings = settings
         self._confirm_ns = nanoseconds(settings.confirm_s)
         self._forget_ns = nanoseconds(settings.forget_s)
-        self.reset()
 
     def reset(self) -> None:
         """Forget all faces, as after a jump in time; the ids go on counting."""
@@ -219,8 +228,11 @@ class _Every:
     """Tells once in each period that it is due, by the stamps that it is shown."""
 
     def __init__(self, rate_hz: float) -> None:
-        self._period_ns = max(1, round(NS / rate_hz))
         self._period: int | None = None
+        self.change(rate_hz)
+
+    def change(self, rate_hz: float) -> None:
+        self._period_ns = max(1, round(NS / rate_hz))
 
     def due(self, stamp_ns: int) -> bool:
         period = stamp_ns // self._period_ns

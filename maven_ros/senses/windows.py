@@ -55,14 +55,9 @@ class Windows(Freezing):
     _fixed: ClassVar[frozenset[str]] = frozenset({'_audio', '_counters'})
 
     def __init__(self, settings: WindowSettings, audio: AudioSense, counters: Counters) -> None:
-        self._length_ns = nanoseconds(settings.length_s)
-        self._hop_ns = nanoseconds(settings.hop_s)
-        self._max_wait_ns = nanoseconds(settings.max_wait_s)
-        self._stale_ns = nanoseconds(settings.stale_after_s)
-        self._jump_back_ns = nanoseconds(settings.jump_back_s)
-        self._jump_ahead_ns = nanoseconds(settings.jump_ahead_s)
         self._audio = audio
         self._counters = counters
+        self._use(settings)
         self.reset()
 
     def reset(self) -> None:
@@ -76,6 +71,13 @@ class Windows(Freezing):
         self._faces: deque[Face] = deque()
         self._utterances: dict[int, Utterance] = {}  # by start: a later result replaces
         self._frame_id = ''
+
+    def change(self, settings: WindowSettings) -> None:
+        """Go on with another hop and other waits; windows end at multiples of the new hop."""
+        last_end_ns = None if self._next_end_ns is None else self._next_end_ns - self._hop_ns
+        self._use(settings)
+        if last_end_ns is not None:
+            self._next_end_ns = (last_end_ns // self._hop_ns + 1) * self._hop_ns
 
     @property
     def sealed_ns(self) -> int | None:
@@ -164,6 +166,14 @@ class Windows(Freezing):
                          if now_ns - progress.now_ns >= self._stale_ns)
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _use(self, settings: WindowSettings) -> None:
+        self._length_ns = nanoseconds(settings.length_s)
+        self._hop_ns = nanoseconds(settings.hop_s)
+        self._max_wait_ns = nanoseconds(settings.max_wait_s)
+        self._stale_ns = nanoseconds(settings.stale_after_s)
+        self._jump_back_ns = nanoseconds(settings.jump_back_s)
+        self._jump_ahead_ns = nanoseconds(settings.jump_ahead_s)
 
     def _lead_ns(self) -> int | None:
         return max((one.watermark_ns for one in self._progress.values()), default=None)

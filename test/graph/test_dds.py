@@ -59,6 +59,16 @@ def test_another_process_is_found_and_heard():
     assert [from_cdr(one.cdr, IMAGE).height for one in got] == list(range(20))
 
 
+def test_what_has_gone_is_listed_and_counted_no_more():
+    with DdsGraph() as graph, DdsGraph() as other:
+        for one in (graph, other):
+            publisher = one.advertise('/x', COUNT, STATE)
+            eventually(lambda: graph.topics() == {'/x': COUNT}
+                       and graph.publisher_count('/x') == 1)
+            publisher.close()
+            eventually(lambda: graph.topics() == {} and graph.publisher_count('/x') == 0)
+
+
 def test_discovery_tells_what_ros_tells():
     from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
     from cyclonedds.domain import DomainParticipant

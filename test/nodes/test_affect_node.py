@@ -1,6 +1,7 @@
 """The affect node as a process of its own: real DDS, bad input, signals."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,10 +19,12 @@ from maven_ros.graph.convert import (
     state_record,
     utterance_record,
 )
+from maven_ros.graph.images import read_image
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Received
 from maven_ros.graph.messages import from_cdr, new, time_ns, to_cdr
 from maven_ros.nodes.affect import AffectNode
 from maven_ros.nodes.player import Player
+from maven_ros.nodes.ros4hri import ANGLES_DEG, EXPRESSION
 from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.settings import Settings
 
@@ -57,7 +60,7 @@ class Node:
     def _diagnostic(self, received):
         status = from_cdr(received.cdr, received.msgtype).status[0]
         self.diagnostics = {one.key: one.value for one in status.values} | {
-            'text': status.message}
+            'text': status.message, 'level': status.level}
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -179,9 +182,57 @@ def test_states_rest_on_what_is_left_when_the_camera_stops(graph, node):
     assert {state.status for state in node.states} == {Status.NO_EVIDENCE}  # a black silence
 
 
-def test_the_node_says_what_it_misses(graph, node):
+def test_the_node_says_what_it_misses_and_that_it_came(graph, node):
     wait(lambda: node.diagnostics, 5, 'no diagnostics')
-    assert node.diagnostics['text'] == 'nothing from /camera/image_raw, /audio'
+    assert node.diagnostics['text'] == 'waiting for /camera/image_raw and /audio'
+    assert node.diagnostics['level'] == 0
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    wait(lambda: node.diagnostics['level'] == 1, 8, node.diagnostics)
+    assert re.fullmatch(r'nothing from /camera/image_raw for \d s \(1 publisher\); '
+                        r'nothing from /audio for \d s \(0 publishers\)', node.diagnostics['text'])
+    images.publish(picture(graph))
+    wait(lambda: 'camera' not in node.diagnostics['text'], 5, node.diagnostics)
+
+
+def test_a_second_node_of_the_same_name_is_told(graph, node):
+    graph.advertise('affect/state', 'maven_ros/msg/AffectState', STATE)
+    wait(lambda: '2 nodes publish /affect/state' in node.diagnostics.get('text', ''), 5,
+         node.diagnostics)
+
+
+def test_the_picture_is_annotated_only_while_somebody_looks(graph, node, shared_data):
+    drawn = []
+    annotated = graph.subscribe('affect/image_annotated', IMAGE, SENSOR, drawn.append)
+    stop = threading.Event()
+    player = Player(graph, shared_data / 'clips/single_face.mp4', subscribers=1)
+    playing = threading.Thread(target=player.run, args=(stop,))
+    playing.start()
+    try:
+        wait(lambda: len(drawn) > 15, 20, 'nothing drawn')
+        annotated.close()
+    finally:
+        stop.set()
+        playing.join()
+    picture = read_image(from_cdr(drawn[-1].cdr, IMAGE)).decode()
+    assert (picture == (80, 220, 80)).all(axis=2).sum() > 200  # the green of a box
+
+
+def test_ros4hri_hears_expressions(graph, node, shared_data):
+    stop = threading.Event()
+    player = Player(graph, shared_data / 'clips/single_face.mp4', subscribers=1)
+    playing = threading.Thread(target=player.run, args=(stop,))
+    playing.start()
+    try:
+        topic = '/humans/faces/person_1/expression'
+        wait(lambda: topic in graph.topics(), 20, graph.topics())
+        heard = []
+        graph.subscribe(topic, EXPRESSION, STATE, heard.append)
+        wait(lambda: heard, 5, 'no expression')
+    finally:
+        stop.set()
+        playing.join()
+    message = from_cdr(heard[0].cdr, EXPRESSION)
+    assert message.expression in {*ANGLES_DEG, 'neutral'} and -1 <= message.valence <= 1
 
 
 def test_a_topic_of_a_wrong_type_is_refused_by_name(graph, node):

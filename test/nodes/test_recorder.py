@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from maven_ros.evaluation.sources import Sources, find_sources
 from maven_ros.graph.bag import BagGraph
 from maven_ros.graph.convert import image_message
 from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
@@ -57,6 +58,30 @@ def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_p
     assert from_cdr(heard[0].cdr, BOOL).data is True
     assert np.array_equal(from_cdr(heard[1].cdr, IMAGE).data, pixels.ravel())
     assert began_ns <= heard[1].received_ns <= graph.now_ns()
+
+
+def test_what_the_affect_node_draws_and_mirrors_is_recorded_only_when_named(graph, tmp_path):
+    stop = threading.Event()
+    flags = graph.advertise('/flag', BOOL, STATE)
+    drawn = graph.advertise('/robot1/affect/image_annotated', IMAGE, STATE)
+    for index, (topics, heard) in enumerate((((), 0), ([drawn.topic, '/flag'], 1))):
+        stop.clear()
+        with BagGraph(tmp_path / f'bag{index}', 'w') as bag:
+            thread = threading.Thread(target=Recorder(graph, bag, topics).run, args=(stop,))
+            thread.start()
+            try:
+                wait_for(flags, stop)
+                stop.wait(0.3)
+                assert drawn.subscription_count() == heard
+            finally:
+                stop.set()
+                thread.join()
+    with BagGraph(tmp_path / 'echoes', 'w') as bag:
+        for topic, msgtype in (('camera/image_raw', IMAGE), (drawn.topic, IMAGE),
+                               ('humans/voices/voice_1/speech', 'hri_msgs/msg/LiveSpeech')):
+            bag.advertise(topic, msgtype, STATE).publish(new(msgtype))
+    with BagGraph(tmp_path / 'echoes') as bag:
+        assert find_sources(bag, Sources()).topics == ('/camera/image_raw',)
 
 
 def test_only_what_is_named_is_recorded(graph, tmp_path):

@@ -1,0 +1,112 @@
+"""Our parameters as ROS has them: what is given is checked, declared and changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from maven_ros.errors import SettingsError
+from maven_ros.settings import Parameter, unknown_parameter
+
+_log = logging.getLogger(__name__)
+
+#: What ROS itself declares on nodes.
+_ROS_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+
+def initial_values(known: Iterable[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the value of each parameter at the start.
+
+    A file that is meant for all nodes (``/**``) may hold what is not ours: that is passed over,
+    unless it looks like a misspelling. Whether files and folders exist is not looked at yet.
+
+    :param given: the overrides of files and command line.
+    :raises SettingsError: names every parameter at fault.
+    """
+    ours = {one.name: one for one in known}
+    values = {name: one.value for name, one in ours.items()}
+    faults = []
+    for name, value in given.items():
+        if name in ours:
+            try:
+                values[name] = _parsed(ours[name], value)
+            except SettingsError as error:
+                faults.append(str(error))
+                continue
+            one = dataclasses.replace(ours[name], value=values[name], path='')
+            faults += one.faults()
+        elif not name.startswith(_ROS_OWN):
+            if _is_misspelt(name, ours):
+                faults.append(str(unknown_parameter(name, ours)))
+            else:
+                _log.warning('%s: no parameter of this node; passed over', name)
+    if faults:
+        raise SettingsError('; '.join(faults))
+    return values
+
+
+def changed_values(known: Iterable[Parameter], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return changes in their parameters' types.
+
+    :raises SettingsError: names every parameter at fault.
+    """
+    ours = {one.name: one for one in known}
+    values = {name: _parsed(ours[name], value) for name, value in changes.items()}
+    faults = [fault for name, value in values.items()
+              for fault in dataclasses.replace(ours[name], value=value).faults()]
+    if faults:
+        raise SettingsError('; '.join(faults))
+    return values
+
+
+def given_to(node: Any) -> dict[str, Any]:
+    """Return the overrides that a node was given by files, launch and command line."""
+    # rclpy has no public way to them, but to declare them all under any name and type.
+    return {name: one.value for name, one in node._parameter_overrides.items()}
+
+
+def declare(
+    node: Any, known: Iterable[Parameter], values: Mapping[str, Any], fixed: str = '',
+) -> None:
+    """
+    Declare parameters on a node.
+
+    :param values: of each.
+    :param fixed: why a parameter that is not live cannot change; empty when it never can.
+    """
+    for one in known:
+        node.declare_parameter(
+            one.name, values[one.name], _descriptor(one, fixed), ignore_override=True)
+
+
+def _descriptor(one: Parameter, fixed: str) -> Any:
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+    descriptor = ParameterDescriptor(
+        description=one.doc, read_only=not (one.live or fixed),
+        additional_constraints='; '.join(
+            filter(None, (one.allowed, '' if one.live else fixed))))
+    if one.allowed.startswith('float in'):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(one.minimum), to_value=float(one.maximum))]
+    elif one.allowed.startswith('int in'):
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(one.minimum), to_value=int(one.maximum))]
+    return descriptor
+
+
+def _parsed(one: Parameter, value: Any) -> Any:
+    if one.type is str and type(value) is int:
+        value = str(value)  # what stands in YAML as 0, a camera's number, is text to us
+    return one.parse(value)
+
+
+def _is_misspelt(name: str, ours: Mapping[str, Parameter]) -> bool:
+    section = name.partition('.')[0]
+    return bool(difflib.get_close_matches(name, ours, 1)) or any(
+        one.startswith(f'{section}.') for one in ours)

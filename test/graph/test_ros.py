@@ -1,0 +1,52 @@
+"""What ROS's transport says where ROS or a package is missing; test_contract.py has the rest."""
+
+import importlib.util
+import re
+import sys
+import types
+
+import pytest
+
+from maven_ros.errors import GraphError, ResourceError
+from maven_ros.graph.ros import message_class
+from maven_ros.graph.ros_node import RosNodeGraph
+
+DATA = 'audio_common_msgs/msg/AudioData'
+
+
+def installed(monkeypatch, msgtype, *fields):
+    """Let a message type be installed that has those fields."""
+    package, _, name = msgtype.split('/')
+    kind = type(name, (), {'get_fields_and_field_types': lambda: dict.fromkeys(fields, 'uint8')})
+    for module in (package, f'{package}.msg'):
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    setattr(sys.modules[f'{package}.msg'], name, kind)
+    return kind
+
+
+@pytest.mark.skipif(importlib.util.find_spec('rclpy') is not None, reason='rclpy is here')
+def test_without_rclpy_the_remedy_is_named():
+    with pytest.raises(ResourceError, match=r'^rclpy: not there .* source ROS 2'):
+        RosNodeGraph()
+    with pytest.raises(GraphError, match="'/a b' is no ROS name"):
+        RosNodeGraph(namespace='a b')
+
+
+def test_a_message_package_that_is_missing_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    monkeypatch.setitem(sys.modules, 'hri_msgs', None)
+    monkeypatch.setitem(sys.modules, 'maven_ros.msg', None)
+    with pytest.raises(GraphError, match=r'; apt install ros-jazzy-hri-msgs$'):
+        message_class('hri_msgs/msg/LiveSpeech')
+    with pytest.raises(GraphError, match='let no other copy of maven_ros come before it'):
+        message_class('maven_ros/msg/AffectState')
+
+
+def test_the_two_families_of_audio_common_are_told_apart(monkeypatch):
+    ours = installed(monkeypatch, DATA, 'data')
+    assert message_class(DATA) is ours
+    installed(monkeypatch, DATA, 'float32_data', 'int32_data')
+    with pytest.raises(GraphError, match=re.escape(
+            f'{DATA}: the one that is installed has the fields float32_data, int32_data; '
+            'allowed: data')):
+        message_class(DATA)

@@ -1,0 +1,132 @@
+"""The phases of the affect node: what is opened, what is let go, and what may change between."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from maven_ros.errors import SettingsError
+from maven_ros.graph.convert import image_message, state_record
+from maven_ros.graph.interface import SENSOR, STATE
+from maven_ros.graph.messages import from_cdr
+from maven_ros.nodes.affect import AffectNode
+from maven_ros.settings import Settings
+
+IMAGE = 'sensor_msgs/msg/Image'
+STATES = 'maven_ros/msg/AffectState'
+QUIET = Settings().with_values({'speech.recogniser': 'none'})
+
+
+def eventually(condition, what, timeout_s=10.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope='module')
+def loaded():
+    """Load the model once; each test gets the node on its graph."""
+    from maven_ros.graph.dds import DdsGraph
+
+    with DdsGraph(domain=101) as graph, AffectNode(graph, QUIET) as node:
+        yield graph, node
+
+
+@pytest.fixture
+def active(loaded):
+    graph, node = loaded
+    node.activate()
+    yield graph, node
+    node.change(QUIET)
+    node.deactivate()
+
+
+class Camera:
+    """Publishes black pictures at 20 Hz, and hears the states that come of them."""
+
+    def __init__(self, graph):
+        self.states = []
+        self._graph = graph
+        self._publisher = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+        self._subscription = graph.subscribe('affect/state', STATES, STATE, self._state)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _state(self, received):
+        self.states.append(state_record(from_cdr(received.cdr, received.msgtype)))
+
+    def _run(self):
+        while not self._stop.wait(0.05):
+            self._publisher.publish(image_message(
+                self._graph.now_ns(), np.zeros((48, 64, 3), np.uint8), 'camera'))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+        self._publisher.close()
+        self._subscription.close()
+
+
+def test_each_phase_opens_and_closes_what_is_its_own(loaded):
+    graph, node = loaded
+    threads = threading.active_count()
+    for _ in range(2):
+        assert not [topic for topic in graph.topics() if 'affect' in topic]
+        node.activate()
+        assert {'/affect/state', '/affect/utterance', '/affect/image_annotated', '/diagnostics',
+                '/humans/voices/voice_1/speech'} <= set(graph.topics())
+        with Camera(graph) as camera:
+            eventually(lambda camera=camera: len(camera.states) > 2, 'no states')
+        node.deactivate()
+        node.deactivate()
+        eventually(lambda: not graph.topics(), graph.topics())
+        assert threading.active_count() == threads
+
+
+def test_settings_change_while_it_works(active):
+    graph, node = active
+    with Camera(graph) as camera:
+        eventually(lambda: len(camera.states) > 2, 'no states')
+        node.change(QUIET.with_values({'windows.hop_s': 0.5}))
+        time.sleep(0.5)
+        before = len(camera.states)
+        eventually(lambda: len(camera.states) >= before + 4, 'no states after the change')
+        ends_ns = [state.window_end_ns for state in camera.states[before:]]
+    assert set(np.diff(ends_ns)) == {500_000_000} and not ends_ns[-1] % 500_000_000
+
+
+def test_what_is_fixed_is_refused_by_name(active):
+    _, node = active
+    with pytest.raises(SettingsError, match=(
+            r"windows\.length_s: 2\.0 is fixed while the node is configured; allowed: to clean "
+            r'it up, change this, and configure it again')):
+        node.change(QUIET.with_values({'windows.length_s': 4.0}))
+    assert node.pipeline.settings.windows.length_s == 2.0
+
+
+def test_a_reset_forgets_all_evidence(active):
+    graph, node = active
+    with Camera(graph) as camera:
+        eventually(lambda: len(camera.states) > 2, 'no states')
+        node.reset()
+        eventually(lambda: not node._orders, 'not taken')
+        before = len(camera.states)
+        eventually(lambda: len(camera.states) > before + 2, 'no states after the reset')
+
+
+def test_work_that_fails_is_told_and_ends_the_node(active, monkeypatch):
+    _, node = active
+
+    def broken():
+        raise RuntimeError('the model is gone')
+
+    node._orders.append(broken)
+    eventually(lambda: node.failure is not None, 'not told')
+    assert 'the model is gone' in str(node.failure)
+    node.failure = None

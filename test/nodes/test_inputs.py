@@ -1,0 +1,70 @@
+"""What is listened to follows what is published."""
+
+import time
+
+import pytest
+
+from maven_ros.diagnostics import Counters
+from maven_ros.graph.interface import SENSOR, STATE
+from maven_ros.graph.messages import new
+from maven_ros.nodes.inputs import Inputs, InputTopics
+
+IMAGE, JPEG = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+CHUNK, STAMPED = 'maven_ros/msg/AudioChunk', 'audio_common_msgs/msg/AudioStamped'
+
+
+class Rig:
+    def __init__(self, graph):
+        self.counters, self.got = Counters(), []
+        self.inputs = Inputs(graph, InputTopics(), self.counters,
+                             lambda role, received: self.got.append((role, received.msgtype)))
+        self._graph = graph
+
+    def hears(self, publisher, role):
+        """Publish until the inputs hear it."""
+        del self.got[:]
+        deadline = time.monotonic() + 10
+        while (role, publisher.msgtype) not in self.got:
+            assert time.monotonic() < deadline, self.counters.details()
+            self.inputs.look()
+            publisher.publish(new(publisher.msgtype))
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def rig(graph):
+    rig = Rig(graph)
+    with rig.inputs:
+        yield rig
+
+
+def test_pictures_are_taken_as_they_are_published(graph, rig):
+    jpeg = graph.advertise('camera/image_raw/compressed', JPEG, SENSOR)
+    graph.subscribe('camera/image_raw', IMAGE, SENSOR, print)  # a viewer makes no camera
+    rig.hears(jpeg, 'image')
+    raw = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    rig.hears(jpeg, 'image')  # it stays with what it has
+    jpeg.close()
+    rig.hears(raw, 'image')
+
+
+def test_sound_may_change_its_type(graph, rig):
+    chunks = graph.advertise('audio', CHUNK, STATE)
+    rig.hears(chunks, 'audio')
+    chunks.close()
+    rig.hears(graph.advertise('audio', STAMPED, STATE), 'audio')
+
+
+def test_a_type_that_cannot_be_used_costs_its_input_alone(graph, rig, monkeypatch):
+    from maven_ros.errors import GraphError
+
+    def refuse(*_):
+        raise GraphError('audio_common_msgs/msg/AudioStamped: not installed')
+
+    graph.advertise('audio', STAMPED, STATE)
+    monkeypatch.setattr(rig.inputs, '_listen', refuse)
+    for _ in range(3):
+        rig.inputs.look()
+    assert rig.counters.snapshot() == {'audio.unusable': 1}
+    assert 'not installed' in rig.counters.details()['audio.unusable']
+    assert rig.inputs.awaited() == ['/camera/image_raw', '/audio']
