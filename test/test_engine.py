@@ -1,5 +1,8 @@
 import dataclasses
+import json
 import math
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,16 +89,26 @@ def test_influence_can_be_left_out_and_is_unknown_then(engine):
     assert_same(dataclasses.replace(not_asked, influence=asked.influence), asked)
 
 
-def test_shipped_model_is_untrained_and_says_so(engine):
+def test_shipped_model_is_trained_and_knows_more_than_nothing(engine):
+    assert engine.trained
+    assert re.fullmatch('compact-[0-9a-f]{8}', engine.name)
+    assert engine.crop_px == 48
+    assert Engine(ModelSettings(seed=1), WindowSettings(), 10.0).name == engine.name
+    [estimate] = engine.infer([World().evidence()])
+    assert estimate.valence_std < 0.8 * PRIOR_STD
+    assert sum(estimate.influence) == pytest.approx(1)
+
+
+def test_a_network_without_weights_says_so_and_claims_no_knowledge(tmp_path):
+    shipped = resource('models/compact')
+    shutil.copy(shipped / 'tokenizer.json', tmp_path)
+    config = json.loads((shipped / 'config.json').read_text('utf-8'))
+    (tmp_path / 'config.json').write_text(json.dumps({**config, 'trained': False}), 'utf-8')
+    engine = open_engine(tmp_path)
     assert not engine.trained
     assert engine.name.startswith('untrained compact-')
-    assert engine.crop_px == 48
-    other = Engine(ModelSettings(seed=1), WindowSettings(), 10.0)
+    other = Engine(ModelSettings(path=str(tmp_path), seed=1), WindowSettings(), 10.0)
     assert other.name != engine.name
-    assert Engine(ModelSettings(), WindowSettings(), 10.0).name == engine.name
-
-
-def test_an_untrained_estimate_claims_no_knowledge(engine):
     [estimate] = engine.infer([World().evidence()])
     assert -1 <= estimate.affect.valence <= 1
     assert -1 <= estimate.affect.arousal <= 1

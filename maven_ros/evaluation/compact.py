@@ -8,6 +8,7 @@ two loudest seconds of a clip, sentences are spoken from edge to edge of a windo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,8 @@ from maven_ros.training.ravdess import read_ravdess
 from maven_ros.training.reading import Reading, read
 from maven_ros.training.recipe import read_recipe
 from maven_ros.training.voice_augmentation import VoiceAugmentation
+
+_log = logging.getLogger(__name__)
 
 SETS = ('faces', 'voices', 'sentences', 'composed', 'clips')
 #: Names of figures, and of the metrics that they are.
@@ -211,7 +214,13 @@ class Evaluator:
                          self._model.text_encoder), strict=True)}
         streams[modality] = Aligned(values, mask)
         reading = read(self._model, Features(**streams, slot_s=GRID.slot_s))
-        self._read(set_, condition, reading, torch.from_numpy(targets), condition == 'plain')
+        told = mask.any(1)  # a sentence may have no letter: the network then has nothing to say
+        if not told.all():
+            _log.warning('%s, %s: %d of %d hold no evidence, and are left out', set_, condition,
+                         int((~told).sum()), len(told))
+        reading = Reading(*(part[told] for part in reading))
+        self._read(set_, condition, reading, torch.from_numpy(targets)[told],
+                   condition == 'plain')
 
     # --- together ------------------------------------------------------------------------
 

@@ -94,8 +94,8 @@ def test_the_list_has_shipped_and_fetched_models(tiny, root, run):
         return re.split(r'\s{2,}', line)
 
     compact = row('compact')
-    assert compact[1] == 'affect model' and compact[3] == 'apache-2.0'
-    assert compact[4:] == ['untrained', str(PACKAGE.parent / 'models' / 'compact')]
+    assert compact[1] == 'affect model' and compact[3] == 'cc-by-nc-sa-4.0'
+    assert compact[4:] == ['trained', str(PACKAGE.parent / 'models' / 'compact')]
     assert row('tiny') == ['tiny', 'text encoder', '1.0 MB', 'MIT', 'not fetched', '-']
     run('fetch', 'tiny', '--yes')
     assert row('tiny')[3:] == ['MIT', 'trained', str(root / 'tiny')]
@@ -115,7 +115,7 @@ def test_info_tells_everything(tiny, root, run):
 
 def test_info_of_the_shipped_model_and_of_any_folder(root, run, tmp_path):
     out = run('info', 'compact')[1]
-    assert out.startswith('compact: affect model, untrained\nlicence: apache-2.0\n')
+    assert out.startswith('compact: affect model, trained\nlicence: cc-by-nc-sa-4.0\n')
     assert 'card:\n    # MAVEN compact' in out
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'config.json').write_text('{}')
