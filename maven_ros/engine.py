@@ -99,8 +99,8 @@ class Engine:
         #: Where it runs: ``cpu``, ``cuda:0`` and so on.
         self.device = str(device)
         self._dtype = choose_dtype(self._settings.precision, device)
-        self._model = checkpoint.model.to(device, torch.float32)
-        self._model.to(memory_format=torch.channels_last)  # in which pictures arrive, too
+        self._model = checkpoint.model.to(
+            device, torch.float32, memory_format=torch.channels_last)  # as pictures arrive, too
         parts = [getattr(self._model, part) for part in (
             'face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context')]
         for part in parts:  # the head stays exact

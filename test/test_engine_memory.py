@@ -129,10 +129,10 @@ def full(monkeypatch):
     """Put in a GPU that has no room for the network."""
     to = MavenModel.to
 
-    def refuse(self, device, *others):
+    def refuse(self, device, *others, **layout):
         if device.type == 'cuda':
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20 MiB.\nHint')
-        return to(self, device, *others)
+        return to(self, device, *others, **layout)
     monkeypatch.setattr(MavenModel, 'to', refuse)
     monkeypatch.setattr('maven_ros.model.devices.choose_device',
                         lambda name: torch.device('cuda', 0))

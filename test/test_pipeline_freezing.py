@@ -52,13 +52,13 @@ def test_another_pipeline_goes_on_exactly_alike(kinds):
                     for one in feed(undisturbed, records) + undisturbed.finish()
                     if isinstance(one, AffectState)}
     assert len(outputs) >= 9
-    # A rest may move the end of the sound by a sample, no more; to the compact voice encoder,
-    # whose weights are random, that is 0.004 in valence.
+    # A rest may move the end of the sound by a sample, no more; it may cost the voice its last
+    # vector, which is 0.04 in valence where little has been heard.
     for one in outputs:
         same = expected[one.window_end_ns]
         assert (one.person_id, one.modalities) == (same.person_id, same.modalities)
         if one.modalities:
-            assert one.affect.valence == pytest.approx(same.affect.valence, abs=1e-2)
+            assert one.affect.valence == pytest.approx(same.affect.valence, abs=5e-2)
     seen = Modality(outputs[-1].modalities)
     assert bool(seen & Modality.VIDEO) is kinds['video']
 

@@ -108,5 +108,5 @@ def _parsed(one: Parameter, value: Any) -> Any:
 
 def _is_misspelt(name: str, ours: Mapping[str, Parameter]) -> bool:
     section = name.partition('.')[0]
-    return bool(difflib.get_close_matches(name, ours, 1)) or any(
+    return bool(difflib.get_close_matches(name, ours, 1, cutoff=0.8)) or any(
         one.startswith(f'{section}.') for one in ours)

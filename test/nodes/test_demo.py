@@ -53,7 +53,8 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
         '/affect/utterance': 'maven_ros/msg/Utterance',
         '/audio': 'maven_ros/msg/AudioChunk',
         '/camera/image_raw': 'sensor_msgs/msg/Image',
-        '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray'}
+        '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray',
+        '/humans/faces/person_1/expression': 'hri_msgs/msg/Expression'}
     assert len(states) > 40
     assert {state.person_id for state in states} - {''} == {'person_1'}
     seen = Modality.NONE
