@@ -1,8 +1,6 @@
 import dataclasses
-import json
 import math
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,11 +98,7 @@ def test_shipped_model_is_trained_and_knows_more_than_nothing(engine):
 
 
 def test_a_network_without_weights_says_so_and_claims_no_knowledge(tmp_path):
-    shipped = resource('models/compact')
-    shutil.copy(shipped / 'tokenizer.json', tmp_path)
-    config = json.loads((shipped / 'config.json').read_text('utf-8'))
-    (tmp_path / 'config.json').write_text(json.dumps({**config, 'trained': False}), 'utf-8')
-    engine = open_engine(tmp_path)
+    engine = open_engine(tiny.write_untrained(tmp_path))
     assert not engine.trained
     assert engine.name.startswith('untrained compact-')
     other = Engine(ModelSettings(path=str(tmp_path), seed=1), WindowSettings(), 10.0)

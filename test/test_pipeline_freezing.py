@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tiny_encoders import write_untrained
 
 from maven_ros.evaluation.checkpoints import decode, encode
 from maven_ros.media import available_ns, read_media
@@ -31,12 +32,13 @@ def feed(pipeline, records):
 @pytest.mark.parametrize('kinds', [
     {'video': True, 'audio': True}, {'video': True, 'audio': False},
     {'video': False, 'audio': True}])
-def test_another_pipeline_goes_on_exactly_alike(kinds):
+def test_another_pipeline_goes_on_exactly_alike(kinds, tmp_path):
+    settings = QUIET.with_values({'model.path': str(write_untrained(tmp_path))})
     records = [one for one in read_media(resource('media/sample.mp4'), start_ns=T0, **kinds)
                if one.stamp_ns < END_NS]
     first = [one for one in records if available_ns(one) < REST_NS]
     then = records[len(first):]
-    with Pipeline(QUIET) as pipeline, Pipeline(QUIET) as other:
+    with Pipeline(settings) as pipeline, Pipeline(settings) as other:
         feed(pipeline, first)
         assert pipeline.rest() == []
         state = encode(pipeline.freeze())
@@ -47,18 +49,18 @@ def test_another_pipeline_goes_on_exactly_alike(kinds):
         assert other.counters.snapshot() == pipeline.counters.snapshot()
     assert {type(one) for one in outputs} == {AffectState, SmoothedState, AffectEvent}
     outputs = [one for one in outputs if isinstance(one, AffectState)]
-    with Pipeline(QUIET) as undisturbed:
+    with Pipeline(settings) as undisturbed:
         expected = {one.window_end_ns: one
                     for one in feed(undisturbed, records) + undisturbed.finish()
                     if isinstance(one, AffectState)}
     assert len(outputs) >= 9
-    # A rest may move the end of the sound by a sample, no more; it may cost the voice its last
-    # vector, which is 0.04 in valence where little has been heard.
+    # A rest may move the end of the sound by a sample, no more; to a compact voice encoder whose
+    # weights are random, that is at most 0.01 in valence. To the trained one it can be 0.04.
     for one in outputs:
         same = expected[one.window_end_ns]
         assert (one.person_id, one.modalities) == (same.person_id, same.modalities)
         if one.modalities:
-            assert one.affect.valence == pytest.approx(same.affect.valence, abs=5e-2)
+            assert one.affect.valence == pytest.approx(same.affect.valence, abs=1e-2)
     seen = Modality(outputs[-1].modalities)
     assert bool(seen & Modality.VIDEO) is kinds['video']
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 os.environ['HF_HUB_OFFLINE'] = '1'
 
@@ -42,6 +43,7 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.hub import text_tokenizer
 from maven_ros.model.maven import MavenModel
 from maven_ros.model.presets import config_dict, describe
+from maven_ros.resources import resource
 
 SIZES = {'num_hidden_layers': 1, 'num_attention_heads': 2, 'intermediate_size': 16}
 IMAGE = {'image_size': 16, 'patch_size': 4}
@@ -172,3 +174,12 @@ def save_tokenizer(folder, kind):
         pieces = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'good', 'day', 'a', '##s']
         DistilBertTokenizer(vocab={piece: index for index, piece in enumerate(pieces)}
                             ).save_pretrained(folder)
+
+
+def write_untrained(folder):
+    """Write what an untrained `compact` needs: its shape, and its tokenizer."""
+    shipped = resource('models/compact')
+    shutil.copy(shipped / 'tokenizer.json', folder)
+    config = json.loads((shipped / 'config.json').read_text('utf-8'))
+    (folder / 'config.json').write_text(json.dumps({**config, 'trained': False}), 'utf-8')
+    return folder
