@@ -26,6 +26,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 NS = 1_000_000_000
 SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
+VOICE_FRAME = SAMPLE_RATE_HZ // 50  # samples of one verdict of voice activity: 20 ms
 LOUDEST = 8  # that a sample may be; sound is in [-1, 1], and resampling overshoots that a little
 LOWEST_RATE_HZ = 1_000   # of sound that is taken in
 
@@ -188,7 +189,7 @@ class Window:
     :param faces: every face seen in it, in order of time.
     :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
     :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
-    :param voiced_s: seconds of voice activity in it.
+    :param voiced: bool (samples // VOICE_FRAME,), voice activity, on time to within a frame.
     :param words: words spoken inside it, as known when it closed.
     :param stale: streams that were live and have stopped.
     :param frame_id: the camera's coordinate frame.
@@ -199,10 +200,15 @@ class Window:
     faces: tuple[Face, ...] = ()
     waveform: Samples = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
     heard: Mask = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
-    voiced_s: float = 0.0
+    voiced: Mask = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
     words: tuple[Word, ...] = ()
     stale: frozenset[Stream] = frozenset()
     frame_id: str = ''
+
+    @property
+    def voiced_s(self) -> float:
+        """Seconds of voice activity in it."""
+        return int(self.voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,15 @@ from maven_ros.freezing import Freezing
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
+    VOICE_FRAME,
     AudioChunk,
     Mask,
     RobotSpeaking,
     Samples,
     nanoseconds,
-    seconds,
 )
 from maven_ros.senses.resample import Resampler
-from maven_ros.senses.voice import VOICE_FRAME, Voice
+from maven_ros.senses.voice import Voice
 from maven_ros.settings import AudioSettings
 
 #: Share of a stamp's deviation by which the clock follows: drift is tracked, jitter averaged out.
@@ -60,12 +60,12 @@ class Heard:
 
     :param waveform: float32 (n,) at 16 kHz; 0 where nothing was heard.
     :param heard: bool (n,), False where no sound arrived or the robot itself spoke.
-    :param voiced_s: seconds of voice activity.
+    :param voiced: bool (n // VOICE_FRAME,), voice activity, on time to within a frame.
     """
 
     waveform: Samples
     heard: Mask
-    voiced_s: float
+    voiced: Mask
 
 
 class AudioSense(Freezing):
@@ -194,14 +194,14 @@ class AudioSense(Freezing):
         length = round((end_ns - start_ns) * SAMPLE_RATE_HZ / NS)
         waveform, heard = np.zeros(length, np.float32), np.zeros(length, np.bool_)
         if self._epoch_ns is None:
-            return Heard(waveform, heard, 0.0)
+            return Heard(waveform, heard, np.zeros(length // VOICE_FRAME, np.bool_))
         first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
         oldest = self._count - len(self._samples)
         begin, end = max(first, oldest), min(first + length, self._count)
         if begin < end:
             waveform[begin - first:end - first] = self._samples[begin - oldest:end - oldest]
             heard[begin - first:end - first] = self._heard[begin - oldest:end - oldest]
-        return Heard(waveform, heard, self._voiced_s(first, first + length))
+        return Heard(waveform, heard, self._voice_in(first, length))
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -330,11 +330,12 @@ class AudioSense(Freezing):
             mask[first:max(0, last)] = True
         return mask
 
-    def _voiced_s(self, first: int, last: int) -> float:
-        """Return the seconds of voice among samples first to last."""
+    def _voice_in(self, first: int, length: int) -> Mask:
+        """Return the verdicts of the frames that lie wholly in samples [first, first + length)."""
+        verdicts = np.zeros(length // VOICE_FRAME, np.bool_)
         oldest = self._voice_frames - len(self._voiced)
-        begin = max(0, -(-first // VOICE_FRAME) - oldest)
-        end = max(0, last // VOICE_FRAME - oldest)
-        voiced = sum(1 for index in range(begin, min(end, len(self._voiced)))
-                     if self._voiced[index])
-        return seconds(voiced * VOICE_FRAME * NS // SAMPLE_RATE_HZ)
+        begin = -(-first // VOICE_FRAME)
+        for frame in range(max(begin, oldest), min((first + length) // VOICE_FRAME,
+                                                   self._voice_frames)):
+            verdicts[frame - begin] = self._voiced[frame - oldest]
+        return verdicts

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from maven_ros.records import SAMPLE_RATE_HZ, Samples
-
-VOICE_FRAME = SAMPLE_RATE_HZ // 50  # samples, 20 ms: a length that the detector takes
+from maven_ros.records import SAMPLE_RATE_HZ, VOICE_FRAME, Samples
 
 
 class Voice:
     """
-    Voice activity in a 16 kHz stream, 20 ms at a time (WebRTC's detector).
+    Voice activity in a 16 kHz stream, VOICE_FRAME samples at a time (WebRTC's detector).
 
     :param mode: strictness, 0 to 3.
     """

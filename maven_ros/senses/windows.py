@@ -255,7 +255,7 @@ class Windows(Freezing):
         return Window(
             start_ns, end_ns,
             faces=tuple(face for face in self._faces if face.stamp_ns < end_ns),
-            waveform=heard.waveform, heard=heard.heard, voiced_s=heard.voiced_s,
+            waveform=heard.waveform, heard=heard.heard, voiced=heard.voiced,
             words=self._words(start_ns, end_ns), stale=stopped, frame_id=self._frame_id)
 
     def _words(self, start_ns: int, end_ns: int) -> tuple[Word, ...]:
