@@ -28,7 +28,6 @@ from maven_ros.records import (
     AudioChunk,
     Estimate,
     Evidence,
-    Face,
     Frame,
     Input,
     Modality,
@@ -43,6 +42,7 @@ from maven_ros.records import (
 )
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.faces import FaceTracker
+from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.senses.speech import Speech, SpeechWorker
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
@@ -80,6 +80,7 @@ class Pipeline(Closing):
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + _HISTORY_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
+        self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
         self.speech: Speech = speech if speech is not None else SpeechWorker(
             settings.speech, self.counters, inline=not live)
@@ -158,6 +159,7 @@ class Pipeline(Closing):
         self.settings = settings
         self._faces.change(settings.faces)
         self._audio.change(settings.audio)
+        self._speaker.change(settings.speaker)
         self._windows.change(settings.windows)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
 
@@ -170,6 +172,7 @@ class Pipeline(Closing):
         self._faces.reset()
         self._audio.reset()
         self._windows.reset()
+        self._speaker.reset()
         self.speech.reset()
         self.engine.reset()
         self._frame_ns = None
@@ -201,8 +204,8 @@ class Pipeline(Closing):
         Plain data, not a copy. What the recogniser has learnt of the voice is its own to tell.
         """
         return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
-                'windows': self._windows.freeze(), 'acting': self._acting.freeze(),
-                'counters': self.counters.freeze(),
+                'windows': self._windows.freeze(), 'speaker': self._speaker.freeze(),
+                'acting': self._acting.freeze(), 'counters': self.counters.freeze(),
                 'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
@@ -210,6 +213,7 @@ class Pipeline(Closing):
         self._faces.thaw(state['faces'])
         self._audio.thaw(state['audio'])
         self._windows.thaw(state['windows'])
+        self._speaker.thaw(state['speaker'])
         self._acting.thaw(state['acting'])
         self.counters.thaw(state['counters'])
         self._frame_ns, self._recognised_ns, self._now_ns = state['clock']
@@ -315,9 +319,11 @@ class Pipeline(Closing):
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""
-        pieces = self._evidence(window)
+        whose = self._whose(window)
+        pieces = [self._evidence(window, person_id, voice) for person_id, voice in whose.items()]
         estimates = self._infer([piece for piece in pieces if piece.modalities])
-        return [self._state(window, piece, estimates.get(piece.person_id)) for piece in pieces]
+        return [self._state(window, piece, whose[piece.person_id], estimates.get(piece.person_id))
+                for piece in pieces]
 
     def _infer(self, pieces: list[Evidence]) -> dict[str, Estimate]:
         """Estimate all in one pass; evidence that the model refuses is counted, and is none."""
@@ -331,30 +337,33 @@ class Pipeline(Closing):
         return {person_id: estimate for piece in pieces
                 for person_id, estimate in self._infer([piece]).items()}
 
-    def _voiced(self, window: Window) -> bool:
-        return window.voiced_s >= self.settings.audio.min_voiced_s
+    def _whose(self, window: Window) -> dict[str, VoiceAssigned]:
+        """Return everybody in a window, and whose the voice in it is to each."""
+        people = {face.person_id: None for face in window.faces} or {'': None}
+        speaker = self._speaker.take(window)
+        if window.voiced_s < self.settings.audio.min_voiced_s:
+            return dict.fromkeys(people, VoiceAssigned.NONE)
+        if not speaker or len(people) == 1:
+            return dict.fromkeys(people, VoiceAssigned.UNDECIDED)
+        return {person_id: VoiceAssigned.SELF if person_id == speaker else VoiceAssigned.OTHER
+                for person_id in people}
 
-    def _evidence(self, window: Window) -> list[Evidence]:
-        """Share the evidence of a window out among the people in it."""
-        people: dict[str, list[Face]] = {}
-        for face in window.faces:
-            people.setdefault(face.person_id, []).append(face)
-        # Among several people nobody knows yet whose voice it is: it is nobody's evidence.
-        shared = len(people) <= 1
+    def _evidence(self, window: Window, person_id: str, voice: VoiceAssigned) -> Evidence:
+        """Return what of a window's evidence is of one person."""
+        faces = tuple(face for face in window.faces if face.person_id == person_id)
+        # Sound and words are of whoever is alone in view, or of the one who speaks.
+        alone = len(faces) == len(window.faces)
+        own = alone or voice is VoiceAssigned.SELF
+        heard = own and voice is not VoiceAssigned.NONE
         gate = self.settings.speech.confidence_gate
-        words = tuple(word for word in window.words if word.confidence >= gate)
-        heard = shared and self._voiced(window)
-        return [
-            Evidence(
-                window.start_ns, window.end_ns, person_id, tuple(faces),
-                waveform=window.waveform if heard else window.waveform[:0],
-                heard=window.heard if heard else window.heard[:0],
-                words=words if shared else ())
-            for person_id, faces in (people or {'': []}).items()
-        ]
+        return Evidence(
+            window.start_ns, window.end_ns, person_id, faces,
+            waveform=window.waveform if heard else window.waveform[:0],
+            heard=window.heard if heard else window.heard[:0],
+            words=tuple(word for word in window.words if own and word.confidence >= gate))
 
     def _state(
-        self, window: Window, piece: Evidence, estimate: Estimate | None,
+        self, window: Window, piece: Evidence, voice: VoiceAssigned, estimate: Estimate | None,
     ) -> AffectState:
         estimated = estimate or _UNKNOWN
         status = Status.STALE if window.stale else Status.OK
@@ -368,8 +377,7 @@ class Pipeline(Closing):
             arousal_std=estimated.arousal_std,
             modalities=piece.modalities if estimate else Modality.NONE,
             influence=estimated.influence,
-            voice_assigned=(VoiceAssigned.UNDECIDED if self._voiced(window)
-                            else VoiceAssigned.NONE),
+            voice_assigned=voice,
             transcript=' '.join(word.text for word in window.words),
             face=piece.faces[-1].box if piece.faces else None,
             frame_id=window.frame_id,

@@ -124,6 +124,28 @@ class SpeechSettings:
 
 
 @dataclass(frozen=True)
+class SpeakerSettings:
+    """Whose voice it is, where several faces are in view."""
+
+    memory_s: float = setting(
+        2.0, 'Time over which mouths are compared; the voice passes on after about half of it.',
+        minimum=0.5, maximum=10.0, live=True)
+    min_motion: float = setting(
+        0.06, 'A mouth that moves less does not speak; in standard deviations of the face\'s '
+        'grey, from one frame to another 0.1 s later.',
+        minimum=0.0, maximum=1.0, live=True)
+    margin: float = setting(
+        1.5, 'Whoever speaks moves the mouth at least so many times as much as everybody else.',
+        minimum=1.0, maximum=10.0, live=True)
+    contrast: float = setting(
+        1.2, 'And so many times as much as in silence, where there was one.',
+        minimum=0.0, maximum=10.0, live=True)
+    dwell_s: float = setting(
+        0.4, 'And has done so in all windows of so long; until then the voice is nobody\'s.',
+        minimum=0.0, maximum=10.0, live=True)
+
+
+@dataclass(frozen=True)
 class WindowSettings:
     """Putting evidence on one clock."""
 
@@ -237,6 +259,7 @@ class Settings:
     faces: FaceSettings = field(default_factory=FaceSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    speaker: SpeakerSettings = field(default_factory=SpeakerSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)

@@ -33,7 +33,8 @@ _PLAIN = frozenset({
     ('maven_ros.evaluation.checkpoints', 'Checkpoint'), ('maven_ros.graph.sound', 'RawFormat'),
     *(('maven_ros.records', name) for name in ('Box', 'Face', 'Stream', 'Utterance', 'Word')),
     ('maven_ros.senses.crops', 'Outline'), ('maven_ros.senses.faces', '_Every'),
-    ('maven_ros.senses.faces', '_Track'), ('maven_ros.senses.windows', '_Progress'),
+    ('maven_ros.senses.faces', '_Track'), ('maven_ros.senses.speaker', 'Mouth'),
+    ('maven_ros.senses.windows', '_Progress'),
     ('collections', 'deque'), ('collections', 'Counter'), ('numpy', 'ndarray'),
     ('numpy', 'dtype'),
     *((f'numpy.{core}.{module}', name) for core in ('core', '_core') for module, name in (
