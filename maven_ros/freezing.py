@@ -20,5 +20,11 @@ class Freezing:
         return {name: value for name, value in vars(self).items() if name not in self._fixed}
 
     def thaw(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`freeze` returned, here or in another process."""
+        """
+        Go on from what :meth:`freeze` returned, here or in another process.
+
+        :raises LookupError: for a state of something else, as of another version of this.
+        """
+        if differing := Freezing.freeze(self).keys() ^ state.keys():
+            raise LookupError(f'{type(self).__name__}: {", ".join(sorted(differing))}')
         vars(self).update(state)

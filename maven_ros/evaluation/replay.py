@@ -187,7 +187,12 @@ class _Replay(ExitStack):
         self._wall_s = found.wall_s if found else 0.0
         self._resumed = found is not None
         if found is not None:
-            self._feed.thaw(decode(found.state))
+            try:
+                self._feed.thaw(decode(found.state))
+            except LookupError as error:  # what it gathered then is not what is gathered now
+                raise ResourceError(
+                    f'{self._folder}: was begun by another version of maven_ros, which differs in '
+                    f'{error}; remove it, or choose another folder') from error
         return found
 
     def run(self, stop: threading.Event, progress: Progress | None) -> Summary | None:

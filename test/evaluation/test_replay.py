@@ -18,6 +18,7 @@ from maven_ros.cli import main
 from maven_ros.errors import GraphError, ResourceError, SettingsError
 from maven_ros.evaluation import results
 from maven_ros.evaluation.bags import START_NS, bags_from_media
+from maven_ros.evaluation.checkpoints import decode, encode, read_checkpoint
 from maven_ros.evaluation.commands import described
 from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
 from maven_ros.evaluation.replayed import read_replayed
@@ -54,6 +55,14 @@ def whole(sample, tmp_path_factory):
     """Its replay, which nobody interrupted."""
     out = tmp_path_factory.mktemp('whole') / 'out'
     return out, replay(sample, Settings(), out, RESTS)
+
+
+@pytest.fixture(scope='module')
+def begun(sample, tmp_path_factory):
+    """The folder of a replay that was interrupted, and its bag."""
+    out = tmp_path_factory.mktemp('begun') / 'out'
+    assert replay(sample, QUIET, out, ReplayOptions(rest_s=0.5), After(150)) is None
+    return out, sample
 
 
 class After(threading.Event):
@@ -177,12 +186,30 @@ def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(sample,
     assert read_summary(tmp_path / 'out').windows >= 13
 
 
-def test_what_was_begun_otherwise_is_refused_by_what_differs(sample, tmp_path):
-    options = ReplayOptions(rest_s=0.5)
-    assert replay(sample, QUIET, tmp_path, options, After(150)) is None
+def test_what_was_begun_otherwise_is_refused_by_what_differs(begun):
+    out, bag = begun
     with pytest.raises(ResourceError, match=r"begun otherwise \(faces.rate_hz was '10.0' and is "
                                             r"'5.0'\); remove it"):
-        replay(sample, QUIET.with_values({'faces.rate_hz': 5.0}), tmp_path, options)
+        replay(bag, QUIET.with_values({'faces.rate_hz': 5.0}), out, ReplayOptions(rest_s=0.5))
+
+
+@pytest.mark.parametrize(('part', 'name', 'said'), [
+    ((), 'stamps', "'stamps'"), (('pipeline',), 'speaker', "'speaker'"),
+    (('pipeline', 'windows'), '_frame_id', 'Windows: _frame_id')])
+def test_what_another_version_gathered_is_refused_by_what_it_lacks(
+        begun, tmp_path, part, name, said):
+    shutil.copytree(begun[0], tmp_path / 'out')
+    path = tmp_path / 'out' / 'unfinished' / 'checkpoint'
+    found = read_checkpoint(path)
+    state = decode(found.state)
+    lacking = state
+    for key in part:
+        lacking = lacking[key]
+    del lacking[name]
+    changed(found, state=encode(state)).write(path)
+    with pytest.raises(ResourceError, match=f'another version of maven_ros, which differs in '
+                                            f'{said}; remove it, or choose another folder'):
+        replay(begun[1], QUIET, tmp_path / 'out', ReplayOptions(rest_s=0.5))
 
 
 def test_a_part_of_a_bag_is_replayed_at_a_rate(sample, tmp_path):
