@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from maven_ros.records import AffectState, Box, Pixels, Status
+from maven_ros.records import AffectState, Box, Pixels, Status, VoiceAssigned
 
 _GREEN, _GREY, _BLACK = (80, 220, 80), (160, 160, 160), (0, 0, 0)
 _TEXT_SCALE = 0.5
@@ -28,7 +28,8 @@ def annotated(pixels: Pixels, states: Iterable[AffectState]) -> Pixels:
         sure = state.status is not Status.NO_EVIDENCE
         colour = _GREEN if sure else _GREY
         cv2.rectangle(picture, (box.x, box.y), (box.x + box.width, box.y + box.height), colour, 2)
-        lines = [state.person_id]
+        speaks = state.voice_assigned is VoiceAssigned.SELF
+        lines = [f'{state.person_id} speaks' if speaks else state.person_id]
         if sure:
             lines.append(f'v {state.affect.valence:+.2f} a {state.affect.arousal:+.2f} '
                          f'{state.affect.octant}')

@@ -7,11 +7,14 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from maven_ros.records import NS, AffectState, Modality, Status, Utterance
+from maven_ros.records import NS, AffectState, Modality, Status, Utterance, VoiceAssigned
 
 _BAR = 21          # characters of a bar from -1 to 1
 _LINE_EVERY_S = 1  # without a terminal: one line a second of message time
 _GONE_NS = NS      # a person without a state for so long is no longer shown
+#: Said of a voice that is no evidence about the person.
+_ELSEWHERE = {
+    VoiceAssigned.OTHER: "another's voice", VoiceAssigned.UNDECIDED: 'an undecided voice'}
 
 
 class LiveView:
@@ -129,6 +132,8 @@ def _evidence(state: AffectState) -> str:
     names = (('face', Modality.VIDEO), ('voice', Modality.AUDIO), ('words', Modality.TEXT))
     parts = [name if math.isnan(share) else f'{name} {share:.0%}' for (name, modality), share
              in zip(names, state.influence, strict=True) if state.modalities & modality]
+    if not state.modalities & Modality.AUDIO and state.voice_assigned in _ELSEWHERE:
+        parts.append(f'not from {_ELSEWHERE[state.voice_assigned]}')
     if state.status is Status.STALE:
         parts.append('STALE')
     return ', '.join(parts) or 'none'

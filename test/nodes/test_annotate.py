@@ -32,6 +32,8 @@ def test_a_box_is_drawn_around_each_face_and_the_picture_stays():
     drawn = annotated(pixels, [STATE])
     assert not pixels.any() and (drawn[50:120, 40] == (80, 220, 80)).all()
     assert drawn[20:48, 40:].any() and not drawn[150:].any()  # words above, nothing below
+    speaking = annotated(pixels, [dataclasses.replace(STATE, voice_assigned=VoiceAssigned.SELF)])
+    assert speaking[20:38].sum() > drawn[20:38].sum()  # a word more in the first line
     grey = annotated(pixels, [dataclasses.replace(STATE, status=Status.NO_EVIDENCE)])
     assert (grey[60:110, 40] == (160, 160, 160)).all()
     assert not annotated(pixels, [dataclasses.replace(STATE, face=None)]).any()

@@ -1,6 +1,9 @@
 """The terminal's view: lines where there is no terminal, a panel where there is."""
 
 import math
+from dataclasses import replace
+
+import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.nodes.view import LiveView
@@ -44,6 +47,17 @@ def test_the_panel_shows_everybody_with_values_evidence_and_words(capsys, monkey
     for text in ('person_1', 'person_2', '+0.50', '0.56', 'excited', 'face 75%', 'STALE', 'hello',
                  '2 states by untrained compact-01234567', '50 ms'):
         assert text in shown, text
+
+
+@pytest.mark.parametrize(('voice', 'modalities', 'said'), [
+    (VoiceAssigned.SELF, Modality.VIDEO | Modality.AUDIO, 'from face 75%, voice 0%;'),
+    (VoiceAssigned.OTHER, Modality.VIDEO, "from face 75%, not from another's voice;"),
+    (VoiceAssigned.UNDECIDED, Modality.VIDEO, 'from face 75%, not from an undecided voice;'),
+    (VoiceAssigned.UNDECIDED, Modality.VIDEO | Modality.AUDIO, 'from face 75%, voice 0%;')])
+def test_a_voice_that_is_somebody_elses_is_told_apart(capsys, voice, modalities, said):
+    with LiveView('a clip') as view:
+        view.show_state(replace(state(10), voice_assigned=voice, modalities=modalities), 0.1)
+    assert said in capsys.readouterr().out
 
 
 def test_text_from_outside_is_shown_as_it_is(capsys, monkeypatch):
