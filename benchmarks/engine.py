@@ -16,6 +16,7 @@ import os
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from maven_ros.nodes.doctor import has_bf16
 from maven_ros.records import Evidence
 
 LENGTHS_S = (1.0, 2.0, 4.0, 8.0)
+PEOPLE = (1, 2, 3, 8)
 SIDE = 2048
 KEEPS_UP = 0.8
 
@@ -66,10 +68,30 @@ def compact(hops: int) -> None:
     for threads in (1, 2):
         engine = make_engine(USUAL_S, threads=threads)
         report(f'compact, {USUAL_S:g} s, {threads} threads', measure(engine, USUAL_S, hops))
+    people(hops)
     compiled(hops)
     print(f'compact: resident memory of the process {resident_mb():.0f} MB')
     growth('compact', {
         length_s: measure(make_engine(length_s), length_s, hops) for length_s in LENGTHS_S})
+
+
+def people(hops: int) -> None:
+    """Time hops of several people, all in one pass; the voice and the words are the first's."""
+    engine = make_engine(USUAL_S)
+    taken = []
+    for count in PEOPLE:
+        engine.reset()
+        evidence = [stream(USUAL_S, engine.crop_px, person=str(one)) for one in range(count)]
+        times = []
+        for _ in range(hops + 1):
+            speaker, *others = (next(one) for one in evidence)
+            pieces = [speaker, *(replace(
+                one, waveform=one.waveform[:0], heard=one.heard[:0], words=()) for one in others)]
+            began = time.perf_counter()
+            engine.infer(pieces)
+            times.append(time.perf_counter() - began)
+        taken.append(f'{count}: {1e3 * statistics.median(times[1:]):.1f} ms')
+    print(f'compact, {USUAL_S:g} s, 1 thread, a hop incremental by people: {", ".join(taken)}')
 
 
 def compiled(hops: int) -> None:

@@ -38,6 +38,7 @@ def write_base(folder: Path) -> None:
 
 def stream(
     length_s: float, crop_px: int, rate_hz: float = FRAME_RATE_HZ, hop_s: float = HOP_S,
+    person: str = 'p',
 ) -> Iterator[Evidence]:
     """Yield the evidence of one window after the other; what they share is the same objects."""
     random = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def stream(
         end_ns = start_ns + length_ns
         first_ns = faces[-1].stamp_ns + frame_ns if faces else 0
         faces = [face for face in faces if face.stamp_ns >= start_ns] + [
-            Face(stamp_ns, 'p', Box(0, 0, crop_px, crop_px),
+            Face(stamp_ns, person, Box(0, 0, crop_px, crop_px),
                  random.integers(0, 256, (crop_px, crop_px, 3), np.uint8))
             for stamp_ns in range(first_ns, end_ns, frame_ns)]
         samples = length_ns * SAMPLE_RATE_HZ // NS
@@ -56,6 +57,6 @@ def stream(
             Word(TEXTS[index % len(TEXTS)], index * WORD_NS, (index + 1) * WORD_NS, 1.0)
             for index in range(-(-start_ns // WORD_NS), end_ns // WORD_NS))
         yield Evidence(
-            start_ns, end_ns, 'p', tuple(faces),
+            start_ns, end_ns, person, tuple(faces),
             random.normal(0, 0.1, samples).astype(np.float32), np.ones(samples, np.bool_), words)
         start_ns += hop_ns
