@@ -29,12 +29,13 @@ POCKETSPHINX = ['pocketsphinx>=5.0.2']
 VOSK = ['vosk>=0.3.45']
 PLOT = ['matplotlib>=3.7']
 EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
-# 80 MB, for many machines: nothing else needs it, not even the tests, which skip without.
+# 80 MB, for many machines: no demo needs it; the tests run a cluster of two workers on one.
 RAY = ['ray>=2.40']
 TRAIN = [*PLOT, 'tensorboard>=2.14']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,
+    *RAY,
     *TRAIN,
     *VOSK,
     'hypothesis>=6.100',

@@ -135,10 +135,13 @@ def test_workers_change_nothing(bags, done, tmp_path):
     assert 'not scored' in page and page.count('id="bag-') == 2
 
 
-def test_a_ray_cluster_changes_nothing(bags, done, tmp_path):
+@pytest.mark.timeout(300)  # each worker starts with torch anew
+def test_a_ray_cluster_changes_nothing(bags, done, tmp_path, monkeypatch):
     pytest.importorskip('ray', reason='ray is not installed')
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    monkeypatch.setenv('RAY_worker_niceness', '0')  # by default they give way to all else
     cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})
     try:
         cluster.add_node(num_cpus=1)
