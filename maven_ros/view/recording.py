@@ -43,13 +43,18 @@ class Recording(Closing):
         self._stream.send_blueprint(layout(live), make_active=True, make_default=True)
         self.screen = Screen(self._stream)
 
+    @property
+    def url(self) -> str:
+        """What a browser opens."""
+        return self._viewer.url
+
     def announce(self) -> None:
         """Say where the view is, and open a browser where there is a display."""
         if self._viewer.port != self._asked_port:
             print(f'port {self._asked_port} is in use: the view is on {self._viewer.port}')
         display = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
-        opened = bool(display) and webbrowser.open(self._viewer.url)
-        print(f'view: {self._viewer.url}' + ('' if opened else '   (open it in a browser)'),
+        opened = bool(display) and webbrowser.open(self.url)
+        print(f'view: {self.url}' + ('' if opened else '   (open it in a browser)'),
               flush=True)
 
     def check(self) -> None:

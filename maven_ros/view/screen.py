@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maven_ros.affect import Z90, Affect
 from maven_ros.errors import InputError
@@ -21,6 +22,7 @@ from maven_ros.records import (
     AffectState,
     AudioChunk,
     Frame,
+    Samples,
     Utterance,
 )
 from maven_ros.view.circumplex import Circumplex
@@ -32,6 +34,7 @@ _PICTURES_HZ = 12.5
 _WIDTH_PX = 640
 _JPEG_QUALITY = 80
 _OUTLINE_NS = NS // 100  # lowest and highest sample of so much sound are two points of the line
+_SOUND_NS = NS // 5      # is sent at once
 _GONE_NS = NS            # a person without a state for so long is no longer shown
 
 _VALENCE, _AROUSAL = (90, 160, 255), (255, 130, 80)
@@ -55,7 +58,10 @@ class Screen:
         self._behaviour = ''
         self._circumplex = Circumplex(recording)
         self._evidence = EvidenceStrip(recording)
-        self._line(SOUND, 'sound', _QUIET, 1.0)
+        self._outline: list[tuple[NDArray[np.int64], Samples]] = []
+        recording.log(SOUND, self._rerun.SeriesLines(
+            colors=[_QUIET], widths=[1.0], names=['sound'],
+            aggregation_policy=self._rerun.components.AggregationPolicy.MinMax), static=True)
         self._line(f'{HEALTH}/latency', 'latency (ms)', _LATENCY, 1.5)
 
     def show_picture(self, frame: Frame) -> None:
@@ -82,7 +88,7 @@ class Screen:
             contents=jpeg.tobytes(), media_type='image/jpeg'))
 
     def show_sound(self, chunk: AudioChunk) -> None:
-        """Show the outline of a chunk of sound."""
+        """Show the outline of sound; several chunks at once, for they are small."""
         mono = chunk.samples.mean(1)
         length = max(1, chunk.sample_rate_hz * _OUTLINE_NS // NS)
         starts = np.arange(0, len(mono), length)
@@ -91,10 +97,15 @@ class Screen:
         low, high = np.minimum.reduceat(mono, starts), np.maximum.reduceat(mono, starts)
         times_ns = chunk.stamp_ns + starts * (NS // chunk.sample_rate_hz)
         times_ns = np.stack([times_ns, times_ns + _OUTLINE_NS // 2], 1).reshape(-1)
+        self._outline.append((times_ns, np.stack([low, high], 1).reshape(-1)))
+        if 0 <= chunk.end_ns - self._outline[0][0][0] < _SOUND_NS:
+            return
+        times_ns, outline = (np.concatenate(parts) for parts in zip(*self._outline, strict=True))
+        self._outline = []
         self._recording.send_columns(
             SOUND,
             [self._rerun.TimeColumn(TIME, timestamp=times_ns.astype('datetime64[ns]'))],
-            self._rerun.Scalars.columns(scalars=np.stack([low, high], 1).reshape(-1)))
+            self._rerun.Scalars.columns(scalars=outline))
 
     def show_state(self, state: AffectState, latency_s: float) -> None:
         """Show a state of the model's own: its values with their band, evidence and latency."""

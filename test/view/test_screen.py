@@ -45,7 +45,7 @@ def drawn(tmp_path, monkeypatch):
 def test_every_record_is_drawn_at_its_own_stamp(drawn):
     screen, now_ns = drawn.screen, 1_700_000_000 * NS
     screen.show_picture(frame(now_ns))
-    screen.show_sound(sound(now_ns))
+    screen.show_sound(sound(now_ns, 0.3))
     for hop in range(3):
         screen.show_state(state(now_ns + hop * NS // 5), 0.07)
         screen.show_smoothed(state(now_ns + hop * NS // 5))
