@@ -78,6 +78,7 @@ def taken(bag: Path, believed: Path) -> Iterator[tuple[float, Image.Image]]:
         for received in messages:
             while received.received_ns - start_ns >= at_s * NS and at_s <= LAST_S:
                 recording.flush()
+                print(f'{at_s:.2f} of {LAST_S:.0f} s', flush=True)
                 yield at_s, settled(page)
                 at_s += STEP_S
             draw.take(received)
@@ -108,7 +109,7 @@ def settled(page: Any) -> Image.Image:
     """Return the picture once two looks in a row agree."""
     before = np.zeros(())
     while True:
-        time.sleep(0.4)
+        time.sleep(0.2)
         picture = Image.open(io.BytesIO(page.screenshot(timeout=120_000))).convert('RGB')
         now = np.asarray(picture).astype(int)[40:-40]  # the bars above and below count time
         if before.shape == now.shape and (np.abs(now - before).max(2) > 16).mean() < SETTLED:

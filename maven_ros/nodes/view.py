@@ -56,7 +56,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Say something outside the panel."""
-        self._console.print(text, style='dim')
+        self._console.print(text, style='dim', soft_wrap=True)
 
     def show_state(self, state: AffectState, latency_s: float) -> None:
         """Take a state and the time from its window's end to its publication."""

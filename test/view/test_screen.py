@@ -23,6 +23,7 @@ class Drawn:
         from maven_ros.view.layout import layout
         from maven_ros.view.screen import Screen
 
+        rerun.set_strict_mode(True)  # what it does not understand is a warning otherwise
         self._path = path
         self._stream = rerun.RecordingStream('test')
         self._stream.save(path)
