@@ -16,12 +16,14 @@ METADATA := setup.py pyproject.toml constraints.txt maven_ros/__init__.py
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/demo-installed ## the main job: [MEDIA=talk.mp4] or [CAMERA=0 MICROPHONE=default [RECORD=1]]
+demo: $(VENV)/demo-installed $(if $(filter-out 0,$(VIEW)),$(VENV)/view-installed) ## the main job: [MEDIA=talk.mp4] or [CAMERA=0 MICROPHONE=default [RECORD=1]] [VIEW=1] [BEHAVIOUR=1]
 	@$(BIN)/maven-ros demo \
 		$${MEDIA:+--media "$$MEDIA"} \
 		$${CAMERA:+--camera "$$CAMERA"} \
 		$${MICROPHONE:+--microphone "$$MICROPHONE"} \
-		$(if $(filter-out 0,$(RECORD)),--record)
+		$(if $(filter-out 0,$(RECORD)),--record) \
+		$(if $(filter-out 0,$(VIEW)),--view) \
+		$(if $(filter-out 0,$(BEHAVIOUR)),--behaviour)
 
 test: $(VENV)/test-installed ## lint, types and tests
 	@tools/install_system_packages
@@ -62,7 +64,12 @@ $(VENV)/demo-installed: $(METADATA) | $(BIN)/python
 	@$(INSTALL) -e '.[demo]'
 	@touch $@
 
+$(VENV)/view-installed: $(METADATA) | $(VENV)/demo-installed
+	@echo 'Installing Rerun, 170 MB, into $(VENV)'
+	@$(INSTALL) -e '.[demo,view]'
+	@touch $@
+
 $(VENV)/test-installed: $(METADATA) | $(BIN)/python
 	@echo 'Installing maven_ros and what the tests need into $(VENV): minutes, the first time'
 	@$(INSTALL) -e '.[test]'
-	@touch $@ $(VENV)/demo-installed
+	@touch $@ $(VENV)/demo-installed $(VENV)/view-installed

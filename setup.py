@@ -31,16 +31,20 @@ PLOT = ['matplotlib>=3.7']
 EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
 # 80 MB, for many machines: no demo needs it; the tests run a cluster of two workers on one.
 RAY = ['ray>=2.40']
+# 170 MB, for those who look.
+VIEW = ['rerun-sdk>=0.39']
 TRAIN = [*PLOT, 'tensorboard>=2.14']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,
     *RAY,
     *TRAIN,
+    *VIEW,
     *VOSK,
     'hypothesis>=6.100',
     'jiwer>=3',
     'mypy>=1.11',
+    'playwright>=1.49',
     'psutil>=5.9',
     'pytest>=8',
     'pytest-timeout>=2.3',
@@ -98,7 +102,7 @@ setup(
     extras_require={
         'bag': BAG, 'dds': DDS, 'media': MEDIA, 'pocketsphinx': POCKETSPHINX, 'vosk': VOSK,
         'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'train': TRAIN,
-        'demo': DEMO, 'test': TEST,
+        'view': VIEW, 'demo': DEMO, 'test': TEST,
     },
     entry_points={'console_scripts': ['maven-ros = maven_ros.cli:main']},
 )

@@ -1,10 +1,14 @@
-"""The affect node. An argument wins over the parameter file, unless it is empty."""
+"""
+The affect node; where asked, the view and the example behaviour beside it.
+
+An argument wins over the parameter file, unless it is empty.
+"""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
-from launch_ros.actions import LifecycleNode, SetParameter
+from launch_ros.actions import LifecycleNode, Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
@@ -44,6 +48,12 @@ ARGUMENTS = [
         'autostart', default_value='true', choices=['true', 'false'],
         description='configure and activate at once; else wait for `ros2 lifecycle set`'),
     DeclareLaunchArgument(
+        'view', default_value='false', choices=['true', 'false'],
+        description='show it in Rerun, on a page of this machine that the log names'),
+    DeclareLaunchArgument(
+        'behaviour', default_value='false', choices=['true', 'false'],
+        description='run the example behaviour, which publishes robot/...'),
+    DeclareLaunchArgument(
         'log_level', default_value='info', choices=['debug', 'info', 'warn', 'error', 'fatal'],
         description='least severity that is logged'),
 ]
@@ -74,9 +84,24 @@ def generate_launch_description():
         parameters=[{
             name: ParameterValue(LaunchConfiguration(name), value_type=bool)
             for name in ('use_sim_time', 'autostart')}])
+    namespace = LaunchConfiguration('namespace')
+    level = ['--log-level', LaunchConfiguration('log_level')]
+    sim_time = {'use_sim_time': ParameterValue(
+        LaunchConfiguration('use_sim_time'), value_type=bool)}
+    view = Node(
+        package='maven_ros', executable='view_node', name='view_node', namespace=namespace,
+        output='screen', condition=IfCondition(LaunchConfiguration('view')),
+        remappings=[('image', [LaunchConfiguration('image_topic'), suffix]),
+                    ('audio', LaunchConfiguration('audio_topic'))],
+        ros_arguments=level, parameters=[sim_time])
+    behaviour = Node(
+        package='maven_ros', executable='behaviour_node', name='behaviour_node',
+        namespace=namespace, output='screen',
+        condition=IfCondition(LaunchConfiguration('behaviour')), ros_arguments=level,
+        parameters=[sim_time])
     return LaunchDescription([*ARGUMENTS, GroupAction([
         set_if_given('model.device', 'device'),
         set_if_given('model.path', 'model'),
         set_if_given('speech.recogniser', 'recogniser'),
         set_if_given('speech.vosk_model', 'vosk_model'),
-        node])])
+        node]), view, behaviour])

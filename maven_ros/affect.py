@@ -7,6 +7,7 @@ circumplex model of affect" (1980). The polar form is MAVEN's (arXiv 2503.12623,
 
 from __future__ import annotations
 
+import colorsys
 import math
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ Z90 = 1.6448536269514722
 OCTANTS = (
     'pleased', 'excited', 'aroused', 'distressed', 'displeased', 'depressed', 'sleepy', 'relaxed',
 )
+
+#: Hues in degrees of the eight octants: warm where activated, cool where calm, green is pleasant.
+_HUES_DEG = (120.0, 60.0, 25.0, 0.0, -60.0, -120.0, -160.0, -200.0, -240.0)
+_FULL_COLOUR = 0.6  # intensity from which on a colour is saturated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,22 @@ class Affect:
         if not self.intensity > 0.1:  # also true for NaN: an unknown point has no direction
             return 'neutral' if self.intensity <= 0.1 else 'unknown'
         return OCTANTS[round(self.angle / (math.pi / 4)) % 8]
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """
+        Red, green and blue in [0, 255]: the hue is the direction, white is neutral or unknown.
+
+        Pleased is green, excited yellow, distressed red, depressed blue, relaxed turquoise.
+        """
+        if not math.isfinite(self.intensity):
+            return 255, 255, 255
+        turns, past = divmod((self.angle % math.tau) / (math.pi / 4), 1.0)
+        first, second = _HUES_DEG[int(turns) % 8], _HUES_DEG[int(turns) % 8 + 1]
+        hue = (first + past * (second - first)) / 360.0
+        red, green, blue = colorsys.hsv_to_rgb(
+            hue % 1.0, min(1.0, self.intensity / _FULL_COLOUR), 1.0)
+        return round(255 * red), round(255 * green), round(255 * blue)
 
     @classmethod
     def from_polar(cls, intensity: float, angle: float) -> Affect:

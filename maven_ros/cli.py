@@ -23,6 +23,7 @@ from maven_ros.evaluation.commands import add_commands as add_evaluation_command
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.stop import Stop
 from maven_ros.training.commands import add_commands as add_training_commands
+from maven_ros.view import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from maven_ros.graph.dds import DdsGraph
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--microphone', help='microphone number or name, instead of a file')
     one.add_argument('--record', action='store_true',
                      help='record live devices, too (a file is always recorded)')
+    one.add_argument('--view', action='store_true', help='show it in Rerun, too')
+    one.add_argument('--behaviour', action='store_true',
+                     help='say what a social robot would do about it')
     one.add_argument('--out', type=Path, default=Path('runs'), help='folder for results')
     add_settings(one)
 
@@ -126,6 +130,27 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('-n', '--count', type=int, default=0, help='stop after so many')
     one.add_argument('--wait', type=float, default=5.0,
                      help='seconds that the topic may take to appear; 0 for ever')
+
+    one = command('behaviour', _behaviour, 'Do what a social robot might: the example behaviour.')
+    _add_graph(one)
+    one.add_argument('--table', default='', help='what to do on which event; '
+                     'config/behaviour.yaml if none')
+    one.add_argument('--regions', default='', help='those that events tell of; '
+                     'config/regions.yaml if none')
+
+    one = command('view', _view, 'Look at what is believed, live or in a bag, in Rerun.')
+    _add_graph(one)
+    one.add_argument('bag', type=Path, nargs='?', help='bag with states, or with a replay beside '
+                     'it; the live graph if none')
+    one.add_argument('--annotations', type=Path, metavar='DIR',
+                     help='folder of NAME.txt or NAME.csv for the bag')
+    one.add_argument('--save', type=Path, metavar='FILE.rrd', help='record what is shown as well; '
+                     'nothing is recorded otherwise')
+    one.add_argument('--port', type=int, default=DEFAULT_PORT, help='of the page on this '
+                     'machine (default %(default)s); the next free one when it is in use')
+    one.add_argument('--image-topic', default='',
+                     help='(default camera/image_raw; of a bag: found)')
+    one.add_argument('--audio-topic', default='', help='(default audio; of a bag: found)')
 
     one = command('topics', _topics, 'List the topics on the network, with their types.')
     _add_graph(one)
@@ -179,7 +204,7 @@ def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
         passed += [f'--{name}', value]
     return run_demo(
         arguments.media, arguments.camera, arguments.microphone, arguments.record,
-        arguments.out, passed, stop)
+        arguments.out, passed, stop, arguments.view, arguments.behaviour)
 
 
 def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -243,6 +268,36 @@ def _echo(arguments: argparse.Namespace, stop: threading.Event) -> None:
     with _graph(arguments) as graph:
         echo(graph, arguments.topic, stop, lambda text: print(text, flush=True),
              arguments.count, arguments.wait)
+
+
+def _behaviour(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.acting.decisions import read_decisions
+    from maven_ros.nodes.behaviour import Behaviour
+
+    table = read_decisions(arguments.table, arguments.regions)
+    counters = Counters()
+    with _graph(arguments, counters) as graph:
+        Behaviour(graph, table, counters=counters).run(stop)
+
+
+def _view(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    if not 1 <= arguments.port <= 65535:
+        raise SettingsError(f'--port: {arguments.port}; allowed: 1 to 65535')
+    if arguments.bag is None:
+        from maven_ros.view.live import run_view
+
+        if arguments.annotations is not None:
+            raise SettingsError(f'--annotations {arguments.annotations}: of what? name the bag')
+        counters = Counters()
+        with _graph(arguments, counters) as graph:
+            run_view(graph, counters, stop, arguments.port, arguments.save,
+                     arguments.image_topic or IMAGE_TOPIC, arguments.audio_topic or AUDIO_TOPIC)
+        return
+    from maven_ros.evaluation.sources import Sources
+    from maven_ros.view.bag import view_bag
+
+    sources = Sources(image=arguments.image_topic, audio=arguments.audio_topic)
+    view_bag(arguments.bag, stop, arguments.annotations, sources, arguments.port, arguments.save)
 
 
 def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:

@@ -364,6 +364,14 @@ class AffectEvent:
     region: str = ''
     frame_id: str = ''
 
+    @property
+    def text(self) -> str:
+        """In words, such as ``person_1 entered distressed``."""
+        words = self.kind.name.lower().replace('_', ' ').removeprefix('region ')
+        if self.kind in (EventKind.ROSE, EventKind.FELL):
+            words = f'{words} sharply'
+        return f'{self.person_id or "nobody in view"} {words} {self.region}'.rstrip()
+
 
 Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | Utterance
 Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance

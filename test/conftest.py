@@ -14,8 +14,8 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
 #: Modules of the extras in setup.py: a machine for ROS need not have them all.
 EXTRAS = {'av', 'cyclonedds', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib', 'packaging',
-          'pocketsphinx', 'psutil', 'pyarrow', 'ray', 'rosbags', 'scipy', 'skimage', 'sounddevice',
-          'tensorboard', 'torchmetrics', 'vosk'}
+          'playwright', 'pocketsphinx', 'psutil', 'pyarrow', 'ray', 'rerun', 'rosbags', 'scipy',
+          'skimage', 'sounddevice', 'tensorboard', 'torchmetrics', 'vosk'}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,8 @@ FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 EVERYBODYS = 'affect.launch.py'  # the others include it
 ASKED_FOR = {
     'namespace', 'image_topic', 'audio_topic', 'compressed', 'params_file', 'use_sim_time',
-    'device', 'model', 'recogniser', 'vosk_model', 'autostart', 'log_level'}
+    'device', 'model', 'recogniser', 'vosk_model', 'autostart', 'view',
+    'behaviour', 'log_level'}
 
 
 def calls(path, function):

@@ -36,6 +36,17 @@ ANNOTATED_TOPIC = 'affect/image_annotated'
 VOICE_TOPIC = 'humans/voices/voice_1/speech'  # one microphone is one voice: nobody tells whose
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
 
+# What the example behaviour asks of a robot.
+GAZE_TOPIC = 'robot/gaze'
+LED_TOPIC = 'robot/led'
+STYLE_TOPIC = 'robot/speaking_style'
+DISTANCE_TOPIC = 'robot/distance'
+BEHAVIOUR_TOPIC = 'robot/behaviour'  # all of it in words, for people
+ROBOT_TYPES = {
+    GAZE_TOPIC: 'sensor_msgs/msg/RegionOfInterest', LED_TOPIC: 'std_msgs/msg/ColorRGBA',
+    STYLE_TOPIC: 'std_msgs/msg/String', DISTANCE_TOPIC: 'std_msgs/msg/Float32',
+    BEHAVIOUR_TOPIC: 'std_msgs/msg/String'}
+
 #: Topic and type of all that a pipeline hands out.
 OUTPUT_TYPES = {STATE_TOPIC: AFFECT_STATE, STATE_SMOOTHED_TOPIC: AFFECT_STATE,
                 EVENT_TOPIC: AFFECT_EVENT, UTTERANCE_TOPIC: UTTERANCE}

@@ -116,7 +116,8 @@ class AffectNode(Closing):
         self._ros4hri = (Ros4Hri(graph, speech.language)
                          if self.pipeline.settings.outputs.ros4hri else None)
         self._clock = ClockWatch(self.counters)
-        self._inputs = Inputs(graph, self._topics, self.counters, self._inbox.put)
+        self._inputs = Inputs(
+            graph, vars(self._topics), self.counters, self._inbox.put)
         self._newest: dict[str, AffectState] = {}  # by person
         self._stop.clear()
         self._thread = threading.Thread(target=self._work, name='affect', daemon=True)

@@ -20,8 +20,9 @@ from types import TracebackType
 
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.timeline import draw_timeline
-from maven_ros.graph.interface import Graph, Subscription
-from maven_ros.graph.topics import hear_affect
+from maven_ros.graph.interface import STATE, Graph, Subscription
+from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.topics import BEHAVIOUR_TOPIC, ROBOT_TYPES, hear_affect
 from maven_ros.media import probe
 from maven_ros.nodes.view import LiveView
 from maven_ros.records import AffectState, Utterance
@@ -35,7 +36,8 @@ _STOP_S = 3.0
 
 def run_demo(
     media: Path | None, camera: str | None, microphone: str | None, record: bool, out: Path,
-    settings: Sequence[str], stop: threading.Event,
+    settings: Sequence[str], stop: threading.Event, rerun: bool = False,
+    behaviour: bool = False,
 ) -> int:
     """
     Run the demo until its file ends or ``stop`` is set.
@@ -46,6 +48,8 @@ def run_demo(
     :param record: record live devices into a bag, too; a file always is.
     :param out: folder under which this run gets one of its own.
     :param settings: flags that are passed on to the affect node.
+    :param rerun: show it in Rerun as well; that stays after a file's end, until ``stop`` is set.
+    :param behaviour: run the example behaviour as well.
     :returns: 0 when states were published.
     :raises ResourceError: when a part fails; its last words are in the message.
     """
@@ -67,6 +71,12 @@ def run_demo(
         parts.start('affect', 'run', *settings)
         if bag is not None:
             parts.start('recorder', 'record', '--out', str(bag))
+        if behaviour:
+            parts.start('behaviour', 'behaviour')
+            heard.listen_to_behaviour(graph, view)
+        if rerun:
+            parts.start('view', 'view')
+            view.say(_place_of_view(parts, stop))
         heard.listen(graph, view)
         with suppress(ImportError):  # now, for the end must not take long; its lack is said there
             import matplotlib.backends.backend_agg
@@ -74,11 +84,16 @@ def run_demo(
         _wait_until_ready(heard, parts, stop)
         if stop.is_set():
             return 1
-        names = _start_sources(parts, path, camera, microphone, bag is not None)
+        listeners = 1 + (bag is not None) + rerun
+        names = _start_sources(parts, path, camera, microphone, listeners)
         with view:
             _watch(parts, names, view, stop, bag is not None)
             parts.stop('affect')     # it publishes what it still knows,
             time.sleep(0.2)          # which is on its way to us and to the recorder
+        if rerun and not live and not stop.is_set():
+            view.say('the view stays until Ctrl-C')
+            while not stop.wait(0.1) and not parts.ended('view'):
+                pass
         parts.stop_all()
         if bag is not None:
             parts.ended('recorder')  # raises when the bag could not be completed
@@ -103,7 +118,14 @@ class Heard:
             self.utterances.append(utterance)
             view.show_utterance(utterance)
 
-        self._subscriptions = hear_affect(graph, on_state, on_utterance)
+        self._subscriptions += hear_affect(graph, on_state, on_utterance)
+
+    def listen_to_behaviour(self, graph: Graph, view: LiveView) -> None:
+        """Show what the robot does."""
+        msgtype = ROBOT_TYPES[BEHAVIOUR_TOPIC]
+        self._subscriptions.append(graph.subscribe(
+            BEHAVIOUR_TOPIC, msgtype, STATE,
+            lambda received: view.show_behaviour(from_cdr(received.cdr, msgtype).data)))
 
     def ready(self) -> bool:
         """Tell whether the affect node is there."""
@@ -159,6 +181,11 @@ class Parts(AbstractContextManager['Parts']):
             if self.ended(name):
                 raise ResourceError(f'{name} ended too early:\n{self._last_words(name)}')
 
+    def said(self, name: str) -> list[str]:
+        """Return the lines that a part has said so far."""
+        return (self._folder / f'{name}.log').read_text(
+            encoding='utf-8', errors='replace').splitlines()
+
     def stop(self, name: str) -> None:
         """Ask a part to end; kill it when it does not."""
         process = self._running[name]
@@ -176,8 +203,7 @@ class Parts(AbstractContextManager['Parts']):
             self.stop(name)
 
     def _last_words(self, name: str) -> str:
-        text = (self._folder / f'{name}.log').read_text(encoding='utf-8', errors='replace')
-        return '\n'.join(text.strip().splitlines()[-8:]) or '(it said nothing)'
+        return '\n'.join(self.said(name)[-8:]).strip() or '(it said nothing)'
 
 
 def _stay_on_this_machine() -> None:
@@ -208,13 +234,26 @@ def _wait_until_ready(heard: Heard, parts: Parts, stop: threading.Event) -> None
             raise ResourceError(f'the affect node was not ready after {_READY_S:.0f} s')
 
 
+def _place_of_view(parts: Parts, stop: threading.Event) -> str:
+    """Wait until the view has said where it is; return that, and that it took another port."""
+    deadline = time.monotonic() + _READY_S
+    while not stop.wait(0.1):
+        parts.check('view')
+        lines = [line for line in parts.said('view') if line.startswith(('view: ', 'port '))]
+        if lines and lines[-1].startswith('view: '):
+            return '\n'.join(lines)
+        if time.monotonic() > deadline:
+            raise ResourceError(f'the view was not ready after {_READY_S:.0f} s')
+    return ''
+
+
 def _start_sources(
-    parts: Parts, path: Path, camera: str | None, microphone: str | None, recorded: bool,
+    parts: Parts, path: Path, camera: str | None, microphone: str | None, listeners: int,
 ) -> list[str]:
     """Start the player or the devices; return the names of the parts."""
     if camera is None and microphone is None:
-        # The node and the recorder both listen before anything is played.
-        parts.start('player', 'play', str(path), '--subscribers', '2' if recorded else '1')
+        # The node, the recorder and the view listen before anything is played.
+        parts.start('player', 'play', str(path), '--subscribers', str(listeners))
         return ['player']
     names = []
     for name, device in (('camera', camera), ('microphone', microphone)):

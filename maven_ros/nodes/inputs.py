@@ -39,15 +39,16 @@ class Inputs(Closing):
 
     A topic's type is what its publisher says; one that is not understood is refused by name.
 
+    :param topics: name by role; roles are those of :class:`InputTopics`.
     :param put: called with role and message from the transport's thread.
     """
 
     def __init__(
-        self, graph: Graph, topics: InputTopics, counters: Counters,
+        self, graph: Graph, topics: Mapping[str, str], counters: Counters,
         put: Callable[[str, Received], None],
     ) -> None:
         self._graph = graph
-        self._topics = {role: graph.resolve(topic) for role, topic in vars(topics).items()}
+        self._topics = {role: graph.resolve(topic) for role, topic in topics.items()}
         # ros-drivers' audio says its format on a topic beside itself
         self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
         self._counters = counters

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import MavenError
@@ -17,6 +18,7 @@ from maven_ros.nodes.ros_parameters import declare, given_to, initial_values
 from maven_ros.resources import resource
 from maven_ros.settings import declared, setting
 from maven_ros.stop import Stop
+from maven_ros.view import DEFAULT_PORT
 
 #: The name under which the sources publish; a launch file remaps it to where the camera is.
 _IMAGE_TOPIC = 'image'
@@ -69,6 +71,29 @@ class MicrophoneSettings:
     frame_id: str = setting('microphone', 'Frame of the sound.')
 
 
+@dataclass(frozen=True)
+class BehaviourSettings:
+    """Parameters of ``behaviour_node``."""
+
+    table: str = setting('', 'What to do on which event; empty for the shipped table.',
+                         path='file')
+    regions: str = setting('', 'Regions that events tell of; empty for the shipped ones.',
+                           path='file')
+    rate_hz: float = setting(5.0, 'Publishes so often a second at most.',
+                             minimum=0.1, maximum=50.0)
+    idle_s: float = setting(2.0, 'So long without a state, it goes back to idle.',
+                            minimum=0.2, maximum=60.0)
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Parameters of ``view_node``."""
+
+    port: int = setting(DEFAULT_PORT, 'Of the page on this machine; the next free one when it is '
+                        'in use.', minimum=1, maximum=65535)
+    save: str = setting('', 'File .rrd to record into as well; empty records nothing.')
+
+
 def main_affect(argv: list[str] | None = None) -> int:
     """
     Run ``affect_node`` until a signal ends it.
@@ -89,7 +114,7 @@ def main_player(argv: list[str] | None = None) -> int:
                         counters=graph.counters, **values).run(stop)
         _log.info('played %d frames and %d chunks of sound', report.frames, report.chunks)
 
-    return _run('player_node', argv, _source('player_node', PlayerSettings(), play))
+    return _run('player_node', argv, _plain('player_node', PlayerSettings(), play))
 
 
 def main_camera(argv: list[str] | None = None) -> int:
@@ -100,7 +125,7 @@ def main_camera(argv: list[str] | None = None) -> int:
         Camera(graph, values.pop('device'), image_topic=graph.resolve(_IMAGE_TOPIC),
                counters=graph.counters, **values).run(stop)
 
-    return _run('camera_node', argv, _source('camera_node', CameraSettings(), capture))
+    return _run('camera_node', argv, _plain('camera_node', CameraSettings(), capture))
 
 
 def main_microphone(argv: list[str] | None = None) -> int:
@@ -110,7 +135,31 @@ def main_microphone(argv: list[str] | None = None) -> int:
 
         Microphone(graph, values.pop('device'), counters=graph.counters, **values).run(stop)
 
-    return _run('microphone_node', argv, _source('microphone_node', MicrophoneSettings(), capture))
+    return _run('microphone_node', argv, _plain('microphone_node', MicrophoneSettings(), capture))
+
+
+def main_behaviour(argv: list[str] | None = None) -> int:
+    """Run ``behaviour_node`` until a signal ends it; as :func:`main_affect`."""
+    def behave(graph: RosGraph, values: dict[str, Any], stop: threading.Event) -> None:
+        from maven_ros.acting.decisions import read_decisions
+        from maven_ros.nodes.behaviour import Behaviour
+
+        table = read_decisions(values.pop('table'), values.pop('regions'))
+        Behaviour(graph, table, counters=graph.counters, **values).run(stop)
+
+    return _run('behaviour_node', argv, _plain('behaviour_node', BehaviourSettings(), behave))
+
+
+def main_view(argv: list[str] | None = None) -> int:
+    """Run ``view_node`` until a signal ends it; as :func:`main_affect`."""
+    def show(graph: RosGraph, values: dict[str, Any], stop: threading.Event) -> None:
+        from maven_ros.view.live import run_view
+
+        save = Path(values['save']) if values['save'] else None
+        run_view(graph, graph.counters, stop, values['port'], save,
+                 graph.resolve(_IMAGE_TOPIC))
+
+    return _run('view_node', argv, _plain('view_node', ViewSettings(), show))
 
 
 def _run(
@@ -140,11 +189,11 @@ def _affect(arguments: Sequence[str], stop: threading.Event) -> None:
     context.try_shutdown()
 
 
-def _source(
+def _plain(
     name: str, defaults: Any,
     work: Callable[[RosGraph, dict[str, Any], threading.Event], None],
 ) -> Callable[[Sequence[str], threading.Event], None]:
-    """Return what runs a source of pictures or sound with its parameters."""
+    """Return what runs a node that is no lifecycle node with its parameters."""
     def run(arguments: Sequence[str], stop: threading.Event) -> None:
         with RosNodeGraph(node_name=name, arguments=arguments) as graph, LogToRos(graph.node):
             known = list(declared(defaults))

@@ -38,6 +38,7 @@ class LiveView:
         self._lock = threading.Lock()
         self._people: dict[str, tuple[AffectState, float]] = {}
         self._utterances: list[Utterance] = []
+        self._behaviour = ''
         self._said_s = -math.inf
         self._states = 0
 
@@ -58,7 +59,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Say something outside the panel."""
-        self._console.print(text, style='dim')
+        self._console.print(text, style='dim', soft_wrap=True)
 
     def show_state(self, state: AffectState, latency_s: float) -> None:
         """Take a state and the time from its window's end to its publication."""
@@ -83,6 +84,13 @@ class LiveView:
                 self._console.print(f'   heard: {utterance.text}', highlight=False,
                                     soft_wrap=True)
 
+    def show_behaviour(self, text: str) -> None:
+        """Take what the robot does, in words."""
+        with self._lock:
+            if text != self._behaviour and not self._live:
+                self._console.print(f'   robot: {text}', highlight=False, soft_wrap=True)
+            self._behaviour = text
+
     def refresh(self) -> None:
         """Draw anew, on a terminal."""
         if self._live:
@@ -101,6 +109,8 @@ class LiveView:
             blocks.append(Text(_block(state, latency_s)))
         words = [Text(f'  {one.text}', style='' if one.is_final else 'italic dim')
                  for one in self._utterances if one.text]
+        if self._behaviour:
+            words.append(Text(f'  robot: {self._behaviour}', style='cyan'))
         style = 'red' if model.startswith('untrained') else 'green'
         return Panel(
             Group(*blocks, *words), title=Text(f'maven_ros: {self._title}'),

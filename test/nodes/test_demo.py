@@ -64,6 +64,24 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     assert any(one.is_final and one.words for one in utterances)
 
 
+def test_the_demo_with_view_and_behaviour_says_where_it_is_and_what_a_robot_would_do(tmp_path):
+    pytest.importorskip('rerun')
+    running = subprocess.Popen(
+        demo('--out', str(tmp_path), '--view', '--behaviour', '--speech.recogniser', 'none'),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    for line in running.stdout:
+        said.append(line)
+        if 'looks at person_1' in line:
+            break
+    running.send_signal(signal.SIGINT)
+    rest, _ = running.communicate(timeout=20)
+    said = ''.join(said)
+    assert running.returncode == 0 and 'bag: ' in rest, said + rest
+    assert 'view: http://127.0.0.1:' in said
+    assert 'robot: person_1 appeared: looks at person_1' in said
+
+
 def test_ctrl_c_ends_the_demo_and_leaves_a_readable_bag_and_no_process(tmp_path):
     running = subprocess.Popen(
         demo('--out', str(tmp_path), '--speech.recogniser', 'none'), stdout=subprocess.PIPE,

@@ -16,7 +16,7 @@ CHUNK, STAMPED = 'maven_ros/msg/AudioChunk', 'audio_common_msgs/msg/AudioStamped
 class Rig:
     def __init__(self, graph):
         self.counters, self.got = Counters(), []
-        self.inputs = Inputs(graph, InputTopics(), self.counters,
+        self.inputs = Inputs(graph, vars(InputTopics()), self.counters,
                              lambda role, received: self.got.append((role, received.msgtype)))
         self._graph = graph
 

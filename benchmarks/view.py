@@ -1,0 +1,108 @@
+"""
+Opens, kills, reopens and freezes the view while the node works, and says what the node felt.
+
+The shipped clip is looped; phases with and without the view take turns, and the states of each
+phase tell rate and latency (from a window's end to its message). Ratios are of medians, to the
+phases in which the view is closed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from machine import processor
+
+from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.interface import STATE
+from maven_ros.graph.messages import from_cdr
+from maven_ros.resources import resource
+
+#: What is done to the view as each phase begins.
+PHASES = ('closed', 'open', 'killed', 'open', 'frozen', 'closed', 'open', 'closed')
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('--seconds', type=float, default=15.0, help='of each phase')
+    arguments = parser.parse_args()
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    heard: list[float] = []
+
+    def hear(received) -> None:
+        latency = from_cdr(received.cdr, received.msgtype).latency
+        heard.append(1e3 * latency.sec + latency.nanosec / 1e6)
+
+    with DdsGraph(node_name='benchmark') as graph:
+        states = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, hear)
+        node = _start('run')
+        while not states.publisher_count():
+            time.sleep(0.1)
+            if node.poll() is not None:
+                return 1
+        player = _start('play', str(resource('media/sample.mp4')), '--loop', '0')
+        view = View()
+        found: dict[str, list[tuple[float, float]]] = {}
+        try:
+            time.sleep(5)  # the first windows come before the face is followed
+            for phase in PHASES:
+                view.become(phase)
+                del heard[:]
+                began = time.monotonic()
+                time.sleep(arguments.seconds)
+                past_s, latencies = time.monotonic() - began, list(heard)
+                found.setdefault(phase, []).append(
+                    (len(latencies) / past_s, float(np.median(latencies or [np.nan]))))
+                print(f'{phase}: {found[phase][-1][0]:.2f} states a second, '
+                      f'{found[phase][-1][1]:.0f} ms', flush=True)
+        finally:
+            view.become('closed')
+            for process in (player, node):
+                process.terminate()
+                process.wait(10)
+    base = np.median(found['closed'], 0)
+    for phase in dict.fromkeys(PHASES):
+        rate, latency = np.median(found[phase], 0) / base
+        print(f'{phase}: rate {rate:.2f}, latency {latency:.2f} of that while it is closed')
+    return 0
+
+
+class View:
+    """A view that comes and goes."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen | None = None
+
+    def become(self, phase: str) -> None:
+        if phase == 'open' and self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', 'maven_ros', 'view', '--log-level', 'warning'],
+                stdout=subprocess.PIPE, text=True)
+            while not self._process.stdout.readline().startswith('view: '):
+                if self._process.poll() is not None:
+                    raise SystemExit('the view does not open')
+            time.sleep(1)
+        elif phase == 'frozen':
+            self._process.send_signal(signal.SIGSTOP)
+        elif phase in ('killed', 'closed') and self._process is not None:
+            self._process.kill() if phase == 'killed' else self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait(20)
+            self._process = None
+
+
+def _start(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, '-m', 'maven_ros', *arguments,
+                             '--log-level', 'warning'], stdout=subprocess.DEVNULL)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,148 @@
+"""What a robot does on which event: a table, read from a YAML file and checked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maven_ros.acting.regions import read_regions
+from maven_ros.affect import Affect
+from maven_ros.errors import SettingsError
+from maven_ros.records import AffectEvent, EventKind
+from maven_ros.resources import resource
+
+IDLE = 'idle'
+CIRCUMPLEX = 'circumplex'
+NEAREST_M, FARTHEST_M = 0.3, 5.0
+
+_REGION_WORDS = {EventKind.REGION_ENTERED: 'entered', EventKind.REGION_LEFT: 'left'}
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """
+    How a robot behaves towards a person.
+
+    :param led: ``#rrggbb``, or ``circumplex``.
+    :param style: of speaking; any word.
+    :param distance_m: to keep, in [0.3, 5].
+    :param look: whether at the person's face.
+    :raises SettingsError: for a value that is none of these.
+    """
+
+    led: str
+    style: str
+    distance_m: float
+    look: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what no robot can do."""
+        if not isinstance(self.led, str) or not (
+                self.led == CIRCUMPLEX or re.fullmatch('#[0-9a-fA-F]{6}', self.led)):
+            raise SettingsError(f"led: {self.led!r} is no colour; allowed: '#rrggbb', "
+                                f'{CIRCUMPLEX}')
+        if not isinstance(self.style, str) or not self.style:
+            raise SettingsError(f'style: {self.style!r}; allowed: a word')
+        if (isinstance(self.distance_m, bool) or not isinstance(self.distance_m, int | float)
+                or not NEAREST_M <= self.distance_m <= FARTHEST_M):
+            raise SettingsError(f'distance_m: {self.distance_m!r}; allowed: [{NEAREST_M}, '
+                                f'{FARTHEST_M:g}]')
+        if not isinstance(self.look, bool):
+            raise SettingsError(f'look: {self.look!r}; allowed: true, false')
+
+    def colour(self, affect: Affect) -> tuple[int, int, int]:
+        """
+        Return the LED's red, green and blue, in [0, 255].
+
+        :param affect: where the person is on the circumplex; NaN when nobody knows.
+        """
+        if self.led == CIRCUMPLEX:
+            return affect.colour
+        red, green, blue = bytes.fromhex(self.led[1:])
+        return red, green, blue
+
+
+class DecisionTable:
+    """
+    From events to conduct.
+
+    :param idle: where nothing is known of anybody.
+    :param rules: what each event changes, by its name.
+    """
+
+    def __init__(self, idle: Conduct, rules: Mapping[str, Mapping[str, Any]]) -> None:
+        self.idle = idle
+        self._rules = rules
+
+    def after(self, event: AffectEvent, before: Conduct) -> Conduct:
+        """Return the conduct after an event; the same when the table has no rule for it."""
+        if event.kind is EventKind.LEFT:
+            return self.idle
+        return replace(before, **self._rules.get(event_name(event.kind, event.region), {}))
+
+
+def event_name(kind: EventKind, region: str = '') -> str:
+    """Return the name of an event in a table, such as ``entered distressed``, ``appeared``."""
+    return f'{_REGION_WORDS[kind]} {region}' if kind in _REGION_WORDS else kind.name.lower()
+
+
+def read_decisions(path: str | Path = '', regions: str | Path = '') -> DecisionTable:
+    """
+    Read a decision table.
+
+    :param path: the shipped ``config/behaviour.yaml`` when empty.
+    :param regions: file of the regions that events tell of; the shipped one when empty.
+    :raises SettingsError: names the file, the event, what is wrong with it and what is allowed.
+    """
+    path = Path(path or resource('config/behaviour.yaml'))
+    try:
+        values = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f'{path}: no readable YAML: {error}') from error
+    if not isinstance(values, dict) or IDLE not in values:
+        raise SettingsError(f'{path}: allowed: a mapping of events to conduct, with {IDLE}')
+    known = [event_name(kind) for kind in EventKind
+             if kind not in _REGION_WORDS and kind is not EventKind.LEFT]
+    known += [event_name(kind, region) for region in read_regions(regions)
+              for kind in _REGION_WORDS]
+    try:
+        idle = Conduct(**_checked(IDLE, values.pop(IDLE), whole=True))
+        for name, rule in values.items():
+            if name not in known:
+                raise SettingsError(f'{name!r} is no event{_nearest(name, known)}; allowed: '
+                                    f'{", ".join([IDLE, *known])}')
+            _refuse_under(name, idle, _checked(name, rule))
+    except SettingsError as error:
+        raise SettingsError(f'{path}: {error}') from error
+    return DecisionTable(idle, values)
+
+
+def _checked(name: str, rule: Any, whole: bool = False) -> dict[str, Any]:
+    allowed = [one.name for one in fields(Conduct)]
+    if not isinstance(rule, dict):
+        raise SettingsError(f'{name}: {rule!r}; allowed: a mapping of {", ".join(allowed)}')
+    for key in rule:
+        if key not in allowed:
+            raise SettingsError(f'{name}: {key!r} is unknown{_nearest(key, allowed)}; allowed: '
+                                f'{", ".join(allowed)}')
+    if whole and (missing := [key for key in allowed if key not in rule]):
+        raise SettingsError(f'{name}: lacks {", ".join(missing)}')
+    return rule
+
+
+def _refuse_under(name: str, idle: Conduct, rule: dict[str, Any]) -> None:
+    try:
+        replace(idle, **rule)
+    except SettingsError as error:
+        raise SettingsError(f'{name}: {error}') from error
+
+
+def _nearest(name: Any, known: list[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, 1)
+    return f' (did you mean {near[0]}?)' if near else ''

@@ -1,0 +1,93 @@
+"""From messages to drawings: what live topics and bags have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import InputError
+from maven_ros.graph.convert import (
+    DIAGNOSTICS,
+    InputReader,
+    event_record,
+    state_record,
+    utterance_record,
+)
+from maven_ros.graph.interface import Graph, Received
+from maven_ros.graph.messages import from_cdr, time_ns
+from maven_ros.graph.topics import (
+    BEHAVIOUR_TOPIC,
+    DIAGNOSTICS_TOPIC,
+    EVENT_TOPIC,
+    LED_TOPIC,
+    OUTPUT_TYPES,
+    ROBOT_TYPES,
+    STATE_SMOOTHED_TOPIC,
+    STATE_TOPIC,
+    UTTERANCE_TOPIC,
+)
+from maven_ros.records import NS, AudioChunk, Frame
+from maven_ros.settings import AudioSettings
+from maven_ros.view.screen import Screen
+
+#: What is listened to beside camera and microphone, with its type.
+TYPES = {**OUTPUT_TYPES, DIAGNOSTICS_TOPIC: DIAGNOSTICS,
+         **{topic: ROBOT_TYPES[topic] for topic in (LED_TOPIC, BEHAVIOUR_TOPIC)}}
+
+
+class Reader:
+    """
+    Draws messages, whatever topic they come from; one that cannot be drawn is counted.
+
+    :param graph: where names are resolved.
+    """
+
+    def __init__(self, graph: Graph, screen: Screen, counters: Counters) -> None:
+        self._screen = screen
+        self._counters = counters
+        self._inputs = InputReader(AudioSettings())
+        self._node = f'maven_ros: {graph.resolve("affect")}'
+        self._led = (255, 255, 255)
+        draw: dict[str, Callable[[Any, int], None]] = {
+            STATE_TOPIC: self._state,
+            STATE_SMOOTHED_TOPIC: lambda message, _: screen.show_smoothed(state_record(message)),
+            EVENT_TOPIC: lambda message, _: screen.show_event(event_record(message)),
+            UTTERANCE_TOPIC: lambda message, _: screen.show_utterance(utterance_record(message)),
+            DIAGNOSTICS_TOPIC: self._diagnostics,
+            LED_TOPIC: self._light,
+            BEHAVIOUR_TOPIC: self._behaviour,
+        }
+        self._draw = {graph.resolve(topic): one for topic, one in draw.items()}
+
+    def take(self, received: Received) -> None:
+        """Draw a message."""
+        try:
+            draw = self._draw.get(received.topic)
+            if draw is not None:
+                draw(from_cdr(received.cdr, received.msgtype), received.received_ns)
+                return
+            record = self._inputs.read(received)
+            if isinstance(record, Frame):
+                self._screen.show_picture(record)
+            elif isinstance(record, AudioChunk):
+                self._screen.show_sound(record)
+        except InputError as error:
+            self._counters.count(received.topic, error.cause, str(error))
+
+    def _state(self, message: Any, received_ns: int) -> None:
+        self._screen.show_state(state_record(message), time_ns(message.latency) / NS)
+
+    def _diagnostics(self, message: Any, received_ns: int) -> None:
+        """Show the counts among the affect node's values: those named ``source.cause``."""
+        for status in message.status:
+            if status.name == self._node:
+                self._screen.show_drops(time_ns(message.header.stamp), {
+                    one.key: int(one.value) for one in status.values
+                    if '.' in one.key and one.value.isdecimal()})
+
+    def _light(self, message: Any, received_ns: int) -> None:
+        self._led = tuple(round(255 * one) for one in (message.r, message.g, message.b))
+
+    def _behaviour(self, message: Any, received_ns: int) -> None:
+        self._screen.show_behaviour(received_ns, message.data, self._led)

@@ -1,0 +1,194 @@
+"""
+Rerun's server and web viewer, on this machine alone.
+
+The viewer would load fonts and a list of examples from outside, and tell its makers how it is
+used; and served from within Python it listens on every interface. So it runs as a process of its
+own, bound to 127.0.0.1, told to tell nobody, and its page is handed on by a server of ours that
+forbids the browser any address but these.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from maven_ros.closing import Closing
+from maven_ros.errors import ResourceError
+from maven_ros.view import DEFAULT_PORT
+from maven_ros.view.require import require_rerun
+
+HOST = '127.0.0.1'
+
+_PORTS = 100  # that are tried, one after the other
+_READY_S = 30.0
+_STOP_S = 3.0
+_MEMORY = '512MB'  # of what is kept for a browser that comes later; the oldest goes first
+_PR_SET_PDEATHSIG = 1
+
+
+class Viewer(Closing):
+    """
+    The web viewer, waiting for data and for browsers.
+
+    :param port: of the page; the next free one when it is in use.
+    :raises ResourceError: when Rerun is not installed or does not start, or no port is free.
+    """
+
+    def __init__(self, port: int = DEFAULT_PORT) -> None:
+        require_rerun()
+        self._folder = tempfile.TemporaryDirectory(prefix='maven_ros_view_')
+        self._page: ThreadingHTTPServer | None = None
+        data_port, viewer_port = _free_ports(2)
+        self._process = self._start(data_port, viewer_port)
+        try:
+            for one in (data_port, viewer_port):
+                self._wait_for(one)
+            self._page = _open_page(port, data_port, viewer_port)
+        except BaseException:
+            self.close()
+            raise
+        threading.Thread(target=self._page.serve_forever, name='page', daemon=True).start()
+        #: Where the data go.
+        self.data_url = f'rerun+http://{HOST}:{data_port}/proxy'
+        self.port: int = self._page.server_address[1]
+        #: What a browser opens.
+        self.url = (f'http://{HOST}:{self.port}/?hide_welcome_screen&theme=dark&'
+                    f'url={urllib.parse.quote(self.data_url, safe="")}')
+
+    def check(self) -> None:
+        """
+        Check that the viewer still runs.
+
+        :raises ResourceError: with its last words, when it has ended.
+        """
+        if self._process.poll() is not None:
+            raise ResourceError(f"Rerun's viewer ended with code {self._process.returncode}:\n"
+                                f'{self._last_words()}')
+
+    def close(self) -> None:
+        """Stop serving."""
+        if self._page is not None:
+            self._page.shutdown()
+            self._page.server_close()
+            self._page = None
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._folder.cleanup()
+
+    def _start(self, data_port: int, viewer_port: int) -> subprocess.Popen[bytes]:
+        folder = Path(self._folder.name)
+        (folder / 'rerun').mkdir()
+        (folder / 'rerun' / 'analytics.json').write_text(json.dumps({
+            'analytics_enabled': False, 'analytics_id': '', 'metadata': {}}), encoding='utf-8')
+        with (folder / 'log').open('wb') as log:
+            return subprocess.Popen(
+                [sys.executable, '-m', 'rerun_cli', '--serve-web', '--bind', HOST,
+                 '--port', str(data_port), '--web-viewer-port', str(viewer_port),
+                 '--server-memory-limit', _MEMORY],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, 'XDG_CONFIG_HOME': str(folder), 'NO_COLOR': '1'},
+                start_new_session=True, preexec_fn=_end_with_parent)
+
+    def _wait_for(self, port: int) -> None:
+        deadline = time.monotonic() + _READY_S
+        while True:
+            self.check()
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, port)) == 0:
+                    return
+            if time.monotonic() > deadline:
+                raise ResourceError(f"Rerun's viewer was not there after {_READY_S:.0f} s:\n"
+                                    f'{self._last_words()}')
+            time.sleep(0.05)
+
+    def _last_words(self) -> str:
+        text = (Path(self._folder.name) / 'log').read_text(encoding='utf-8', errors='replace')
+        return '\n'.join(text.strip().splitlines()[-8:]) or '(it said nothing)'
+
+
+class Page(BaseHTTPRequestHandler):
+    """
+    Hands on the viewer's files, with the one header that keeps the browser on this machine.
+
+    :param data_port: where the viewer finds its data.
+    :param viewer_port: where its files are.
+    """
+
+    protocol_version = 'HTTP/1.1'
+
+    def __init__(self, data_port: int, viewer_port: int, *request: object) -> None:
+        self._viewer_port = viewer_port
+        self._policy = (
+            "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; "
+            "style-src 'unsafe-inline'; img-src 'self' data: blob:; font-src data:; "
+            f"worker-src 'self' blob:; connect-src 'self' http://{HOST}:{data_port}")
+        super().__init__(*request)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        """Answer with a file of the viewer's."""
+        viewer = http.client.HTTPConnection(HOST, self._viewer_port, timeout=_READY_S)
+        try:
+            viewer.request('GET', self.path, headers={'Accept-Encoding': 'identity'})
+            answer = viewer.getresponse()
+            body = answer.read()
+        except OSError as error:
+            self.send_error(502, f"Rerun's viewer does not answer: {error}")
+            return
+        finally:
+            viewer.close()
+        self.send_response(answer.status)
+        for name in ('Content-Type', 'Content-Encoding', 'rerun-final-length'):
+            if value := answer.getheader(name):
+                self.send_header(name, value)
+        self.send_header('Content-Length', str(len(body)))
+        self.send_header('Content-Security-Policy', self._policy)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: each file would be a line."""
+
+
+def _open_page(port: int, data_port: int, viewer_port: int) -> ThreadingHTTPServer:
+    answer = functools.partial(Page, data_port, viewer_port)
+    last = min(port + _PORTS, 65536)
+    for one in range(port, last):
+        try:
+            return ThreadingHTTPServer((HOST, one), answer)
+        except OSError:  # in use
+            continue
+    raise ResourceError(f'port: {port} to {last - 1} are in use; name another with --port')
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end the viewer when the view is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,92 @@
+"""Rerun's viewer as we serve it: on this machine alone, and gone when we are."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from maven_ros.errors import ResourceError
+from maven_ros.view import require
+from maven_ros.view.recording import check_save
+from maven_ros.view.server import HOST, Viewer, _open_page
+
+pytest.importorskip('rerun')
+
+
+@pytest.fixture(scope='module')
+def viewer():
+    with socket.socket() as held:
+        held.bind((HOST, 0))
+        port = held.getsockname()[1]
+        held.listen()
+        with Viewer(port) as viewer:
+            yield port, viewer
+
+
+def test_a_port_in_use_gives_way_to_the_next_free_one(viewer):
+    asked, served = viewer
+    assert asked < served.port <= asked + 100
+    assert f'http://127.0.0.1:{served.port}/' in served.url
+
+
+def test_the_page_is_the_viewer_and_forbids_every_address_but_these(viewer):
+    _, served = viewer
+    page = http.client.HTTPConnection(HOST, served.port, timeout=20)
+    page.request('GET', '/')
+    answer = page.getresponse()
+    assert answer.status == 200 and b'Rerun' in answer.read()
+    policy = answer.getheader('Content-Security-Policy')
+    addresses = [one for one in policy.replace(';', ' ').split() if '://' in one]
+    assert addresses == [served.data_url.replace('rerun+', '').removesuffix('/proxy')]
+    assert "default-src 'none'" in policy
+
+
+def test_nothing_of_it_can_be_reached_from_outside(viewer):
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    heard = {one.laddr.ip for process in ours for one in process.net_connections('tcp')
+             if one.status == psutil.CONN_LISTEN}
+    assert heard == {HOST}
+
+
+def test_no_free_port_is_an_error_that_names_them():
+    with socket.socket() as held:
+        held.bind((HOST, 65535))
+        held.listen()
+        with pytest.raises(ResourceError, match='port: 65535 to 65535 are in use'):
+            _open_page(65535, 1, 2)
+
+
+def test_a_view_that_is_killed_takes_the_viewer_along():
+    code = ('import time; from maven_ros.view.server import Viewer\n'
+            'viewer = Viewer(19300); print(viewer._process.pid, flush=True); time.sleep(60)')
+    view = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
+    pid = int(view.stdout.readline())
+    os.kill(view.pid, signal.SIGKILL)
+    view.wait()
+    for _ in range(100):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.1)
+    pytest.fail('the viewer lives on')
+
+
+def test_without_rerun_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'rerun', None)
+    with pytest.raises(ResourceError, match=r'rerun: not installed .*"maven_ros\[view\]"'):
+        require.require_rerun()
+
+
+def test_a_file_to_record_into_is_checked(tmp_path):
+    with pytest.raises(ResourceError, match=r'x\.mcap: does not end in \.rrd'):
+        check_save(tmp_path / 'x.mcap')
+    (tmp_path / 'x.rrd').touch()
+    with pytest.raises(ResourceError, match=r'x\.rrd: is there already'):
+        check_save(tmp_path / 'x.rrd')
+    with pytest.raises(ResourceError, match=r'nowhere: no folder'):
+        check_save(tmp_path / 'nowhere' / 'x.rrd')
