@@ -1,13 +1,16 @@
 """The phases of the affect node: what is opened, what is let go, and what may change between."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from maven_ros.errors import SettingsError
 from maven_ros.graph.convert import image_message, state_record
+from maven_ros.graph.dds import DdsGraph
 from maven_ros.graph.interface import SENSOR, STATE
 from maven_ros.graph.messages import from_cdr, new
 from maven_ros.nodes.affect import AffectNode
@@ -29,8 +32,6 @@ def eventually(condition, what, timeout_s=10.0):
 @pytest.fixture(scope='module')
 def loaded():
     """Load the model once; each test gets the node on its graph."""
-    from maven_ros.graph.dds import DdsGraph
-
     with DdsGraph(domain=101) as graph, AffectNode(graph, QUIET) as node:
         yield graph, node
 
@@ -173,3 +174,14 @@ def test_work_that_fails_is_told_and_ends_the_node(active, monkeypatch):
     eventually(lambda: node.failure is not None, 'not told')
     assert 'the model is gone' in str(node.failure)
     node.failure = None
+
+
+def test_closed_it_holds_no_model_and_so_no_memory_of_a_gpu():
+    with DdsGraph(domain=101) as graph:
+        node = AffectNode(graph, QUIET)
+        model = weakref.ref(node.pipeline.engine._model)
+        node.activate()
+        node.close()
+        del node
+        gc.collect()
+        assert model() is None
