@@ -161,6 +161,7 @@ class Pipeline(Closing):
         self._audio.change(settings.audio)
         self._speaker.change(settings.speaker)
         self._windows.change(settings.windows)
+        self._acting.change(settings)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
 
     def reset(self) -> list[Output]:
@@ -255,7 +256,9 @@ class Pipeline(Closing):
             self.counters.count('video', 'thinned', normal=True)
         else:
             try:
-                faces = self._faces.update(stamp_ns, frame.decode())
+                pixels, found = frame.decode(), frame.faces
+                faces = (self._faces.update(stamp_ns, pixels) if found is None else
+                         self._faces.accept(stamp_ns, pixels, found))
                 self._windows.add_faces(faces, frame.frame_id)
             except InputError as error:
                 self.counters.count('video', error.cause, str(error))

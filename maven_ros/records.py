@@ -45,6 +45,21 @@ def nanoseconds(s: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundFace:
+    """
+    A face that another detector has found in a picture.
+
+    :param person_id: its id there.
+    :param box: left, top, right and bottom, as shares of the picture's width and height.
+    :param eyes: the eye on the picture's left and the one on its right, likewise, where known.
+    """
+
+    person_id: str
+    box: tuple[float, float, float, float]
+    eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """
     One camera picture, decoded only when it is looked at.
@@ -52,11 +67,13 @@ class Frame:
     :param stamp_ns: when it was taken.
     :param decode: returns the pixels, uint8 (height, width, 3) BGR, or raises InputError.
     :param frame_id: the camera's coordinate frame.
+    :param faces: what another detector has found in it; None where nobody has looked.
     """
 
     stamp_ns: int
     decode: Callable[[], Pixels]
     frame_id: str = ''
+    faces: tuple[FoundFace, ...] | None = None
 
     @classmethod
     def of(cls, stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Frame:

@@ -32,10 +32,12 @@ from maven_ros.graph.topics import (
     SPEECH_TOPIC,
     STATE_SMOOTHED_TOPIC,
     STATE_TOPIC,
+    TRACKED_TOPIC,
     UTTERANCE_TOPIC,
     VOICE_TOPIC,
 )
 from maven_ros.nodes.ros4hri import EXPRESSION
+from maven_ros.nodes.tracked import IDS_LIST, LANDMARKS, REGION
 from maven_ros.settings import Parameter, Settings, parameters
 
 _WIDTH = 96
@@ -68,6 +70,11 @@ TOPICS = (
     Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', STATE,
           'true while the robot speaks: sound and words are its own, then'),
     Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', STATE, 'words from another recogniser'),
+    Topic(TRACKED_TOPIC, (IDS_LIST,), 'in', SENSOR,
+          'who a detector of ROS4HRI sees, while `faces.ros4hri` is true'),
+    Topic('humans/faces/<id>/roi', (REGION,), 'in', SENSOR, 'where; likewise'),
+    Topic('humans/faces/<id>/landmarks', (LANDMARKS,), 'in', SENSOR,
+          'where the eyes are; likewise'),
     Topic(STATE_TOPIC, (AFFECT_STATE,), 'out', STATE, 'one per person and hop'),
     Topic(STATE_SMOOTHED_TOPIC, (AFFECT_STATE,), 'out', STATE, 'the same, smoothed over time'),
     Topic(EVENT_TOPIC, (AFFECT_EVENT,), 'out', STATE,

@@ -72,6 +72,9 @@ class FaceSettings:
         minimum=0.0, maximum=5.0, live=True)
     forget_s: float = setting(
         2.0, 'A face that is lost for longer gets a new id.', minimum=0.1, maximum=60.0, live=True)
+    ros4hri: bool = setting(
+        True, 'While a detector of ROS4HRI (REP-155) publishes humans/faces/tracked, take ids and '
+        'places of faces from it, and detect none.')
 
 
 @dataclass(frozen=True)
@@ -196,10 +199,10 @@ class SmoothingSettings:
     process_noise: float = setting(
         0.04, 'Variance that valence and arousal gain in a second, 1/s; its root is how far a '
         'person is thought to move in a second. Less smooths more, and lags more.',
-        minimum=0.0001, maximum=10.0)
+        minimum=0.0001, maximum=10.0, live=True)
     gap_s: float = setting(
         2.0, 'After so long without evidence smoothing starts anew, and the region is left.',
-        minimum=0.1, maximum=60.0)
+        minimum=0.1, maximum=60.0, live=True)
 
 
 @dataclass(frozen=True)
@@ -211,23 +214,25 @@ class EventSettings:
         'config/regions.yaml.', path='file')
     margin: float = setting(
         0.1, 'A region is left only this far outside it, along the radius or the arc.',
-        minimum=0.0, maximum=1.0)
+        minimum=0.0, maximum=1.0, live=True)
     margin_std: float = setting(
         1.5, 'And only so many standard deviations of the smoothed state outside it.',
-        minimum=0.0, maximum=5.0)
+        minimum=0.0, maximum=5.0, live=True)
     dwell_s: float = setting(
         0.6, 'Regions and speech must have changed for so long before it is told.',
-        minimum=0.0, maximum=60.0)
+        minimum=0.0, maximum=60.0, live=True)
     sharp_change: float = setting(
-        0.4, 'Change of intensity that is told as a rise or fall.', minimum=0.05, maximum=1.4)
+        0.4, 'Change of intensity that is told as a rise or fall.', minimum=0.05, maximum=1.4,
+        live=True)
     sharp_std: float = setting(
         2.0, 'If it is so many standard deviations of the difference of two smoothed states.',
-        minimum=0.0, maximum=5.0)
+        minimum=0.0, maximum=5.0, live=True)
     sharp_s: float = setting(
-        2.0, 'Time within which it has to change by that much.', minimum=0.1, maximum=60.0)
+        2.0, 'Time within which it has to change by that much.', minimum=0.1, maximum=60.0,
+        live=True)
     leave_s: float = setting(
         1.0, 'A person left when no window has had their face for so long; it then has been out '
-        'of view for windows.length_s more.', minimum=0.0, maximum=60.0)
+        'of view for windows.length_s more.', minimum=0.0, maximum=60.0, live=True)
 
 
 @dataclass(frozen=True)
@@ -235,12 +240,14 @@ class BaselineSettings:
     """The personal offset of a face at rest."""
 
     enabled: bool = setting(
-        False, 'Subtract from smoothed states where a person rests; raw ones stay as they are.')
+        False, 'Subtract from smoothed states where a person rests; raw ones stay as they are.',
+        live=True)
     settle_s: float = setting(
         300.0, 'Time constant with which the offset follows the person.',
-        minimum=10.0, maximum=86400.0)
+        minimum=10.0, maximum=86400.0, live=True)
     limit: float = setting(
-        0.3, 'Largest offset either way, of valence and of arousal.', minimum=0.0, maximum=1.0)
+        0.3, 'Largest offset either way, of valence and of arousal.', minimum=0.0, maximum=1.0,
+        live=True)
 
 
 @dataclass(frozen=True)

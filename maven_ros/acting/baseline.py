@@ -37,9 +37,13 @@ class Baselines(Freezing):
     _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_gap_ns'})
 
     def __init__(self, settings: BaselineSettings, gap_s: float) -> None:
+        self.change(settings, gap_s)
+        self.reset()
+
+    def change(self, settings: BaselineSettings, gap_s: float) -> None:
+        """Go on with other settings; what was learnt stays."""
         self._settings = settings
         self._gap_ns = nanoseconds(gap_s)
-        self.reset()
 
     def reset(self) -> None:
         """Take everybody's rest for neutral again."""

@@ -99,13 +99,17 @@ class Events(Freezing):
     def __init__(
         self, settings: EventSettings, regions: Mapping[str, Region], gap_s: float,
     ) -> None:
-        self._settings = settings
         self._regions = regions
+        self.change(settings, gap_s)
+        self.reset()
+
+    def change(self, settings: EventSettings, gap_s: float) -> None:
+        """Go on with other times and thresholds; regions, and what goes on in them, stay."""
+        self._settings = settings
         self._gap_ns = nanoseconds(gap_s)
         self._dwell_ns = nanoseconds(settings.dwell_s)
         self._sharp_ns = nanoseconds(settings.sharp_s)
         self._leave_ns = nanoseconds(settings.leave_s)
-        self.reset()
 
     def reset(self) -> None:
         """Forget everybody, without a word; :meth:`end` goes before."""

@@ -85,9 +85,13 @@ class Smoother(Freezing):
     _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_gap_ns'})
 
     def __init__(self, settings: SmoothingSettings) -> None:
+        self.change(settings)
+        self.reset()
+
+    def change(self, settings: SmoothingSettings) -> None:
+        """Go on with other settings; what is believed of everybody stays."""
         self._settings = settings
         self._gap_ns = nanoseconds(settings.gap_s)
-        self.reset()
 
     def reset(self) -> None:
         """Forget everybody."""

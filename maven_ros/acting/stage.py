@@ -25,6 +25,13 @@ class Acting:
         self._baselines = Baselines(settings.baseline, gap_s)
         self._events = Events(settings.events, read_regions(settings.events.regions), gap_s)
 
+    def change(self, settings: Settings) -> None:
+        """Go on with other settings, from the next window on; the regions stay."""
+        gap_s = settings.smoothing.gap_s
+        self._smoother.change(settings.smoothing)
+        self._baselines.change(settings.baseline, gap_s)
+        self._events.change(settings.events, gap_s)
+
     def take(self, states: list[AffectState]) -> list[SmoothedState | AffectEvent]:
         """
         Return the states of one window smoothed, in their order, then what is noticed.

@@ -57,6 +57,29 @@ ROS4HRI = {
         float32 arousal
         float32 confidence
     """,
+    'hri_msgs/msg/FacialLandmarks': """
+        std_msgs/Header header
+        hri_msgs/NormalizedPointOfInterest2D[70] landmarks
+        uint32 height
+        uint32 width
+    """,
+    'hri_msgs/msg/IdsList': """
+        std_msgs/Header header
+        string[] ids
+    """,
+    'hri_msgs/msg/NormalizedPointOfInterest2D': """
+        float32 x
+        float32 y
+        float32 c
+    """,
+    'hri_msgs/msg/NormalizedRegionOfInterest2D': """
+        std_msgs/Header header
+        float32 xmin
+        float32 ymin
+        float32 xmax
+        float32 ymax
+        float32 c
+    """,
     'hri_msgs/msg/LiveSpeech': """
         std_msgs/Header header
         string incremental

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import GraphError, InputError
+from maven_ros.graph.bridge import cv_bridge, reads
 from maven_ros.graph.messages import new, time_message, time_ns
 from maven_ros.records import Frame, Pixels
 
@@ -126,19 +127,29 @@ def _rows(message: Any) -> int:
 
 def _decode(message: Any, row: int, rows: int) -> Pixels:
     import cv2
-    from rosbags.image import ImageError, image_to_cvimage
+    from rosbags.image import ImageError
 
     data = message.data
-    if message.step != row:  # rosbags takes the rows as adjacent
+    if message.step != row:  # both converters take the rows as adjacent
         data = np.ascontiguousarray(data.reshape(rows, message.step)[:, :row]).reshape(-1)
     try:
-        pixels: Pixels = np.asarray(
-            image_to_cvimage(dataclasses.replace(message, height=rows, data=data), 'bgr8'),
-            np.uint8)
-    except (ImageError, cv2.error) as error:
+        return _to_bgr8(dataclasses.replace(message, height=rows, step=row, data=data))
+    except (ImageError, cv2.error, TypeError) as error:  # cv_bridge's own is a TypeError
         raise InputError('undecodable', f'Image: {message.width}x{message.height} '
                                         f'{message.encoding} cannot be read: {error}') from error
-    return pixels
+
+
+def _to_bgr8(message: Any) -> Pixels:
+    """Convert by cv_bridge where that is possible, else by rosbags-image: to the same pixels."""
+    import cv2
+    from rosbags.image import image_to_cvimage
+
+    if reads(message):
+        return np.asarray(cv_bridge().imgmsg_to_cv2(message, 'bgr8'), np.uint8)
+    if message.encoding.endswith('16'):  # rounded, as cv_bridge has it; rosbags cuts off
+        return np.asarray(cv2.convertScaleAbs(
+            image_to_cvimage(message, 'bgr16'), alpha=255 / 65535), np.uint8)
+    return np.asarray(image_to_cvimage(message, 'bgr8'), np.uint8)
 
 
 def _decompress(message: Any) -> Pixels:

@@ -33,6 +33,7 @@ STATE_SMOOTHED_TOPIC = 'affect/state_smoothed'
 EVENT_TOPIC = 'affect/event'
 UTTERANCE_TOPIC = 'affect/utterance'
 ANNOTATED_TOPIC = 'affect/image_annotated'
+TRACKED_TOPIC = 'humans/faces/tracked'
 VOICE_TOPIC = 'humans/voices/voice_1/speech'  # one microphone is one voice: nobody tells whose
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
 

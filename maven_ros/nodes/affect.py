@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from maven_ros.closing import Closing
@@ -20,7 +20,7 @@ from maven_ros.graph.convert import (
     image_message,
 )
 from maven_ros.graph.images import IMAGE
-from maven_ros.graph.interface import IMAGE_SOURCE, STATE, Graph
+from maven_ros.graph.interface import IMAGE_SOURCE, STATE, Graph, Received
 from maven_ros.graph.topics import (
     ANNOTATED_TOPIC,
     DIAGNOSTICS_TOPIC,
@@ -33,6 +33,7 @@ from maven_ros.nodes.clock import ClockWatch
 from maven_ros.nodes.inbox import Inbox
 from maven_ros.nodes.inputs import Inputs, InputTopics
 from maven_ros.nodes.ros4hri import Ros4Hri
+from maven_ros.nodes.tracked import TYPES, TrackedFaces
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, AffectState, Frame, Input, Output, Pixels, Utterance
 from maven_ros.settings import Settings
@@ -40,7 +41,8 @@ from maven_ros.settings import Settings
 _log = logging.getLogger('maven_ros.affect')
 
 #: How many messages of each role may wait: a second or more of each.
-_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100, 'speech': 100}
+_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100, 'speech': 100,
+           'faces': 1000}
 _POLL_S = 0.05
 _LOOK_S = 0.25
 _REPORT_S = 1.0
@@ -115,6 +117,9 @@ class AffectNode(Closing):
         speech = self.pipeline.settings.speech
         self._ros4hri = (Ros4Hri(graph, speech.language)
                          if self.pipeline.settings.outputs.ros4hri else None)
+        self._tracked = TrackedFaces(
+            graph, self.counters, functools.partial(self._inbox.put, 'faces'),
+            wanted=self.pipeline.settings.faces.ros4hri)
         self._clock = ClockWatch(self.counters)
         self._inputs = Inputs(
             graph, vars(self._topics), self.counters, self._inbox.put)
@@ -132,6 +137,7 @@ class AffectNode(Closing):
         self._thread.join()
         self._thread = None
         self._inputs.close()
+        self._tracked.close()
         self._inbox.clear()
         if self.failure is None:
             self._publish(self.pipeline.finish(timeout_s=0.5))
@@ -163,6 +169,10 @@ class AffectNode(Closing):
         self._inbox.clear()
         self._orders.append(lambda: self._publish(self.pipeline.reset()))
 
+    def reset_baselines(self) -> None:
+        """Take everybody's rest for neutral again; all else goes on."""
+        self._orders.append(self.pipeline.reset_baselines)
+
     # --- on the thread that works ------------------------------------------------------------
 
     def _work(self) -> None:
@@ -180,6 +190,7 @@ class AffectNode(Closing):
             if now_s >= next_look:
                 next_look = now_s + _LOOK_S
                 self._inputs.look()
+                self._tracked.look()
             if now_s >= next_report:
                 next_report = now_s + _REPORT_S
                 self._report()
@@ -198,11 +209,11 @@ class AffectNode(Closing):
             self._publish(self.pipeline.advance(self._graph.now_ns()))
         else:
             try:
-                record = self._reader.read(received)
+                records = self._read(received)
             except InputError as error:
                 self.counters.count(received.topic, error.cause, str(error))
             else:
-                if record is not None:
+                for record in records:
                     # The arrival is the pipeline's now: a backlog here is no silence there. What
                     # came before the clock began arrives as it begins.
                     self._feed(record, received.received_ns or self._graph.now_ns())
@@ -210,6 +221,15 @@ class AffectNode(Closing):
         self._busy_s += took_s
         if self.states_published > published:
             self._worst_inference_s = max(self._worst_inference_s, took_s)
+
+    def _read(self, received: Received) -> Sequence[Input]:
+        """Return what a message means; a picture waits for faces that others find in it."""
+        if received.msgtype in TYPES:
+            return self._tracked.take(received)
+        record = self._reader.read(received)
+        if isinstance(record, Frame):
+            return self._tracked.hold(record)
+        return [] if record is None else [record]
 
     def _feed(self, record: Input, now_ns: int) -> None:
         if not isinstance(record, Frame) or not self._annotated.subscription_count():
@@ -264,6 +284,7 @@ class AffectNode(Closing):
         values = {
             'model': self.pipeline.engine.name,
             'device': self.pipeline.engine.device,
+            'faces': 'tracked' if self._tracked.used else 'detected',
             'audio clock': self.pipeline.audio_clock,
             'states': str(self.states_published),
             'worst latency (ms)': f'{self._worst_latency_ns / 1e6:.0f}',

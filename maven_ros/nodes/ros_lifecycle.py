@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -15,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import MavenError, SettingsError
+from maven_ros.graph.bridge import cv_bridge
 from maven_ros.graph.ros import RosGraph
 from maven_ros.nodes.affect import AffectNode
 from maven_ros.nodes.inputs import InputTopics
@@ -62,7 +64,10 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         self._starting = bool(values.pop('autostart'))
         self._values = values
         self.add_on_set_parameters_callback(self._on_set)
-        self.create_service(Trigger, '~/reset', self._reset)
+        self.create_service(Trigger, '~/reset', self._order(
+            AffectNode.reset, 'all evidence is forgotten'))
+        self.create_service(Trigger, '~/reset_baselines', self._order(
+            AffectNode.reset_baselines, 'how everybody looks at rest is forgotten'))
         # On a clock that always runs, and in turn with the lifecycle's services.
         self.create_timer(_TEND_S, self._tend, callback_group=group,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -137,6 +142,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
     def _configure(self) -> None:
         import cv2
 
+        cv_bridge()  # tried now, not at the first picture
         cv2.setNumThreads(1)  # as the command line does: the other cores are the recogniser's
         self._settings = Settings().with_values(self._values)
         counters = Counters()
@@ -199,10 +205,14 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         self._values.update(changes)
         return SetParametersResult(successful=True)
 
-    def _reset(self, request: Any, response: Any) -> Any:
-        affect = self._affect
-        response.success = affect is not None
-        response.message = 'all evidence is forgotten' if affect else 'the node is not configured'
-        if affect is not None:
-            affect.reset()
-        return response
+    def _order(self, order: Callable[[AffectNode], None], done: str) -> Callable[[Any, Any], Any]:
+        """Return what a service does: it gives an order, and says what that has done."""
+        def serve(request: Any, response: Any) -> Any:
+            affect = self._affect
+            response.success = affect is not None
+            response.message = done if affect else 'the node is not configured'
+            if affect is not None:
+                order(affect)
+            return response
+
+        return serve

@@ -9,7 +9,7 @@ reported, but remembered for ``forget_s``, so that somebody who comes back keeps
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ import numpy as np
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
-from maven_ros.records import NS, Face, Pixels, nanoseconds
+from maven_ros.records import NS, Face, FoundFace, Pixels, nanoseconds
 from maven_ros.senses.crops import Outline, crop
 from maven_ros.senses.detectors import Detection, open_detector
 from maven_ros.senses.flow import alike, follow, patch
@@ -120,6 +120,30 @@ class FaceTracker(Freezing):
             self._assign(stamp_ns, grey, largest[:self._settings.max_people])
         self._grey = grey
         return self._faces(stamp_ns, pixels, grey)
+
+    def accept(
+        self, stamp_ns: int, pixels: Pixels, found: Collection[FoundFace],
+    ) -> tuple[Face, ...]:
+        """
+        Take over what another detector has found in the next frame; else as :meth:`update`.
+
+        Its ids are kept. What was tracked here is forgotten.
+        """
+        self._check(stamp_ns, pixels)
+        self.reset()
+        self._stamp_ns = stamp_ns
+        height, width = pixels.shape[:2]
+        faces = []
+        for one in found:
+            left, top, right, bottom = one.box
+            outline = Outline(left, top, right - left, bottom - top, one.eyes)
+            outline = outline.scaled(width, height)
+            box = outline.box(width, height)
+            if box.width and box.height:
+                faces.append(Face(
+                    stamp_ns, one.person_id, box, crop(pixels, outline, self._crop_px)))
+        faces.sort(key=lambda face: max(face.box.width, face.box.height), reverse=True)
+        return tuple(faces[:self._settings.max_people])
 
     def _check(self, stamp_ns: int, pixels: Pixels) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:

@@ -67,6 +67,21 @@ def test_events_see_what_is_left_when_the_baseline_is_subtracted():
         one.kind is EventKind.REGION_LEFT for one in without if isinstance(one, AffectEvent))
 
 
+@pytest.mark.parametrize('changes', [
+    {'smoothing.process_noise': 1.0}, {'smoothing.gap_s': 0.1}, {'events.dwell_s': 0.0},
+    {'events.leave_s': 0.0}, {'events.sharp_s': 0.5}, {'events.sharp_change': 0.1},
+    {'baseline.enabled': True}])
+def test_a_change_counts_from_the_next_window_and_forgets_nobody(changes):
+    acting, as_it_was = Acting(Settings()), Acting(Settings())
+    run(acting, windows(35))
+    run(as_it_was, windows(35))
+    acting.change(Settings().with_values(changes))
+    found = run(acting, windows(30, 35))
+    assert repr(found) != repr(run(as_it_was, windows(30, 35)))
+    assert not any(one.person_id == 'person_1' for one in found if isinstance(one, AffectEvent)
+                   and one.kind is EventKind.APPEARED)
+
+
 def test_baselines_alone_are_reset_while_all_else_goes_on():
     acting = Acting(LEARNS)
     run(acting, windows(50))

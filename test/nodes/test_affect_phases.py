@@ -1,16 +1,20 @@
 """The phases of the affect node: what is opened, what is let go, and what may change between."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from maven_ros.errors import SettingsError
 from maven_ros.graph.convert import image_message, state_record
+from maven_ros.graph.dds import DdsGraph
 from maven_ros.graph.interface import SENSOR, STATE
-from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.messages import from_cdr, new
 from maven_ros.nodes.affect import AffectNode
+from maven_ros.nodes.tracked import IDS_LIST, REGION
 from maven_ros.settings import Settings
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -28,8 +32,6 @@ def eventually(condition, what, timeout_s=10.0):
 @pytest.fixture(scope='module')
 def loaded():
     """Load the model once; each test gets the node on its graph."""
-    from maven_ros.graph.dds import DdsGraph
-
     with DdsGraph(domain=101) as graph, AffectNode(graph, QUIET) as node:
         yield graph, node
 
@@ -101,6 +103,48 @@ def test_settings_change_while_it_works(active):
     assert set(np.diff(ends_ns)) == {500_000_000} and not ends_ns[-1] % 500_000_000
 
 
+class Detector:
+    """A face detector of ROS4HRI that sees one face in each picture, where none is."""
+
+    def __init__(self, graph):
+        self._lists = graph.advertise('humans/faces/tracked', IDS_LIST, STATE)
+        self._regions = graph.advertise('humans/faces/abcde/roi', REGION, STATE)
+        self._subscription = graph.subscribe('camera/image_raw', IMAGE, SENSOR, self._see)
+
+    def _see(self, received):
+        header = {'stamp': from_cdr(received.cdr, received.msgtype).header.stamp}
+        self._regions.publish(new(REGION, header=header, xmin=0.25, ymin=0.25, xmax=0.75,
+                                  ymax=0.75, c=1.0))
+        self._lists.publish(new(IDS_LIST, header=header, ids=['abcde']))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for one in (self._subscription, self._lists, self._regions):
+            one.close()
+
+
+def test_faces_come_from_a_detector_of_ros4hri_while_one_runs(active):
+    graph, _ = active
+    with Camera(graph) as camera:
+        with Detector(graph):
+            eventually(lambda: camera.states and camera.states[-1].person_id == 'abcde',
+                       'its face is not taken')
+            box = camera.states[-1].face
+            assert (box.x, box.y, box.width, box.height) == (16, 12, 32, 24)
+        eventually(lambda: camera.states[-1].person_id == '', 'its face stays')
+
+
+def test_baselines_alone_are_reset(active):
+    graph, node = active
+    with Camera(graph) as camera:
+        eventually(lambda: len(camera.states) > 2, 'no states')
+        node.pipeline._acting._baselines._offsets['person_1'] = object()
+        node.reset_baselines()
+        eventually(lambda: not node.pipeline._acting._baselines._offsets, 'not taken')
+
+
 def test_what_is_fixed_is_refused_by_name(active):
     _, node = active
     with pytest.raises(SettingsError, match=(
@@ -130,3 +174,14 @@ def test_work_that_fails_is_told_and_ends_the_node(active, monkeypatch):
     eventually(lambda: node.failure is not None, 'not told')
     assert 'the model is gone' in str(node.failure)
     node.failure = None
+
+
+def test_closed_it_holds_no_model_and_so_no_memory_of_a_gpu():
+    with DdsGraph(domain=101) as graph:
+        node = AffectNode(graph, QUIET)
+        model = weakref.ref(node.pipeline.engine._model)
+        node.activate()
+        node.close()
+        del node
+        gc.collect()
+        assert model() is None

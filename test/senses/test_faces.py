@@ -15,7 +15,7 @@ import pytest
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.records import NS
+from maven_ros.records import NS, FoundFace
 from maven_ros.senses.faces import FaceTracker
 from maven_ros.settings import FaceSettings
 
@@ -286,3 +286,44 @@ def test_a_file_that_is_no_yunet_is_named(tmp_path):
     path.write_bytes(b'')
     with pytest.raises(ResourceError, match=r'model\.onnx is not a YuNet ONNX file'):
         FaceTracker(FaceSettings(detector='yunet', yunet_model=str(path)), 48, Counters())
+
+
+# --- what another detector has found ---------------------------------------------------------
+
+
+def found(face, person_id='abcde'):
+    """Return a face of a 640x480 picture as another detector tells it."""
+    box = face.box
+    return FoundFace(person_id, (box.x / 640, box.y / 480, (box.x + box.width) / 640,
+                                 (box.y + box.height) / 480))
+
+
+def test_what_another_detector_found_is_cut_as_what_is_found_here():
+    pictures = [scene(swaying(i, 200, 80)) for i in range(6)]
+    [face] = track(tracker(), pictures)[-1]
+    [taken] = tracker().accept(face.stamp_ns, pictures[-1], [found(face)])
+    assert (taken.person_id, taken.stamp_ns, taken.box) == ('abcde', face.stamp_ns, face.box)
+    assert np.abs(taken.crop.astype(int) - face.crop).mean() < 2
+    eyes = (270 / 640, 180 / 480), (330 / 640, 190 / 480)
+    [turned] = tracker().accept(
+        face.stamp_ns, pictures[-1], [FoundFace('abcde', found(face).box, eyes)])
+    assert np.abs(turned.crop.astype(int) - face.crop).mean() > 10  # aligned by the eyes
+
+
+def test_the_largest_of_them_are_kept_and_what_lies_outside_is_no_face():
+    small, large = (0.1, 0.1, 0.2, 0.3), (0.4, 0.2, 0.8, 0.9)
+    outside, flat = (1.1, 0.1, 1.3, 0.4), (0.3, 0.3, 0.3, 0.5)
+    given = [FoundFace(person_id, box) for person_id, box in zip(
+        'abcd', (small, outside, large, flat), strict=True)]
+    follower = tracker()
+    assert [face.person_id for face in follower.accept(START_NS, gravel(), given)] == ['c', 'a']
+    follower.change(FaceSettings(max_people=1))
+    assert [face.person_id for face in follower.accept(START_NS + 1, gravel(), given)] == ['c']
+
+
+def test_after_them_faces_are_looked_for_anew():
+    follower = tracker()
+    track(follower, [scene(swaying(i, 200, 80)) for i in range(6)])
+    assert follower.accept(START_NS + 10 * STEP_NS, gravel(), []) == ()
+    results = track(follower, [scene(swaying(i, 200, 80)) for i in range(6)], 20)
+    assert set(ids(results)) == {'person_2'}

@@ -1,0 +1,157 @@
+"""Pictures get the faces that a detector of ROS4HRI lists for them."""
+
+import numpy as np
+import pytest
+
+from maven_ros.diagnostics import Counters
+from maven_ros.graph.interface import STATE, Received
+from maven_ros.graph.messages import new, time_message, to_cdr
+from maven_ros.nodes.tracked import IDS_LIST, LANDMARKS, REGION, TrackedFaces
+from maven_ros.records import NS, Frame
+
+HOP_NS = NS // 10
+
+
+def frame(i):
+    return Frame.of(i * HOP_NS, np.zeros((48, 64, 3), np.uint8), 'eye')
+
+
+def header(i):
+    return {'stamp': time_message(i * HOP_NS), 'frame_id': 'eye'}
+
+
+class Detector:
+    """What a detector publishes of a picture, handed over in this order."""
+
+    def __init__(self, tracked):
+        self._tracked = tracked
+
+    def _take(self, topic, msgtype, **fields):
+        cdr = to_cdr(new(msgtype, **fields), msgtype)
+        return self._tracked.take(Received(f'/humans/faces/{topic}', msgtype, cdr, 0))
+
+    def region(self, i, person_id='abcde'):
+        return self._take(f'{person_id}/roi', REGION, header=header(i), xmin=0.25, ymin=0.25,
+                          xmax=0.5, ymax=0.75, c=0.9)
+
+    def landmarks(self, i, person_id='abcde', sure=0.9):
+        point = 'hri_msgs/msg/NormalizedPointOfInterest2D'
+        points = [new(point, x=0.0, y=0.0, c=0.0) for _ in range(70)]
+        points[68] = new(point, x=0.3125, y=0.375, c=sure)
+        points[69] = new(point, x=0.4375, y=0.375, c=sure)
+        return self._take(f'{person_id}/landmarks', LANDMARKS, header=header(i), landmarks=points,
+                          height=48, width=64)
+
+    def list(self, i, *ids):
+        return self._take('tracked', IDS_LIST, header=header(i), ids=list(ids))
+
+
+@pytest.fixture
+def counters():
+    return Counters()
+
+
+@pytest.fixture
+def tracked(graph, counters):
+    with TrackedFaces(graph, counters, lambda received: None) as tracked:
+        yield tracked
+
+
+@pytest.fixture
+def detector(tracked):
+    """One whose first list, of nobody, has come behind picture 0."""
+    detector = Detector(tracked)
+    assert stamps(tracked.hold(frame(0))) == [0]
+    assert detector.list(0) == []
+    assert tracked.used
+    return detector
+
+
+def stamps(frames):
+    return [one.stamp_ns // HOP_NS for one in frames]
+
+
+def test_without_lists_pictures_go_on_as_they_come(tracked):
+    assert not tracked.used
+    assert [one.faces for i in range(5) for one in tracked.hold(frame(i))] == [None] * 5
+
+
+def test_a_picture_waits_for_its_list_and_its_regions(tracked, detector):
+    assert tracked.hold(frame(1)) == []
+    assert detector.list(1, 'abcde') == []  # lists and regions are on topics of their own
+    assert detector.landmarks(1) == []
+    [found] = detector.region(1)
+    assert found.stamp_ns == HOP_NS and found.frame_id == 'eye'
+    [face] = found.faces
+    assert (face.person_id, face.box) == ('abcde', (0.25, 0.25, 0.5, 0.75))
+    assert face.eyes == ((0.3125, 0.375), (0.4375, 0.375))
+
+
+def test_a_list_of_nobody_is_a_picture_without_faces(tracked, detector):
+    tracked.hold(frame(1))
+    assert [one.faces for one in detector.list(1)] == [()]
+
+
+def test_eyes_that_are_not_known_are_none(tracked, detector):
+    for i, sure in ((1, None), (2, 0.0)):
+        tracked.hold(frame(i))
+        if sure is not None:
+            detector.landmarks(i, sure=sure)
+        detector.region(i)
+        [found] = detector.list(i, 'abcde')
+        assert found.faces[0].eyes is None
+
+
+def test_pictures_that_the_detector_leaves_out_are_thinned(tracked, detector, counters):
+    for i in range(1, 4):
+        assert tracked.hold(frame(i)) == []
+    assert stamps(detector.list(3)) == [3]
+    assert counters.snapshot() == {'video.thinned': 2}
+
+
+def test_a_region_that_never_comes_costs_its_face_alone(tracked, detector):
+    tracked.hold(frame(1))
+    detector.region(1, 'abcde')
+    assert detector.list(1, 'abcde', 'fghij') == []
+    late = [one for i in range(2, 5) for one in tracked.hold(frame(i))]
+    assert stamps(late) == [1]
+    assert [face.person_id for face in late[0].faces] == ['abcde']
+
+
+def test_when_lists_stop_faces_are_detected_here_again(tracked, detector):
+    went = [one for i in range(1, 13) for one in tracked.hold(frame(i))]
+    assert stamps(went) == list(range(1, 13)) and {one.faces for one in went} == {None}
+    assert not tracked.used
+
+
+def test_lists_of_another_camera_change_nothing(tracked):
+    detector = Detector(tracked)
+    for i in range(20):
+        assert stamps(tracked.hold(frame(i))) == [i]
+        assert detector.list(1000 + i) == []
+    assert not tracked.used
+
+
+def test_time_that_jumps_back_begins_anew(tracked, detector):
+    tracked.hold(frame(1))
+    assert stamps(tracked.hold(frame(1))) == [1, 1]
+    assert not tracked.used
+
+
+def test_the_topics_of_those_who_are_listed_are_followed(graph, tracked):
+    detector = Detector(tracked)
+    detector.list(0, 'abcde')
+    assert set(tracked._people) == {'abcde'} and len(tracked._people['abcde']) == 2
+    detector.list(1, 'fghij')
+    assert set(tracked._people) == {'fghij'}
+
+
+def test_lists_are_heard_while_somebody_publishes_them(graph, tracked):
+    tracked.look()
+    assert tracked._lists is None
+    publisher = graph.advertise('humans/faces/tracked', IDS_LIST, STATE)
+    tracked.look()
+    assert tracked._lists is not None
+    publisher.close()
+    tracked.look()
+    assert tracked._lists is None
