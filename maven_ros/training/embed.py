@@ -225,7 +225,8 @@ def _count_vectors(model: MavenModel, samples: int) -> int:
     silence = torch.zeros(1, samples, device=model.device)
     with torch.inference_mode():
         _, mask = encoder(silence, torch.ones(1, samples, dtype=torch.bool))
-    return int(mask.shape[1])
+    count: int = mask.shape[1]
+    return count
 
 
 def _jobs(prepared: PreparedSet) -> list[_Job]:
