@@ -24,6 +24,19 @@ def concordance(predicted: Tensor, target: Tensor) -> Tensor:
     return 2 * covariance / (spread + (means[0] - means[1]).square())
 
 
+def disagreement(predicted: Tensor, target: Tensor) -> Tensor:
+    """
+    Return 1 - CCC, the mean of valence's and arousal's.
+
+    :param predicted: (n, 2).
+    :param target: (n, 2).
+    :returns: in [0, 2]; 0, with no gradient, of fewer than two.
+    """
+    if len(target) < 2:
+        return predicted.sum() * 0
+    return 1 - concordance(predicted, target).mean()
+
+
 def soft_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
     """
     Return the mean cross-entropy against shares of votes.
