@@ -31,6 +31,7 @@ from maven_ros.evaluation.commands import add_commands as add_evaluation_command
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.stop import Stop
 from maven_ros.training.commands import add_commands as add_training_commands
+from maven_ros.training.data_commands import add_commands as add_data_commands
 
 if TYPE_CHECKING:
     from maven_ros.graph.dds import DdsGraph
@@ -139,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_graph(one)
     add_evaluation_commands(command, commands)
     add_training_commands(command)
+    add_data_commands(command, commands)
     models = add_group(commands, 'models', 'Fetch, list, check and describe models; nothing else '
                        'ever downloads.')
     one = command('fetch', _models_fetch, 'Download models, under their licences.', models)

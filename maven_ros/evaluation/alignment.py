@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from maven_ros.errors import InputError
 from maven_ros.evaluation.annotations import SIDES, Annotation
+from maven_ros.evaluation.sides import side_of, usual_sides
 from maven_ros.records import AffectState, nanoseconds
 
 
@@ -168,32 +168,12 @@ def states_of(person: str, states: Sequence[AffectState]) -> dict[int, AffectSta
     if person not in SIDES:
         return {end_ns: state for end_ns, own in windows.items() for state in own
                 if state.person_id == person}
-    usual = _usual_sides(list(windows.values()))
-    found = {}
-    for end_ns, own in windows.items():
-        sides = _sides(own)
-        for state in own:
-            if sides.get(state.person_id, usual.get(state.person_id)) == person:
-                found[end_ns] = state
-    return found
+    seen = {end_ns: {state.person_id: state.face for state in own if state.face}
+            for end_ns, own in windows.items()}
+    usual = usual_sides(seen.values())
+    return {end_ns: state for end_ns, own in windows.items() for state in own
+            if side_of(state.person_id, seen[end_ns], usual) == person}
 
 
 def _area(state: AffectState) -> int:
     return state.face.width * state.face.height if state.face else 0
-
-
-def _sides(states: Sequence[AffectState]) -> dict[str, str]:
-    """Name the outermost of several faces; the others, if any, are on no side."""
-    seen = sorted((state.face.x + state.face.width / 2, state.person_id)
-                  for state in states if state.face)
-    if len(seen) < 2:
-        return {}
-    return {**{person: '' for _, person in seen}, seen[0][1]: 'left', seen[-1][1]: 'right'}
-
-
-def _usual_sides(windows: Sequence[Sequence[AffectState]]) -> dict[str, str]:
-    counts: dict[str, Counter[str]] = {}
-    for own in windows:
-        for person, side in _sides(own).items():
-            counts.setdefault(person, Counter())[side] += 1
-    return {person: sides.most_common(1)[0][0] for person, sides in counts.items()}

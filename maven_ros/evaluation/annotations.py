@@ -39,7 +39,8 @@ SIDES = ('left', 'right')
 _FRAMES_HEADER = ['valence', 'arousal']
 _TIMES_HEADER = ['time_s', 'valence', 'arousal']
 _HEADERS = 'valence,arousal (a line a picture) or time_s,valence,arousal[,person_id]'
-_SUFFIXES = ('.txt', '.csv')
+_OTHER_TRACKS = {'expression': 'neutral', 'action unit': 'au1'}  # and how their headers begin
+SUFFIXES = ('.txt', '.csv')
 _FURTHEST_S = 1e9  # from the first picture: together with any stamp, 64 bits hold it in ns
 
 _Row: TypeAlias = tuple[float, float, float]  # seconds (NaN: a line a picture), valence, arousal
@@ -76,7 +77,7 @@ class AnnotationFolder:
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         if not path.is_dir():
             raise ResourceError(f'{path}: no such folder of annotations')
-        files = sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES)
+        files = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES)
         if not files:
             raise ResourceError(f'{path}: holds no annotations; allowed: NAME.txt, NAME.csv')
         self._files: dict[str, list[tuple[Path, str]]] = {name: [] for name in names}
@@ -120,13 +121,7 @@ def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annot
     """
     if not len(stamps_ns):
         raise InputError('no_pictures', f'{path.name}: the bag has no picture to count times from')
-    try:
-        with path.open(encoding='utf-8-sig', newline='') as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError('unreadable', f'{path.name}: cannot be read: {error}') from error
-    while rows and not any(cell.strip() for cell in rows[-1]):
-        rows.pop()
+    rows = _read_rows(path)
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     if header == _FRAMES_HEADER:
         people = {side: list(_frame_rows(path, rows[1:]))}
@@ -145,6 +140,27 @@ def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annot
     return [_annotation(path.name, person,
                         np.array([stamps_ns[0] + nanoseconds(row[0]) for row in own], np.int64),
                         own) for person, own in people.items()]
+
+
+def read_frame_values(path: Path) -> NDArray[np.float32]:
+    """
+    Read a file of Aff-Wild2's valence and arousal, a line a picture.
+
+    :returns: float32 (lines, 2) in [-1, 1]; both NaN where either is unlabelled.
+    :raises InputError: names the line, the value and what is allowed; or the track, where the
+        file is of another one.
+    """
+    rows = _read_rows(path)
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if header != _FRAMES_HEADER:
+        track = next((name for name, first in _OTHER_TRACKS.items() if header[:1] == [first]), '')
+        is_of = f'is of the {track} track: it ' if track else ''
+        raise InputError('other_track' if track else 'missing_header',
+                         f'{path.name}: {is_of}begins with {",".join(header)!r}; allowed: '
+                         f'{",".join(_FRAMES_HEADER)} (a line a picture)')
+    values = np.array([row[1:] for row in _frame_rows(path, rows[1:])], np.float32).reshape(-1, 2)
+    values[~np.isfinite(values).all(1)] = np.nan
+    return values
 
 
 def read_topic(bag: Path, topic: str = ANNOTATION_TOPIC) -> list[Annotation]:
@@ -191,6 +207,18 @@ def check_people(bag: str, annotations: Sequence[Annotation]) -> None:
             sources = ', '.join(one.source for one in annotations if one.person == person)
             raise InputError('ambiguous_annotation', f'{bag}: {person or "the largest face"} is '
                              f'annotated {count} times, in {sources}; allowed: once')
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    """Return the lines of a file, without empty ones at its end."""
+    try:
+        with path.open(encoding='utf-8-sig', newline='') as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError('unreadable', f'{path.name}: cannot be read: {error}') from error
+    while rows and not any(cell.strip() for cell in rows[-1]):
+        rows.pop()
+    return rows
 
 
 def _frame_rows(path: Path, rows: list[list[str]]) -> Iterator[_Row]:

@@ -67,7 +67,7 @@ def write_tables(
         with ExitStack() as stack:
             writers = [
                 stack.enter_context(
-                    pq.ParquetWriter(path, schema) if path.suffix == '.parquet'
+                    pq.ParquetWriter(path, schema) if '.parquet' in path.suffixes
                     else csv.CSVWriter(path, schema))
                 for path in paths]
             while some := list(islice(rows, _ROWS)):

@@ -130,6 +130,46 @@ class IncrementalEncoder:
             self._video(rows), self._audio([piece for _, piece in rows]), self._text(rows),
             self._grid.slot_s)
 
+    # --- one modality by itself ----------------------------------------------------------
+
+    def encode_faces(self, crops: Tensor) -> Tensor:
+        """Encode crops, uint8 (n, side, side, 3) BGR on the host, to float32 (n, width)."""
+        vectors, = self._batches.run('faces', len(crops), lambda part: (
+            self._model.face_encoder(
+                upload(crops[part], self._device).permute(0, 3, 1, 2)).float(),))
+        return vectors
+
+    def encode_sounds(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Encode windows of sound, which are not brought to the grid.
+
+        :param waveform: float32 (n, samples), on the host, as ``heard``.
+        :param heard: bool (n, samples).
+        :returns: float32 (n, vectors, width), and its mask.
+        """
+        values, mask = self._batches.run('sounds', len(waveform), lambda part: (
+            self._model.voice_encoder(upload(waveform[part], self._device), heard[part])))
+        return values.float(), mask
+
+    def encode_texts(self, texts: Sequence[Sequence[str]]) -> list[tuple[Tensor, list[int]]]:
+        """
+        Encode the words of windows.
+
+        :param texts: of each window its words, in order; at least one.
+        :returns: of each window its subwords' vectors (tokens, width), and the word that
+            each is of, by its place among the window's.
+        """
+        tokenized = [self._tokenize(words) for words in texts]
+        ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
+        lengths = torch.tensor([len(one) for one in ids])
+        tokens = pad_sequence(ids, True)
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        encoded, = self._batches.run('texts', len(tokens), lambda part: (
+            self._model.text_encoder(*(
+                upload(whole[part], self._device) for whole in (tokens, mask))),))
+        return [(vectors[:len(word_of_token)], word_of_token)
+                for vectors, (_, word_of_token) in zip(encoded, tokenized, strict=True)]
+
     # --- faces ---------------------------------------------------------------------------
 
     def _video(self, rows: Sequence[Row]) -> Aligned:
@@ -153,10 +193,8 @@ class IncrementalEncoder:
             if seen is None or seen.crop is not face.crop:
                 new[memory, _key(face)] = face
         if new:
-            crops = torch.from_numpy(np.stack([face.crop for face in new.values()]))
-            vectors, = self._batches.run('faces', len(crops), lambda part: (
-                self._model.face_encoder(
-                    upload(crops[part], self._device).permute(0, 3, 1, 2)).float(),))
+            vectors = self.encode_faces(
+                torch.from_numpy(np.stack([face.crop for face in new.values()])))
             for ((memory, key), face), vector in zip(new.items(), vectors, strict=True):
                 memory.seen[key] = _Seen(face.crop, vector)
 
@@ -207,18 +245,10 @@ class IncrementalEncoder:
                 new.setdefault(_texts(piece), []).append(memory)
         if not new:
             return
-        tokenized = [self._tokenize(texts) for texts in new]
-        ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
-        lengths = torch.tensor([len(one) for one in ids])
-        tokens = pad_sequence(ids, True)
-        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
-        encoded, = self._batches.run('texts', len(tokens), lambda part: (
-            self._model.text_encoder(*(
-                upload(whole[part], self._device) for whole in (tokens, mask))),))
-        for (texts, memories), (_, word_of_token), vectors in zip(
-                new.items(), tokenized, encoded, strict=True):
+        for (texts, memories), (vectors, word_of_token) in zip(
+                new.items(), self.encode_texts(list(new)), strict=True):
             for memory in memories:
-                memory.read[texts] = _Read(vectors[:len(word_of_token)], word_of_token)
+                memory.read[texts] = _Read(vectors, word_of_token)
 
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         """Return ids and the word of each; of too many words the most recent are kept."""

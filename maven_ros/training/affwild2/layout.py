@@ -1,0 +1,190 @@
+"""
+The layout in which Aff-Wild2 is distributed, and who is in it.
+
+- videos: ``batch1/NAME.mp4``, ``batch2/NAME.avi``, in any depth of folders;
+- annotations: ``VA_Estimation_Challenge/Train_Set/NAME.txt`` and ``Validation_Set``, of frames in
+  order; ``NAME_left.txt`` and ``NAME_right.txt`` where two people are in a video;
+- cropped and aligned faces: ``NAME/00001.jpg``, ``NAME_left/00001.jpg``, perhaps in batch folders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+from maven_ros.evaluation.annotations import SIDES, SUFFIXES
+
+VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
+_CROP = re.compile(r'(\d+)\.(jpe?g|png)', re.IGNORECASE)
+_SPLITS = {'train': 'train', 'training': 'train', 'valid': 'valid', 'validation': 'valid',
+           'test': 'test'}  # how the folders of annotations begin, and what we call them
+_TRACK = 'va_'  # how the folder of our track begins, among those of others
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    One annotated person.
+
+    :param person: the annotation's name, such as ``video59_right``.
+    :param side: of the picture; empty for whoever there is.
+    """
+
+    person: str
+    video: str
+    side: str
+    split: str
+    annotation: Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """
+    What was found.
+
+    :param videos: by name.
+    :param subjects: by the name of their video; only those that have one.
+    :param without_video: annotations of which there is no video.
+    :param crops: folders of cropped faces, by person.
+    :param transcripts: files, by the name of the video.
+    """
+
+    videos: Mapping[str, Path]
+    subjects: Mapping[str, tuple[Subject, ...]]
+    without_video: tuple[Subject, ...]
+    crops: Mapping[str, Path]
+    transcripts: Mapping[str, Path]
+
+    @property
+    def without_annotation(self) -> tuple[str, ...]:
+        """Names of videos in which nobody is annotated."""
+        return tuple(name for name in self.videos if name not in self.subjects)
+
+
+def find_layout(
+    videos: Path, annotations: Path, crops: Path | None = None, transcripts: Path | None = None,
+) -> Layout:
+    """
+    Look at folders.
+
+    :raises ResourceError: says what was expected and what was found; or names what is there twice.
+    """
+    found = find_videos(videos)
+    subjects: dict[str, list[Subject]] = {}
+    without_video = []
+    for subject in find_annotations(annotations, found):
+        if subject.video in found:
+            subjects.setdefault(subject.video, []).append(subject)
+        else:
+            without_video.append(subject)
+    if not subjects:
+        raise ResourceError(
+            f'{annotations}: none of its {len(without_video)} files, such as '
+            f'{without_video[0].annotation.name}, has the name of a video in {videos}, such as '
+            f'{next(iter(found))}; expected: NAME.txt, NAME_left.txt or NAME_right.txt for '
+            'NAME.mp4')
+    return Layout(
+        found, {name: tuple(subjects[name]) for name in found if name in subjects},
+        tuple(without_video), find_crops(crops) if crops else {},
+        _by_name(transcripts, ('.json',), 'NAME.json') if transcripts else {})
+
+
+def find_videos(folder: Path) -> dict[str, Path]:
+    """Return the videos in a folder, in the order of their names."""
+    return _by_name(folder, VIDEO_SUFFIXES, 'folders such as batch1 and batch2 with NAME.mp4 or '
+                                            'NAME.avi')
+
+
+def find_annotations(folder: Path, videos: Iterable[str]) -> list[Subject]:
+    """Return who is annotated, in the order of their names."""
+    expected = ('Train_Set and Validation_Set with NAME.txt, in it or in its '
+                'VA_Estimation_Challenge')
+    inside = _entries(folder, expected)
+    track = next((one for one in inside if one.is_dir()
+                  and one.name.lower().startswith(_TRACK)), None)
+    sets = [(split, one) for one in (_entries(track, expected) if track else inside)
+            if one.is_dir() and (split := _split_of(one.name))]
+    files = [(split, path) for split, one in sets for path in sorted(one.iterdir())
+             if path.suffix.lower() in SUFFIXES and not path.name.startswith('.')]
+    if not files:
+        raise ResourceError(f'{track or folder}: expected {expected}; found '
+                            f'{_listed(track or folder)}')
+    _refuse_twins(folder, ((path.stem, path) for _, path in files))
+    names = set(videos)
+    subjects = []
+    for split, path in files:
+        base, _, side = path.stem.rpartition('_')
+        if path.stem not in names and side in SIDES:
+            subjects.append(Subject(path.stem, base, side, split, path))
+        else:
+            subjects.append(Subject(path.stem, path.stem, '', split, path))
+    return sorted(subjects, key=lambda one: one.person)
+
+
+def find_crops(folder: Path) -> dict[str, Path]:
+    """Return the folders of cropped faces, by person."""
+    expected = 'NAME/00001.jpg, or folders such as batch1 with NAME/00001.jpg'
+    people = []
+    for one in _entries(folder, expected):
+        if one.is_dir():
+            people += [one] if _holds_crops(one) else [
+                inner for inner in sorted(one.iterdir())
+                if inner.is_dir() and _holds_crops(inner)]
+    if not people:
+        raise ResourceError(f'{folder}: expected {expected}; found {_listed(folder)}')
+    _refuse_twins(folder, ((one.name, one) for one in people))
+    return {one.name: one for one in people}
+
+
+def read_crops(folder: Path) -> dict[int, Path]:
+    """Return the pictures in a person's folder of cropped faces, by the number of their frame."""
+    return {int(match[1]): path for path in folder.iterdir()
+            if (match := _CROP.fullmatch(path.name))}
+
+
+def _holds_crops(folder: Path) -> bool:
+    return any(_CROP.fullmatch(one.name) for one in folder.iterdir())
+
+
+def _split_of(name: str) -> str:
+    return _SPLITS.get(name.lower().removesuffix('_set'), '')
+
+
+def _by_name(folder: Path, suffixes: tuple[str, ...], expected: str) -> dict[str, Path]:
+    _entries(folder, expected)
+    paths = sorted((path for path in folder.rglob('*') if path.suffix.lower() in suffixes
+                    and not path.name.startswith('.') and path.is_file()),
+                   key=lambda path: path.stem)
+    if not paths:
+        raise ResourceError(f'{folder}: expected {expected}; found {_listed(folder)}')
+    _refuse_twins(folder, ((path.stem, path) for path in paths))
+    return {path.stem: path for path in paths}
+
+
+def _entries(folder: Path, expected: str) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise ResourceError(f'{folder}: cannot be read: {error.strerror}; expected {expected}'
+                            ) from error
+
+
+def _listed(folder: Path) -> str:
+    names = sorted(one.name + '/' * one.is_dir() for one in folder.iterdir())
+    return ', '.join(names[:5]) + ', ...' * (len(names) > 5) or 'nothing'
+
+
+def _refuse_twins(folder: Path, named: Iterable[tuple[str, Path]]) -> None:
+    """Refuse names that are there twice: nobody could say which one is meant."""
+    known: dict[str, Path] = {}
+    twins = []
+    for name, path in named:
+        other = known.setdefault(name, path)
+        if other is not path:
+            twins.append(f'{other.relative_to(folder)} and {path.relative_to(folder)}')
+    if twins:
+        raise ResourceError(f'{folder}: names that are there twice: {"; ".join(twins)}; allowed: '
+                            'each once, in all folders together')
