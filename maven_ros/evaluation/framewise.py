@@ -88,7 +88,7 @@ def predict(
         held = windows if smoothing == 'none' else _smoothed(windows)
         hop_ns = int(np.diff(windows.ends_ns).min()) if len(windows.ends_ns) > 1 \
             else windows.length_ns
-        known = np.isfinite(held.points).all(1)
+        known: NDArray[np.bool_] = np.isfinite(held.points).all(1)
         values = np.column_stack([held.points, held.stds, held.evidence])
         values[~known] = np.nan
         pairs = align(person.video, annotation, Believed(
@@ -135,7 +135,7 @@ def _smoothed(windows: WindowEstimates) -> WindowEstimates:
     """Smooth windows as the node does."""
     smoother = Smoother(SmoothingSettings())
     states = [smoother.take(AffectState(
-        end_ns - windows.length_ns, end_ns, Status.OK, '', Affect(*point), *std,
+        end_ns - windows.length_ns, end_ns, Status.OK, '', Affect(*point), std[0], std[1],
         Modality(evidence), (0.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '', ''))
         for end_ns, point, std, evidence in zip(
             windows.ends_ns.tolist(), windows.points.tolist(), windows.stds.tolist(),

@@ -69,11 +69,11 @@ class ClipTask:
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[Batch]:
         """Yield this process's share of batches of all clips, in a new order."""
         order = torch.randperm(len(self._train), generator=random)
+        own = self._processes.part(self._size)
         for step in range(self.steps):
             dropped = torch.rand(self._size, 3, generator=random) < self._settings.inputs.dropout
-            own = self._processes.share(range(self._size))
-            places = order[step * self._size:][:self._size][own.start:own.stop].tolist()
-            yield Batch(*self._train.take(places), dropped[own.start:own.stop])
+            places = order[step * self._size:][:self._size][own].tolist()
+            yield Batch(*self._train.take(places), dropped[own])
 
     def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Return the loss of the whole batch, of all processes, and its parts."""
@@ -102,7 +102,7 @@ class ClipTask:
         frames = torch.cat([read.frames for read, _ in parts])
         labels = Labels(*(torch.cat(same) for same in zip(
             *(labels for _, labels in parts), strict=True)))
-        figures = {}
+        figures: dict[str, float] = {}
         for prefix, said, wanted in (('', points, labels.points), ('frames_', frames,
                                                                    labels.slots)):
             both = concordance(*_known(said, wanted)).tolist()

@@ -30,7 +30,8 @@ def add_commands(declare: Declare) -> None:
                      'is one')
 
     one = declare('train ablations', _ablations, 'Train and score each modality alone, and '
-                  "without each of our departures from the paper's code. The same command goes on.")
+                  'without each of our departures from the published code. Goes on where it was '
+                  'cut off.')
     _add_run(one)
     one.add_argument('--only', default='', help='these, with commas between: full, video, audio, '
                      'text, pooled, raw_head, unmasked')

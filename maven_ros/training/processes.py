@@ -10,7 +10,6 @@ than by DistributedDataParallel, which averages them, and asks that everything g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -60,17 +59,17 @@ class Processes:
         """Whether this is the one that writes files and speaks to people."""
         return self.rank == 0
 
-    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+    def part(self, size: int) -> slice:
         """
         Return this process's part of a batch; the parts in order of rank are the batch.
 
         :raises SettingsError: when it cannot be parted evenly.
         """
-        if len(items) % self.count:
-            raise SettingsError(f'batch_size: {len(items)} is no multiple of the {self.count} '
+        if size % self.count:
+            raise SettingsError(f'loop.batch_size: {size} is no multiple of the {self.count} '
                                 'processes')
-        each = len(items) // self.count
-        return items[self.rank * each:(self.rank + 1) * each]
+        each = size // self.count
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def gather(self, values: Tensor) -> Tensor:
         """

@@ -92,9 +92,10 @@ def train_run(
     model = start(settings, base.model)
     encoders = {} if settings.tune.blocks else take_encoders(model)
     model.to(processes.device)
-    train = Clips(prepared, source, 'train', settings.clips.stride)
+    train = Clips(prepared, source, 'train', settings.clips)
     # Once each frame: windows that follow one another without overlap.
-    valid = Clips(prepared, source, 'valid', max(1, source.length_ns // source.hop_ns))
+    valid = Clips(prepared, source, 'valid', dataclasses.replace(
+        settings.clips, stride=max(1, source.length_ns // source.hop_ns)))
     task = ClipTask(settings, model, source, train, valid, processes)
     with reproducible(settings.deterministic):
         try:

@@ -51,8 +51,8 @@ def _head(result: RunResult) -> Iterator[str]:
     yield ''
     yield ('A MAVEN network (Ahire et al., arXiv 2503.12623) that estimates valence and arousal '
            f'from {result.settings.clips.length_s:g} seconds of face, voice and words. The '
-           f'weights are those of epoch {kept.number + 1} of {len(result.history)}, the mean of the '
-           "training's last steps. The node loads them:")
+           f'weights are those of epoch {kept.number + 1} of {len(result.history)}, a running '
+           'mean over the steps of the training. The node loads them:')
     yield ''
     yield '    maven-ros run --model.path FOLDER' + (
         '' if result.settings.clips.length_s == 2.0 else
@@ -71,8 +71,8 @@ def _data(result: RunResult, data: Path) -> Iterator[str]:
         yield _row([split, *map(str, cells), str(result.clips.get(split, ''))])
     yield ''
     yield (f'{summary["counts"]["excluded"]} people were excluded, as `report.md` of the prepared '
-           'set tells. Clips are windows with a labelled frame; '
-           f'{result.clips["without a label"]} windows more have none.')
+           'set tells. Clips are windows that are labelled; '
+           f'{result.clips["without a label"]} more are not.')
     yield ''
 
 

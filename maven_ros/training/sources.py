@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 
 from maven_ros.diagnostics import Counters
@@ -72,7 +74,9 @@ class FeatureSource:
 
     def encode(self, model: MavenModel, rows: Sequence[Row]) -> Features:
         """Read them; the model's encoders have no part in it."""
-        features, device = self._features.batch(list(rows)), model.device
+        device = model.device
+        with torch.autocast('cpu', enabled=False):  # what was encoded is not rounded once more
+            features = self._features.batch(rows)
         video, audio, text = (
             Aligned(one.values.to(device, non_blocking=True),
                     one.mask.to(device, non_blocking=True)) for one in features.streams)
@@ -123,9 +127,9 @@ class EvidenceSource:
         end_ns = start_ns + self.length_ns
         known = self._open(person)
         sound = known.sound.get(window)
-        heard = {'waveform': sound.waveform, 'heard': sound.heard} if sound else {}
-        return Evidence(start_ns, end_ns, person, self._faces(person, known, start_ns, end_ns),
-                        words=known.words.get(window, ()), **heard)
+        piece = Evidence(start_ns, end_ns, person, self._faces(person, known, start_ns, end_ns),
+                         words=known.words.get(window, ()))
+        return replace(piece, waveform=sound.waveform, heard=sound.heard) if sound else piece
 
     def _faces(self, person: str, known: _Known, start_ns: int, end_ns: int) -> tuple[Face, ...]:
         """Return the face in the first frame of each slot, where there is one."""
