@@ -222,10 +222,11 @@ def _count_vectors(model: MavenModel, samples: int) -> int:
     if samples < round(2 * encoder.first_s * SAMPLE_RATE_HZ):
         raise ResourceError(f'length: windows of {samples} samples are too short for the voice '
                             'encoder')
+    silence = torch.zeros(1, samples, device=model.device)
     with torch.inference_mode():
-        silence = torch.zeros(1, samples, device=model.device)
-        mask: Tensor = encoder(silence, torch.ones(1, samples, dtype=torch.bool))[1]
-    return mask.shape[1]
+        _, mask = encoder(silence, torch.ones(1, samples, dtype=torch.bool))
+    count: int = mask.shape[1]
+    return count
 
 
 def _jobs(prepared: PreparedSet) -> list[_Job]:

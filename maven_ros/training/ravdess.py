@@ -7,6 +7,7 @@ A clip's name says what it is: modality-channel-emotion-intensity-statement-repe
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,22 +61,26 @@ class VoiceClips:
             self.emotions[chosen], self.strong[chosen], self.actors[chosen], self.targets[chosen])
 
 
-def read_ravdess(data: Path, split: str) -> VoiceClips:
+def read_ravdess(
+    data: Path, split: str, actors: Collection[int] | None = None,
+) -> VoiceClips:
     """
     Read the clips of a split, in the order of their names; no actor is in two splits.
 
     :param data: the folder that holds ``speech/ravdess``.
     :param split: ``'train'``, ``'valid'`` or ``'test'``.
+    :param actors: of the split, those to read; all when left out.
     :raises SettingsError: for another split.
     :raises ResourceError: when the folder is missing, a name or a file is not as it must be, or an
         actor of the split has no clips.
     """
     if split not in SPLITS:
         raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
+    wanted = set(SPLITS[split]).intersection(SPLITS[split] if actors is None else actors)
     folder = data / 'speech' / 'ravdess'
     described = [(path, _describe(path)) for path in sorted(folder.glob('*.flac'))]
-    chosen = [(path, fields) for path, fields in described if fields[2] in SPLITS[split]]
-    absent = set(SPLITS[split]) - {actor for _, (_, _, actor) in chosen}
+    chosen = [(path, fields) for path, fields in described if fields[2] in wanted]
+    absent = wanted - {actor for _, (_, _, actor) in chosen}
     if absent:
         raise ResourceError(f'{folder}: no clips of actors {", ".join(map(str, sorted(absent)))}, '
                             f'who are in split {split!r}')

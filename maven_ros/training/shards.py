@@ -109,6 +109,7 @@ class ShardWriter:
         metadata = {'features': json.dumps(self._spec), 'index': json.dumps(rows)}
         with written(self._folder / name) as beside:
             save_file(self._tensors, beside, metadata)
+            beside.chmod(0o644)  # else nobody else may read it
         self.rows += rows
         self._tensors, self._pending = {}, []
 
