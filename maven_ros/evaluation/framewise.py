@@ -88,7 +88,7 @@ def predict(
         held = windows if smoothing == 'none' else _smoothed(windows)
         hop_ns = int(np.diff(windows.ends_ns).min()) if len(windows.ends_ns) > 1 \
             else windows.length_ns
-        known: NDArray[np.bool_] = np.isfinite(held.points).all(1)
+        known = np.isfinite(held.points.sum(1))
         values = np.column_stack([held.points, held.stds, held.evidence])
         values[~known] = np.nan
         pairs = align(person.video, annotation, Believed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
@@ -105,7 +106,8 @@ class ClipTask:
         figures: dict[str, float] = {}
         for prefix, said, wanted in (('', points, labels.points), ('frames_', frames,
                                                                    labels.slots)):
-            both = concordance(*_known(said, wanted)).tolist()
+            said, wanted = _known(said, wanted)
+            both = concordance(said, wanted).tolist() if len(said) > 1 else [math.nan] * 2
             figures |= {f'{prefix}ccc_valence': both[0], f'{prefix}ccc_arousal': both[1],
                         f'{prefix}mean_ccc': sum(both) / 2}
         return figures

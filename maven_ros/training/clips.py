@@ -111,7 +111,7 @@ def label(
     edges_ns = starts_ns[:, None] + np.rint(
         np.arange(grid.slots + 1) * (grid.slot_s * NS)).astype(np.int64)
     at = np.searchsorted(stamps_ns, edges_ns)
-    labelled: NDArray[np.bool_] = np.isfinite(values).all(1)
+    labelled = np.isfinite(values.sum(1))
     counts = np.concatenate([[0], np.cumsum(labelled)])
     totals = np.concatenate([np.zeros((1, 2)), np.cumsum(
         np.where(labelled[:, None], values, 0).astype(np.float64), 0)])

@@ -17,7 +17,8 @@ def concordance(predicted: Tensor, target: Tensor) -> Tensor:
     :param target: (n, ...).
     :returns: (...), in [-1, 1]; NaN where both are constant and the same.
     """
-    predicted, target = predicted.float(), target.float()
+    exact = torch.promote_types(predicted.dtype, torch.float32)  # products may be in bfloat16
+    predicted, target = predicted.to(exact), target.to(exact)
     means = predicted.mean(0), target.mean(0)
     covariance = ((predicted - means[0]) * (target - means[1])).mean(0)
     spread = predicted.var(0, correction=0) + target.var(0, correction=0)

@@ -34,6 +34,7 @@ from maven_ros.training.files import write_json
 from maven_ros.training.loop import CHECKPOINT, Epoch, Stopped, fit
 from maven_ros.training.prepared import PreparedSet
 from maven_ros.training.processes import Processes
+from maven_ros.training.reading import Reading
 from maven_ros.training.reading_people import predict_split
 from maven_ros.training.run_settings import RunSettings
 from maven_ros.training.sources import EvidenceSource, FeatureSource, Source
@@ -109,10 +110,10 @@ def train_run(
     best = cast(MavenModel, fitted.model)
     reading, labels = task.read_clips(best, valid, range(len(valid)))
     known = torch.isfinite(reading.reading.points).all(1)
-    best.cpu()
-    calibrate(best.head, type(reading.reading)(*(part[known] for part in reading.reading)),
-              labels.points[known])
-    best.to(processes.device)
+    if known.sum() > 1:
+        calibrate(best.cpu().head, Reading(*(part[known] for part in reading.reading)),
+                  labels.points[known])
+        best.to(processes.device)
     sets = score_valid(settings, best, source, prepared, out / VALID)
     put_encoders(best, encoders)
     write_json(out / SETTINGS, dataclasses.asdict(settings))

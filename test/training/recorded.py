@@ -96,7 +96,7 @@ def write_features(folder, model_folder, seconds=20):
             'audio': {
                 '': _noisy(felt[at] * [0.2, 1], mixing['audio'], random),
                 '.mask': torch.from_numpy(times_s >= 0),
-                '.windows': torch.where(torch.arange(windows) % 4 == 0, -1,
+                '.windows': torch.where(torch.arange(windows) % 5 == 0, -1,
                                         torch.arange(windows))},
             'text': {
                 '': _noisy(felt[:windows], mixing['text'], random),
