@@ -1,0 +1,218 @@
+"""A data set in Aff-Wild2's layout becomes a manifest; what is wrong with it is listed."""
+
+import itertools
+import shutil
+from threading import Event
+
+import cv2
+import numpy as np
+import pytest
+import tiny_affwild2
+from tiny_affwild2 import prepare_again
+
+from maven_ros.errors import InputError, ResourceError, SettingsError
+from maven_ros.evaluation.annotations import read_frame_values
+from maven_ros.evaluation.table import read_table
+from maven_ros.media import read_media
+from maven_ros.records import Box
+from maven_ros.resources import resource
+from maven_ros.settings import Settings
+from maven_ros.training.affwild2.layout import find_layout
+from maven_ros.training.affwild2.people import MANIFEST, PEOPLE
+from maven_ros.training.affwild2.pictures import Seen, choose
+from maven_ros.training.affwild2.prepare import PrepareOptions, prepare
+from maven_ros.training.affwild2.sound import read_flac, read_words
+from maven_ros.training.files import CannotWrite
+from maven_ros.training.loop import Stopped
+from maven_ros.training.prepared import PreparedSet
+
+TRAIN = 'annotations/VA_Estimation_Challenge/Train_Set'
+
+
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('affwild2')
+    tiny_affwild2.write(folder, seconds=2.0)
+    return folder
+
+
+@pytest.fixture
+def own(written, tmp_path):
+    """A copy of the generated set and of what was prepared of it."""
+    shutil.copytree(written / 'generated', tmp_path / 'generated')
+    prepare_again(tmp_path)
+    return tmp_path
+
+
+def people(folder):
+    table = read_table(folder / 'prepared/videos.parquet', PEOPLE)
+    return {row[1]: dict(zip(table, row, strict=True))
+            for row in zip(*table.values(), strict=True)}
+
+
+def label_of(folder, person='1-25-288x144_left'):
+    return folder / 'generated' / TRAIN / f'{person}.txt'
+
+
+def test_the_manifest_has_a_row_a_frame_with_its_label_and_face(written):
+    table = read_table(written / 'prepared/manifest.parquet', MANIFEST)
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    assert len(rows) == 4 * 50
+    assert {row['split'] for row in rows} == {'train', 'valid', 'test'}
+    left = [row for row in rows if row['person'] == '1-25-288x144_left']
+    values = read_frame_values(label_of(written))
+    assert [row['frame'] for row in left] == list(range(1, 51))
+    assert [row['stamp_ns'] for row in left[:3]] == [0, 40_000_000, 80_000_000]
+    assert np.array_equal([[row['valence'], row['arousal']] for row in left], values,
+                          equal_nan=True)
+    assert [row['labelled'] for row in left] == np.isfinite(values[:, 0]).tolist()
+    assert 0 < sum(not row['labelled'] for row in left) < 25
+    crops = written / 'generated/cropped_aligned/1-25-288x144_left'
+    for row in left:
+        path = crops / f'{row["frame"]:05}.jpg'
+        assert row['crop'] == (str(path) if path.exists() else '')
+
+
+def test_people_have_their_sound_words_and_counts(written):
+    one = people(written)['1-25-288x144_left']
+    assert (one['status'], one['fps'], one['frames'], one['duration_s']) == ('ok', 25, 50, 2.0)
+    assert one['labelled'] + one['unlabelled'] == 50 and one['faceless'] == 12
+    waveform = read_flac(written / 'prepared' / one['audio'])
+    assert abs(len(waveform) / 16_000 - 2) < 0.1 and np.abs(waveform).max() > 0.05
+    assert len(read_words(written / 'prepared' / one['transcript'])) > 2
+    assert [one.person for one in PreparedSet(written / 'prepared').people] == list(
+        people(written))
+    report = (written / 'prepared/report.md').read_text()
+    assert '| train | 2 | 100 |' in report and '## Excluded: 0' in report
+
+
+def test_only_what_changed_is_done_again(own):
+    parts = own / 'prepared/parts'
+    before = {path.name: path.stat().st_mtime_ns for path in parts.glob('*.json')}
+    prepare_again(own)
+    assert {path.name: path.stat().st_mtime_ns for path in parts.glob('*.json')} == before
+    label_of(own).write_text(label_of(own).read_text().replace('\n', '\n\n', 0) + '\n')
+    prepare_again(own)
+    changed = {path.name for path in parts.glob('*.json')
+               if path.stat().st_mtime_ns != before[path.name]}
+    assert changed == {'1-25-288x144.json'}
+
+
+def test_a_broken_video_is_listed_and_the_others_are_prepared(own):
+    broken = next((own / 'generated/videos/batch2').glob('2-*.mp4'))
+    broken.write_bytes(broken.read_bytes()[:2000])
+    counts = prepare_again(own)
+    one = people(own)[broken.stem]
+    assert one['status'] == 'excluded' and 'cannot be read as a media file' in one['reason']
+    assert counts['excluded'] == 1 and counts['splits'].keys() == {'train', 'test'}
+    assert f'- {broken.stem} (valid): ' in (own / 'prepared/report.md').read_text()
+    assert broken.stem not in {one.person for one in PreparedSet(own / 'prepared').people}
+
+
+@pytest.mark.parametrize(('lines', 'mismatch', 'said', 'unlabelled'), [
+    (49, 'cut', 'cut: 1 frames beyond the last line unlabelled', 1),
+    (52, 'cut', 'cut: 2 lines beyond the last frame left out', 0),
+    (49, 'exclude', '49 lines for 50 frames; allowed: as many (--mismatch exclude)', None),
+    (40, 'cut', '40 lines for 50 frames; allowed: within 10% (--mismatch cut)', None),
+])
+def test_other_numbers_of_lines_follow_the_policy(own, lines, mismatch, said, unlabelled):
+    label_of(own).write_text('valence,arousal\n' + '0.5,-0.25\n' * lines)
+    prepare_again(own, mismatch=mismatch)
+    one = people(own)['1-25-288x144_left']
+    assert said in one['reason']
+    assert one['status'] == ('excluded' if unlabelled is None else 'ok')
+    assert unlabelled is None or one['unlabelled'] == unlabelled
+    assert people(own)['1-25-288x144_right']['status'] == 'ok'
+
+
+@pytest.mark.parametrize(('text', 'said'), [
+    ('Neutral,Anger,Disgust\n1\n', "is of the expression track: it begins with 'neutral,anger,"),
+    ('AU1,AU2,AU4\n0,0,1\n', 'is of the action unit track: it begins with'),
+    ('0.1,0.2\n', "begins with '0.1,0.2'; allowed: valence,arousal (a line a picture)"),
+    ('valence,arousal\n0.1,2\n', 'line 2: arousal is 2; allowed: [-1, 1]'),
+])
+def test_a_file_that_is_no_annotation_excludes_its_person(own, text, said):
+    label_of(own).write_text(text)
+    prepare_again(own)
+    assert said in people(own)['1-25-288x144_left']['reason']
+    with pytest.raises(InputError):
+        read_frame_values(label_of(own))
+
+
+def test_an_annotation_without_a_video_is_listed(own):
+    shutil.copy(label_of(own), label_of(own, 'nowhere'))
+    prepare_again(own)
+    assert people(own)['nowhere']['reason'] == 'nowhere.txt: no video has its name'
+
+
+def test_a_transcript_that_is_none_is_named(own):
+    path = own / 'generated/transcripts/1-25-288x144.json'
+    path.write_text('[{"text": "late", "start_ns": 5, "end_ns": 4, "confidence": 1}]')
+    prepare_again(own)
+    assert "is no word; allowed: text, start_ns" in people(own)['1-25-288x144_left']['reason']
+
+
+def test_it_stops_when_asked_and_goes_on(own):
+    shutil.rmtree(own / 'prepared')
+    stop = Event()
+    stop.set()
+    with pytest.raises(Stopped, match='the same command goes on'):
+        prepare_again(own, stop)
+    with pytest.raises(ResourceError, match='is no prepared set'):
+        PreparedSet(own / 'prepared')
+    prepare_again(own)
+    assert len(PreparedSet(own / 'prepared').people) == 4
+
+
+def test_a_full_disk_stops_it_and_the_same_call_goes_on(own):
+    shutil.rmtree(own / 'prepared')
+    with tiny_affwild2.largest_file(9_000), \
+            pytest.raises(CannotWrite, match=r'flac: cannot be written: .*run the same command'):
+        prepare_again(own)
+    assert not list((own / 'prepared').rglob('*.part'))
+    prepare_again(own)
+    assert len(PreparedSet(own / 'prepared').people) == 4
+
+
+def test_options_that_cannot_be_are_refused():
+    with pytest.raises(SettingsError, match="mismatch: 'guess' is not one of cut, exclude"):
+        PrepareOptions(Settings(), mismatch='guess')
+    with pytest.raises(SettingsError, match=r'crop_px: 2000 is not in \[16, 1024\]'):
+        PrepareOptions(Settings(), crop_px=2000)
+
+
+def seen(x, size=10):
+    return Seen(Box(x, 0, size, size), f'{x}'.encode())
+
+
+def test_left_and_right_are_the_outermost_and_one_alone_has_the_usual_side():
+    frames = [{'a': seen(0), 'b': seen(50)}, {'b': seen(0)}, {}, {'c': seen(9)}]
+    chosen = choose(frames, ['left', 'right'])
+    assert [one and one.jpeg for one in chosen['left']] == [b'0', None, None, None]
+    assert [one and one.jpeg for one in chosen['right']] == [b'50', b'0', None, None]
+
+
+def test_nobody_in_particular_is_the_largest_of_those_who_are_left():
+    frames = [{'a': seen(0, 30), 'b': seen(50, 20), 'c': seen(20, 10)}]
+    assert choose(frames, [''])[''] == [seen(0, 30)]
+    assert choose(frames, ['', 'left'])[''] == [seen(50, 20)]
+
+
+def test_faces_are_tracked_and_words_recognised_where_none_are_given(tmp_path):
+    (tmp_path / 'videos').mkdir()
+    shutil.copy(resource('media/sample.mp4'), tmp_path / 'videos')
+    count = sum(1 for _ in read_media(resource('media/sample.mp4'), audio=False))
+    labels = tmp_path / 'labels/Train_Set/sample.txt'
+    labels.parent.mkdir(parents=True)
+    labels.write_text('valence,arousal\n' + '0.1,0.2\n' * count)
+    out = tmp_path / 'prepared'
+    prepare(find_layout(tmp_path / 'videos', tmp_path / 'labels'), out,
+            PrepareOptions(Settings().with_values({'faces.detect_hz': 1.0}), crop_px=64), Event())
+    [person] = PreparedSet(out).people
+    frames = PreparedSet(out).frames(person.person)
+    shown = [path for path in frames.crops if path]
+    assert len(shown) > 0.9 * count and shown[-1] == f'crops/sample/{count:05}.jpg'
+    assert cv2.imread(str(out / shown[0])).shape == (64, 64, 3)
+    words = read_words(out / person.transcript)
+    assert len(words) > 10
+    assert all(one.start_ns <= other.start_ns for one, other in itertools.pairwise(words))

@@ -1,0 +1,257 @@
+"""Features that were encoded once are what the engine computes live, and nothing else passes."""
+
+import shutil
+from threading import Event
+
+import cv2
+import numpy as np
+import pytest
+import tiny_affwild2
+import torch
+from tiny_encoders import save_checkpoint
+
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.evaluation.table import read_table
+from maven_ros.model import checkpoint
+from maven_ros.model.devices import Batches
+from maven_ros.model.incremental import IncrementalEncoder, Memory
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Box, Face, Frame, Utterance
+from maven_ros.settings import Settings
+from maven_ros.training.affwild2.sound import read_flac, read_words
+from maven_ros.training.embed import Embedder
+from maven_ros.training.feature_spec import Windowing
+from maven_ros.training.features import FeatureSet
+from maven_ros.training.files import CannotWrite
+from maven_ros.training.loop import Stopped
+from maven_ros.training.prepared import PreparedSet
+
+SETTINGS = Settings().with_values({
+    'windows.length_s': 1.5, 'windows.hop_s': 0.5, 'speech.recogniser': 'none',
+    'audio.min_voiced_s': 0.1})
+WINDOWING = Windowing.of(SETTINGS, 0.5)
+CPU = torch.device('cpu')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A prepared set, a checkpoint on tiny encoders of the hub, and the features of both."""
+    folder = tmp_path_factory.mktemp('features')
+    tiny_affwild2.write(folder)
+    save_checkpoint(folder / 'models')
+    embed(folder, folder / 'features')
+    return folder
+
+
+def embedder(folder, out, windowing=WINDOWING, model='models/trained', **options):
+    return Embedder(PreparedSet(folder / 'prepared'), checkpoint.load(folder / model), out,
+                    windowing, CPU, 'fp32', **options)
+
+
+def embed(folder, out, stop=None, **options):
+    one = embedder(folder, out, **options)
+    one.run(stop or Event(), lambda done_s, total_s: None)
+    return one
+
+
+class GivenFaces:
+    """Stands where the tracker does: the crops of a prepared set, by stamp."""
+
+    def __init__(self, faces):
+        self.faces = faces
+
+    def update(self, stamp_ns, pixels):
+        return tuple(self.faces.get(stamp_ns, ()))
+
+
+class Listening(Pipeline):
+    """The node's pipeline; keeps what it gives to the engine."""
+
+    def __init__(self, settings, faces):
+        self.given, self.pieces = GivenFaces(faces), []
+        super().__init__(settings)
+
+    def _open_faces(self):
+        return self.given
+
+    def _infer(self, pieces):
+        self.pieces += pieces
+        return super()._infer(pieces)
+
+
+def live(folder, person, model):
+    """Return the evidence of all windows of a person, as the node's pipeline gathers it."""
+    prepared = PreparedSet(folder / 'prepared')
+    frames = prepared.frames(person.person)
+    faces, side = {}, 16
+    for stamp_ns, path in zip(frames.stamps_ns.tolist(), frames.crops, strict=True):
+        if path:
+            crop = cv2.resize(cv2.imread(str(prepared.folder / path)), (side, side),
+                              interpolation=cv2.INTER_AREA)
+            faces[stamp_ns] = [Face(stamp_ns, 'person_1', Box(0, 0, 9, 9), crop)]
+    pipeline = Listening(SETTINGS.with_values({'model.path': str(model), 'model.device': 'cpu'}),
+                         faces)
+    words = tuple(read_words(prepared.folder / person.transcript))
+    pipeline.feed(Utterance(words[0].start_ns, words[-1].end_ns, words, True, 'made'), 0)
+    waveform = read_flac(prepared.folder / person.audio)
+    chunks = [AudioChunk(person.audio_start_ns + first * NS // SAMPLE_RATE_HZ,
+                         waveform[first:first + 512, None], SAMPLE_RATE_HZ)
+              for first in range(0, len(waveform), 512)]
+    records = [Frame.of(stamp_ns, np.zeros((9, 9, 3), np.uint8))
+               for stamp_ns in frames.stamps_ns.tolist()]
+    for record in sorted([*chunks, *records], key=lambda one: getattr(
+            one, 'end_ns', one.stamp_ns)):
+        pipeline.feed(record)
+    pipeline.finish()
+    return pipeline.pieces
+
+
+def test_a_window_from_the_features_is_what_the_model_sees_live(folder):
+    features = FeatureSet(folder / 'features')
+    loaded = checkpoint.load(folder / 'models/trained')
+    encoder = IncrementalEncoder(loaded.model, loaded.tokenizer, WINDOWING.grid, CPU, Counters(),
+                                 Batches(Counters()))
+    person = PreparedSet(folder / 'prepared').people[1]
+    pieces = live(folder, person, folder / 'models/trained')
+    windows = [piece.end_ns // features.hop_ns - 1 for piece in pieces]
+    assert len(windows) >= 5 and windows == sorted(set(windows))
+    assert [features.start_ns(window) for window in windows] == [
+        piece.start_ns for piece in pieces]
+    assert pieces[0].start_ns < 0
+    with torch.inference_mode():
+        seen = encoder.encode([(Memory(), piece) for piece in pieces])
+        read = features.batch([(person.person, window) for window in windows])
+        for own, other in zip(seen.streams, read.streams, strict=True):
+            assert torch.equal(own.mask, other.mask)
+            assert own.mask.any() and not own.mask.all()
+            assert torch.allclose(own.values[own.mask], other.values[own.mask],
+                                  rtol=1e-3, atol=1e-3)
+        one, two = loaded.model.fuse(seen), loaded.model.fuse(read)
+    assert torch.allclose(one.valence, two.valence, atol=1e-3)
+    assert torch.allclose(one.frame_arousal, two.frame_arousal, atol=1e-3, equal_nan=True)
+
+
+def test_windows_one_by_one_are_those_of_a_batch(folder):
+    features = FeatureSet(folder / 'features')
+    places = [(person, window) for person in features.people
+              for window in range(features.windows(person))]
+    batch = features.batch(places)
+    for number in range(0, len(places), 3):
+        alone = features.batch([places[number]])
+        for one, other in zip(alone.streams, batch.part(slice(number, number + 1)).streams,
+                              strict=True):
+            assert torch.equal(one.mask, other.mask)
+            assert torch.allclose(one.values[one.mask], other.values[one.mask], atol=1e-6)
+
+
+def test_every_frame_is_in_the_last_hop_of_a_window(folder):
+    features, prepared = FeatureSet(folder / 'features'), PreparedSet(folder / 'prepared')
+    for person in prepared.people:
+        last_ns = prepared.frames(person.person).stamps_ns[-1]
+        ends = [features.start_ns(window) + features.length_ns
+                for window in range(features.windows(person.person))]
+        assert ends[0] == features.hop_ns and ends[-2] <= last_ns < ends[-1]
+
+
+def test_left_and_right_share_what_they_hear_but_not_their_faces(folder):
+    index = read_table(folder / 'features/index.parquet', ['person', 'modality', 'key'])
+    keys = {(person, modality): key for person, modality, key in zip(*index.values(), strict=True)}
+    left, right = (name for name, modality in keys if modality == 'video' and '_' in name)
+    assert keys[left, 'audio'] == keys[right, 'audio']
+    assert keys[left, 'text'] == keys[right, 'text']
+    assert keys[left, 'video'] != keys[right, 'video']
+
+
+def test_it_goes_on_where_it_was_cut_off(folder, tmp_path):
+    stop = Event()
+    one = embedder(folder, tmp_path / 'out', shard_bytes=1)
+    whole = one.size().total
+    with pytest.raises(Stopped, match='the same command goes on'):
+        one.run(stop, lambda done_s, total_s: stop.set())
+    with pytest.raises(ResourceError, match=r'has no index.parquet: it is not complete'):
+        FeatureSet(tmp_path / 'out')
+    first = (tmp_path / 'out/features-00001.safetensors').stat().st_mtime_ns
+    again = embedder(folder, tmp_path / 'out', shard_bytes=1)
+    assert 0 < again.size().total < whole
+    again.run(Event(), lambda done_s, total_s: None)
+    assert (tmp_path / 'out/features-00001.safetensors').stat().st_mtime_ns == first
+    assert embedder(folder, tmp_path / 'out').size().total == 0
+    read, other = FeatureSet(tmp_path / 'out'), FeatureSet(folder / 'features')
+    place = [(read.people[0], 4)]
+    for own, whole_set in zip(read.batch(place).streams, other.batch(place).streams, strict=True):
+        assert torch.equal(own.values, whole_set.values)
+
+
+def test_the_size_is_told_before(folder, tmp_path):
+    size = embedder(folder, tmp_path / 'out').size()
+    shards = sum(path.stat().st_size for path in (folder / 'features').glob('*.safetensors'))
+    assert 0.6 * shards < size.total < 1.5 * shards
+    assert str(size).startswith('up to ') and 'kB' in str(size)
+
+
+def test_another_encoder_is_refused(folder, tmp_path):
+    other = checkpoint.load(folder / 'models/trained')
+    with torch.no_grad():
+        next(other.model.face_encoder.parameters()).add_(1)
+    with pytest.raises(ResourceError, match=r'features: of the video encoder swin-\w+; allowed: '
+                                            r'swin-\w+'):
+        FeatureSet(folder / 'features').check(other.model, other.tokenizer)
+    with pytest.raises(ResourceError, match=r'holds features: of the video encoder swin-\w+; al'):
+        Embedder(PreparedSet(folder / 'prepared'), other, folder / 'features', WINDOWING, CPU)
+    with pytest.raises(ResourceError, match=r'holds features: hop_s is 0.5; allowed: 0.25'):
+        embedder(folder, folder / 'features', windowing=Windowing.of(SETTINGS, 0.25))
+    Embedder(PreparedSet(folder / 'prepared'), other, tmp_path / 'out', WINDOWING, CPU,
+             shard_bytes=1).run(Event(), lambda done_s, total_s: None)
+    mixed = tmp_path / 'mixed'
+    shutil.copytree(folder / 'features', mixed)
+    shutil.copy(tmp_path / 'out/features-00001.safetensors', mixed)
+    with pytest.raises(ResourceError, match=r'features-00001.safetensors: of the video encoder'):
+        FeatureSet(mixed)
+
+
+def test_what_is_missing_or_broken_is_named(folder, tmp_path):
+    with pytest.raises(ResourceError, match=r'holds no features: it has no features.json'):
+        FeatureSet(tmp_path)
+    with pytest.raises(ResourceError, match=r'is no prepared set: it has no prepared.json'):
+        PreparedSet(tmp_path)
+    out = tmp_path / 'out'
+    shutil.copytree(folder / 'features', out)
+    shard = out / 'features-00001.safetensors'
+    shard.write_bytes(shard.read_bytes()[:100])
+    with pytest.raises(ResourceError, match=r'00001.safetensors: is no shard of features, or br'):
+        FeatureSet(out)
+    shard.unlink()
+    with pytest.raises(ResourceError, match=r'00001.safetensors: is missing; index.parquet has'):
+        FeatureSet(out)
+    with pytest.raises(ResourceError, match="has no audio of 'nobody'"):
+        FeatureSet(folder / 'features').windows('nobody')
+    with pytest.raises(SettingsError, match=r'hop: 2 s is not in \[0.02, 1.5\], the length'):
+        Windowing.of(SETTINGS, 2)
+
+
+def test_a_full_disk_stops_it_and_the_same_call_goes_on(folder, tmp_path):
+    out = tmp_path / 'out'
+    with tiny_affwild2.largest_file(20_000), \
+            pytest.raises(CannotWrite, match=r'features-0000\d.safetensors: cannot be written: .*'
+                                             'make room, and run the same command again'):
+        embed(folder, out)
+    assert not list(out.glob('*.part'))
+    embed(folder, out)
+    assert FeatureSet(out).people
+
+
+def test_a_crop_that_cannot_be_read_is_counted_and_masked(folder, tmp_path):
+    person = PreparedSet(folder / 'prepared').people[-1].person
+    path = folder / 'generated/cropped_aligned' / person / '00011.jpg'  # the first of its slot
+    picture = path.read_bytes()
+    path.write_bytes(b'no picture')
+    try:
+        one = embed(folder, tmp_path / 'out')
+    finally:
+        path.write_bytes(picture)
+    assert one.counters.get('video', 'unreadable_crop') == 1
+    assert '00011.jpg is no picture' in one.counters.details()['video.unreadable_crop']
+    before, after = (FeatureSet(out).batch([(person, 0)]).video.mask
+                     for out in (folder / 'features', tmp_path / 'out'))
+    assert (before != after).nonzero().tolist() == [[0, 14]]
