@@ -31,7 +31,7 @@ PLOT = ['matplotlib>=3.7']
 EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
 # 80 MB, for many machines: nothing else needs it, not even the tests, which skip without.
 RAY = ['ray>=2.40']
-TRAIN = [*PLOT, 'accelerate>=1.0', 'pyarrow>=16', 'tensorboard>=2.14']
+TRAIN = [*MEDIA, *PLOT, 'accelerate>=1.0', 'pyarrow>=16', 'tensorboard>=2.14']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,

@@ -1,5 +1,5 @@
 """
-Many bags: replays one after the other, side by side in processes, or on a Ray cluster.
+Many tasks: one after the other, side by side in processes, or on a Ray cluster.
 
 A task writes its result into a folder of its own, and says no more than whether it went well; so
 results are the same whoever ran it, and a task that dies takes no other with it.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from maven_ros.errors import MavenError, ResourceError
 from maven_ros.evaluation.sources import Sources
@@ -49,12 +49,26 @@ class Task:
     without: tuple[str, ...] = ()
     sources: Sources = field(default_factory=Sources)
 
+    @property
+    def name(self) -> str:
+        """The bag's path."""
+        return str(self.bag)
 
-Done = Callable[[Task, str], None]
+
+class Named(Protocol):
+    """What a task has to be; processes and clusters are sent it."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+
+AnyTask = TypeVar('AnyTask', bound=Named)
 
 
 def run_tasks(
-    tasks: Sequence[Task], run: Callable[[Task], None], done: Done, stop: threading.Event,
+    tasks: Sequence[AnyTask], run: Callable[[AnyTask], None],
+    done: Callable[[AnyTask, str], None], stop: threading.Event,
     workers: int = 1, ray_address: str = '',
 ) -> None:
     """
@@ -79,14 +93,14 @@ def run_tasks(
         raise ResourceError('stopped; the same command goes on where this one was')
 
 
-def attempt(run: Callable[[Task], None], task: Task) -> str:
+def attempt(run: Callable[[AnyTask], None], task: AnyTask) -> str:
     """Run a task; return its error in words, or nothing."""
     try:
         run(task)
     except MavenError as error:
         return str(error)
-    except Exception as error:  # a fault of ours must not cost the other bags
-        _log.exception('%s', task.bag)
+    except Exception as error:  # a fault of ours must not cost the other tasks
+        _log.exception('%s', task.name)
         return f'{type(error).__name__}: {error}'
     return ''
 
@@ -95,11 +109,12 @@ def attempt(run: Callable[[Task], None], task: Task) -> str:
 
 
 def _run_in_processes(
-    tasks: Sequence[Task], run: Callable[[Task], None], done: Done, stop: threading.Event,
+    tasks: Sequence[AnyTask], run: Callable[[AnyTask], None],
+    done: Callable[[AnyTask, str], None], stop: threading.Event,
     workers: int,
 ) -> None:
     """Give each task a process of its own; a thread each waits for it."""
-    ended: queue.Queue[tuple[Task, str]] = queue.Queue()
+    ended: queue.Queue[tuple[AnyTask, str]] = queue.Queue()
     with ThreadPoolExecutor(workers) as threads:
         for task in tasks:
             threads.submit(_wait_for, ended, run, task, stop)
@@ -110,18 +125,18 @@ def _run_in_processes(
 
 
 def _wait_for(
-    ended: queue.Queue[tuple[Task, str]], run: Callable[[Task], None], task: Task,
+    ended: queue.Queue[tuple[AnyTask, str]], run: Callable[[AnyTask], None], task: AnyTask,
     stop: threading.Event,
 ) -> None:
     try:
         error = 'stopped' if stop.is_set() else _in_process(run, task, stop)
     except Exception as refused:  # no more processes or memory: whoever waits must hear of it
-        _log.exception('%s', task.bag)
+        _log.exception('%s', task.name)
         error = f'{type(refused).__name__}: {refused}'
     ended.put((task, error))
 
 
-def _in_process(run: Callable[[Task], None], task: Task, stop: threading.Event) -> str:
+def _in_process(run: Callable[[AnyTask], None], task: AnyTask, stop: threading.Event) -> str:
     context = multiprocessing.get_context('spawn')  # threads and OpenMP do not survive a fork
     code: int | None = None
     for _ in range(1 + RETRIES):
@@ -139,18 +154,18 @@ def _in_process(run: Callable[[Task], None], task: Task, stop: threading.Event) 
         except EOFError:  # it died before it could say why
             process.join()
             code = process.exitcode
-            _log.warning('%s: its process ended with %s', task.bag, code)
+            _log.warning('%s: its process ended with %s', task.name, code)
         finally:
             ours.close()
     return f'its process ended {1 + RETRIES} times without a word, at last with exit status {code}'
 
 
-def _report(pipe: Any, run: Callable[[Task], None], task: Task) -> None:
+def _report(pipe: Any, run: Callable[[AnyTask], None], task: AnyTask) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we end them
     pipe.send(_attempt_beside_others(run, task))
 
 
-def _attempt_beside_others(run: Callable[[Task], None], task: Task) -> str:
+def _attempt_beside_others(run: Callable[[AnyTask], None], task: AnyTask) -> str:
     import cv2
 
     cv2.setNumThreads(1)  # as many threads as workers, not workers times cores
@@ -161,7 +176,8 @@ def _attempt_beside_others(run: Callable[[Task], None], task: Task) -> str:
 
 
 def _run_on_ray(
-    tasks: Sequence[Task], run: Callable[[Task], None], done: Done, stop: threading.Event,
+    tasks: Sequence[AnyTask], run: Callable[[AnyTask], None],
+    done: Callable[[AnyTask, str], None], stop: threading.Event,
     address: str,
 ) -> None:
     try:

@@ -46,6 +46,7 @@ def _add_prepare(declare: Declare, group: Group) -> None:
                      help='side of the crops that are cut (default %(default)s)')
     one.add_argument('--mismatch', default='cut', help='lines and frames that are not as many: '
                      'cut (line i is of frame i) or exclude (default %(default)s)')
+    one.add_argument('--workers', type=int, default=1, help='videos at a time')
     add_settings(one)
 
 
@@ -71,14 +72,15 @@ def _add_embed(declare: Declare, group: Group) -> None:
 def _prepare(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.evaluation.commands import progress_bar
     from maven_ros.training.affwild2.layout import find_layout
-    from maven_ros.training.affwild2.prepare import PrepareOptions, prepare
+    from maven_ros.training.affwild2.plan import PrepareOptions
+    from maven_ros.training.affwild2.prepare import prepare
     from maven_ros.training.affwild2.report import REPORT
 
     options = PrepareOptions(settings_of(arguments), arguments.crop_px, arguments.mismatch)
     layout = find_layout(
         arguments.videos, arguments.annotations, arguments.crops, arguments.transcripts)
     with progress_bar('prepare') as progress:
-        counts = prepare(layout, arguments.out, options, stop, progress)
+        counts = prepare(layout, arguments.out, options, stop, progress, arguments.workers)
     for split, one in counts['splits'].items():
         print(f'{split}: {one["people"]} people, {one["frames"]} frames, {one["labelled"]} of '
               f'them labelled, {one["faceless"]} without a face')

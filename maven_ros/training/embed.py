@@ -202,7 +202,7 @@ class Embedder:
     def _job_bytes(self, job: _Job) -> int:
         person = job.people[0]
         windows = self._windowing.count(person.duration_s)
-        width = self._spec['encoders'][job.modality]['dim']
+        width: int = self._spec['encoders'][job.modality]['dim']
         if job.modality == 'video':
             return person.frames * (2 * width + 9)
         if job.modality == 'audio':

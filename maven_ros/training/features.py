@@ -78,6 +78,10 @@ class FeatureSet:
         self.length_ns, self.hop_ns = self.windowing.length_ns, self.windowing.hop_ns
         #: Whoever there are features of.
         self.people = tuple(sorted({person for person, _ in self._entries}))
+        self._together: dict[str, list[str]] = {}  # people by the sound that they share
+        for (person, modality), entry in self._entries.items():
+            if modality == 'audio':
+                self._together.setdefault(entry.key, []).append(person)
         self._shards: dict[str, Any] = {}
         self._tensor = lru_cache(maxsize=None)(self._read_whole)
         self._seen = lru_cache(maxsize=None)(self._read_frames)
@@ -106,6 +110,9 @@ class FeatureSet:
         """
         Return what the fusion takes for some windows: float32, on the host.
 
+        Beside another person of the same video who is in view there is neither sound nor words:
+        among several the node gives nobody the voice.
+
         :param places: at least one.
         :raises ResourceError: when there are no features of a person.
         """
@@ -133,7 +140,8 @@ class FeatureSet:
         return Aligned(values, mask)
 
     def _audio(self, places: Sequence[Place]) -> Aligned:
-        rows = [(person, int(self._tensor(person, 'audio', '.windows')[window]))
+        rows = [(person, -1 if self._beside_another(person, window)
+                 else int(self._tensor(person, 'audio', '.windows')[window]))
                 for person, window in places]
         voiced = [(person, row) for person, row in rows if row >= 0]
         if not voiced:
@@ -151,7 +159,8 @@ class FeatureSet:
         return empty
 
     def _text(self, places: Sequence[Place]) -> Aligned:
-        spans = [self._tensor(person, 'text', '.windows')[window].tolist()
+        spans = [[0, 0] if self._beside_another(person, window)
+                 else self._tensor(person, 'text', '.windows')[window].tolist()
                  for person, window in places]
         longest = max(count for _, count in spans)
         if not longest:
@@ -170,6 +179,17 @@ class FeatureSet:
                 [places_of.index(word) for word, _, _ in table],
                 begin_ns, begin_ns + self.length_ns, self.grid.slots)
         return weigh(pad_sequence(vectors, True), torch.from_numpy(weights))
+
+    def _beside_another(self, person: str, window: int) -> bool:
+        """Tell whether another of the same video is in view: whose voice it is nobody knows."""
+        begin_ns = self.start_ns(window)
+        return any(one != person and self._in_view(one, begin_ns, begin_ns + self.length_ns)
+                   for one in self._together[self._entry(person, 'audio').key])
+
+    def _in_view(self, person: str, begin_ns: int, end_ns: int) -> bool:
+        seen = self._seen(person)
+        first, after = np.searchsorted(seen.stamps_ns, [begin_ns, end_ns])
+        return bool((seen.rows[first:after] >= 0).any())
 
     def _nothing(self, modality: str, count: int) -> Aligned:
         return Aligned(torch.zeros(count, self.grid.slots, self._width(modality)),
@@ -199,10 +219,7 @@ class FeatureSet:
         return some
 
     def _open(self, person: str, modality: str) -> tuple[Any, str]:
-        entry = self._entries.get((person, modality))
-        if entry is None:
-            raise ResourceError(f'{self.folder}: has no {modality} of {person!r}; run `maven-ros '
-                                'data embed` again')
+        entry = self._entry(person, modality)
         if entry.shard not in self._shards:
             try:
                 self._shards[entry.shard] = safe_open(self.folder / entry.shard, 'pt')
@@ -210,3 +227,10 @@ class FeatureSet:
                 raise ResourceError(f'{self.folder / entry.shard}: cannot be read: {error}'
                                     ) from error
         return self._shards[entry.shard], entry.key
+
+    def _entry(self, person: str, modality: str) -> _Entry:
+        entry = self._entries.get((person, modality))
+        if entry is None:
+            raise ResourceError(f'{self.folder}: has no {modality} of {person!r}; run `maven-ros '
+                                'data embed` again')
+        return entry

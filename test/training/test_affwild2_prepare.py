@@ -20,10 +20,10 @@ from maven_ros.settings import Settings
 from maven_ros.training.affwild2.layout import find_layout
 from maven_ros.training.affwild2.people import MANIFEST, PEOPLE
 from maven_ros.training.affwild2.pictures import Seen, choose
-from maven_ros.training.affwild2.prepare import PrepareOptions, prepare
+from maven_ros.training.affwild2.plan import PrepareOptions
+from maven_ros.training.affwild2.prepare import prepare
 from maven_ros.training.affwild2.sound import read_flac, read_words
 from maven_ros.training.files import CannotWrite
-from maven_ros.training.loop import Stopped
 from maven_ros.training.prepared import PreparedSet
 
 TRAIN = 'annotations/VA_Estimation_Challenge/Train_Set'
@@ -91,7 +91,7 @@ def test_only_what_changed_is_done_again(own):
     before = {path.name: path.stat().st_mtime_ns for path in parts.glob('*.json')}
     prepare_again(own)
     assert {path.name: path.stat().st_mtime_ns for path in parts.glob('*.json')} == before
-    label_of(own).write_text(label_of(own).read_text().replace('\n', '\n\n', 0) + '\n')
+    label_of(own).write_text(label_of(own).read_text() + '\n')
     prepare_again(own)
     changed = {path.name for path in parts.glob('*.json')
                if path.stat().st_mtime_ns != before[path.name]}
@@ -100,12 +100,17 @@ def test_only_what_changed_is_done_again(own):
 
 def test_a_broken_video_is_listed_and_the_others_are_prepared(own):
     broken = next((own / 'generated/videos/batch2').glob('2-*.mp4'))
+    shutil.copy(broken, own / 'whole.mp4')
     broken.write_bytes(broken.read_bytes()[:2000])
     counts = prepare_again(own)
     one = people(own)[broken.stem]
     assert one['status'] == 'excluded' and 'cannot be read as a media file' in one['reason']
     assert counts['excluded'] == 1 and counts['splits'].keys() == {'train', 'test'}
     assert f'- {broken.stem} (valid): ' in (own / 'prepared/report.md').read_text()
+    shutil.copy(own / 'whole.mp4', broken)
+    assert prepare_again(own)['excluded'] == 0
+    broken.write_bytes(broken.read_bytes()[:2000])
+    prepare_again(own)
     assert broken.stem not in {one.person for one in PreparedSet(own / 'prepared').people}
 
 
@@ -156,7 +161,7 @@ def test_it_stops_when_asked_and_goes_on(own):
     shutil.rmtree(own / 'prepared')
     stop = Event()
     stop.set()
-    with pytest.raises(Stopped, match='the same command goes on'):
+    with pytest.raises(ResourceError, match='stopped; the same command goes on'):
         prepare_again(own, stop)
     with pytest.raises(ResourceError, match='is no prepared set'):
         PreparedSet(own / 'prepared')
@@ -172,6 +177,24 @@ def test_a_full_disk_stops_it_and_the_same_call_goes_on(own):
     assert not list((own / 'prepared').rglob('*.part'))
     prepare_again(own)
     assert len(PreparedSet(own / 'prepared').people) == 4
+
+
+def test_several_videos_at_a_time_give_the_same(own):
+    before = (own / 'prepared/manifest.parquet').read_bytes()
+    shutil.rmtree(own / 'prepared')
+    prepare(tiny_affwild2.layout(own), own / 'prepared', PrepareOptions(tiny_affwild2.SETTINGS),
+            Event(), workers=2)
+    assert (own / 'prepared/manifest.parquet').read_bytes() == before
+
+
+def test_what_the_machine_lacks_is_no_fault_of_a_video(own):
+    settings = Settings().with_values({'faces.detector': 'yunet',
+                                       'faces.yunet_model': __file__})
+    with pytest.raises(ResourceError, match=r'test_affwild2_prepare.py'):
+        prepare(tiny_affwild2.layout(own), own / 'prepared', PrepareOptions(settings), Event())
+    with pytest.raises(SettingsError, match='workers: 0; allowed: 1 and above'):
+        prepare(tiny_affwild2.layout(own), own / 'prepared', PrepareOptions(Settings()), Event(),
+                workers=0)
 
 
 def test_options_that_cannot_be_are_refused():

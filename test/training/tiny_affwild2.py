@@ -7,7 +7,8 @@ from threading import Event
 from maven_ros.settings import Settings
 from maven_ros.training.affwild2.generate import GenerateSettings, generate
 from maven_ros.training.affwild2.layout import find_layout
-from maven_ros.training.affwild2.prepare import PrepareOptions, prepare
+from maven_ros.training.affwild2.plan import PrepareOptions
+from maven_ros.training.affwild2.prepare import prepare
 
 SETTINGS = Settings().with_values({'speech.recogniser': 'none'})
 

@@ -1,0 +1,217 @@
+"""One video of Aff-Wild2: its frames, faces, sound and words become files and rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.closing import Closing
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import InputError, MavenError, ResourceError
+from maven_ros.evaluation.table import require_pyarrow
+from maven_ros.media import read_media
+from maven_ros.records import NS, Frame, Word
+from maven_ros.senses.faces import FaceTracker
+from maven_ros.senses.speech import SpeechWorker
+from maven_ros.training.affwild2.layout import Subject, read_crops
+from maven_ros.training.affwild2.people import (
+    MANIFEST,
+    manifest_rows,
+    person_row,
+    read_labels,
+)
+from maven_ros.training.affwild2.pictures import Faces, Seen, choose, see
+from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
+from maven_ros.training.affwild2.sound import (
+    Sound,
+    read_sound,
+    read_words,
+    recognise,
+    write_flac,
+    write_words,
+)
+from maven_ros.training.files import CannotWrite, write_json, written
+
+_log = logging.getLogger('maven_ros.prepare')
+
+
+class _Stopped(ResourceError):
+    """It was asked to stop."""
+
+
+class Preparer(Closing):
+    """
+    Prepares one video after the other; the recogniser is loaded once, when it is needed.
+
+    :param stop: ends a video in the middle when set.
+    :param passed: is told how many seconds of the video are done.
+    """
+
+    def __init__(
+        self, out: Path, options: PrepareOptions, stop: Event, passed: Callable[[float], None],
+    ) -> None:
+        self._out, self._options, self._stop, self._passed = out, options, stop, passed
+        self._speech: SpeechWorker | None = None
+
+    def close(self) -> None:
+        """Let go of the recogniser."""
+        if self._speech:
+            self._speech.close()
+            self._speech = None
+
+    def prepare(self, plan: Plan) -> None:
+        """Do one video; what is wrong with it is written into its part."""
+        whole = True
+        try:
+            people, columns = self._do(plan, Counters())
+        except (CannotWrite, _Stopped):
+            raise
+        except Exception as error:  # decoders raise whatever broken bytes lead them to
+            if not isinstance(error, MavenError):
+                _log.exception('%s', plan.path)
+            said = str(error) if isinstance(error, MavenError) else f'{plan.path}: {error!r}'
+            people = [person_row(one, 'excluded', said) for one in plan.subjects]
+            whole, columns = False, []
+        write_rows(part_path(self._out, plan.name, '.parquet'), columns)
+        write_json(part_path(self._out, plan.name, '.json'),
+                   {'inputs': plan.inputs, 'whole': whole, 'people': people})
+
+    def _do(
+        self, plan: Plan, counters: Counters,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        if plan.media is None:
+            raise ResourceError(plan.fault)
+        if not plan.media.has_video:
+            raise ResourceError(f'{plan.path}: has no pictures')
+        tracked = [one for one in plan.subjects if one.person not in plan.crops]
+        stamps_ns, frames = self._look(plan, tracked, counters)
+        chosen = choose(frames, [one.side for one in tracked]) if tracked else {}
+        sound = self._listen(plan, counters)
+        remarks = sorted(counters.details().values())
+        length_ns = max(1, int(stamps_ns[-1] - stamps_ns[0]))
+        rate = plan.media.frame_rate or (len(stamps_ns) - 1) * NS / length_ns
+        people, columns = [], []
+        for subject in plan.subjects:
+            try:
+                labels = read_labels(subject, len(stamps_ns), self._options.mismatch)
+            except InputError as error:
+                people.append(person_row(subject, 'excluded', str(error)))
+                continue
+            crops = (self._given(plan.crops[subject.person], len(stamps_ns))
+                     if subject.person in plan.crops
+                     else self._cut(subject, chosen[subject.side]))
+            rows = manifest_rows(subject, stamps_ns, labels, crops)
+            columns.append(rows)
+            people.append(person_row(
+                subject, 'ok', '; '.join([labels.remark] * bool(labels.remark) + remarks),
+                fps=float(rate), frames=len(stamps_ns),
+                duration_s=float(stamps_ns[-1] / NS + 1 / rate),
+                labelled=int(rows['labelled'].sum()), unlabelled=int((~rows['labelled']).sum()),
+                faceless=crops.count(''), **sound))
+        return people, columns
+
+    # --- pictures ------------------------------------------------------------------------
+
+    def _look(
+        self, plan: Plan, tracked: Sequence[Subject], counters: Counters,
+    ) -> tuple[NDArray[np.int64], list[Faces]]:
+        """Return the stamps of all frames and, where somebody is to be tracked, the faces."""
+        options = self._options
+        tracker = FaceTracker(options.settings.faces, options.crop_px, counters) \
+            if tracked else None
+        most = None if any(one.side for one in tracked) else 1
+        stamps, frames = [], []
+        for record in read_media(plan.path, audio=False, counters=counters):
+            if self._stop.is_set():
+                raise _Stopped(f'{plan.name}: stopped; the same command goes on')
+            assert isinstance(record, Frame)
+            stamps.append(record.stamp_ns)
+            if tracker:
+                frames.append(self._track(tracker, record, counters, most))
+            self._passed(record.stamp_ns / NS)
+        if not stamps:
+            raise ResourceError(f'{plan.path}: no picture could be decoded')
+        return np.array(stamps, np.int64), frames
+
+    def _track(
+        self, tracker: FaceTracker, frame: Frame, counters: Counters, most: int | None,
+    ) -> Faces:
+        try:
+            return see(tracker.update(frame.stamp_ns, frame.decode())[:most])
+        except InputError as error:  # such as two frames of one stamp: a frame without a face
+            counters.count('video', error.cause, str(error))
+            return {}
+
+    def _given(self, folder: Path, frames: int) -> list[str]:
+        crops = read_crops(folder)
+        return [str(crops[number].resolve()) if number in crops else ''
+                for number in range(1, frames + 1)]
+
+    def _cut(self, subject: Subject, seen: Sequence[Seen | None]) -> list[str]:
+        folder = Path('crops') / subject.person
+        paths = []
+        for number, one in enumerate(seen, 1):
+            path = folder / f'{number:05}.jpg'
+            if one:
+                with written(self._out / path) as beside:
+                    beside.write_bytes(one.jpeg)
+            paths.append(path.as_posix() if one else '')
+        return paths
+
+    # --- sound ---------------------------------------------------------------------------
+
+    def _listen(self, plan: Plan, counters: Counters) -> dict[str, Any]:
+        """Write sound and words; return where they are."""
+        assert plan.media
+        sound = self._sound(plan, counters) if plan.media.has_audio else None
+        words = read_words(plan.transcript) if plan.transcript else self._words(sound, counters)
+        known: dict[str, Any] = {}
+        if sound:
+            known = {'audio': f'sound/{plan.name}.flac', 'audio_start_ns': sound.start_ns}
+            write_flac(self._out / known['audio'], sound.waveform)
+        if words is not None:
+            known['transcript'] = f'transcripts/{plan.name}.json'
+            write_words(self._out / known['transcript'], words)
+        return known
+
+    def _sound(self, plan: Plan, counters: Counters) -> Sound | None:
+        try:
+            return read_sound(plan.path, self._options.settings.audio, counters)
+        except ResourceError as error:  # the pictures may be sound all the same
+            counters.count('audio', 'unreadable', str(error))
+            return None
+
+    def _words(self, sound: Sound | None, counters: Counters) -> list[Word] | None:
+        """Recognise words; None where there is nothing to hear, or nobody to recognise it."""
+        settings = self._options.settings.speech
+        if sound is None or settings.recogniser == 'none':
+            return None
+        if self._speech is None:
+            self._speech = SpeechWorker(settings, counters, inline=True)
+        return recognise(sound, self._speech)
+
+
+def prepare_alone(plan: Plan, out: Path, options: PrepareOptions) -> None:
+    """Do one video in a process of its own, which is ended from outside."""
+    with Preparer(out, options, Event(), lambda part_s: None) as preparer:
+        preparer.prepare(plan)
+
+
+def write_rows(path: Path, some: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the manifest, as columns of each person."""
+    pa, pq, _ = require_pyarrow()
+    schema = schema_of(pa, MANIFEST)
+    tables = [pa.table(dict(columns), schema) for columns in some]
+    with written(path) as beside:
+        pq.write_table(pa.concat_tables(tables) if tables else schema.empty_table(), beside)
+
+
+def schema_of(pa: Any, columns: Mapping[str, str]) -> Any:
+    """Return the schema of such columns."""
+    return pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
