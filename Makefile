@@ -31,9 +31,10 @@ test: $(VENV)/test-installed ## lint, types and tests
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/python -m pytest
 
-soak: $(VENV)/test-installed ## ten minutes live, two hours of a bag; fails where memory grows
+soak: $(VENV)/test-installed ## ten minutes live, two hours of a bag, a training that is killed ten times
 	$(BIN)/python benchmarks/live.py --minutes 10
 	$(BIN)/python benchmarks/replay.py --hours 2
+	$(BIN)/python tools/soak_training.py
 
 bench: $(VENV)/test-installed ## every benchmark
 	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do \

@@ -33,7 +33,7 @@ EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
 RAY = ['ray>=2.40']
 # 170 MB, for those who look.
 VIEW = ['rerun-sdk>=0.39']
-TRAIN = [*MEDIA, *PLOT, 'pyarrow>=16', 'tensorboard>=2.14']
+TRAIN = [*MEDIA, *PLOT, 'accelerate>=1.0', 'pyarrow>=16', 'tensorboard>=2.14']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,

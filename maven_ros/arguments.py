@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -12,6 +12,7 @@ from maven_ros.settings import Settings, load_values, parameters
 
 #: Runs a command until it is done, or the event is set; returns the process's exit code, if not 0.
 Run: TypeAlias = Callable[[argparse.Namespace, threading.Event], 'int | None']
+TWO_WORDS = ('train run', 'train ablations')
 Group: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
 
 
@@ -33,6 +34,12 @@ def add_group(commands: Group, name: str, text: str) -> Group:
     """Declare a command that has commands of its own."""
     return commands.add_parser(name, help=text, description=text).add_subparsers(
         title='commands', metavar='COMMAND', required=True)
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """Make one word of two that name a command together, where the first is one by itself."""
+    pair = ' '.join(argv[:2])
+    return [pair, *argv[2:]] if pair in TWO_WORDS else list(argv)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maven_ros import __version__
-from maven_ros.arguments import Group, Run, add_group, add_settings, flags_of, settings_of
+from maven_ros.arguments import (
+    Group,
+    Run,
+    add_group,
+    add_settings,
+    flags_of,
+    joined,
+    settings_of,
+)
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import MavenError, SettingsError
 from maven_ros.evaluation.commands import add_commands as add_evaluation_commands
@@ -37,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: the arguments; those of the process when left out.
     :returns: 0 when all went well, 1 after an error that the user can mend, 2 for bad usage.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(level=arguments.log_level.upper(),
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
     stop = Stop.on_signals()

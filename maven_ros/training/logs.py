@@ -96,3 +96,18 @@ class RunLog:
             beside.replace(path)
         except OSError as error:
             raise ResourceError(f'{path}: cannot be written: {error}') from error
+
+
+class Silence(ExitStack):
+    """The log of a process that leaves it to another to tell."""
+
+    def step(self) -> None:
+        """Say nothing."""
+
+    def epoch(
+        self, number: int, training: Mapping[str, float], validation: Mapping[str, float],
+    ) -> None:
+        """Say nothing."""
+
+    def draw(self, history: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> None:
+        """Draw nothing."""

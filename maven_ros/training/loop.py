@@ -1,10 +1,11 @@
 """
-The one training loop of all stages.
+The one training loop: of all stages, and of runs on Aff-Wild2.
 
-AdamW, warm-up and a cosine to 0, clipped gradients, a running mean of the weights (which is what
-is validated and returned), and a checkpoint after every epoch, written beside and moved over the
-old one. Each epoch draws from a random state of its own, made of the seed and its number: so a
-run that was killed, or was told to stop after some epochs, goes on as if it had not been.
+AdamW, warm-up and a cosine to 0 or halving on plateaus, clipped gradients, a running mean of the
+weights (which is what is validated and returned), and a checkpoint after every epoch, written
+beside and moved over the old one. Each epoch draws from a random state of its own, made of the
+seed and its number: so a run that was killed, or was told to stop after some epochs, goes on as if
+it had not been. Several processes may train one network (:mod:`maven_ros.training.processes`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from maven_ros.errors import MavenError, ResourceError, SettingsError
-from maven_ros.training.logs import RunLog
+from maven_ros.training.logs import RunLog, Silence
+from maven_ros.training.processes import Processes
 
 PRECISIONS = ('auto', 'fp32', 'bf16')
-_CHECKPOINT = 'checkpoint.pt'
+SCHEDULES = ('cosine', 'plateau')
+CHECKPOINT = 'checkpoint.pt'
+# Settings that checkpoints written before them lack: they were made with these.
+_NEWER = {'schedule': 'cosine', 'plateau_epochs': 10}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class LoopSettings:
     :param epochs: passes over the data, by which the learning rate falls to 0.
     :param stop_after: epochs after which training ends all the same, and from which it goes on if
         this is raised; 0 for none.
-    :param batch_size: examples a step.
+    :param batch_size: examples a step, of all processes together.
     :param learning_rate: the highest, after the warm-up.
     :param weight_decay: of matrices and kernels; vectors (biases, norms) have none.
     :param warmup_epochs: while the rate rises linearly.
@@ -46,6 +51,10 @@ class LoopSettings:
         the last.
     :param precision: of the large products: ``fp32``, ``bf16``, or ``auto``: bf16 where the
         processor has it.
+    :param schedule: of the learning rate after the warm-up: ``cosine``, to 0 by the last epoch;
+        or ``plateau``, halved whenever ``select`` has not risen for ``plateau_epochs``.
+    :param plateau_epochs: see there.
+    :param patience: epochs without a rise of ``select`` after which training ends; 0 for none.
     :raises SettingsError: names what cannot be, its value and what is allowed.
     """
 
@@ -59,10 +68,13 @@ class LoopSettings:
     select: str = ''
     precision: str = 'auto'
     stop_after: int = 0
+    schedule: str = 'cosine'
+    plateau_epochs: int = 10
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        for name in ('epochs', 'batch_size', 'learning_rate', 'clip_norm'):
+        for name in ('epochs', 'batch_size', 'learning_rate', 'clip_norm', 'plateau_epochs'):
             if not getattr(self, name) > 0:
                 raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
         if not 0 <= self.average_decay < 1:
@@ -70,9 +82,15 @@ class LoopSettings:
         if not 0 <= self.stop_after <= self.epochs:
             raise SettingsError(
                 f'stop_after: {self.stop_after!r} is not in [0, {self.epochs}], the epochs')
-        if self.precision not in PRECISIONS:
-            raise SettingsError(
-                f'precision: {self.precision!r} is not one of {", ".join(PRECISIONS)}')
+        for name, allowed in (('precision', PRECISIONS), ('schedule', SCHEDULES)):
+            if getattr(self, name) not in allowed:
+                raise SettingsError(
+                    f'{name}: {getattr(self, name)!r} is not one of {", ".join(allowed)}')
+        if self.patience < 0:
+            raise SettingsError(f'patience: {self.patience!r} is below 0')
+        if not self.select and (self.patience or self.schedule == 'plateau'):
+            raise SettingsError("select: '' names no figure, and patience or schedule: plateau "
+                                'go by one')
 
 
 class Task(Protocol):
@@ -103,6 +121,11 @@ class Epoch(NamedTuple):
     training: dict[str, float]
     validation: dict[str, float]
 
+    def figure(self, select: str) -> float:
+        """Return the figure that epochs are chosen by; what is undefined is below all else."""
+        value = self.validation[select]
+        return -math.inf if math.isnan(value) else value
+
 
 class Fitted(NamedTuple):
     """
@@ -124,7 +147,7 @@ class Stopped(MavenError):
 
 def fit(
     task: Task, settings: LoopSettings, folder: Path, *, name: str, recipe: Mapping[str, Any],
-    seed: int = 0, stop: Event | None = None,
+    seed: int = 0, stop: Event | None = None, processes: Processes | None = None,
 ) -> Fitted:
     """
     Train, or go on where a run in that folder was cut off.
@@ -134,21 +157,29 @@ def fit(
     :param recipe: all that the result depends on, in plain values; a checkpoint of another one is
         refused.
     :param stop: when set, ends training after the step that runs.
+    :param processes: those that train together; this one alone when left out. The task yields this
+        one's share of each batch, and its losses are those of the whole batch.
     :raises ResourceError: for a checkpoint of another recipe, or one that cannot be read.
     :raises Stopped: when ``stop`` was set.
     """
+    processes = processes or Processes()
     state = _State(task, settings, _plain(recipe, settings, seed))
-    last = settings.stop_after or settings.epochs
     folder.mkdir(parents=True, exist_ok=True)
-    state.load(folder / _CHECKPOINT)
-    with RunLog(folder, name, last, task.steps, len(state.history)) as log:
-        for number in range(len(state.history), last):
-            training = _train_epoch(task, state, settings, number, seed, log, stop)
+    state.load(folder / CHECKPOINT)
+    processes.check_same(len(state.history), f'{folder / CHECKPOINT}: epochs done')
+    last, done = settings.stop_after or settings.epochs, len(state.history)
+    log = RunLog(folder, name, last, task.steps, done) if processes.main else Silence()
+    with log:
+        while len(state.history) < last and not state.gave_up(settings):
+            number = len(state.history)
+            training = _train_epoch(task, state, settings, number, seed, log, stop, processes)
             model = state.average.module.eval()
             with torch.no_grad():
                 validation = dict(task.validate(model))
-            state.end_epoch(Epoch(number, training, validation), settings.select)
-            state.save(folder / _CHECKPOINT)
+            state.end_epoch(Epoch(number, training, validation), settings)
+            if processes.main:
+                state.save(folder / CHECKPOINT)
+            processes.wait()
             log.epoch(number, training, validation)
         log.draw([(epoch.training, epoch.validation) for epoch in state.history])
     model = state.average.module
@@ -159,7 +190,8 @@ def fit(
 def _plain(recipe: Mapping[str, Any], settings: LoopSettings, seed: int) -> dict[str, Any]:
     """Return all that an epoch depends on; when training ends is no part of it."""
     plain = {**recipe, **dataclasses.asdict(settings), 'seed': seed}
-    return {name: value for name, value in plain.items() if name not in ('loop', 'stop_after')}
+    return {name: value for name, value in plain.items()
+            if name not in ('loop', 'stop_after', 'patience')}
 
 
 def uses_bf16(precision: str, device: torch.device) -> bool:
@@ -171,12 +203,12 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
 
 
 def _train_epoch(
-    task: Task, state: _State, settings: LoopSettings, number: int, seed: int, log: RunLog,
-    stop: Event | None,
+    task: Task, state: _State, settings: LoopSettings, number: int, seed: int,
+    log: RunLog | Silence, stop: Event | None, processes: Processes,
 ) -> dict[str, float]:
     """Return the means of the losses over an epoch."""
     own_seed = 1_000_003 * seed + number
-    torch.manual_seed(own_seed)  # dropout's
+    torch.manual_seed(own_seed + 7_919 * processes.rank)  # dropout's, on other examples each
     model, device = task.model.train(), next(task.model.parameters()).device
     totals: dict[str, Tensor] = {}
     for batch in task.batches(number, torch.Generator().manual_seed(own_seed)):
@@ -185,6 +217,7 @@ def _train_epoch(
             losses = task.losses(model, batch)
         state.optimiser.zero_grad()
         losses['loss'].backward()  # type: ignore[no-untyped-call]
+        stopping = processes.add_gradients(model, stop is not None and stop.is_set())
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm, error_if_nonfinite=True)
         state.optimiser.step()
         state.scheduler.step()
@@ -192,7 +225,7 @@ def _train_epoch(
         for key, value in losses.items():
             totals[key] = totals.get(key, 0) + value.detach().float()
         log.step()
-        if stop is not None and stop.is_set():
+        if stopping:
             raise Stopped(f'stopped in epoch {number + 1} of {settings.epochs}; the same command '
                           'goes on from the end of the one before')
     return {key: float(value) / task.steps for key, value in totals.items()}
@@ -203,26 +236,39 @@ class _State:
 
     def __init__(self, task: Task, settings: LoopSettings, recipe: dict[str, Any]) -> None:
         self.model, self.recipe = task.model, recipe
+        self.history: list[Epoch] = []
+        self.plateaus = 0
         matrices = [value for value in self.model.parameters() if value.ndim > 1]
         vectors = [value for value in self.model.parameters() if value.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
             [{'params': matrices, 'weight_decay': settings.weight_decay},
              {'params': vectors, 'weight_decay': 0.0}], settings.learning_rate)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, _schedule(round(settings.warmup_epochs * task.steps),
-                                      settings.epochs * task.steps))
+            self.optimiser, self._schedule(settings, task.steps))
         self.average = AveragedModel(
             self.model, multi_avg_fn=_running_mean(settings.average_decay), use_buffers=True)
-        self.history: list[Epoch] = []
         self.kept, self.best = 0, self.average.module.state_dict()
 
-    def end_epoch(self, epoch: Epoch, select: str) -> None:
+    def _schedule(self, settings: LoopSettings, steps: int) -> Callable[[int], float]:
+        warmup = round(settings.warmup_epochs * steps)
+        if settings.schedule == 'cosine':
+            return cosine(warmup, settings.epochs * steps)
+        return lambda step: min(1.0, (step + 1) / max(1, warmup)) * 0.5 ** self.plateaus
+
+    def end_epoch(self, epoch: Epoch, settings: LoopSettings) -> None:
         """Note what an epoch gave, and keep its weights if it is the best."""
         self.history.append(epoch)
-        if not select or epoch.validation[select] >= self.history[self.kept].validation[select]:
+        select = settings.select
+        self.plateaus = plateaus([one.figure(select) for one in self.history] if select else [],
+                                 settings.plateau_epochs)
+        if not select or epoch.figure(select) >= self.history[self.kept].figure(select):
             self.kept = epoch.number
             self.best = {name: value.clone() for name, value
                          in self.average.module.state_dict().items()}
+
+    def gave_up(self, settings: LoopSettings) -> bool:
+        """Tell whether the best epoch lies as far back as patience reaches."""
+        return 0 < settings.patience < len(self.history) - self.kept
 
     def _parts(self) -> dict[str, Any]:
         return {'model': self.model, 'optimiser': self.optimiser, 'scheduler': self.scheduler,
@@ -234,7 +280,7 @@ class _State:
         torch.save({
             **{name: part.state_dict() for name, part in self._parts().items()},
             'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
-            'kept': self.kept, 'best': self.best}, beside)
+            'kept': self.kept, 'best': self.best, 'plateaus': self.plateaus}, beside)
         beside.replace(path)
 
     def load(self, path: Path) -> None:
@@ -244,7 +290,7 @@ class _State:
         device = next(self.model.parameters()).device
         try:
             saved = torch.load(path, device, weights_only=True)
-            theirs = saved['recipe']
+            theirs = {**_NEWER, **saved['recipe']}
         except Exception as error:  # torch raises whatever the bytes lead it to
             raise ResourceError(f'{path}: cannot be read ({type(error).__name__}); remove it to '
                                 'begin anew') from error
@@ -258,9 +304,24 @@ class _State:
             part.load_state_dict(saved[name])
         self.history = [Epoch(*epoch) for epoch in saved['history']]
         self.kept, self.best = saved['kept'], saved['best']
+        self.plateaus = saved.get('plateaus', 0)
 
 
-def _schedule(warmup: int, steps: int) -> Callable[[int], float]:
+def plateaus(figures: Sequence[float], length: int) -> int:
+    """
+    Count how often a figure has not risen for so many epochs; each counts anew from there.
+
+    :param figures: of each epoch.
+    """
+    best, waited, found = -math.inf, 0, 0
+    for figure in figures:
+        best, waited = (figure, 0) if figure > best else (best, waited + 1)
+        if waited == length:
+            waited, found = 0, found + 1
+    return found
+
+
+def cosine(warmup: int, steps: int) -> Callable[[int], float]:
     """Return the learning rate's factor by step: linear from 0 to 1, then a cosine to 0."""
     def factor(step: int) -> float:
         if step < warmup:

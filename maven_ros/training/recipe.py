@@ -145,6 +145,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if len(each) == len(value):
             return tuple(_value(one, item, f'{where}[{index}]')
                          for index, (one, item) in enumerate(zip(each, value, strict=True)))
+    elif typing.get_origin(kind) is dict and isinstance(value, dict):
+        return value
     elif kind is float and type(value) in (int, float):
         return float(value)
     elif type(value) is kind:

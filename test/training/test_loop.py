@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.loop import LoopSettings, Stopped, fit
+from maven_ros.training.loop import CHECKPOINT, LoopSettings, Stopped, fit, plateaus
 
 SETTINGS = LoopSettings(epochs=4, batch_size=8, learning_rate=0.02, average_decay=0.9)
 
@@ -92,6 +92,45 @@ def test_the_best_epoch_is_kept_where_asked(tmp_path):
     assert not torch.equal(best.model[0].weight, last.model[0].weight)
 
 
+def test_patience_ends_it_and_may_be_raised(tmp_path):
+    class Falling(Line):
+        def validate(self, model):
+            self.scores = getattr(self, 'scores', [math.nan, 0.5, 0.4, 0.3, 0.6, 0.1])
+            return {'score': self.scores.pop(0)}
+
+    task, settings = Falling(), LoopSettings(6, 8, 0.02, select='score', patience=2)
+    early = run(tmp_path, settings, task)
+    assert len(early.history) == 4 and early.kept.number == 1
+    longer = run(tmp_path, LoopSettings(6, 8, 0.02, select='score', patience=3), task)
+    assert len(longer.history) == 6 and longer.kept.number == 4
+
+
+def test_a_plateau_halves_the_rate(tmp_path):
+    class Flat(Line):
+        def validate(self, model):
+            return {'score': 0.0}
+
+    assert plateaus([1, 0, 0, 2, 1, 1, 1, 1], 2) == 3
+    assert plateaus([], 2) == plateaus([1, 2, 3], 1) == 0
+    settings = LoopSettings(5, 8, 0.02, warmup_epochs=0, schedule='plateau', plateau_epochs=2,
+                            select='score')
+    run(tmp_path, settings, Flat())
+    saved = torch.load(tmp_path / CHECKPOINT)
+    # Two epochs after the first, and two more; the last halving counts from the next step on.
+    assert saved['plateaus'] == 2
+    assert saved['optimiser']['param_groups'][0]['lr'] == pytest.approx(0.01)
+
+
+def test_checkpoints_from_before_a_setting_was_there_are_gone_on_with(tmp_path):
+    run(tmp_path, LoopSettings(1, 8, 0.02))
+    saved = torch.load(tmp_path / CHECKPOINT)
+    for name in ('schedule', 'plateau_epochs'):
+        del saved['recipe'][name]
+    del saved['plateaus']
+    torch.save(saved, tmp_path / CHECKPOINT)
+    assert len(run(tmp_path, LoopSettings(1, 8, 0.02)).history) == 1
+
+
 def test_another_recipe_is_refused_by_name(tmp_path):
     run(tmp_path, recipe={'width': 16})
     with pytest.raises(ResourceError, match=r'of another recipe \(width 16, not 8\); remove it'):
@@ -120,6 +159,9 @@ def test_a_gradient_that_is_no_number_is_an_error(tmp_path):
     ({'stop_after': 2}, r'stop_after: 2 is not in \[0, 1\], the epochs'),
     ({'average_decay': 1.0}, r'average_decay: 1.0 is not in \[0, 1\)'),
     ({'precision': 'fp8'}, "precision: 'fp8' is not one of auto, fp32, bf16"),
+    ({'schedule': 'step'}, "schedule: 'step' is not one of cosine, plateau"),
+    ({'patience': -1}, 'patience: -1 is below 0'),
+    ({'patience': 2}, "select: '' names no figure, and patience or schedule: plateau go by one"),
 ])
 def test_settings_that_cannot_be_are_refused(values, message):
     with pytest.raises(SettingsError, match=message):

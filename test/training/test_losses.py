@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from maven_ros.training.losses import concordance, soft_cross_entropy
+from maven_ros.training.losses import concordance, disagreement, soft_cross_entropy
 
 
 def test_concordance_of_a_sample_with_itself_is_1():
@@ -28,3 +28,16 @@ def test_cross_entropy_against_shares_by_hand():
     logits = torch.tensor([[0.0, math.log(3)]])
     expected = -(0.5 * math.log(0.25) + 0.5 * math.log(0.75))
     assert float(soft_cross_entropy(logits, torch.tensor([[0.5, 0.5]]))) == pytest.approx(expected)
+
+
+def test_the_gradient_of_disagreement_is_that_of_its_differences():
+    torch.manual_seed(0)
+    predicted = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(6, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda values: disagreement(values, target), predicted)
+
+
+def test_too_few_neither_agree_nor_disagree():
+    predicted = torch.ones(1, 2, requires_grad=True)
+    disagreement(predicted, torch.zeros(1, 2)).backward()
+    assert predicted.grad.tolist() == [[0, 0]]

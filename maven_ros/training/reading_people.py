@@ -1,0 +1,62 @@
+"""What a network says of all windows of recorded people, and of every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from maven_ros.evaluation.framewise import Prediction, WindowEstimates, predict
+from maven_ros.evaluation.metrics import Array
+from maven_ros.model.maven import MavenModel
+from maven_ros.training.inputs import InputSettings, deny
+from maven_ros.training.prepared import Person, PreparedSet
+from maven_ros.training.reading import Reading
+from maven_ros.training.sources import Source
+
+_WINDOWS_AT_ONCE = 64
+
+
+def read_person(
+    model: MavenModel, source: Source, person: str, inputs: InputSettings,
+) -> WindowEstimates:
+    """Fuse all windows of a person, in evaluation mode; a raw head may leave the square."""
+    count = source.windows(person)
+    points, stds, slots, evidence = [], [], [], []
+    for first in range(0, count, _WINDOWS_AT_ONCE):
+        rows = [(person, window) for window in range(first, min(first + _WINDOWS_AT_ONCE, count))]
+        with torch.inference_mode():
+            features = deny(source.encode(model, rows), inputs)
+            output = model.fuse(features)
+            reading = Reading.of(output)
+        points.append(_numbers(reading.points).clip(-1, 1))
+        stds.append(_numbers(reading.stds))
+        slots.append(_numbers(torch.stack([output.frame_valence, output.frame_arousal], -1)
+                              ).clip(-1, 1))
+        evidence.append(features.present.cpu().numpy() @ np.array([1, 2, 4], np.uint8))
+    ends_ns = np.array([source.start_ns(window) + source.length_ns for window in range(count)],
+                       np.int64)
+    return WindowEstimates(
+        ends_ns, source.length_ns, np.concatenate(points), np.concatenate(stds),
+        np.concatenate(slots), np.concatenate(evidence).astype(np.uint8))
+
+
+def predict_split(
+    model: MavenModel, source: Source, prepared: PreparedSet, split: str, inputs: InputSettings,
+    smoothing: str, smoothing_s: float,
+) -> list[Prediction]:
+    """Say what is believed of every frame of everybody in a split."""
+    return [predict(person, prepared.frames(person.person),
+                    read_person(model, source, person.person, inputs), smoothing, smoothing_s)
+            for person in people_of(prepared, split)]
+
+
+def people_of(prepared: PreparedSet, split: str) -> Iterator[Person]:
+    """Return who is in a split."""
+    return (person for person in prepared.people if person.split == split)
+
+
+def _numbers(values: torch.Tensor) -> Array:
+    numbers: Array = values.double().cpu().numpy()
+    return numbers

@@ -1,0 +1,102 @@
+"""Prepare, embed, train: on a small set in Aff-Wild2's layout, as its users would run them."""
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+import yaml
+
+from maven_ros.cli import main
+from maven_ros.evaluation.resultset import read_result_set
+from maven_ros.media import read_media
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import AffectState
+from maven_ros.settings import Settings
+from maven_ros.training.processes import Processes
+from maven_ros.training.run import train_run
+from maven_ros.training.run_settings import read_run_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / 'shared' / 'data'
+
+
+def command(*arguments):
+    assert main([str(one) for one in arguments]) == 0
+
+
+def write_config(folder, name, **loop):
+    path = folder / f'{name}.yaml'
+    path.write_text(yaml.safe_dump({
+        'name': name, 'clips': {'target_s': 0.5}, 'loss': {'agreement': 1.0, 'frames': 0.3},
+        'network': {'fusion_width': 32, 'context_width': 32, 'head_width': [32]},
+        'loop': {'epochs': 10, 'batch_size': 32, 'learning_rate': 0.004, 'average_decay': 0.9,
+                 'precision': 'fp32', 'select': 'mean_ccc', **loop}}))
+    return path
+
+
+@pytest.fixture(scope='module')
+def embedded(tmp_path_factory):
+    """Return the folder with what the first two commands made."""
+    folder = tmp_path_factory.mktemp('affwild2')
+    generated = folder / 'generated'
+    real = ('--data', SHARED) if SHARED.is_dir() else ()  # else faces are drawn, voices hummed
+    command('data', 'generate', 'aff-wild2', '--out', generated, '--videos', 12, '--seconds', 16,
+            '--seed', 1, *real)
+    command('data', 'prepare', 'aff-wild2', '--videos', generated / 'videos', '--annotations',
+            generated / 'annotations', '--crops', generated / 'cropped_aligned', '--transcripts',
+            generated / 'transcripts', '--out', folder / 'data')
+    command('data', 'embed', '--data', folder / 'data', '--model', ROOT / 'models/compact',
+            '--out', folder / 'features', '--device', 'cpu')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def trained(embedded):
+    """Return the folder with what the third made."""
+    command('train', 'run', '--config', write_config(embedded, 'three'), '--data',
+            embedded / 'data', '--features', embedded / 'features', '--out', embedded / 'run',
+            '--device', 'cpu')
+    return embedded
+
+
+@pytest.mark.timeout(300)
+def test_training_lifts_mean_ccc_well_above_untrained_and_above_0(trained):
+    settings = read_run_settings(
+        write_config(trained, 'untrained', epochs=1, learning_rate=1e-9))
+    untrained = train_run(settings, trained / 'data', trained / 'features', trained / 'untrained',
+                          processes=Processes(), stop=Event())
+    for reading, (_, before) in untrained.sets.items():
+        after = read_result_set(trained / 'run/valid' / reading).scores().overall
+        lifted = after.scores['mean_ccc'].value
+        assert lifted > 0.25
+        assert lifted > before.overall.scores['mean_ccc'].value + 0.2
+
+
+@pytest.mark.timeout(300)
+def test_the_node_s_pipeline_replays_a_clip_with_what_was_trained(trained):
+    settings = Settings().with_values({
+        'model.path': str(trained / 'run/model'), 'speech.recogniser': 'none'})
+    clip = next((trained / 'generated/videos').rglob('*.mp4'))
+    with Pipeline(settings) as pipeline:
+        outputs = [one for record in read_media(clip) for one in pipeline.feed(record)]
+    states = [one for one in outputs if isinstance(one, AffectState)]
+    assert len(states) > 20 and {one.model for one in states} == {pipeline.engine.name}
+    assert pipeline.engine.name.startswith('three-')
+    known = [one for one in states if one.modalities]
+    assert known and all(-1 <= one.affect.valence <= 1 for one in known)
+
+
+@pytest.mark.timeout(300)
+def test_the_last_block_of_an_encoder_is_tuned_on_faces_sound_and_words(trained):
+    path = trained / 'tuned.yaml'
+    values = yaml.safe_load(write_config(trained, 'tuned', epochs=1).read_text())
+    path.write_text(yaml.safe_dump({**values, 'tune': {'text': 1}, 'clips': {'stride': 16}}))
+    command('train', 'run', '--config', path, '--data', trained / 'data', '--out',
+            trained / 'tuned', '--device', 'cpu')
+    from safetensors.torch import load_file
+
+    before, after = (load_file(folder / 'model.safetensors') for folder in (
+        ROOT / 'models/compact', trained / 'tuned/model'))
+    changed = {name.split('.')[0] for name in before
+               if name.split('.')[0].endswith('_encoder') and (before[name] != after[name]).any()}
+    assert changed == {'text_encoder'}
