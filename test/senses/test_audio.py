@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from speaking import SAMPLE, sound_of
 
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import InputError
@@ -53,6 +54,17 @@ def test_what_has_not_arrived_is_silent_and_not_heard():
     assert got.heard.sum() == 16000
     assert got.heard[8000:24000].all()
     assert not got.waveform[:8000].any() and not got.waveform[24000:].any()
+
+
+def test_a_voice_is_told_at_its_time_wherever_the_interval_begins():
+    audio = sense()
+    feed(audio, chunks(sound_of(SAMPLE)[:4 * 16000, None]))
+    voiced = audio.read(START - 500 * MS, START + 4 * NS).voiced
+    assert len(voiced) == 225  # each 20 ms; the first sentence is from 1.0 to 2.6 s
+    assert not voiced[:74].any() and voiced[78:155].mean() > 0.9 and not voiced[165:215].any()
+    for begin_ms in (0, 7, 19, 20):
+        voiced = audio.read(START + begin_ms * MS, START + 2 * NS + begin_ms * MS).voiced
+        assert len(voiced) == 100 and abs(int(voiced.argmax()) * 20 + begin_ms - 1000) <= 20
 
 
 def test_before_any_sound_nothing_is_heard():
