@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --n
 METADATA := setup.py pyproject.toml constraints.txt maven_ros/__init__.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench sample clean
+.PHONY: help demo test soak bench sample pictures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ bench: $(VENV)/test-installed ## every benchmark
 
 sample: $(VENV)/test-installed ## media/sample.mp4 once more
 	$(BIN)/python tools/make_sample.py
+
+pictures: $(VENV)/test-installed ## docs/view.png and docs/view.webp once more
+	$(BIN)/python tools/make_view_pictures.py
 
 clean: ## remove what make and the tests made, the environment too; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -31,6 +31,8 @@ PHASES = ('closed', 'open', 'killed', 'open', 'frozen', 'closed', 'open', 'close
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--seconds', type=float, default=15.0, help='of each phase')
+    parser.add_argument('--settings', nargs=argparse.REMAINDER, default=[],
+                        help='flags for the affect node; the last of the arguments')
     arguments = parser.parse_args()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
@@ -43,7 +45,7 @@ def main() -> int:
 
     with DdsGraph(node_name='benchmark') as graph:
         states = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, hear)
-        node = _start('run')
+        node = _start('run', *arguments.settings)
         while not states.publisher_count():
             time.sleep(0.1)
             if node.poll() is not None:

@@ -6,9 +6,14 @@ import argparse
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from maven_ros.diagnostics import Counters
+from maven_ros.errors import SettingsError
 from maven_ros.settings import Settings, load_values, parameters
+
+if TYPE_CHECKING:
+    from maven_ros.graph.dds import DdsGraph
 
 #: Runs a command until it is done, or the event is set; returns the process's exit code, if not 0.
 Run: TypeAlias = Callable[[argparse.Namespace, threading.Event], 'int | None']
@@ -40,6 +45,31 @@ def joined(argv: Sequence[str]) -> list[str]:
     """Make one word of two that name a command together, where the first is one by itself."""
     pair = ' '.join(argv[:2])
     return [pair, *argv[2:]] if pair in TWO_WORDS else list(argv)
+
+
+def add_graph(parser: argparse.ArgumentParser) -> None:
+    """Add flags that say where topics are; :func:`graph_of` reads them."""
+    parser.add_argument('--namespace', default='', help='of relative topic names')
+    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO',
+                        help='give a topic another name; may be repeated')
+
+
+def graph_of(arguments: argparse.Namespace, counters: Counters | None = None) -> DdsGraph:
+    """
+    Open the embedded graph as :func:`add_graph`'s flags say.
+
+    :raises SettingsError: for a remap that is none.
+    :raises GraphError: as :class:`maven_ros.graph.dds.DdsGraph`.
+    """
+    from maven_ros.graph.dds import DdsGraph
+
+    remaps = {}
+    for remap in arguments.remap:
+        old, between, new = remap.partition(':=')
+        if not (old and between and new):
+            raise SettingsError(f'--remap: {remap!r}; allowed: FROM:=TO')
+        remaps[old] = new
+    return DdsGraph(arguments.namespace, remaps, f'maven_ros_{arguments.name}', counters=counters)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,8 @@
 The command line: ``maven-ros COMMAND``.
 
 Each command is a few lines here; the work is in :mod:`maven_ros.nodes`. Those about bags are in
-:mod:`maven_ros.evaluation.commands`. SIGINT and SIGTERM set one event that every command watches.
+:mod:`maven_ros.evaluation.commands`, the view's in :mod:`maven_ros.view.command`. SIGINT and
+SIGTERM set one event that every command watches.
 """
 
 from __future__ import annotations
@@ -13,29 +14,27 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from maven_ros import __version__
 from maven_ros.arguments import (
     Group,
     Run,
+    add_graph,
     add_group,
     add_settings,
     flags_of,
+    graph_of,
     joined,
     settings_of,
 )
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import MavenError, SettingsError
+from maven_ros.errors import MavenError
 from maven_ros.evaluation.commands import add_commands as add_evaluation_commands
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.stop import Stop
 from maven_ros.training.commands import add_commands as add_training_commands
 from maven_ros.training.data_commands import add_commands as add_data_commands
-from maven_ros.view import DEFAULT_PORT
-
-if TYPE_CHECKING:
-    from maven_ros.graph.dds import DdsGraph
+from maven_ros.view.command import add_command as add_view_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(one)
 
     one = command('run', _run, 'Run the affect node: topics in, /affect/state out.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
     one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
     one.add_argument('--robot-speaking-topic', default=ROBOT_SPEAKING_TOPIC,
@@ -105,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(one)
 
     one = command('play', _play, 'Play a media file as a camera and a microphone.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('file', type=Path)
     one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
     one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
@@ -118,54 +117,41 @@ def _parser() -> argparse.ArgumentParser:
                      help='start once each topic has so many; 0 starts at once')
 
     one = command('camera', _camera, 'Publish a camera.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('--device', default='0', help='number, path or address')
     one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
 
     one = command('microphone', _microphone, 'Publish a microphone.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('--device', default='default', help='number or name')
     one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
 
     one = command('record', _record, 'Record topics into a bag.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('topics', nargs='*', help='all when none is named')
     one.add_argument('--out', type=Path, required=True, help='folder of the bag, not there yet')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
 
     one = command('echo', _echo, 'Show the messages of a topic.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('topic')
     one.add_argument('-n', '--count', type=int, default=0, help='stop after so many')
     one.add_argument('--wait', type=float, default=5.0,
                      help='seconds that the topic may take to appear; 0 for ever')
 
     one = command('behaviour', _behaviour, 'Do what a social robot might: the example behaviour.')
-    _add_graph(one)
+    add_graph(one)
     one.add_argument('--table', default='', help='what to do on which event; '
                      'config/behaviour.yaml if none')
     one.add_argument('--regions', default='', help='those that events tell of; '
                      'config/regions.yaml if none')
 
-    one = command('view', _view, 'Look at what is believed, live or in a bag, in Rerun.')
-    _add_graph(one)
-    one.add_argument('bag', type=Path, nargs='?', help='bag with states, or with a replay beside '
-                     'it; the live graph if none')
-    one.add_argument('--annotations', type=Path, metavar='DIR',
-                     help='folder of NAME.txt or NAME.csv for the bag')
-    one.add_argument('--save', type=Path, metavar='FILE.rrd', help='record what is shown as well; '
-                     'nothing is recorded otherwise')
-    one.add_argument('--port', type=int, default=DEFAULT_PORT, help='of the page on this '
-                     'machine (default %(default)s); the next free one when it is in use')
-    one.add_argument('--image-topic', default='',
-                     help='(default camera/image_raw; of a bag: found)')
-    one.add_argument('--audio-topic', default='', help='(default audio; of a bag: found)')
-
     one = command('topics', _topics, 'List the topics on the network, with their types.')
-    _add_graph(one)
+    add_graph(one)
     add_evaluation_commands(command, commands)
     add_training_commands(command)
     add_data_commands(command, commands)
+    add_view_command(command)
     models = add_group(commands, 'models', 'Fetch, list, check and describe models; nothing else '
                        'ever downloads.')
     one = command('fetch', _models_fetch, 'Download models, under their licences.', models)
@@ -182,24 +168,6 @@ def _parser() -> argparse.ArgumentParser:
     command('devices', _devices, 'List cameras and microphones.')
     command('doctor', _doctor, 'Check what maven-ros needs, and say what to do.')
     return parser
-
-
-def _add_graph(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--namespace', default='', help='of relative topic names')
-    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO',
-                        help='give a topic another name; may be repeated')
-
-
-def _graph(arguments: argparse.Namespace, counters: Counters | None = None) -> DdsGraph:
-    from maven_ros.graph.dds import DdsGraph
-
-    remaps = {}
-    for remap in arguments.remap:
-        old, between, new = remap.partition(':=')
-        if not (old and between and new):
-            raise SettingsError(f'--remap: {remap!r}; allowed: FROM:=TO')
-        remaps[old] = new
-    return DdsGraph(arguments.namespace, remaps, f'maven_ros_{arguments.name}', counters=counters)
 
 
 # --- commands --------------------------------------------------------------------------------
@@ -231,14 +199,14 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
         image=arguments.image_topic, audio=arguments.audio_topic,
         robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic)
     counters = Counters()
-    with _graph(arguments, counters) as graph:
+    with graph_of(arguments, counters) as graph:
         AffectNode(graph, settings, topics, counters).run(stop)
 
 
 def _play(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.nodes.player import Player
 
-    with _graph(arguments) as graph:
+    with graph_of(arguments) as graph:
         player = Player(
             graph, arguments.file, image_topic=arguments.image_topic,
             audio_topic=arguments.audio_topic, rate=arguments.rate, loop=arguments.loop,
@@ -252,14 +220,14 @@ def _play(arguments: argparse.Namespace, stop: threading.Event) -> None:
 def _camera(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.nodes.camera import Camera
 
-    with _graph(arguments) as graph:
+    with graph_of(arguments) as graph:
         Camera(graph, arguments.device, image_topic=arguments.image_topic).run(stop)
 
 
 def _microphone(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.nodes.microphone import Microphone
 
-    with _graph(arguments) as graph:
+    with graph_of(arguments) as graph:
         Microphone(graph, arguments.device, audio_topic=arguments.audio_topic).run(stop)
 
 
@@ -267,7 +235,7 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.graph.bag import BagGraph
     from maven_ros.nodes.recorder import Recorder
 
-    with BagGraph(arguments.out, 'w', arguments.storage) as bag, _graph(arguments) as graph:
+    with BagGraph(arguments.out, 'w', arguments.storage) as bag, graph_of(arguments) as graph:
         written = Recorder(graph, bag, arguments.topics).run(stop)
     print(f'recorded {written} messages to {arguments.out}')
 
@@ -275,7 +243,7 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
 def _echo(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.nodes.echo import echo
 
-    with _graph(arguments) as graph:
+    with graph_of(arguments) as graph:
         echo(graph, arguments.topic, stop, lambda text: print(text, flush=True),
              arguments.count, arguments.wait)
 
@@ -286,32 +254,12 @@ def _behaviour(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
     table = read_decisions(arguments.table, arguments.regions)
     counters = Counters()
-    with _graph(arguments, counters) as graph:
+    with graph_of(arguments, counters) as graph:
         Behaviour(graph, table, counters=counters).run(stop)
 
 
-def _view(arguments: argparse.Namespace, stop: threading.Event) -> None:
-    if not 1 <= arguments.port <= 65535:
-        raise SettingsError(f'--port: {arguments.port}; allowed: 1 to 65535')
-    if arguments.bag is None:
-        from maven_ros.view.live import run_view
-
-        if arguments.annotations is not None:
-            raise SettingsError(f'--annotations {arguments.annotations}: of what? name the bag')
-        counters = Counters()
-        with _graph(arguments, counters) as graph:
-            run_view(graph, counters, stop, arguments.port, arguments.save,
-                     arguments.image_topic or IMAGE_TOPIC, arguments.audio_topic or AUDIO_TOPIC)
-        return
-    from maven_ros.evaluation.sources import Sources
-    from maven_ros.view.bag import view_bag
-
-    sources = Sources(image=arguments.image_topic, audio=arguments.audio_topic)
-    view_bag(arguments.bag, stop, arguments.annotations, sources, arguments.port, arguments.save)
-
-
 def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
-    with _graph(arguments) as graph:
+    with graph_of(arguments) as graph:
         stop.wait(1.0)  # discovery takes a moment
         for topic, msgtype in sorted(graph.topics().items()):
             print(f'{topic} [{msgtype}]')

@@ -71,3 +71,16 @@ def test_plotjuggler():
 def test_a_field_that_is_not_there_is_noticed():
     with pytest.raises(AssertionError, match=re.escape("('/affect/state', 'valance')")):
         check('/affect/state', ['valance'])
+
+
+def test_the_animation_of_the_view_is_small_and_lasts_ten_seconds():
+    image = pytest.importorskip('PIL.Image')
+    path = DOCS / 'view.webp'
+    assert path.stat().st_size < 2_000_000
+    with image.open(path) as animation:
+        lasts_ms = 0
+        for index in range(animation.n_frames):
+            animation.seek(index)
+            animation.load()
+            lasts_ms += animation.info['duration']
+    assert 9_500 <= lasts_ms <= 10_500

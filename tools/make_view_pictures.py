@@ -60,7 +60,7 @@ def main() -> None:
     shown.save(folder / 'view.png', optimize=True)
     small = [picture.resize(SHOWN_PX, Image.Resampling.LANCZOS) for _, picture in pictures]
     small[0].save(folder / 'view.webp', save_all=True, append_images=small[1:],
-                  duration=round(STEP_S * 1000), loop=0, quality=55, method=6)
+                  duration=round(STEP_S * 1000), loop=0, quality=55)
 
 
 def taken(bag: Path, believed: Path) -> Iterator[tuple[float, Image.Image]]:

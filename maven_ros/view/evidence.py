@@ -24,7 +24,7 @@ _PNG_FAST = 1
 
 class EvidenceStrip:
     """
-    A picture that ends now: a row a person, the shares stacked, nothing where nothing counted.
+    A picture that ends now: a row for each who counted in it, the shares stacked.
 
     :param recording: Rerun's ``RecordingStream``.
     """
@@ -55,8 +55,10 @@ class EvidenceStrip:
         # Rerun takes pictures for a video, whose size may not change.
         strip = np.full((_HEIGHT_PX, _WIDTH_PX, 3), _BACK, np.uint8)
         _write_legend(strip)
-        height = (_HEIGHT_PX - _LEGEND_PX) // len(self._shares)
-        for index, (person_id, own) in enumerate(self._shares.items()):
+        rows = {person_id: own for person_id, own in self._shares.items()
+                if any(any(parts) for _, parts in own)}
+        height = (_HEIGHT_PX - _LEGEND_PX) // max(1, len(rows))
+        for index, (person_id, own) in enumerate(rows.items()):
             top = _LEGEND_PX + index * height
             _draw_row(strip[top:top + height], person_id, own, self._end_ns)
         done, png = cv2.imencode('.png', strip, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_FAST])

@@ -9,7 +9,7 @@ from maven_ros.view.require import require_rerun
 #: The one timeline: stamps of messages.
 TIME = 'time'
 #: Seconds that the panels over time show.
-SPAN_S = 20.0
+SPAN_S = 15.0
 #: Width and height of the evidence strip.
 STRIP_PX = (960, 130)
 _GROUND = (24, 26, 30)
@@ -51,10 +51,10 @@ def layout(live: bool) -> Any:
         rrb.Spatial2DView(name='Evidence: shares of face, voice and words', origin=EVIDENCE,
                           background=_GROUND, visual_bounds=rrb.VisualBounds2D(
                               x_range=(0, STRIP_PX[0]), y_range=(0, STRIP_PX[1]))),
-        over_time('Sound', SOUND, -1.0, 1.0),
+        over_time('Sound', SOUND, -0.5, 0.5),
         rrb.TextLogView(name='Words', origin=WORDS, columns=words_alone),
         over_time('Latency (ms) and drops', HEALTH, legend=True),
-        row_shares=(8, 5, 4, 4, 5))
+        row_shares=(8, 5, 4, 6, 5))
     return rrb.Blueprint(
         rrb.Horizontal(seen, heard, column_shares=(5, 6)),
         rrb.BlueprintPanel(state='hidden'), rrb.SelectionPanel(state='hidden'),

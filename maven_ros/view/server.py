@@ -12,12 +12,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import http.client
+import importlib.util
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -100,9 +100,8 @@ class Viewer(Closing):
             'analytics_enabled': False, 'analytics_id': '', 'metadata': {}}), encoding='utf-8')
         with (folder / 'log').open('wb') as log:
             return subprocess.Popen(
-                [sys.executable, '-m', 'rerun_cli', '--serve-web', '--bind', HOST,
-                 '--port', str(data_port), '--web-viewer-port', str(viewer_port),
-                 '--server-memory-limit', _MEMORY],
+                [_program(), '--serve-web', '--bind', HOST, '--port', str(data_port),
+                 '--web-viewer-port', str(viewer_port), '--server-memory-limit', _MEMORY],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env={**os.environ, 'XDG_CONFIG_HOME': str(folder), 'NO_COLOR': '1'},
                 start_new_session=True, preexec_fn=_end_with_parent)
@@ -165,6 +164,15 @@ class Page(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: each file would be a line."""
+
+
+def _program() -> Path:
+    """Return Rerun's program itself: ``python -m rerun_cli`` would leave it behind when killed."""
+    spec = importlib.util.find_spec('rerun_cli')
+    program = Path(spec.origin).with_name('rerun') if spec and spec.origin else Path('rerun')
+    if not program.is_file():
+        raise ResourceError(f'{program}: is missing from rerun-sdk; pip install "maven_ros[view]"')
+    return program
 
 
 def _open_page(port: int, data_port: int, viewer_port: int) -> ThreadingHTTPServer:

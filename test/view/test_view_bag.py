@@ -47,8 +47,10 @@ def ended():
     return stop
 
 
-def test_a_bag_is_shown_with_its_states_and_its_annotations(tmp_path):
+def test_a_bag_is_shown_with_its_states_and_its_annotations(tmp_path, monkeypatch):
     pytest.importorskip('rerun')
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
+        monkeypatch.delenv(name, raising=False)
     bag = write_bag(tmp_path / 'talk')
     (tmp_path / 'labels').mkdir()
     (tmp_path / 'labels' / 'talk.csv').write_text('time_s,valence,arousal\n0,0.1,0.2\n1,0.3,0.4\n')
@@ -60,6 +62,7 @@ def test_a_bag_is_shown_with_its_states_and_its_annotations(tmp_path):
     running.terminate()
     assert running.wait(20) == 0
     assert line.startswith('view: http://127.0.0.1:194')
+    assert line.endswith('(open it in a browser)\n')  # where there is no display
     text = subprocess.run(
         [sys.executable, '-m', 'rerun_cli', 'rrd', 'print', '-vvv', str(tmp_path / 'talk.rrd')],
         capture_output=True, text=True, check=True,

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -148,3 +149,30 @@ def test_a_browser_shows_every_panel_and_the_data_move(busy, page, tmp_path):
         view.terminate()
         view.wait(20)
     assert view.returncode == 0
+
+
+def test_a_view_that_hangs_holds_up_nobody():
+    """A reliable reader that hangs holds up each message for 0.2 s once its queue is full."""
+    pytest.importorskip('rerun')
+    with DdsGraph(node_name='busy') as graph:
+        image = graph.advertise(IMAGE_TOPIC, IMAGE, IMAGE_SOURCE)
+        out = {topic: graph.advertise(topic, msgtype, STATE)
+               for topic, msgtype in OUTPUT_TYPES.items()}
+        view, _ = start_view('--port', '19600')
+        try:
+            deadline = time.monotonic() + 20
+            while not (image.subscription_count()
+                       and all(one.subscription_count() for one in out.values())):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            view.send_signal(signal.SIGSTOP)
+            picture = image_message(NS, frame(NS, 640, 480).decode())
+            topic, message = output_message(state(NS), 2 * NS)
+            began_s = time.monotonic()
+            for _ in range(60):
+                image.publish(picture)
+                out[topic].publish(message)
+            assert time.monotonic() - began_s < 4
+        finally:
+            view.kill()
+            view.wait()

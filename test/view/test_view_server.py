@@ -19,7 +19,7 @@ from maven_ros.view.server import HOST, Viewer, _open_page
 pytest.importorskip('rerun')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def viewer():
     with socket.socket() as held:
         held.bind((HOST, 0))
@@ -27,6 +27,15 @@ def viewer():
         held.listen()
         with Viewer(port) as viewer:
             yield port, viewer
+
+
+def port_of(data_url):
+    return int(data_url.strip().removesuffix('/proxy').rpartition(':')[2])
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def test_a_port_in_use_gives_way_to_the_next_free_one(viewer):
@@ -64,16 +73,25 @@ def test_no_free_port_is_an_error_that_names_them():
 
 def test_a_view_that_is_killed_takes_the_viewer_along():
     code = ('import time; from maven_ros.view.server import Viewer\n'
-            'viewer = Viewer(19300); print(viewer._process.pid, flush=True); time.sleep(60)')
+            'viewer = Viewer(19300); print(viewer.data_url, flush=True); time.sleep(60)')
     view = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
-    pid = int(view.stdout.readline())
+    port = port_of(view.stdout.readline())
+    assert listens(port)
     os.kill(view.pid, signal.SIGKILL)
     view.wait()
     for _ in range(100):
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        if not listens(port):
             return
         time.sleep(0.1)
     pytest.fail('the viewer lives on')
+
+
+def test_a_view_that_is_closed_leaves_nothing_behind():
+    with Viewer(19300) as viewer:
+        ports = [port_of(viewer.data_url), viewer.port]
+        assert all(map(listens, ports))
+    assert not any(map(listens, ports))
+    assert psutil.Process().children(recursive=True) == []
 
 
 def test_without_rerun_it_says_what_to_install(monkeypatch):
