@@ -239,3 +239,15 @@ def test_faces_are_tracked_and_words_recognised_where_none_are_given(tmp_path):
     words = read_words(out / person.transcript)
     assert len(words) > 10
     assert all(one.start_ns <= other.start_ns for one, other in itertools.pairwise(words))
+
+
+def test_damage_in_the_middle_of_a_video_is_remarked(own):
+    path = next((own / 'generated/videos/batch2').glob('2-*.mp4'))
+    content = bytearray(path.read_bytes())
+    begin = content.find(b'mdat') + len(content) // 3
+    content[begin:begin + 600] = b'\xff' * 600
+    path.write_bytes(bytes(content))
+    prepare_again(own)
+    one = people(own)[path.stem]
+    assert one['reason'].split(' x ')[0].isdecimal() or 'cut: ' in one['reason']
+    assert path.name in one['reason']
