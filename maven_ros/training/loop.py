@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from maven_ros.errors import MavenError, ResourceError, SettingsError
+from maven_ros.model.devices import first_line
 from maven_ros.training.logs import RunLog, Silence
 from maven_ros.training.processes import Processes
 
@@ -275,13 +276,22 @@ class _State:
                 'average': self.average}
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; a kill leaves the old one or the new one."""
+        """
+        Write a checkpoint; a kill leaves the old one or the new one.
+
+        :raises ResourceError: when it cannot be written, as when the disk is full.
+        """
         beside = path.with_suffix('.part')
-        torch.save({
-            **{name: part.state_dict() for name, part in self._parts().items()},
-            'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
-            'kept': self.kept, 'best': self.best, 'plateaus': self.plateaus}, beside)
-        beside.replace(path)
+        try:
+            torch.save({
+                **{name: part.state_dict() for name, part in self._parts().items()},
+                'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
+                'kept': self.kept, 'best': self.best, 'plateaus': self.plateaus}, beside)
+            beside.replace(path)
+        except (OSError, RuntimeError) as error:  # the latter is what torch's writer raises
+            beside.unlink(missing_ok=True)
+            raise ResourceError(f'{path}: cannot be written: {first_line(error)}; make room, and '
+                                'go on from the epoch before') from error
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint, if there is one."""
