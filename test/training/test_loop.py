@@ -8,7 +8,8 @@ from tiny_affwild2 import largest_file
 from torch import nn
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.loop import CHECKPOINT, LoopSettings, Stopped, fit, plateaus
+from maven_ros.training.loop import CHECKPOINT, LoopSettings, Stopped, fit
+from maven_ros.training.schedules import plateaus
 
 SETTINGS = LoopSettings(epochs=4, batch_size=8, learning_rate=0.02, average_decay=0.9)
 
