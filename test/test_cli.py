@@ -30,6 +30,14 @@ def test_every_command_has_help(capsys):
         assert ended.value.code == 0
 
 
+@pytest.mark.parametrize('words', [['train', 'run'], ['train', 'ablations'], ['predict']])
+def test_commands_of_two_words_have_help_beside_that_of_one(capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, '--help'])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and f"usage: maven-ros {' '.join(words)} " in shown
+
+
 def test_every_parameter_is_a_flag_with_its_range_and_default(capsys):
     with pytest.raises(SystemExit):
         main(['run', '--help'])

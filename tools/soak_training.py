@@ -6,23 +6,28 @@ It trains on a made-up set, on the processor, in deterministic mode. Not part of
 """
 
 import argparse
+import multiprocessing
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import torch
 import yaml
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'test' / 'training'))
 
 import recorded  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
 
+from maven_ros.cli import main as maven_ros  # noqa: E402
 from maven_ros.training.loop import CHECKPOINT  # noqa: E402
+
+# A copy of this process: a kill then falls into the training, not into the import of torch.
+COPIES = multiprocessing.get_context('fork')
 
 
 def main():
@@ -33,21 +38,22 @@ def main():
     parser.add_argument('--seconds', type=int, default=20, help='of each recording')
     parser.add_argument('--seed', type=int, default=0, help='of the times of the kills')
     given = parser.parse_args()
+    torch.set_num_threads(1)
     chance = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        command = prepare(folder, given)
-        begun = time.monotonic()
-        subprocess.run([*command, folder / 'whole'], check=True, stdout=subprocess.DEVNULL)
-        whole_s = time.monotonic() - begun
+        arguments = prepare(folder, given)
+        whole_s = undisturbed([*arguments, folder / 'whole'])
         print(f'undisturbed: {whole_s:.1f} s', flush=True)
-        kills = 0
-        while kills < given.kills:
-            kills += disturbed([*command, folder / 'killed'], chance.uniform(0, whole_s),
-                               folder / 'killed')
-        subprocess.run([*command, folder / 'killed'], check=True, stdout=subprocess.DEVNULL)
-        same = compare(folder / 'whole', folder / 'killed')
-    print(f'{kills} kills, seed {given.seed}: the weights are '
+        killed = folder / 'killed'
+        # Of what is left each time, for it must not end before it is killed as often.
+        for kill in range(given.kills):
+            disturbed([*arguments, killed], chance.uniform(0, 2 * whole_s / given.kills))
+            there = 'a checkpoint' if (killed / CHECKPOINT).exists() else 'no checkpoint yet'
+            print(f'killed {kill + 1} times, {there}', flush=True)
+        undisturbed([*arguments, killed])
+        same = compare(folder / 'whole', killed)
+    print(f'{given.kills} kills, seed {given.seed}: the weights are '
           + ('the same' if same else 'NOT THE SAME'))
     return 0 if same else 1
 
@@ -63,34 +69,47 @@ def prepare(folder, given):
         'loss': {'frames': 0.5, 'spread': 0.1},
         'loop': {'epochs': given.epochs, 'batch_size': 16, 'learning_rate': 0.005,
                  'select': 'mean_ccc'}}))
-    return [sys.executable, '-m', 'maven_ros', 'train', 'run', '--config', folder / 'run.yaml',
-            '--data', folder / 'data', '--features', folder / 'features', '--device', 'cpu',
-            '--resume', '--out']
+    return ['train', 'run', '--config', folder / 'run.yaml', '--data', folder / 'data',
+            '--features', folder / 'features', '--device', 'cpu', '--resume', '--out']
 
 
-def disturbed(command, after_s, out):
-    """Kill one after a while; say whether it still ran."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    time.sleep(after_s)
-    killed = child.poll() is None
+def undisturbed(arguments):
+    """Train to the end; return the seconds that it took."""
+    begun_s = time.monotonic()
+    child = started(arguments)
+    child.join()
+    if child.exitcode:
+        raise SystemExit(f'the training failed by itself: {child.exitcode}')
+    return time.monotonic() - begun_s
+
+
+def disturbed(arguments, after_s):
+    """Kill a training after a while."""
+    child = started(arguments)
+    child.join(after_s)
     child.kill()
-    code = child.wait()
-    if not killed and code:
-        raise SystemExit(f'the training failed by itself: {code}')
-    if killed:
-        assert code == -signal.SIGKILL
-        done = 'a checkpoint' if (out / CHECKPOINT).exists() else 'no checkpoint yet'
-        print(f'killed after {after_s:.1f} s, {done}', flush=True)
-    else:  # it had ended: only a run that is not done can be killed
-        raise SystemExit('the training ended before it was killed as often; more --epochs')
-    return killed
+    child.join()
+    if child.exitcode != -signal.SIGKILL:
+        raise SystemExit('the training ended before it was killed; more --epochs')
+
+
+def started(arguments):
+    """Start a training in a copy of this process."""
+    child = COPIES.Process(target=_train, args=([str(one) for one in arguments],))
+    child.start()
+    return child
+
+
+def _train(arguments):
+    sys.stdout = open('/dev/null', 'w')  # noqa: PTH123, SIM115
+    sys.exit(maven_ros(arguments))
 
 
 def compare(one, other):
     """Say whether the weights of two runs are the same, bit for bit."""
     first, second = (load_file(folder / 'model' / 'model.safetensors') for folder in (one, other))
     return first.keys() == second.keys() and all(
-        bool((value == second[name]).all()) for name, value in first.items())
+        torch.equal(value, second[name]) for name, value in first.items())
 
 
 if __name__ == '__main__':

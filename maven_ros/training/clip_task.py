@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from maven_ros.errors import SettingsError
 from maven_ros.model.maven import MavenModel
+from maven_ros.training.clip_inputs import deny
 from maven_ros.training.clips import Clips, Labels
-from maven_ros.training.inputs import deny
 from maven_ros.training.losses import concordance, disagreement
 from maven_ros.training.processes import Processes
 from maven_ros.training.reading import Reading

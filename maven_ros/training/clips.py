@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -89,6 +90,14 @@ class Clips:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the SHA-256 over which clips they are, and their labels."""
+        digest = hashlib.sha256(repr(self.rows).encode())
+        for part in self.labels:
+            digest.update(part.numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def take(self, places: Sequence[int]) -> tuple[list[Row], Labels]:
         """Return some of them."""

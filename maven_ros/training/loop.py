@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -23,8 +23,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from maven_ros.errors import MavenError, ResourceError, SettingsError
+from maven_ros.model.devices import first_line
 from maven_ros.training.logs import RunLog, Silence
 from maven_ros.training.processes import Processes
+from maven_ros.training.schedules import cosine, plateaus, running_mean
 
 PRECISIONS = ('auto', 'fp32', 'bf16')
 SCHEDULES = ('cosine', 'plateau')
@@ -246,7 +248,7 @@ class _State:
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser, self._schedule(settings, task.steps))
         self.average = AveragedModel(
-            self.model, multi_avg_fn=_running_mean(settings.average_decay), use_buffers=True)
+            self.model, multi_avg_fn=running_mean(settings.average_decay), use_buffers=True)
         self.kept, self.best = 0, self.average.module.state_dict()
 
     def _schedule(self, settings: LoopSettings, steps: int) -> Callable[[int], float]:
@@ -275,13 +277,22 @@ class _State:
                 'average': self.average}
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; a kill leaves the old one or the new one."""
+        """
+        Write a checkpoint; a kill leaves the old one or the new one.
+
+        :raises ResourceError: when it cannot be written, as when the disk is full.
+        """
         beside = path.with_suffix('.part')
-        torch.save({
-            **{name: part.state_dict() for name, part in self._parts().items()},
-            'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
-            'kept': self.kept, 'best': self.best, 'plateaus': self.plateaus}, beside)
-        beside.replace(path)
+        try:
+            torch.save({
+                **{name: part.state_dict() for name, part in self._parts().items()},
+                'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
+                'kept': self.kept, 'best': self.best, 'plateaus': self.plateaus}, beside)
+            beside.replace(path)
+        except (OSError, RuntimeError) as error:  # the latter is what torch's writer raises
+            beside.unlink(missing_ok=True)
+            raise ResourceError(f'{path}: cannot be written: {first_line(error)}; make room, and '
+                                'go on from the epoch before') from error
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint, if there is one."""
@@ -305,38 +316,3 @@ class _State:
         self.history = [Epoch(*epoch) for epoch in saved['history']]
         self.kept, self.best = saved['kept'], saved['best']
         self.plateaus = saved.get('plateaus', 0)
-
-
-def plateaus(figures: Sequence[float], length: int) -> int:
-    """
-    Count how often a figure has not risen for so many epochs; each counts anew from there.
-
-    :param figures: of each epoch.
-    """
-    best, waited, found = -math.inf, 0, 0
-    for figure in figures:
-        best, waited = (figure, 0) if figure > best else (best, waited + 1)
-        if waited == length:
-            waited, found = 0, found + 1
-    return found
-
-
-def cosine(warmup: int, steps: int) -> Callable[[int], float]:
-    """Return the learning rate's factor by step: linear from 0 to 1, then a cosine to 0."""
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
-    return factor
-
-
-def _running_mean(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
-    """Return what moves the mean of the weights by a step; at first it follows more quickly."""
-    def move(means: Sequence[Tensor], values: Sequence[Tensor], count: Any) -> None:
-        share = max(1 - decay, 9 / (10 + int(count)))
-        for mean, value in zip(means, values, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, share)
-            else:  # a count of batches
-                mean.copy_(value)
-    return move

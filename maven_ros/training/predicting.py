@@ -9,8 +9,8 @@ import torch
 from maven_ros.evaluation.framewise import PREDICTIONS, as_result_set, write_predictions
 from maven_ros.evaluation.scores import Scores
 from maven_ros.model import checkpoint
+from maven_ros.training.clip_inputs import InputSettings
 from maven_ros.training.features import FeatureSet
-from maven_ros.training.inputs import InputSettings
 from maven_ros.training.prepared import PreparedSet
 from maven_ros.training.reading_people import predict_split
 from maven_ros.training.sources import FeatureSource

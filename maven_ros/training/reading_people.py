@@ -10,7 +10,7 @@ import torch
 from maven_ros.evaluation.framewise import Prediction, WindowEstimates, predict
 from maven_ros.evaluation.metrics import Array
 from maven_ros.model.maven import MavenModel
-from maven_ros.training.inputs import InputSettings, deny
+from maven_ros.training.clip_inputs import InputSettings, deny
 from maven_ros.training.prepared import Person, PreparedSet
 from maven_ros.training.reading import Reading
 from maven_ros.training.sources import Source

@@ -9,6 +9,7 @@ validation split, predicted and scored.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,18 +87,13 @@ def train_run(
     prepared = PreparedSet(data)
     base = checkpoint.load(_model_folder(settings.model))
     source = open_source(settings, prepared, features, base)
-    length_s = source.length_ns / NS
-    if abs(length_s - settings.clips.length_s) > 1e-6:
-        raise SettingsError(f'clips.length_s: {settings.clips.length_s} is not that of the '
-                            f'features, {length_s:g}')
     model = start(settings, base.model)
     encoders = {} if settings.tune.blocks else take_encoders(model)
-    model.to(processes.device)
     train = Clips(prepared, source, 'train', settings.clips)
     # Once each frame: windows that follow one another without overlap.
     valid = Clips(prepared, source, 'valid', dataclasses.replace(
         settings.clips, stride=max(1, source.length_ns // source.hop_ns)))
-    task = ClipTask(settings, model, source, train, valid, processes)
+    task = ClipTask(settings, model.to(processes.device), source, train, valid, processes)
     with reproducible(settings.deterministic):
         try:
             fitted = fit(
@@ -108,19 +104,14 @@ def train_run(
     if not processes.main:
         return None
     best = cast(MavenModel, fitted.model)
-    reading, labels = task.read_clips(best, valid, range(len(valid)))
-    known = torch.isfinite(reading.reading.points).all(1)
-    if known.sum() > 1:
-        calibrate(best.cpu().head, Reading(*(part[known] for part in reading.reading)),
-                  labels.points[known])
-        best.to(processes.device)
+    _calibrate(best, task, valid)
     sets = score_valid(settings, best, source, prepared, out / VALID)
     put_encoders(best, encoders)
     write_json(out / SETTINGS, dataclasses.asdict(settings))
-    folder = export(settings, best, base, out / MODEL)
-    return RunResult(settings, fitted.kept, fitted.history, sets, folder,
-                     {'train': len(train), 'valid': len(valid),
-                      'without a label': train.unlabelled + valid.unlabelled})
+    return RunResult(
+        settings, fitted.kept, fitted.history, sets, export(settings, best, base, out / MODEL),
+        {'train': len(train), 'valid': len(valid),
+         'without a label': train.unlabelled + valid.unlabelled})
 
 
 def open_source(
@@ -130,7 +121,8 @@ def open_source(
     """
     Open what clips are read from.
 
-    :raises SettingsError: when features are given and frames are needed, or the other way round.
+    :raises SettingsError: when features are given and frames are needed, or the other way round,
+        and when clips are not as long as the features' windows.
     :raises ResourceError: when the features are of other encoders.
     """
     if settings.tune.blocks:
@@ -143,6 +135,10 @@ def open_source(
         raise SettingsError('--features: is missing; `maven-ros data embed` makes them')
     found = FeatureSet(features)
     found.check(base.model, base.tokenizer)
+    length_s = found.length_ns / NS
+    if abs(length_s - settings.clips.length_s) > 1e-6:
+        raise SettingsError(f'clips.length_s: {settings.clips.length_s} is not that of the '
+                            f'features, {length_s:g}')
     return FeatureSource(found)
 
 
@@ -182,11 +178,24 @@ def export(
 def reproducible(wanted: bool) -> Iterator[None]:
     """Let torch use only what gives the same bits every time, where that is wanted."""
     before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # CUDA's products need it
     torch.use_deterministic_algorithms(wanted or before)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+def _calibrate(model: MavenModel, task: ClipTask, valid: Clips) -> None:
+    """Let 90% of the validation's intervals hold their targets, as far as there are any."""
+    device = model.device
+    read, labels = task.read_clips(model, valid, range(len(valid)))
+    known = torch.isfinite(read.reading.points).all(1)
+    if known.sum() > 1:
+        calibrate(model.cpu().head, Reading(*(part[known] for part in read.reading)),
+                  labels.points[known])
+        model.to(device)
 
 
 def _model_folder(name: str) -> Path:
@@ -196,6 +205,7 @@ def _model_folder(name: str) -> Path:
 def _recipe(settings: RunSettings, base: MavenModel, train: Clips, valid: Clips) -> dict[str, Any]:
     """Return all that the weights depend on, in plain values."""
     plain = {name: value for name, value in dataclasses.asdict(settings).items()
-             if name not in ('loop', 'seed', 'smoothing_s')}
-    digest = {own: fingerprint(getattr(base, own)) for own in ENCODERS.values()}
-    return {**plain, **digest, 'clips_train': len(train), 'clips_valid': len(valid)}
+             if name not in ('loop', 'seed', 'smoothing_s', 'model')}
+    digests = {part: fingerprint(getattr(base, part))
+               for part in (*ENCODERS.values(), *settings.keep)}
+    return {**plain, **digests, 'train': train.digest, 'valid': valid.digest}

@@ -10,8 +10,9 @@ import yaml
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.fusion import MODALITIES
+from maven_ros.resources import resource
+from maven_ros.training.clip_inputs import InputSettings
 from maven_ros.training.clips import ClipSettings
-from maven_ros.training.inputs import InputSettings
 from maven_ros.training.loop import LoopSettings
 from maven_ros.training.recipe import build
 
@@ -120,10 +121,13 @@ def read_run_settings(path: Path, model: str = '') -> RunSettings:
     """
     Read the settings of a run.
 
+    :param path: of the file; one that ships is found from any folder.
     :param model: instead of the file's, if any.
     :raises ResourceError: when the file cannot be read.
     :raises SettingsError: names what is missing, unknown, of another type or refused.
     """
+    if not path.is_absolute() and not path.exists():
+        path = resource(str(path))
     try:
         values = yaml.safe_load(path.read_text('utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

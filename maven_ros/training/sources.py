@@ -125,23 +125,32 @@ class EvidenceSource:
         """Return what the node would have of a window."""
         start_ns = self.start_ns(window)
         end_ns = start_ns + self.length_ns
+        piece = Evidence(start_ns, end_ns, person, self._faces(person, start_ns, end_ns))
+        others = (one.person for one in self._people.values()
+                  if one.video == self._people[person].video and one.person != person)
+        if any(self._shown(one, start_ns, end_ns) for one in others):
+            return piece  # whose voice it is nobody knows
         known = self._open(person)
+        piece = replace(piece, words=known.words.get(window, ()))
         sound = known.sound.get(window)
-        piece = Evidence(start_ns, end_ns, person, self._faces(person, known, start_ns, end_ns),
-                         words=known.words.get(window, ()))
         return replace(piece, waveform=sound.waveform, heard=sound.heard) if sound else piece
 
-    def _faces(self, person: str, known: _Known, start_ns: int, end_ns: int) -> tuple[Face, ...]:
-        """Return the face in the first frame of each slot, where there is one."""
-        stamps_ns = known.frames.stamps_ns
-        first, after = np.searchsorted(stamps_ns, (start_ns, end_ns)).tolist()
-        slots = [self._windowing.slot(int(one)) for one in stamps_ns[first:after]]
-        places = [first + at for at, slot in enumerate(slots) if at == 0 or slot != slots[at - 1]]
-        paths = [known.frames.crops[place] for place in places]
+    def _shown(self, person: str, start_ns: int, end_ns: int) -> list[tuple[int, str]]:
+        """Return stamp and crop of the first frame of each slot, where there is a face."""
+        frames = self._open(person).frames
+        first, after = np.searchsorted(frames.stamps_ns, (start_ns, end_ns)).tolist()
+        slots = [self._windowing.slot(int(one)) for one in frames.stamps_ns[first:after]]
+        return [(int(frames.stamps_ns[first + at]), frames.crops[first + at])
+                for at, slot in enumerate(slots)
+                if frames.crops[first + at] and (at == 0 or slot != slots[at - 1])]
+
+    def _faces(self, person: str, start_ns: int, end_ns: int) -> tuple[Face, ...]:
+        shown = self._shown(person, start_ns, end_ns)
         faces: list[Face] = []
-        for numbers, crops in crops_of(self._prepared.folder, paths, self._crop_px,
-                                       max(1, len(paths)), self._counters):
-            faces += [Face(int(stamps_ns[places[number]]), person, _NOWHERE, crop)
+        for numbers, crops in crops_of(
+                self._prepared.folder, [path for _, path in shown], self._crop_px,
+                max(1, len(shown)), self._counters):
+            faces += [Face(shown[number][0], person, _NOWHERE, crop)
                       for number, crop in zip(numbers, crops, strict=True)]
         return tuple(faces)
 

@@ -4,10 +4,12 @@ from threading import Event
 
 import pytest
 import torch
+from tiny_affwild2 import largest_file
 from torch import nn
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.loop import CHECKPOINT, LoopSettings, Stopped, fit, plateaus
+from maven_ros.training.loop import CHECKPOINT, LoopSettings, Stopped, fit
+from maven_ros.training.schedules import plateaus
 
 SETTINGS = LoopSettings(epochs=4, batch_size=8, learning_rate=0.02, average_decay=0.9)
 
@@ -129,6 +131,16 @@ def test_checkpoints_from_before_a_setting_was_there_are_gone_on_with(tmp_path):
     del saved['plateaus']
     torch.save(saved, tmp_path / CHECKPOINT)
     assert len(run(tmp_path, LoopSettings(1, 8, 0.02)).history) == 1
+
+
+def test_a_full_disk_ends_it_and_it_goes_on_when_there_is_room(tmp_path):
+    whole = run(tmp_path / 'whole')
+    run(tmp_path / 'full', LoopSettings(4, 8, 0.02, average_decay=0.9, stop_after=1))
+    with largest_file(2000), pytest.raises(
+            ResourceError, match=r'checkpoint.pt: cannot be written: .*; make room, and go on'):
+        run(tmp_path / 'full')
+    assert not list((tmp_path / 'full').glob('*.part'))
+    assert run(tmp_path / 'full').history == whole.history
 
 
 def test_another_recipe_is_refused_by_name(tmp_path):

@@ -19,8 +19,8 @@ from maven_ros.model import checkpoint
 from maven_ros.records import Evidence, Face
 from maven_ros.settings import ModelSettings, WindowSettings
 from maven_ros.training.ablations import ABLATIONS
+from maven_ros.training.clip_inputs import InputSettings
 from maven_ros.training.clips import ClipSettings
-from maven_ros.training.inputs import InputSettings
 from maven_ros.training.loop import LoopSettings
 from maven_ros.training.processes import Processes
 from maven_ros.training.run import train_run

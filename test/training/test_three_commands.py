@@ -4,17 +4,22 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import torch
 import yaml
 
 from maven_ros.cli import main
 from maven_ros.evaluation.resultset import read_result_set
 from maven_ros.media import read_media
+from maven_ros.model import checkpoint
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import AffectState
 from maven_ros.settings import Settings
+from maven_ros.training.features import FeatureSet
+from maven_ros.training.prepared import PreparedSet
 from maven_ros.training.processes import Processes
 from maven_ros.training.run import train_run
 from maven_ros.training.run_settings import read_run_settings
+from maven_ros.training.sources import EvidenceSource, FeatureSource
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / 'shared' / 'data'
@@ -100,3 +105,20 @@ def test_the_last_block_of_an_encoder_is_tuned_on_faces_sound_and_words(trained)
     changed = {name.split('.')[0] for name in before
                if name.split('.')[0].endswith('_encoder') and (before[name] != after[name]).any()}
     assert changed == {'text_encoder'}
+
+
+def test_evidence_of_a_window_encodes_to_its_features(embedded):
+    prepared, loaded = PreparedSet(embedded / 'data'), checkpoint.load(ROOT / 'models/compact')
+    features = FeatureSource(FeatureSet(embedded / 'features'))
+    evidence = EvidenceSource(prepared, loaded.tokenizer, loaded.model.config.crop_px, 2.0)
+    pairs = {person.person for person in prepared.people if person.person.endswith('_left')}
+    rows = [(person.person, window) for person in prepared.people
+            if person.person in pairs or person.split == 'valid' for window in (0, 5, 11)]
+    assert pairs and {evidence.windows(person) for person, _ in rows} == {
+        features.windows(person) for person, _ in rows}
+    with torch.inference_mode():
+        said, stored = (source.encode(loaded.model, rows) for source in (evidence, features))
+    assert said.slot_s == stored.slot_s
+    for own, other in zip(said.streams, stored.streams, strict=True):
+        assert torch.equal(own.mask, other.mask) and own.mask.any()
+        assert torch.allclose(own.values[own.mask], other.values[own.mask], atol=0.01)
