@@ -3,7 +3,8 @@ Opens, kills, reopens and freezes the view while the node works, and says what t
 
 The shipped clip is looped; phases with and without the view take turns, and the states of each
 phase tell rate and latency (from a window's end to its message). Ratios are of medians, to the
-phases in which the view is closed.
+phases in which the view is closed. With --publisher, one that only publishes stands in for camera
+and node: what it costs to be looked at, on a machine that has no time to spare.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 from machine import processor
 
+from maven_ros.graph.convert import AFFECT_STATE, image_message
 from maven_ros.graph.dds import DdsGraph
-from maven_ros.graph.interface import STATE
-from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.images import IMAGE
+from maven_ros.graph.interface import IMAGE_SOURCE, STATE
+from maven_ros.graph.messages import from_cdr, new
+from maven_ros.graph.topics import IMAGE_TOPIC, STATE_TOPIC
+from maven_ros.records import NS
 from maven_ros.resources import resource
 
 #: What is done to the view as each phase begins.
@@ -31,12 +37,43 @@ PHASES = ('closed', 'open', 'killed', 'open', 'frozen', 'closed', 'open', 'close
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--seconds', type=float, default=15.0, help='of each phase')
+    parser.add_argument('--publisher', action='store_true')
     parser.add_argument('--settings', nargs=argparse.REMAINDER, default=[],
                         help='flags for the affect node; the last of the arguments')
     arguments = parser.parse_args()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    return _with_publisher(arguments.seconds) if arguments.publisher else \
+        _with_node(arguments.seconds, arguments.settings)
+
+
+def _with_publisher(seconds: float) -> int:
+    took: list[float] = []
+    stop = threading.Event()
+    with DdsGraph(node_name='benchmark') as graph:
+        image = graph.advertise(IMAGE_TOPIC, IMAGE, IMAGE_SOURCE)
+        state = graph.advertise(STATE_TOPIC, AFFECT_STATE, STATE)
+        picture = image_message(NS, np.zeros((480, 640, 3), np.uint8))
+
+        def publish() -> None:
+            while not stop.wait(0.1):
+                began = time.perf_counter()
+                image.publish(picture)
+                state.publish(new(AFFECT_STATE))
+                took.append(1e3 * (time.perf_counter() - began))
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        try:
+            _phases(seconds, took, 'ms to publish a picture and a state')
+        finally:
+            stop.set()
+            thread.join()
+    return 0
+
+
+def _with_node(seconds: float, settings: list[str]) -> int:
     heard: list[float] = []
 
     def hear(received) -> None:
@@ -45,36 +82,42 @@ def main() -> int:
 
     with DdsGraph(node_name='benchmark') as graph:
         states = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, hear)
-        node = _start('run', *arguments.settings)
+        node = _start('run', *settings)
         while not states.publisher_count():
             time.sleep(0.1)
             if node.poll() is not None:
                 return 1
         player = _start('play', str(resource('media/sample.mp4')), '--loop', '0')
-        view = View()
-        found: dict[str, list[tuple[float, float]]] = {}
         try:
             time.sleep(5)  # the first windows come before the face is followed
-            for phase in PHASES:
-                view.become(phase)
-                del heard[:]
-                began = time.monotonic()
-                time.sleep(arguments.seconds)
-                past_s, latencies = time.monotonic() - began, list(heard)
-                found.setdefault(phase, []).append(
-                    (len(latencies) / past_s, float(np.median(latencies or [np.nan]))))
-                print(f'{phase}: {found[phase][-1][0]:.2f} states a second, '
-                      f'{found[phase][-1][1]:.0f} ms', flush=True)
+            _phases(seconds, heard, "ms from a window's end to its message")
         finally:
-            view.become('closed')
             for process in (player, node):
                 process.terminate()
                 process.wait(10)
+    return 0
+
+
+def _phases(seconds: float, values: list[float], what: str) -> None:
+    """Do to the view what each phase asks, and print how many values came, and their median."""
+    view, found = View(), {}
+    try:
+        for phase in PHASES:
+            view.become(phase)
+            del values[:]
+            began = time.monotonic()
+            time.sleep(seconds)
+            past_s, own = time.monotonic() - began, list(values)
+            found.setdefault(phase, []).append(
+                (len(own) / past_s, float(np.median(own or [np.nan]))))
+            print(f'{phase}: {found[phase][-1][0]:.2f} a second, {found[phase][-1][1]:.2f} '
+                  f'{what}', flush=True)
+    finally:
+        view.become('closed')
     base = np.median(found['closed'], 0)
     for phase in dict.fromkeys(PHASES):
-        rate, latency = np.median(found[phase], 0) / base
-        print(f'{phase}: rate {rate:.2f}, latency {latency:.2f} of that while it is closed')
-    return 0
+        rate, value = np.median(found[phase], 0) / base
+        print(f'{phase}: rate {rate:.2f}, {what.partition(" ")[0]} {value:.2f} of closed')
 
 
 class View:

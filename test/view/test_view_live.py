@@ -113,7 +113,7 @@ def start_view(*arguments):
 
 
 def screenshot(page, path):
-    path.write_bytes(page.screenshot(timeout=60_000))
+    path.write_bytes(page.screenshot(timeout=120_000))
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert('RGB')).astype(int)
