@@ -34,7 +34,7 @@ from maven_ros.pipeline import Pipeline
 from maven_ros.records import AffectState, seconds
 from maven_ros.settings import Settings
 from maven_ros.training import faces as faces_stage
-from maven_ros.training import text as text_stage
+from maven_ros.training import readings
 from maven_ros.training import voice as voice_stage
 from maven_ros.training.bank import encode
 from maven_ros.training.compose import Composer, Windows
@@ -48,6 +48,7 @@ from maven_ros.training.pieces import FacePieces, Pieces, TextPieces, VoicePiece
 from maven_ros.training.ravdess import read_ravdess
 from maven_ros.training.reading import Reading, read
 from maven_ros.training.recipe import read_recipe
+from maven_ros.training.text import TextModel
 from maven_ros.training.voice_augmentation import VoiceAugmentation
 
 _log = logging.getLogger(__name__)
@@ -196,12 +197,12 @@ class Evaluator:
 
     def _sentences(self) -> None:
         sentences = read_emobank(self._data, self._split)
-        probe = text_stage.TextModel(
+        probe = TextModel(
             cast(TextEncoder, self._model.text_encoder), self._probes.text)
         pieces = TextPieces(sentences.texts, whole=1.0, missed=0.0)
         self._alone('sentences', 'plain', 'text', pieces, sentences.targets)
         self._row('sentences', 'plain', 'probe',
-                  text_stage.score(probe, self._tokenizer, sentences))
+                  readings.score(probe, self._tokenizer, sentences))
 
     def _alone(
         self, set_: str, condition: str, modality: str, pieces: Pieces,

@@ -94,7 +94,7 @@ class MavenConfig(PretrainedConfig):
     log_mel_std: float = 4.0
     voice_width: int = 96
     voice_channels: tuple[int, ...] = (16, 24, 48, 72)
-    vocabulary: int = 4000
+    vocabulary: int = 30522
     max_tokens: int = 256
     text_width: int = 96
     text_layers: int = 2

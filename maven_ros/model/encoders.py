@@ -254,7 +254,8 @@ class VoiceEncoder(nn.Module):
         :returns: (batch, frames, bands) and its mask (batch, frames).
         """
         frames = waveform.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES) * self.taper
-        power = torch.fft.rfft(frames, FFT_SAMPLES).abs() ** 2
+        spectrum = torch.fft.rfft(frames, FFT_SAMPLES)
+        power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
         log_power: Tensor = (power @ self.filters + _LOG_FLOOR).log()
         mel = (log_power - self.log_mel_mean) / self.log_mel_std
         mask = heard.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES).all(-1)

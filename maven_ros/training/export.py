@@ -23,8 +23,9 @@ from maven_ros.resources import resource
 from maven_ros.training.faces import FaceHead
 from maven_ros.training.fusion import FUSION, PARTS, STAGE_OF, load_encoders
 from maven_ros.training.fusion import NAME as FUSION_NAME
+from maven_ros.training.readings import TextHead
 from maven_ros.training.stages import TASK_HEAD, StageContext, save_state
-from maven_ros.training.text import TOKENIZER, TextHead
+from maven_ros.training.text import TOKENIZER
 from maven_ros.training.voice import VoiceHead
 
 NAME = 'export'
@@ -62,7 +63,7 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
     folder = context.out / NAME
     model.config.trained = True
-    checkpoint.save(folder, model, tokenizer)
+    checkpoint.save(folder, model.half(), tokenizer)  # the table of words is most of it
     shutil.copyfile(resource(settings.card), folder / 'README.md')
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()

@@ -25,6 +25,7 @@ from maven_ros.training.export import ExportSettings, train_export
 from maven_ros.training.faces import FaceSettings, train_faces
 from maven_ros.training.fusion import FusionSettings, train_fusion
 from maven_ros.training.stages import StageContext
+from maven_ros.training.teacher import TeacherSettings, train_teacher
 from maven_ros.training.text import TextSettings, train_text
 from maven_ros.training.voice import VoiceSettings, train_voice
 
@@ -45,6 +46,7 @@ class Stage(NamedTuple):
 STAGES: Mapping[str, Stage] = {
     'faces': Stage(FaceSettings, train_faces),
     'voice': Stage(VoiceSettings, train_voice),
+    'teacher': Stage(TeacherSettings, train_teacher),
     'text': Stage(TextSettings, train_text),
     'fusion': Stage(FusionSettings, train_fusion),
     'export': Stage(ExportSettings, train_export),

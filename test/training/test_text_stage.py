@@ -11,18 +11,9 @@ from maven_ros.resources import resource
 from maven_ros.training.emobank import RatedSentences
 from maven_ros.training.goemotions import LabelledComments
 from maven_ros.training.loop import LoopSettings
+from maven_ros.training.readings import Targets, TextHead, encode, pad, predict, score
 from maven_ros.training.stages import ENCODER, TASK_HEAD, StageContext, load_stage
-from maven_ros.training.text import (
-    TextHead,
-    TextModel,
-    TextSettings,
-    TextTask,
-    encode,
-    pad,
-    predict,
-    score,
-    train_text,
-)
+from maven_ros.training.text import TextModel, TextSettings, TextTask, repeat, train_text
 
 CONFIG = MavenConfig(text_width=16, text_layers=1, text_heads=2)
 SETTINGS = TextSettings(LoopSettings(epochs=2, batch_size=8, learning_rate=0.01), repeats=2)
@@ -57,7 +48,7 @@ def test_rated_points_are_shares_of_the_targets_spread():
 
 
 def test_text_without_a_letter_is_the_unknown(tokenizer):
-    assert [row.tolist() for row in encode(tokenizer, ['...', ''])] == [[1], [1]]
+    assert [row.tolist() for row in encode(tokenizer, ['...', ''])] == [[100], [100]]
 
 
 def test_rows_stand_side_by_side_and_long_ones_are_cut():
@@ -80,29 +71,37 @@ def test_case_and_punctuation_change_nothing(tokenizer):
     torch.testing.assert_close(one, other)
 
 
+def task(tokenizer):
+    return TextTask(SETTINGS, tokenizer, repeat(RATED, COMMENTS, SETTINGS.repeats), RATED,
+                    model(), torch.device('cpu'))
+
+
 def test_batches_hold_each_sentence_as_often_as_asked_for(tokenizer):
-    task = TextTask(SETTINGS, tokenizer, RATED, COMMENTS, RATED, model(), torch.device('cpu'))
-    batches = list(task.batches(0, torch.Generator().manual_seed(0)))
-    assert len(batches) == task.steps == 2
-    rated = torch.cat([batch.rated for batch in batches])
-    points = torch.cat([batch.points for batch in batches])
+    whole = task(tokenizer)
+    batches = list(whole.batches(0, torch.Generator().manual_seed(0)))
+    assert len(batches) == whole.steps == 2
+    rated = torch.cat([batch.targets.rated for batch in batches]).bool()
+    points = torch.cat([batch.targets.points for batch in batches])
     assert (int(rated.sum()), int((~rated).sum())) == (2 * len(RATED), len(COMMENTS))
     expected = sorted(np.repeat(RATED.targets, 2, 0).tolist())
     assert sorted(points[rated].tolist()) == expected
     for batch in batches:
         assert batch.mask.any(1).all()
-        assert (batch.shares.sum(1) == (~batch.rated).float()).all()
+        assert (batch.targets.shares.sum(1) == batch.targets.named).all()
+        assert (batch.targets.rated + batch.targets.named == 1).all()
 
 
-@pytest.mark.parametrize('rated', [True, False])
-def test_a_batch_of_one_kind_alone_has_a_finite_loss(tokenizer, rated):
-    task = TextTask(SETTINGS, tokenizer, RATED, COMMENTS, RATED, model(), torch.device('cpu'))
-    batch = next(iter(task.batches(0, torch.Generator().manual_seed(0))))
-    some = batch.rated if rated else ~batch.rated
-    losses = task.losses(task.model, type(batch)(*(value[some] for value in batch)))
+@pytest.mark.parametrize('kind', ['rated', 'named'])
+def test_a_batch_of_one_kind_alone_has_a_finite_loss(tokenizer, kind):
+    whole = task(tokenizer)
+    batch = next(iter(whole.batches(0, torch.Generator().manual_seed(0))))
+    some = getattr(batch.targets, kind) > 0
+    losses = whole.losses(whole.model, batch._replace(
+        tokens=batch.tokens[some], mask=batch.mask[some],
+        targets=Targets(*(value[some] for value in batch.targets.values()))))
     assert all(value.isfinite() for value in losses.values())
     assert losses['loss'] > 0
-    assert losses['emotions' if rated else 'ratings'].item() == 0
+    assert losses['emotions' if kind == 'rated' else 'ratings'].item() == 0
 
 
 def test_the_stage_leaves_its_files(tmp_path, monkeypatch, tokenizer):
