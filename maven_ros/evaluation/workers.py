@@ -187,7 +187,7 @@ def _run_on_ray(
     _check_reachable(address)
     try:
         _connect(ray, address)
-        remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_attempt_beside_others)
+        remote: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(_attempt_beside_others)
         waiting = {remote.remote(run, task): task for task in tasks}
         while waiting and not stop.is_set():
             ready, _ = ray.wait([*waiting], timeout=_POLL_S)

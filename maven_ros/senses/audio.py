@@ -67,6 +67,11 @@ class Heard:
     heard: Mask
     voiced: Mask
 
+    @property
+    def voiced_s(self) -> float:
+        """How long there was a voice, in seconds."""
+        return int(self.voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
+
 
 class AudioSense(Freezing):
     """
