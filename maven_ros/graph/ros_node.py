@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 #: One for data, one for parameters, one for the lifecycle, one to spare.
 _THREADS = 4
 _POLL_S = 0.2
+_END_S = 1.0
 
 
 class Spinning(Closing):
@@ -41,7 +43,16 @@ class Spinning(Closing):
         """Run no more callbacks; those that run may end."""
         self._closing = True
         self._thread.join()
+        # Callbacks that were handed out find what they take from still there; else rclpy prints,
+        # at the end, that an exception was never retrieved.
+        handed = list(getattr(self._executor, '_futures', ()))
+        deadline_s = time.monotonic() + _END_S
+        while not all(one.done() for one in handed) and time.monotonic() < deadline_s:
+            time.sleep(0.01)
         self._executor.shutdown()
+        for one in handed:
+            if one.done():
+                one.exception()
 
     def _run(self) -> None:
         from rclpy.exceptions import InvalidHandle
