@@ -154,7 +154,7 @@ def test_a_transcript_that_is_none_is_named(own):
     path = own / 'generated/transcripts/1-25-288x144.json'
     path.write_text('[{"text": "late", "start_ns": 5, "end_ns": 4, "confidence": 1}]')
     prepare_again(own)
-    assert "is no word; allowed: text, start_ns" in people(own)['1-25-288x144_left']['reason']
+    assert "is no word; allowed: text (without" in people(own)['1-25-288x144_left']['reason']
 
 
 def test_it_stops_when_asked_and_goes_on(own):
@@ -239,3 +239,15 @@ def test_faces_are_tracked_and_words_recognised_where_none_are_given(tmp_path):
     words = read_words(out / person.transcript)
     assert len(words) > 10
     assert all(one.start_ns <= other.start_ns for one, other in itertools.pairwise(words))
+
+
+def test_damage_in_the_middle_of_a_video_is_remarked(own):
+    path = next((own / 'generated/videos/batch2').glob('2-*.mp4'))
+    content = bytearray(path.read_bytes())
+    begin = content.find(b'mdat') + len(content) // 3
+    content[begin:begin + 600] = b'\xff' * 600
+    path.write_bytes(bytes(content))
+    prepare_again(own)
+    one = people(own)[path.stem]
+    assert one['reason'].split(' x ')[0].isdecimal() or 'cut: ' in one['reason']
+    assert path.name in one['reason']

@@ -143,11 +143,14 @@ def read_words(path: Path) -> list[Word]:
 def _word(path: Path, one: Any) -> Word:
     try:
         word = Word(one['text'], one['start_ns'], one['end_ns'], float(one['confidence']))
-        sound = (type(word.text) is str and type(word.start_ns) is type(word.end_ns) is int
-                 and word.start_ns <= word.end_ns and 0 <= word.confidence <= 1)
+        lone = any('\ud800' <= letter <= '\udfff' for letter in word.text)
+        usable = (type(word.text) is str and not lone
+                  and type(word.start_ns) is type(word.end_ns) is int
+                  and word.start_ns <= word.end_ns and 0 <= word.confidence <= 1)
     except (KeyError, TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise ResourceError(f'{path}: {one!r} is no word; allowed: text, start_ns and end_ns '
-                            '(whole numbers, the end not before the start), confidence in [0, 1]')
+        usable = False
+    if not usable:
+        raise ResourceError(f'{path}: {one!r} is no word; allowed: text (without lone '
+                            'surrogates), start_ns and end_ns (whole numbers, the end not before '
+                            'the start), confidence in [0, 1]')
     return word

@@ -93,7 +93,8 @@ class Preparer(Closing):
         stamps_ns, frames = self._look(plan, tracked, counters)
         chosen = choose(frames, [one.side for one in tracked]) if tracked else {}
         sound = self._listen(plan, counters)
-        remarks = sorted(counters.details().values())
+        counts = counters.snapshot()
+        remarks = [f'{counts[kind]} x {detail}' for kind, detail in counters.details().items()]
         length_ns = max(1, int(stamps_ns[-1] - stamps_ns[0]))
         rate = plan.media.frame_rate or (len(stamps_ns) - 1) * NS / length_ns
         people, columns = [], []
