@@ -34,7 +34,7 @@ def main():
     """Return 0 if the weights are the same."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--kills', type=int, default=10)
-    parser.add_argument('--epochs', type=int, default=12)
+    parser.add_argument('--epochs', type=int, default=30)
     parser.add_argument('--seconds', type=int, default=20, help='of each recording')
     parser.add_argument('--seed', type=int, default=0, help='of the times of the kills')
     given = parser.parse_args()
@@ -46,11 +46,12 @@ def main():
         whole_s = undisturbed([*arguments, folder / 'whole'])
         print(f'undisturbed: {whole_s:.1f} s', flush=True)
         killed = folder / 'killed'
-        # Of what is left each time, for it must not end before it is killed as often.
         for kill in range(given.kills):
-            disturbed([*arguments, killed], chance.uniform(0, 2 * whole_s / given.kills))
-            there = 'a checkpoint' if (killed / CHECKPOINT).exists() else 'no checkpoint yet'
-            print(f'killed {kill + 1} times, {there}', flush=True)
+            disturbed([*arguments, killed], killed / CHECKPOINT, chance.choice((0, 1, 1)),
+                      chance.uniform(0, whole_s / given.epochs))
+            done = len(torch.load(killed / CHECKPOINT)['history']) if (
+                killed / CHECKPOINT).exists() else 0
+            print(f'killed {kill + 1} times, {done} epochs done', flush=True)
         undisturbed([*arguments, killed])
         same = compare(folder / 'whole', killed)
     print(f'{given.kills} kills, seed {given.seed}: the weights are '
@@ -83,14 +84,27 @@ def undisturbed(arguments):
     return time.monotonic() - begun_s
 
 
-def disturbed(arguments, after_s):
-    """Kill a training after a while."""
+def disturbed(arguments, path, epochs, after_s):
+    """Kill a training a while after it has written so many checkpoints more."""
     child = started(arguments)
+    before = stamp(path)
+    while epochs and child.is_alive():
+        time.sleep(0.005)
+        if stamp(path) != before:
+            before, epochs = stamp(path), epochs - 1
     child.join(after_s)
     child.kill()
     child.join()
     if child.exitcode != -signal.SIGKILL:
         raise SystemExit('the training ended before it was killed; more --epochs')
+
+
+def stamp(path):
+    """Return when a file was written; 0 if never."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def started(arguments):

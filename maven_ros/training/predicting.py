@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from maven_ros.evaluation.framewise import PREDICTIONS, as_result_set, write_predictions
+from maven_ros.evaluation.framewise import PREDICTIONS, as_result_set, predict, write_predictions
 from maven_ros.evaluation.scores import Scores
 from maven_ros.model import checkpoint
 from maven_ros.training.clip_inputs import InputSettings
 from maven_ros.training.features import FeatureSet
 from maven_ros.training.prepared import PreparedSet
-from maven_ros.training.reading_people import predict_split
+from maven_ros.training.reading_people import read_split
 from maven_ros.training.sources import FeatureSource
 
 
@@ -32,9 +32,9 @@ def predict_and_score(
     prepared, read = PreparedSet(data), FeatureSet(features)
     loaded = checkpoint.load(model)
     read.check(loaded.model, loaded.tokenizer)
-    predictions = predict_split(
-        loaded.model.to(device), FeatureSource(read), prepared, split, InputSettings(), smoothing,
-        smoothing_s)
+    people = read_split(
+        loaded.model.to(device), FeatureSource(read), prepared, split, InputSettings())
+    predictions = [predict(*one, smoothing, smoothing_s) for one in people]
     write_predictions(out / PREDICTIONS, predictions)
     result = as_result_set(split, predictions, {
         'model': loaded.name, 'split': split, 'smoothing': smoothing})

@@ -1,17 +1,15 @@
-"""What a network says of all windows of recorded people, and of every frame."""
+"""What a network says of all windows of recorded people."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from maven_ros.evaluation.framewise import Prediction, WindowEstimates, predict
+from maven_ros.evaluation.framewise import WindowEstimates
 from maven_ros.evaluation.metrics import Array
 from maven_ros.model.maven import MavenModel
 from maven_ros.training.clip_inputs import InputSettings, deny
-from maven_ros.training.prepared import Person, PreparedSet
+from maven_ros.training.prepared import Frames, Person, PreparedSet
 from maven_ros.training.reading import Reading
 from maven_ros.training.sources import Source
 
@@ -42,19 +40,13 @@ def read_person(
         np.concatenate(slots), np.concatenate(evidence).astype(np.uint8))
 
 
-def predict_split(
+def read_split(
     model: MavenModel, source: Source, prepared: PreparedSet, split: str, inputs: InputSettings,
-    smoothing: str, smoothing_s: float,
-) -> list[Prediction]:
-    """Say what is believed of every frame of everybody in a split."""
-    return [predict(person, prepared.frames(person.person),
-                    read_person(model, source, person.person, inputs), smoothing, smoothing_s)
-            for person in people_of(prepared, split)]
-
-
-def people_of(prepared: PreparedSet, split: str) -> Iterator[Person]:
-    """Return who is in a split."""
-    return (person for person in prepared.people if person.split == split)
+) -> list[tuple[Person, Frames, WindowEstimates]]:
+    """Read everybody in a split."""
+    return [(person, prepared.frames(person.person),
+             read_person(model, source, person.person, inputs))
+            for person in prepared.people if person.split == split]
 
 
 def _numbers(values: torch.Tensor) -> Array:

@@ -20,7 +20,7 @@ from typing import Any, cast
 import torch
 
 from maven_ros.errors import MavenError, ResourceError, SettingsError
-from maven_ros.evaluation.framewise import PREDICTIONS, as_result_set, write_predictions
+from maven_ros.evaluation.framewise import PREDICTIONS, as_result_set, predict, write_predictions
 from maven_ros.evaluation.resultset import ResultSet, SetScores
 from maven_ros.model import checkpoint
 from maven_ros.model.maven import ENCODERS, MavenModel
@@ -36,7 +36,7 @@ from maven_ros.training.loop import CHECKPOINT, Epoch, Stopped, fit
 from maven_ros.training.prepared import PreparedSet
 from maven_ros.training.processes import Processes
 from maven_ros.training.reading import Reading
-from maven_ros.training.reading_people import predict_split
+from maven_ros.training.reading_people import read_split
 from maven_ros.training.run_settings import RunSettings
 from maven_ros.training.sources import EvidenceSource, FeatureSource, Source
 from maven_ros.training.starting import put_encoders, start, take_encoders
@@ -147,9 +147,9 @@ def score_valid(
 ) -> dict[str, tuple[ResultSet, SetScores]]:
     """Predict and score every labelled frame of the validation split; write both."""
     found = {}
+    people = read_split(model, source, prepared, 'valid', settings.inputs)
     for smoothing in READINGS:
-        predictions = predict_split(model, source, prepared, 'valid', settings.inputs, smoothing,
-                                    settings.smoothing_s)
+        predictions = [predict(*one, smoothing, settings.smoothing_s) for one in people]
         result = as_result_set(settings.name, predictions, {
             'model': settings.name, 'split': 'valid', 'smoothing': smoothing})
         scores = result.scores()
