@@ -163,7 +163,7 @@ def test_torch_is_pinned_and_the_heavy_parts_are_extras(metadata):
             if 'extra ==' not in text}
     assert core.isdisjoint({'cyclonedds', 'rosbags', 'pocketsphinx', 'vosk', 'av', 'sounddevice'})
     assert {'bag', 'dds', 'media', 'pocketsphinx', 'vosk', 'plot', 'evaluation', 'ray',
-            'train', 'view', 'demo', 'test'} == set(
+            'train', 'teacher', 'view', 'demo', 'test'} == set(
         metadata.get_all('Provides-Extra'))
 
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from maven_ros.disk import readable
 from maven_ros.errors import ResourceError
 from maven_ros.resources import resource
-from maven_ros.store.files import readable
 
 HUB = 'https://huggingface.co'
 _Record = TypeVar('_Record')

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from maven_ros.diagnostics import Counters
+from maven_ros.disk import readable, require_room
 from maven_ros.errors import ResourceError
 from maven_ros.model.checkpoint import Checkpoint
 from maven_ros.model.devices import Batches, choose_dtype
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import SAMPLE_RATE_HZ
-from maven_ros.store.files import readable, require_room
 from maven_ros.training.evidence import crops_of, sound_of, words_of
 from maven_ros.training.feature_spec import Windowing, describe, key_of
 from maven_ros.training.loop import Stopped

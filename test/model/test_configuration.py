@@ -88,8 +88,8 @@ def test_refuses_a_backbone_that_cannot_be(change, message):
     ('audio', {'normalize': 'no'}, "audio.preparation.normalize: 'no' is not true or false"),
     ('text', {**TEXT, 'first': '0'}, "text.preparation.first: '0' is not an id"),
     ('text', {**TEXT, 'pad': -1}, 'text.preparation.pad: -1 is not an id'),
-    ('text', {**TEXT, 'last': 4000},
-     'text.preparation.last: 4000 is no id of the vocabulary; allowed: 0 to 3999'),
+    ('text', {**TEXT, 'last': 30522},
+     'text.preparation.last: 30522 is no id of the vocabulary; allowed: 0 to 30521'),
     ('text', {**TEXT, 'unknown': 3}, 'text.preparation.unknown: 3 is not a name'),
 ])
 def test_refuses_a_preparation_that_cannot_be(part, preparation, message):

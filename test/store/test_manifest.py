@@ -3,9 +3,9 @@
 import pytest
 from modelserver import entry, pinned
 
+from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError
 from maven_ros.settings import Settings, parameters
-from maven_ros.store.files import sha256_of
 from maven_ros.store.manifest import read_manifest
 
 GOOD = """

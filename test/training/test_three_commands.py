@@ -94,7 +94,7 @@ def test_the_node_s_pipeline_replays_a_clip_with_what_was_trained(trained):
 @pytest.mark.timeout(300)
 def test_the_last_block_of_an_encoder_is_tuned_on_faces_sound_and_words(trained):
     path = trained / 'tuned.yaml'
-    values = yaml.safe_load(write_config(trained, 'tuned', epochs=1).read_text())
+    values = yaml.safe_load(write_config(trained, 'tuned', epochs=1, batch_size=8).read_text())
     path.write_text(yaml.safe_dump({**values, 'tune': {'text': 1}, 'clips': {'stride': 16}}))
     command('train', 'run', '--config', path, '--data', trained / 'data', '--out',
             trained / 'tuned', '--device', 'cpu')
