@@ -97,6 +97,14 @@ class Ros(Dds):
     def receiver(self, **names):
         return RosNodeGraph(**names)
 
+    def exchange(self, *work, **names):
+        try:
+            super().exchange(*work, **names)
+        except GraphError as error:  # not there, or the other family of that name
+            if str(error).startswith('audio_common_msgs/'):
+                pytest.skip(str(error))
+            raise
+
 
 TRANSPORTS = [Dds, Bag, SqliteBag, pytest.param(Ros, marks=pytest.mark.ros)]
 
