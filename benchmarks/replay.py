@@ -64,7 +64,7 @@ def main() -> int:
         return 0
     growth = usage.growth_mb()
     print(f'resident memory: grew by {growth:.1f} MB after the first tenth, of '
-          f'{usage.memory_mb[-1]:.0f} MB')
+          f'{max(usage.memory_mb):.0f} MB')
     return 0 if growth < arguments.max_growth_mb else 1
 
 
