@@ -125,9 +125,9 @@ class AffectNode(Closing):
             graph, vars(self._topics), self.counters, self._inbox.put)
         self._newest: dict[str, AffectState] = {}  # by person
         self._stop.clear()
+        _log.info('waiting for %s', ' and '.join(self._inputs.awaited()))
         self._thread = threading.Thread(target=self._work, name='affect', daemon=True)
         self._thread.start()
-        _log.info('waiting for %s', ' and '.join(self._inputs.awaited()))
 
     def deactivate(self) -> None:
         """Stop to listen, publish what is still open, and withdraw from every topic."""
