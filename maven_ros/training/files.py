@@ -34,7 +34,7 @@ def written(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
         raise CannotWrite(f'{path}: cannot be written: {error}; make room, and run the same '
                           'command again: what is done is kept') from error
-    except BaseException:
+    except BaseException:  # a signal, too, must leave no half of a file
         beside.unlink(missing_ok=True)
         raise
 

@@ -29,6 +29,7 @@ from maven_ros.model import hub, weights
 from maven_ros.model.backbones import TextBackbone
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.training.emobank import RatedSentences, read_emobank
+from maven_ros.training.files import write_json
 from maven_ros.training.goemotions import LabelledComments, read_goemotions
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.readings import (
@@ -43,7 +44,7 @@ from maven_ros.training.readings import (
     score,
     similar_lengths,
 )
-from maven_ros.training.stages import StageContext, save_state
+from maven_ros.training.stages import METRICS, StageContext, save_state
 
 NAME = 'teacher'
 LABELS = 'labels.safetensors'
@@ -258,11 +259,10 @@ def embedding_of(encoder: TextBackbone) -> nn.Embedding:
 
 def _save(folder: Path, parts: Sequence[str], reading: TextReading, words: Tensor,
           metrics: dict[str, Any]) -> None:
+    write_json(folder / PARTS, parts)
+    write_json(folder / METRICS, {'valid': metrics})
     try:
         save_state(folder / WORDS, {'vectors': words})
-        (folder / PARTS).write_text(json.dumps(parts), 'utf-8')
-        (folder / 'metrics.json').write_text(
-            json.dumps({'valid': metrics}, indent=2) + '\n', 'utf-8')
         save_state(folder / LABELS, reading._asdict())
     except OSError as error:
         raise ResourceError(f'{folder}: cannot be written: {error}') from error

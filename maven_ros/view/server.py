@@ -57,7 +57,7 @@ class Viewer(Closing):
             for one in (data_port, viewer_port):
                 self._wait_for(one)
             self._page = _open_page(port, data_port, viewer_port)
-        except BaseException:
+        except BaseException:  # a signal, too, must not leave the viewer running
             self.close()
             raise
         threading.Thread(target=self._page.serve_forever, name='page', daemon=True).start()
