@@ -149,7 +149,8 @@ class TrackedFaces(Closing):
         frames: list[Frame] = []
         while self._waiting:
             stamp_ns, ids = self._waiting[0]
-            newest_ns = max([stamp_ns, *(frame.stamp_ns for frame in self._held)])
+            newest_ns = max([later_ns for later_ns, _ in self._waiting]
+                            + [frame.stamp_ns for frame in self._held])
             whole = all((person_id, 'roi', stamp_ns) in self._places for person_id in ids)
             if not whole and newest_ns - stamp_ns < _WAIT_NS and len(self._waiting) < _REMEMBERED:
                 break

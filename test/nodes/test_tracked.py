@@ -118,6 +118,18 @@ def test_a_region_that_never_comes_costs_its_face_alone(tracked, detector):
     assert [face.person_id for face in late[0].faces] == ['abcde']
 
 
+def test_a_first_list_whose_region_was_missed_holds_nobody_up(tracked):
+    detector = Detector(tracked)  # its list is what makes us listen to the region: too late
+    for i in range(4):
+        assert stamps(tracked.hold(frame(i))) == [i]
+        assert not tracked.used
+        if i:
+            detector.region(i)
+        detector.list(i, 'abcde')
+    assert tracked.used
+    assert tracked.hold(frame(4)) == []
+
+
 def test_when_lists_stop_faces_are_detected_here_again(tracked, detector):
     went = [one for i in range(1, 13) for one in tracked.hold(frame(i))]
     assert stamps(went) == list(range(1, 13)) and {one.faces for one in went} == {None}
