@@ -29,13 +29,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.nodes.doctor import has_bf16
+from maven_ros.model.devices import uses_bf16
 from maven_ros.records import Evidence
 
 LENGTHS_S = (1.0, 2.0, 4.0, 8.0)
 PEOPLE = (1, 2, 3, 8)
 SIDE = 2048
 KEEPS_UP = 0.8
+HAS_BF16 = uses_bf16('auto', torch.device('cpu'))
 
 
 class Times(NamedTuple):
@@ -132,7 +133,7 @@ def usual_base(named: str, hops: int, options: dict) -> Times:
     torch.set_num_threads(1)
     report(f'{named}, {USUAL_S:g} s, fp32, 1 thread', measure(engine, USUAL_S, 1))
     del engine
-    if has_bf16():
+    if HAS_BF16:
         engine = make_engine(USUAL_S, precision='bf16', **options)
         report(f'{named}, {USUAL_S:g} s, bf16, {threads} threads', measure(engine, USUAL_S, hops))
     return full
@@ -143,7 +144,7 @@ def keeping_up(options: dict) -> None:
     print(f'base without influence, {USUAL_S:g} s, {options["threads"]} threads: keeps up where a '
           f'hop takes at most {KEEPS_UP:g} of its time\n'
           '| frames/s | hop, s | precision | taken, s | share | |')
-    for precision in ('fp32', 'bf16')[:1 + has_bf16()]:
+    for precision in ('fp32', 'bf16')[:1 + HAS_BF16]:
         for rate_hz in (10, 5, 2.5):
             engine = make_engine(USUAL_S, rate_hz, precision=precision, **options)
             for hop_s in (0.2, 0.5, 1.0):

@@ -20,6 +20,18 @@ _OUT_OF_MEMORY = ('CUDA out of memory', 'CUDA error: out of memory', 'CUBLAS_STA
 _WORTH_PACKING = 2 ** 14  # numbers in a layer's weights
 
 
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """
+    Say whether large products are in bfloat16.
+
+    :param precision: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor is made for it.
+    """
+    if precision != 'auto':
+        return precision == 'bf16'
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda'
+                else torch.cpu._is_avx512_bf16_supported())
+
+
 def choose_device(name: str) -> torch.device:
     """
     Return the device of that name.

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, PretrainedConfig
 
+from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import weights
 from maven_ros.model.backbone_configuration import Backbone
@@ -82,7 +83,7 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
         changes |= sizes
         changes[part] = describe(Backbone(
             folder.resolve().name, config_dict(own), preparation, frozen,
-            weights.sha256(weights.require(folder)) if frozen else ''))
+            sha256_of(weights.require(folder)) if frozen else ''))
         with said_by(folder / PREPROCESSOR):
             backbone = Backbone.parse(part, changes[part])
         with said_by(folder / CONFIG), torch.device('meta'):  # its sizes, without its memory
@@ -103,7 +104,7 @@ def find_encoder(part: str, backbone: Backbone, roots: Sequence[Path]) -> Path:
     for root in dict.fromkeys(roots):
         try:
             path = weights.require(root / backbone.name)
-            digest = weights.sha256(path)
+            digest = sha256_of(path)
         except (OSError, ResourceError) as error:
             found.append(str(error))
             continue

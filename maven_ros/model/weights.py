@@ -6,7 +6,6 @@ Pickles are never read: to unpickle is to run whatever the file says.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -63,15 +62,6 @@ def require(folder: Path) -> Path:
     if path is None:
         raise ResourceError(f'{folder / WEIGHTS}: no such file')
     return path
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits, as the hub shows it."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> None:

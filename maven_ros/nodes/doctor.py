@@ -82,18 +82,13 @@ def _python() -> str:
 def _torch() -> str:
     import torch
 
+    from maven_ros.model.devices import uses_bf16
+
     if not torch.cuda.is_available():
-        bf16 = 'has' if has_bf16() else 'lacks'
+        bf16 = 'has' if uses_bf16('auto', torch.device('cpu')) else 'lacks'
         return (f'{torch.__version__}, no CUDA: inference on the processor, which {bf16} '
                 'bfloat16 products (model.precision)')
     return f'{torch.__version__}, CUDA on {torch.cuda.get_device_name()}'
-
-
-def has_bf16() -> bool:
-    """Say whether this processor multiplies in bfloat16; as far as Linux tells."""
-    info = Path('/proc/cpuinfo')
-    flags = info.read_text().split() if info.exists() else []
-    return bool({'avx512_bf16', 'amx_bf16', 'bf16'} & set(flags))
 
 
 def _opencv() -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from maven_ros.diagnostics import Counters
 from maven_ros.errors import SettingsError
 from maven_ros.model.alignment import Grid
-from maven_ros.model.devices import Batches
+from maven_ros.model.devices import Batches, uses_bf16
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.maven import ENCODERS, MavenModel
@@ -24,7 +24,6 @@ from maven_ros.training.emobank import read_emobank
 from maven_ros.training.face_augmentation import FaceAugmentation
 from maven_ros.training.ferplus import POINTS, read_ferplus
 from maven_ros.training.goemotions import read_goemotions
-from maven_ros.training.loop import uses_bf16
 from maven_ros.training.noise import noise_pictures, noise_texts, noise_waveforms
 from maven_ros.training.pieces import (
     LENGTH_S,

@@ -23,6 +23,7 @@ from maven_ros.training.face_augmentation import FaceAugmentation, augment
 from maven_ros.training.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
+from maven_ros.training.mixup import mixup
 from maven_ros.training.stages import StageContext, save_stage
 
 NAME = 'faces'
@@ -114,24 +115,10 @@ class FaceTask:
         for chosen in torch.split(order, self.settings.loop.batch_size)[:self.steps]:
             pictures = augment(
                 self.pictures[chosen].float() / 255, self.settings.augmentation, random, side_px)
-            pictures, shares = self._blend(pictures, self.shares[chosen], random)
+            pictures, shares = mixup(
+                pictures, self.shares[chosen], self.settings.mixup, random)
             yield (pictures.to(self.device, memory_format=torch.channels_last),
                    shares.to(self.device))
-
-    def _blend(
-        self, pictures: Tensor, shares: Tensor, random: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Blend each face with another one of the batch, most of them only a little."""
-        if not self.settings.mixup:
-            return pictures, shares
-        # Two Gamma draws make a Beta one; torch's own draws from no generator.
-        concentration = torch.full((2, len(pictures)), self.settings.mixup)
-        gammas = torch._standard_gamma(concentration, generator=random)
-        weight = gammas.amax(0) / gammas.sum(0).clamp(min=1e-20)
-        other = torch.randperm(len(pictures), generator=random)
-        own = weight[:, None, None, None]
-        return (own * pictures + (1 - own) * pictures[other],
-                weight[:, None] * shares + (1 - weight[:, None]) * shares[other])
 
     def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Return the loss and its two parts."""

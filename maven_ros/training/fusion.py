@@ -10,7 +10,6 @@ the end the spread is calibrated (:mod:`maven_ros.training.calibration`).
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -26,6 +25,7 @@ from maven_ros.training.bank import fingerprint
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.compose import Composer, ComposeSettings, Windows
 from maven_ros.training.corpora import GRID, BankSettings, encode_corpora
+from maven_ros.training.files import write_json
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance
 from maven_ros.training.reading import Reading, read
@@ -168,8 +168,7 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
         name: value for name, value in best.state_dict().items()
         if name.split('.')[0] in PARTS})
     figures = score(read(best, valid.features), valid)
-    path = folder / METRICS
-    path.write_text(json.dumps({'valid': figures}, indent=2) + '\n', 'utf-8')
+    write_json(folder / METRICS, {'valid': figures})
 
 
 def _recipe(settings: FusionSettings, model: MavenModel) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from maven_ros.errors import MavenError, ResourceError, SettingsError
-from maven_ros.model.devices import first_line
+from maven_ros.model.devices import first_line, uses_bf16
 from maven_ros.training.logs import RunLog, Silence
 from maven_ros.training.processes import Processes
 from maven_ros.training.schedules import cosine, plateaus, running_mean
@@ -194,14 +194,6 @@ def _plain(recipe: Mapping[str, Any], settings: LoopSettings, seed: int) -> dict
     plain = {**recipe, **dataclasses.asdict(settings), 'seed': seed}
     return {name: value for name, value in plain.items()
             if name not in ('loop', 'stop_after', 'patience')}
-
-
-def uses_bf16(precision: str, device: torch.device) -> bool:
-    """Say whether products are in bfloat16; ``auto`` asks whether the processor is made for it."""
-    if precision != 'auto':
-        return precision == 'bf16'
-    return bool(torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda'
-                else torch.cpu._is_avx512_bf16_supported())
 
 
 def _train_epoch(

@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from maven_ros.model.configuration import UNKNOWN_TOKEN
+from maven_ros.model.devices import uses_bf16
 from maven_ros.training.emobank import RatedSentences
 from maven_ros.training.goemotions import LabelledComments
-from maven_ros.training.loop import uses_bf16
 from maven_ros.training.losses import soft_cross_entropy
 from maven_ros.training.text_augmentation import Ids
 

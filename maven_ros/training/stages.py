@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from maven_ros.errors import ResourceError
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.training.files import write_json, written
 
 ENCODER = 'encoder.safetensors'
 TASK_HEAD = 'task_head.safetensors'
@@ -45,19 +45,10 @@ class StageContext:
 def save_stage(
     folder: Path, encoder: nn.Module, head: nn.Module, metrics: Mapping[str, Any],
 ) -> None:
-    """
-    Write what a stage trained: its encoder, its own head, and figures on the validation split.
-
-    :raises ResourceError: when they cannot be written.
-    """
-    try:
-        for name, module in ((ENCODER, encoder), (TASK_HEAD, head)):
-            save_state(folder / name, module.state_dict())
-        beside = folder / f'{METRICS}.part'
-        beside.write_text(json.dumps(metrics, indent=2) + '\n', 'utf-8')
-        beside.replace(folder / METRICS)
-    except OSError as error:
-        raise ResourceError(f'{folder}: cannot be written: {error}') from error
+    """Write what a stage trained: its encoder, its own head, and figures on validation."""
+    for name, module in ((ENCODER, encoder), (TASK_HEAD, head)):
+        save_state(folder / name, module.state_dict())
+    write_json(folder / METRICS, metrics)
 
 
 def load_stage(folder: Path, file: str, module: nn.Module) -> None:
@@ -75,7 +66,7 @@ def load_stage(folder: Path, file: str, module: nn.Module) -> None:
 
 
 def save_state(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write tensors by name, as safetensors; a kill leaves the old file or the new one."""
-    beside = path.with_suffix('.part')
-    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, beside)
-    beside.replace(path)
+    """Write tensors by name, as safetensors, whole or not at all."""
+    with written(path) as beside:
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in state.items()}, beside)

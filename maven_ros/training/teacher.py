@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import hub, weights
 from maven_ros.model.backbones import TextBackbone
@@ -177,7 +178,7 @@ def find_model(settings: TeacherSettings, folder: Path) -> Path:
                 packed.extractall(folder)
         except (OSError, zipfile.BadZipFile) as error:
             raise ResourceError(f'{path}: cannot be unpacked: {error}') from error
-    digest = weights.sha256(weights.require(found))
+    digest = sha256_of(weights.require(found))
     if digest != settings.sha256:
         raise ResourceError(f'{found / weights.WEIGHTS}: has SHA-256 {digest}; allowed by the '
                             f'recipe: {settings.sha256}')
@@ -261,11 +262,8 @@ def _save(folder: Path, parts: Sequence[str], reading: TextReading, words: Tenso
           metrics: dict[str, Any]) -> None:
     write_json(folder / PARTS, parts)
     write_json(folder / METRICS, {'valid': metrics})
-    try:
-        save_state(folder / WORDS, {'vectors': words})
-        save_state(folder / LABELS, reading._asdict())
-    except OSError as error:
-        raise ResourceError(f'{folder}: cannot be written: {error}') from error
+    save_state(folder / WORDS, {'vectors': words})
+    save_state(folder / LABELS, reading._asdict())
 
 
 def read_words(folder: Path, vocabulary: int) -> Tensor:

@@ -24,6 +24,7 @@ from maven_ros.model.encoders import VoiceEncoder, folded
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
+from maven_ros.training.mixup import mixup
 from maven_ros.training.ravdess import EMOTIONS, POINTS, VoiceClips, read_ravdess
 from maven_ros.training.stages import StageContext, save_stage
 from maven_ros.training.voice_augmentation import (
@@ -160,7 +161,7 @@ class VoiceTask:
             order = torch.randperm(len(mels), generator=random)
             for chosen in torch.split(order, size)[:self._batches]:
                 mel = augment_mel(mels[chosen], self.settings.augmentation, random)
-                mel, shares = self._blend(mel, self.shares[chosen], random)
+                mel, shares = mixup(mel, self.shares[chosen], self.settings.mixup, random)
                 yield (mel.to(self.device),
                        torch.ones(mel.shape[:2], dtype=torch.bool, device=self.device),
                        shares.to(self.device))
@@ -182,20 +183,6 @@ class VoiceTask:
         begin = first + where * (last - first - length * rate)
         return resample(
             pad([self.train.waveforms[index] for index in chosen.tolist()]), begin, rate, length)
-
-    def _blend(
-        self, mel: Tensor, shares: Tensor, random: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Blend each spectrogram with another one of the batch, most of them only a little."""
-        if not self.settings.mixup:
-            return mel, shares
-        # Two Gamma draws make a Beta one; torch's own draws from no generator.
-        gammas = torch._standard_gamma(
-            torch.full((2, len(mel)), self.settings.mixup), generator=random)
-        weight = gammas.amax(0) / gammas.sum(0).clamp(min=1e-20)
-        other = torch.randperm(len(mel), generator=random)
-        return (torch.lerp(mel[other], mel, weight[:, None, None]),
-                torch.lerp(shares[other], shares, weight[:, None]))
 
     def losses(
         self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor],

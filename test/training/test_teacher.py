@@ -7,10 +7,10 @@ import torch
 from tiny_corpora import write
 from tiny_encoders import save_encoder
 
+from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import TextEncoder
-from maven_ros.model.weights import sha256
 from maven_ros.training.emobank import read_emobank
 from maven_ros.training.goemotions import read_goemotions
 from maven_ros.training.loop import LoopSettings
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def settings(folder):
-    return TeacherSettings(LOOP, str(folder), sha256(folder / 'model.safetensors'),
+    return TeacherSettings(LOOP, str(folder), sha256_of(folder / 'model.safetensors'),
                            frozen_layers=0, comments=6, part_words=(1, 2))
 
 

@@ -1,0 +1,31 @@
+"""Examples blended with others of their batch (mixup, Zhang et al., ICLR 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def mixup(
+    examples: Tensor, targets: Tensor, concentration: float, random: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """
+    Blend each example, and its target, with another one of the batch.
+
+    :param examples: (n, ...).
+    :param targets: (n, classes).
+    :param concentration: of the Beta distribution that shares are drawn from; a small one blends
+        most of them only a little, 0 none.
+    """
+    if not concentration:
+        return examples, targets
+    # Two Gamma draws make a Beta one; torch's own draws from no generator.
+    gammas = torch._standard_gamma(
+        torch.full((2, len(examples)), concentration), generator=random)
+    weight = gammas.amax(0) / gammas.sum(0).clamp(min=1e-20)
+    other = torch.randperm(len(examples), generator=random)
+
+    def blended(values: Tensor) -> Tensor:
+        return torch.lerp(values[other], values, weight.view(-1, *[1] * (values.ndim - 1)))
+
+    return blended(examples), blended(targets)
