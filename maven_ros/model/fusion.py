@@ -204,15 +204,15 @@ class CrossModalFusion(nn.Module):
         added, present = {}, {}
         for other in MODALITIES:
             if other != name:
-                present[other] = masks[other].any(1)[:, None, None]
+                present[other] = masks[other].any(1)[:, None, None].float()
                 attended = self.pathways[f'{name}_to_{other}'](
                     own, projected[other], masks[other])
-                added[other] = torch.where(present[other], own + attended, 0)
+                added[other] = present[other] * (own + attended)
         means = []
         for hidden in hiding:
             others = [other for other in added if other != hidden]
             total = sum((added[other] for other in others), own)
-            means.append(total / (1 + sum(present[other].int() for other in others)))
+            means.append(total / sum((present[other] for other in others), 1.0))
         enhanced: Tensor = self.enhanced_norms[name](self.dropout(torch.cat(means)))
         return enhanced
 

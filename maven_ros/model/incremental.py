@@ -178,12 +178,12 @@ class IncrementalEncoder:
                   for slot, face in newest_per_slot(
                       piece.faces, piece.start_ns, piece.end_ns, slots).items()]
         self._look_at([(memory, face) for _, _, memory, face in placed])
-        numbers = torch.zeros(len(rows), slots, dtype=torch.long)
+        numbers = np.zeros((len(rows), slots), np.int64)
         vectors = [torch.zeros(self._model.face_encoder.width, device=self._device)]
         for row, slot, memory, face in placed:
             numbers[row, slot] = len(vectors)
             vectors.append(memory.seen[_key(face)].vector)
-        index = upload(numbers, self._device)
+        index = upload(torch.from_numpy(numbers), self._device)
         return Aligned(torch.stack(vectors)[index], index > 0)
 
     def _look_at(self, faces: Sequence[tuple[Memory, Face]]) -> None:

@@ -28,7 +28,7 @@ from maven_ros.model.batch_checks import check_inputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
-from maven_ros.model.head import AffectHead
+from maven_ros.model.head import AffectHead, Point
 from maven_ros.records import SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 
@@ -290,18 +290,12 @@ class MavenModel(PreTrainedModel):
         seen = mask.sum(1)
         mean = encoded.sum(1) / seen.clamp(min=1)[:, None]
         with torch.autocast(mean.device.type, enabled=False):  # bfloat16 has steps of 0.004
-            point, frames = self.head(mean.float()), self.head(encoded.float())
-        known = seen > 0
-        return MavenOutput(
-            valence=torch.where(known, point.valence, torch.nan),
-            arousal=torch.where(known, point.arousal, torch.nan),
-            intensity=torch.where(known, point.intensity, torch.nan),
-            angle=torch.where(known, point.angle, torch.nan),
-            valence_log_variance=torch.where(known, point.valence_log_variance, torch.nan),
-            arousal_log_variance=torch.where(known, point.arousal_log_variance, torch.nan),
-            frame_valence=torch.where(mask, frames.valence, torch.nan),
-            frame_arousal=torch.where(mask, frames.arousal, torch.nan),
-            frame_mask=mask)
+            points = self.head(torch.cat([mean[:, None], encoded], 1).float())
+        known = torch.cat([(seen > 0)[:, None], mask], 1)
+        point = Point(*torch.where(known, torch.stack(points), torch.nan))
+        whole = {name: value[:, 0] for name, value in point._asdict().items()}
+        return MavenOutput(**whole, frame_valence=point.valence[:, 1:],
+                           frame_arousal=point.arousal[:, 1:], frame_mask=mask)
 
     def explain(self, features: Features) -> MavenOutput:
         """
