@@ -278,19 +278,19 @@ def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
     assert node.states[0].frame_id == 'camera'
 
 
-@pytest.mark.parametrize('second', [2**31 - 1, -2**31, -500_000_000])
-def test_a_stamp_from_nowhere_is_counted_and_the_node_lives_on(graph, node, second):
+def test_the_node_lives_on_after_stamps_from_nowhere(graph, node):
     images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
     wait_for_the_node(images)
-    message = picture(graph)
-    message.header.stamp.sec = second
-    images.publish(message)
-    time.sleep(0.3)
-    before = len(node.states)
-    for _ in range(12):
-        images.publish(picture(graph))
-        time.sleep(0.1)
-    wait(lambda: len(node.states) > before + 2, 5, node.diagnostics)
+    for second in (2**31 - 1, -2**31, -500_000_000):
+        message = picture(graph)
+        message.header.stamp.sec = second
+        images.publish(message)
+        time.sleep(0.3)
+        before = len(node.states)
+        for _ in range(12):
+            images.publish(picture(graph))
+            time.sleep(0.1)
+        wait(lambda before=before: len(node.states) > before + 2, 5, (second, node.diagnostics))
     assert node.end() == 0
 
 
