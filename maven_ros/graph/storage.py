@@ -50,6 +50,9 @@ def open_reader(path: Path) -> Any:
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         raise ResourceError(f'{path}: no metadata.yaml in it; allowed: the folder of a rosbag2 '
                             '(`ros2 bag reindex` makes a missing one), or one of its files')
+    if path.is_file() and path.suffix not in ('.mcap', '.db3'):
+        raise ResourceError(f'{path}: no file of a bag; allowed: .mcap, .db3, or the folder of a '
+                            'rosbag2 (`maven-ros bag from-media` makes one of a video)')
     with translated(path, 'cannot be read'):
         reader = BagReader(path)
         reader.open()

@@ -74,8 +74,12 @@ def read_recipe(name: str) -> Recipe:
     :raises ResourceError: when it cannot be read.
     :raises SettingsError: names what is missing, unknown or of another type.
     """
-    path = Path(name) if name.endswith(('.yaml', '.yml')) else resource(
-        f'config/train/{name}.yaml')
+    path = Path(name)
+    if path.suffix not in ('.yaml', '.yml'):
+        path = resource('config/train') / f'{name}.yaml'
+        if not path.is_file():
+            raise ResourceError(f'{name}: no such recipe; allowed: one that ships, such as '
+                                'compact, or the path of a file that ends with .yaml or .yml')
     try:
         values = yaml.safe_load(path.read_text('utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
