@@ -98,6 +98,9 @@ setup(
         'Typing :: Typed',
     ],
     python_requires='>=3.10',
+    # Said, so that an editable install is a plain path: its import hook would lose to a folder of
+    # this name, such as the clone itself seen from the folder above.
+    package_dir={'': '.'},
     packages=find_packages(include=['maven_ros', 'maven_ros.*']),
     package_data={'maven_ros': ['py.typed'], 'maven_ros.evaluation': ['report.html']},
     data_files=data_files(),

@@ -112,6 +112,12 @@ def test_an_installed_wheel_finds_its_resources_and_has_its_command(built, tmp_p
     assert 'from maven_ros.cli import main' in command
 
 
+def test_a_folder_of_this_name_does_not_hide_the_package(tmp_path):
+    (tmp_path / 'maven_ros').mkdir()  # as a clone is, seen from the folder above
+    done = run(sys.executable, '-c', 'import maven_ros; print(maven_ros.__file__)', cwd=tmp_path)
+    assert Path(done.strip()).name == '__init__.py'
+
+
 def test_the_script_for_ros2_run_is_the_command_line():
     script = ROOT / 'scripts' / 'maven-ros'
     assert os.access(script, os.X_OK)
