@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
