@@ -75,7 +75,8 @@ def generate_launch_description():
         RegisterEventHandler(OnStateTransition(
             goal_state='active', entities=[play], handle_once=True)),
         *map(RegisterEventHandler, ends),
-        # What ends because all end must not end all again: launch fails at that.
+        record, affect,
+        # What ends because all end must not end all again: launch fails at that. The last to be
+        # registered is the first to be asked, before launch takes its time to close ROS.
         RegisterEventHandler(OnShutdown(
-            on_shutdown=list(map(UnregisterEventHandler, ends)), handle_once=True)),
-        record, affect])
+            on_shutdown=list(map(UnregisterEventHandler, ends)), handle_once=True))])
