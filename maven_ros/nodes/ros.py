@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -187,6 +188,7 @@ def _affect(arguments: Sequence[str], stop: threading.Event) -> None:
             os._exit(0)
     node.destroy_node()
     context.try_shutdown()
+    gc.freeze()  # or else Python, where it ends, looks through all of torch, more than once
 
 
 def _plain(
