@@ -9,9 +9,11 @@ from launch.actions import (
     RegisterEventHandler,
     Shutdown,
     TimerAction,
+    UnregisterEventHandler,
 )
-from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessExit, OnShutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
@@ -51,22 +53,30 @@ def generate_launch_description():
              PathJoinSubstitution(['/', namespace, 'robot_speaking']),
              PathJoinSubstitution(['/', namespace, 'speech'])])
     record = ExecuteProcess(
-        name='record', output='screen', on_exit=Shutdown(reason='the recorder ended'),
+        name='record', output='screen',
         cmd=['ros2', 'bag', 'record', '--output', LaunchConfiguration('out'), '--use-sim-time',
              '--regex', '/affect/(state|state_smoothed|utterance|event)$'])
     deactivate = EmitEvent(event=ChangeState(
         lifecycle_node_matcher=lambda node: True,
         transition_id=Transition.TRANSITION_DEACTIVATE))
+    ends = [
+        OnStateTransition(
+            start_state='configuring', goal_state='unconfigured',
+            entities=[Shutdown(reason='affect_node could not be configured')]),
+        OnProcessExit(
+            target_action=lambda one: one is record or isinstance(one, LifecycleNode),
+            on_exit=[Shutdown(reason='the recorder or affect_node ended')]),
+        # Deactivated, the node publishes what is still open; the recorder must hear that.
+        OnProcessExit(target_action=play, on_exit=[
+            deactivate,
+            TimerAction(period=3.0, actions=[Shutdown(reason='the bag was played')])])]
     return LaunchDescription([
         *ARGUMENTS,
         RegisterEventHandler(OnStateTransition(
             goal_state='active', entities=[play], handle_once=True)),
-        RegisterEventHandler(OnStateTransition(
-            start_state='configuring', goal_state='unconfigured',
-            entities=[Shutdown(reason='affect_node could not be configured')])),
-        # Deactivated, the node publishes what is still open; the recorder must hear that.
-        RegisterEventHandler(OnProcessExit(
-            target_action=play, on_exit=[
-                deactivate, TimerAction(period=3.0, actions=[
-                    Shutdown(reason='the bag was played')])])),
-        record, affect])
+        *map(RegisterEventHandler, ends),
+        record, affect,
+        # What ends because all end must not end all again: launch fails at that. The last to be
+        # registered is the first to be asked, before launch takes its time to close ROS.
+        RegisterEventHandler(OnShutdown(
+            on_shutdown=list(map(UnregisterEventHandler, ends)), handle_once=True))])

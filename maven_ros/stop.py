@@ -6,12 +6,15 @@ import os
 import signal
 import threading
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Stop(threading.Event):
     """
     Set by SIGINT and SIGTERM; a command that looks at it ends by itself, in order.
 
     Before it first looks, while modules and models load, a signal ends the command on the spot.
+    Signals after the first are nothing new: a terminal's and launch's arrive together.
     """
 
     _watched = False
@@ -20,7 +23,7 @@ class Stop(threading.Event):
     def on_signals(cls) -> Stop:
         """Return one that SIGINT, SIGTERM and SIGHUP set from now on."""
         stop = cls()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _SIGNALS:
             # nohup's wish is kept; a shell's background job is deaf to SIGINT, too, by no wish.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, stop.on_signal)
@@ -44,6 +47,10 @@ class Stop(threading.Event):
 
     def on_signal(self, number: int, frame: object) -> None:
         """Take a signal."""
+        for one in _SIGNALS:
+            if signal.getsignal(one) == self.on_signal:
+                # Python, where it ends, sets a handler back to what kills; what is ignored stays.
+                signal.signal(one, signal.SIG_IGN)
         if not self._watched:
             raise SystemExit(128 + number)
         self.set()

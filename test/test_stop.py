@@ -1,6 +1,8 @@
 """The event that ends a process: at once while nobody looks, in order once somebody does."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -19,3 +21,23 @@ def test_a_signal_after_somebody_looked_only_sets_it(look):
     assert not look(stop)
     stop.on_signal(signal.SIGINT, None)
     assert stop.is_set()
+
+
+# From an object that outlives the modules: then Python has set its own handlers back already.
+ENDS_SLOWLY = """
+import signal, sys
+from maven_ros.stop import Stop
+class Late:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+signal.late = Late()
+stop = Stop.on_signals()
+stop.is_set()
+for _ in range(2):
+    signal.raise_signal(signal.SIGINT)
+sys.exit(0 if stop.is_set() else 3)
+"""
+
+
+def test_a_second_signal_while_python_ends_does_not_kill():
+    assert subprocess.run([sys.executable, '-c', ENDS_SLOWLY], check=False).returncode == 0

@@ -60,12 +60,20 @@ def discovery_of(environ: Mapping[str, str], domain: int | None = None) -> Disco
     return Discovery(chosen, chosen_range, peers)
 
 
-def cyclone_config(discovery: Discovery) -> str:
-    """Return the configuration for Cyclone DDS that rmw_cyclonedds_cpp would make, as XML."""
+def cyclone_config(discovery: Discovery, uri: str = '') -> str:
+    """
+    Return the configuration for Cyclone DDS that rmw_cyclonedds_cpp would make, as XML.
+
+    It differs in one thing: with LOCALHOST it names the interfaces. ROS's nodes call on each other
+    at 127.0.0.1, and later versions of Cyclone, ours, are deaf there unless they are told to use
+    that interface.
+
+    :param uri: CYCLONEDDS_URI; interfaces that it chooses are left to it.
+    """
     if discovery.range == 'SYSTEM_DEFAULT':
         return ''
     general = '' if discovery.range == 'SUBNET' else (
-        '<General><AllowMulticast>false</AllowMulticast></General>')
+        f'<General>{_interfaces(discovery, uri)}<AllowMulticast>false</AllowMulticast></General>')
     if discovery.range == 'OFF':  # nobody else has the tag, so nobody is found
         return _config(general, '<ParticipantIndex>none</ParticipantIndex>'
                                 f'<Tag>ros_discovery_off_{os.getpid()}</Tag>')
@@ -89,8 +97,8 @@ def acquire(discovery: Discovery) -> None:
     from cyclonedds.domain import Domain
 
     # Cyclone takes a list of fragments, later ones first in rank: the user's URI comes last.
-    config = ','.join(filter(None, (
-        cyclone_config(discovery), os.environ.get('CYCLONEDDS_URI', ''))))
+    uri = os.environ.get('CYCLONEDDS_URI', '')
+    config = ','.join(filter(None, (cyclone_config(discovery, uri), uri)))
     number = discovery.domain
     with _lock:
         shared = _domains.get(number)
@@ -143,6 +151,14 @@ def _domain(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > MAX_DOMAIN:
         raise GraphError(f'ROS_DOMAIN_ID: {text!r}; allowed: whole numbers 0 to {MAX_DOMAIN}')
     return int(text)
+
+
+def _interfaces(discovery: Discovery, uri: str) -> str:
+    # Cyclone adds the lists of its fragments up, and refuses an interface that is there twice.
+    if discovery.range != 'LOCALHOST' or 'NetworkInterface' in uri or 'file:' in uri:
+        return ''
+    others = '<NetworkInterface autodetermine="true"/>' if discovery.peers else ''
+    return f'<Interfaces><NetworkInterface address="127.0.0.1"/>{others}</Interfaces>'
 
 
 def _config(general: str, discovery: str) -> str:

@@ -19,7 +19,9 @@ _log = logging.getLogger(__name__)
 #: One for data, one for parameters, one for the lifecycle, one to spare.
 _THREADS = 4
 _POLL_S = 0.2
-_END_S = 1.0
+#: Callbacks that run may end within this; loading a model cannot be stopped, and launch, whose
+#: SIGINT it was, goes on to SIGTERM after 5 s.
+_END_S = 2.0
 
 
 class Spinning(Closing):

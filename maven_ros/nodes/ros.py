@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -22,8 +23,6 @@ from maven_ros.view import DEFAULT_PORT
 
 #: The name under which the sources publish; a launch file remaps it to where the camera is.
 _IMAGE_TOPIC = 'image'
-#: A model that is being loaded cannot be stopped; launch kills after 5 s.
-_PATIENCE_S = 3.0
 
 _log = logging.getLogger('maven_ros')
 
@@ -171,6 +170,8 @@ def _run(
     except MavenError as error:
         print(f'{name}: {error}', file=sys.stderr)
         return 1
+    except SystemExit:  # a signal, before there was anything to end in order
+        return 0
     return 0
 
 
@@ -182,11 +183,12 @@ def _affect(arguments: Sequence[str], stop: threading.Event) -> None:
     with LogToRos(node):
         with Spinning(node):
             stop.wait()
-        if not node.release(_PATIENCE_S):
+        if not node.release(wait=False):
             _log.warning('ended while its models were loaded')
             os._exit(0)
     node.destroy_node()
     context.try_shutdown()
+    gc.freeze()  # or else Python, where it ends, looks through all of torch, more than once
 
 
 def _plain(

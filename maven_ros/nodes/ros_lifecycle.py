@@ -72,14 +72,14 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         self.create_timer(_TEND_S, self._tend, callback_group=group,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def release(self, timeout_s: float) -> bool:
+    def release(self, wait: bool = True) -> bool:
         """
         Deactivate and clean up, whatever the state.
 
-        :param timeout_s: how long a transition that goes on may take.
-        :returns: False when it takes longer.
+        :param wait: for a transition that goes on.
+        :returns: False when one does, and is not waited for.
         """
-        if not self._phase.acquire(timeout=timeout_s):
+        if not self._phase.acquire(blocking=wait):
             return False
         try:
             self._release()
@@ -126,17 +126,17 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
 
     def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
         """Let go of models, processes, threads and device."""
-        self.release(-1)
+        self.release()
         return SUCCESS
 
     def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
         """Let go of everything."""
-        self.release(-1)
+        self.release()
         return SUCCESS
 
     def on_error(self, state: Any) -> TransitionCallbackReturn:
         """Let go of everything; the node can be configured again."""
-        self.release(-1)
+        self.release()
         return SUCCESS
 
     def _configure(self) -> None:

@@ -250,10 +250,28 @@ def test_configurations_are_those_of_rmw_cyclonedds():
     assert cyclone_config(Discovery(0)) == config('', auto)
     assert cyclone_config(Discovery(0, 'SUBNET', ('a', 'b"<'))) == config(
         '', auto + '<Peers><Peer address="a"/><Peer address=\'b"&lt;\'/></Peers>')
-    assert cyclone_config(Discovery(0, 'LOCALHOST', ('a',))) == config(
+    assert cyclone_config(Discovery(0, 'LOCALHOST', ('a',)), 'file:///mine.xml') == config(
         quiet, auto + '<Peers><Peer address="localhost"/><Peer address="a"/></Peers>')
     assert 'ros_discovery_off_' in cyclone_config(Discovery(0, 'OFF', ('a',)))
     assert cyclone_config(Discovery(0, 'SYSTEM_DEFAULT', ('a',))) == ''
+
+
+def test_on_one_host_the_interface_is_named_that_ros_calls_on():
+    local = '<Interfaces><NetworkInterface address="127.0.0.1"/>'
+    assert f'{local}</Interfaces>' in cyclone_config(Discovery(0, 'LOCALHOST'), '<Tracing/>')
+    # To reach others, it needs theirs, too.
+    assert f'{local}<NetworkInterface autodetermine="true"/></Interfaces>' in cyclone_config(
+        Discovery(0, 'LOCALHOST', ('a',)))
+    assert 'Interface' not in cyclone_config(Discovery(0, 'OFF'))
+
+
+@pytest.mark.usefixtures('embedded_graph')
+def test_interfaces_that_the_user_chooses_are_alone(monkeypatch):
+    monkeypatch.setenv('CYCLONEDDS_URI', '<CycloneDDS><Domain><General><Interfaces>'
+                       '<NetworkInterface address="127.0.0.1"/>'
+                       '</Interfaces></General></Domain></CycloneDDS>')
+    with DdsGraph() as graph:
+        assert graph.topics() == {}
 
 
 @pytest.mark.parametrize('chosen', ['SUBNET', 'OFF', 'SYSTEM_DEFAULT'])
