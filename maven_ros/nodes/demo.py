@@ -83,6 +83,7 @@ def run_demo(
             import matplotlib.figure  # noqa: F401
         _wait_until_ready(heard, parts, stop)
         if stop.is_set():
+            print(f'stopped before anything was played; the logs are in {folder}', file=sys.stderr)
             return 1
         listeners = 1 + (bag is not None) + rerun
         names = _start_sources(parts, path, camera, microphone, listeners)

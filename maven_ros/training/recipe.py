@@ -88,8 +88,10 @@ def read_recipe(name: str) -> Recipe:
         raise SettingsError(f'{path}: is no mapping with a whole number as seed')
     unknown = values.keys() - STAGES.keys() - {'seed'}
     if unknown:
-        raise SettingsError(f'{path}: unknown: {", ".join(sorted(unknown))}; allowed: seed, '
-                            f'{", ".join(STAGES)}')
+        raise SettingsError(
+            f'{path}: unknown: {", ".join(sorted(map(str, unknown)))}; allowed: seed, '
+            f'{", ".join(STAGES)}; settings of a run on recorded people go to `maven-ros train '
+            'run --config`')
     return Recipe(values['seed'], {
         stage: build(STAGES[stage].settings, values[stage], f'{path}: {stage}')
         for stage in STAGES if stage in values})
