@@ -161,6 +161,7 @@ def test_the_demo_is_heard_and_ends_with_an_interrupt(share):
 @pytest.mark.ros
 @pytest.mark.timeout(400)
 def test_a_replay_ends_by_itself_with_a_bag_of_states(share, tmp_path):
+    pytest.importorskip('rosbag2_py')
     pytest.importorskip('ros2bag')
     bag = tmp_path / 'sample'
     clip = share / 'media' / 'sample.mp4'

@@ -28,7 +28,7 @@ TYPES = frozenset({IDS_LIST, REGION, LANDMARKS})
 
 _PARTS = {'roi': REGION, 'landmarks': LANDMARKS}
 _RIGHT_PUPIL, _LEFT_PUPIL = 68, 69  # in FacialLandmarks; the person's right is on our left
-_WAIT_NS = NS // 4   # of a list, for regions that come behind it
+_WAIT_NS = NS // 4   # of a list, for its picture, and for regions that come behind it
 _SILENT_NS = NS      # after so long without a list, faces are detected here again
 _REMEMBERED = 60     # stamps of pictures that went on before the first list
 
@@ -87,6 +87,8 @@ class TrackedFaces(Closing):
         stamp_ns = time_ns(message.header.stamp)
         if received.msgtype == IDS_LIST:
             self._listen(message.ids)
+            if self._waiting and stamp_ns < self._waiting[-1][0]:  # time has jumped back
+                self._waiting.clear()
             self._waiting.append((stamp_ns, list(message.ids)))
         else:
             _, person_id, part = received.topic.rsplit('/', 2)
@@ -99,7 +101,7 @@ class TrackedFaces(Closing):
             return [*self._let_go(), frame]
         if self._paired_ns is None:
             self._passed.append(frame.stamp_ns)
-            return [frame]
+            return [frame, *self._go_on()]  # its list may have been quicker
         self._held.append(frame)
         frames = self._go_on()
         if frame.stamp_ns - self._paired_ns > _SILENT_NS:
@@ -149,10 +151,12 @@ class TrackedFaces(Closing):
         frames: list[Frame] = []
         while self._waiting:
             stamp_ns, ids = self._waiting[0]
-            newest_ns = max([later_ns for later_ns, _ in self._waiting]
-                            + [frame.stamp_ns for frame in self._held])
+            pictures_ns = [*self._passed, *(frame.stamp_ns for frame in self._held)]
+            newest_ns = max([later_ns for later_ns, _ in self._waiting] + pictures_ns)
+            seen = stamp_ns <= max(pictures_ns, default=-1)  # a list is smaller than a picture
             whole = all((person_id, 'roi', stamp_ns) in self._places for person_id in ids)
-            if not whole and newest_ns - stamp_ns < _WAIT_NS and len(self._waiting) < _REMEMBERED:
+            if (not (seen and whole) and newest_ns - stamp_ns < _WAIT_NS
+                    and len(self._waiting) < _REMEMBERED):
                 break
             self._waiting.popleft()
             frames += self._pair(stamp_ns, ids)

@@ -121,13 +121,26 @@ def test_a_region_that_never_comes_costs_its_face_alone(tracked, detector):
 def test_a_first_list_whose_region_was_missed_holds_nobody_up(tracked):
     detector = Detector(tracked)  # its list is what makes us listen to the region: too late
     for i in range(4):
-        assert stamps(tracked.hold(frame(i))) == [i]
         assert not tracked.used
+        assert stamps(tracked.hold(frame(i))) == [i]
         if i:
             detector.region(i)
         detector.list(i, 'abcde')
     assert tracked.used
     assert tracked.hold(frame(4)) == []
+
+
+def test_a_list_that_is_quicker_than_its_picture_waits_for_it(tracked):
+    detector = Detector(tracked)
+    for i in range(3):  # nothing is held yet: pictures go on
+        detector.region(i)
+        assert detector.list(i, 'abcde') == []
+        if i == 0:
+            assert stamps(tracked.hold(frame(i))) == [i]
+            assert tracked.used
+        else:
+            [one] = tracked.hold(frame(i))
+            assert [face.person_id for face in one.faces] == ['abcde']
 
 
 def test_when_lists_stop_faces_are_detected_here_again(tracked, detector):

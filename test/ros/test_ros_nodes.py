@@ -217,6 +217,7 @@ def test_two_robots_on_one_graph(graph, start):
 
 
 def test_a_bag_plays_on_its_own_clock(graph, start, shared_data):
+    pytest.importorskip('rosbag2_py')
     pytest.importorskip('ros2bag')
     robot = Robot(graph)
     affect = start('affect', *QUIET, '-p', 'use_sim_time:=true', '-r', 'image:=/camera/image_raw')

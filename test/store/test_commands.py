@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 import maven_ros
 from maven_ros.cli import main
+from maven_ros.resources import resource
 from maven_ros.store import commands
 from maven_ros.store.manifest import RemoteFile, read_manifest
 
@@ -95,7 +96,7 @@ def test_the_list_has_shipped_and_fetched_models(tiny, root, run):
 
     compact = row('compact')
     assert compact[1] == 'affect model' and compact[3] == 'cc-by-nc-sa-4.0'
-    assert compact[4:] == ['trained', str(PACKAGE.parent / 'models' / 'compact')]
+    assert compact[4:] == ['trained', str(resource('models/compact'))]
     assert row('tiny') == ['tiny', 'text encoder', '1.0 MB', 'MIT', 'not fetched', '-']
     run('fetch', 'tiny', '--yes')
     assert row('tiny')[3:] == ['MIT', 'trained', str(root / 'tiny')]
