@@ -182,8 +182,20 @@ class DdsGraph(Closing):
             if self._closing:
                 return []
             found = reader.read(_MAX_ENDPOINTS)
-        return [endpoint for endpoint in found if endpoint.sample_info.valid_data
-                and endpoint.sample_info.instance_state == InstanceState.Alive]
+            there = [endpoint for endpoint in found if endpoint.sample_info.valid_data
+                     and endpoint.sample_info.instance_state == InstanceState.Alive]
+            if len(there) < len(found):
+                self._drop_gone(reader)
+        return there
+
+    def _drop_gone(self, reader: Any) -> None:
+        """Let go of endpoints that are gone: the reader keeps them, and each look reads all."""
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+
+        gone = ReadCondition(reader, ViewState.Any | SampleState.Any
+                             | InstanceState.NotAliveDisposed | InstanceState.NotAliveNoWriters)
+        reader.take(_MAX_ENDPOINTS, gone)
+        delete_all([gone])
 
     def _run(self) -> None:
         checked_ns = time.monotonic_ns()
