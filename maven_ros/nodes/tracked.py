@@ -149,11 +149,12 @@ class TrackedFaces(Closing):
     def _go_on(self) -> list[Frame]:
         """Return the pictures whose lists are there, and whole."""
         frames: list[Frame] = []
+        pictures_ns = [*self._passed, *(frame.stamp_ns for frame in self._held)]
+        newest_picture_ns = max(pictures_ns, default=-1)
         while self._waiting:
             stamp_ns, ids = self._waiting[0]
-            pictures_ns = [*self._passed, *(frame.stamp_ns for frame in self._held)]
-            newest_ns = max([later_ns for later_ns, _ in self._waiting] + pictures_ns)
-            seen = stamp_ns <= max(pictures_ns, default=-1)  # a list is smaller than a picture
+            newest_ns = max(newest_picture_ns, self._waiting[-1][0])  # lists are in order of time
+            seen = stamp_ns <= newest_picture_ns  # a list is smaller than a picture
             whole = all((person_id, 'roi', stamp_ns) in self._places for person_id in ids)
             if (not (seen and whole) and newest_ns - stamp_ns < _WAIT_NS
                     and len(self._waiting) < _REMEMBERED):

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from maven_ros.errors import ResourceError
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.incremental import IncrementalEncoder, Memory
+from maven_ros.training.files import written
 from maven_ros.training.pieces import Pieces
 
 _WINDOWS_AT_ONCE = 256
@@ -95,14 +96,12 @@ def keep(path: Path, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor,
         if path.exists():
             kept = load_file(path)
             return kept['values'], kept['mask']
-        values, mask = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix('.part')
-        save_file({'values': values.contiguous(), 'mask': mask.contiguous()}, beside)
-        beside.replace(path)
     except (OSError, KeyError, SafetensorError) as error:
-        raise ResourceError(f'{path}: cannot be read or written: {error}; remove it to make it '
-                            'anew') from error
+        raise ResourceError(
+            f'{path}: cannot be read: {error}; remove it to make it anew') from error
+    values, mask = make()
+    with written(path) as beside:
+        save_file({'values': values.contiguous(), 'mask': mask.contiguous()}, beside)
     return values, mask
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,11 @@ def written(path: Path) -> Iterator[Path]:
         yield beside
         beside.replace(path)
     except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
         raise CannotWrite(f'{path}: cannot be written: {error}; make room, and run the same '
                           'command again: what is done is kept') from error
-    except BaseException:  # a signal, too, must leave no half of a file
-        beside.unlink(missing_ok=True)
-        raise
+    finally:  # a signal, too, must leave no half of a file
+        with suppress(OSError):
+            beside.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:
