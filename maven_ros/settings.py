@@ -367,12 +367,9 @@ def load_values(path: str | Path) -> dict[str, Any]:
     :returns: full name to value, for :meth:`Settings.with_values`.
     :raises SettingsError: when it cannot be read or is no mapping.
     """
-    import yaml
+    from maven_ros.yaml_files import read_yaml
 
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f'{path}: no readable YAML: {error}') from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise SettingsError(f'{path}: holds {type(content).__name__}; allowed: a mapping')
     sections = {name: node['ros__parameters'] for name, node in content.items()

@@ -75,5 +75,5 @@ def test_parameter_files_that_are_none_are_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(SettingsError, match=message):
         load_values(path)
-    with pytest.raises(SettingsError, match='no readable YAML'):
+    with pytest.raises(SettingsError, match='cannot be read: No such file'):
         load_values(tmp_path / 'absent.yaml')

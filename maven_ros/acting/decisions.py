@@ -9,13 +9,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maven_ros.acting.regions import read_regions
 from maven_ros.affect import Affect
 from maven_ros.errors import SettingsError
 from maven_ros.records import AffectEvent, EventKind
 from maven_ros.resources import resource
+from maven_ros.yaml_files import read_yaml
 
 IDLE = 'idle'
 CIRCUMPLEX = 'circumplex'
@@ -101,10 +100,7 @@ def read_decisions(path: str | Path = '', regions: str | Path = '') -> DecisionT
     :raises SettingsError: names the file, the event, what is wrong with it and what is allowed.
     """
     path = Path(path or resource('config/behaviour.yaml'))
-    try:
-        values = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f'{path}: no readable YAML: {error}') from error
+    values = read_yaml(path)
     if not isinstance(values, dict) or IDLE not in values:
         raise SettingsError(f'{path}: allowed: a mapping of events to conduct, with {IDLE}')
     known = [event_name(kind) for kind in EventKind

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maven_ros.affect import Affect
 from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
+from maven_ros.yaml_files import read_yaml
 
 MAX_INTENSITY = 1.5  # a little over sqrt 2, the corners', since the upper end is left out
 _NAME = re.compile(r'[a-z][a-z0-9_]*')
@@ -86,20 +85,11 @@ def read_regions(path: str | Path = '') -> dict[str, Region]:
     :raises SettingsError: names the file, the region, what is wrong with it and what is allowed.
     """
     path = Path(path or resource('config/regions.yaml'))
-    try:
-        content = path.read_text(encoding='utf-8')
-        values = yaml.safe_load(content)
-        top: Any = yaml.compose(content, Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f'{path}: no readable YAML: {error}') from error
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise SettingsError(f'{path}: holds {type(values).__name__}; allowed: a mapping of names '
                             'to regions')
     try:
-        names = [key.value for key, _ in top.value]
-        for name in names:  # YAML itself lets the last one win
-            if names.count(name) > 1:
-                raise SettingsError(f'{name}: is there {names.count(name)} times; allowed: once')
         regions = {name: _region(name, value) for name, value in values.items()}
         for (name, one), (other, two) in itertools.combinations(regions.items(), 2):
             if one.overlaps(two):

@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
-
 from maven_ros.disk import readable
 from maven_ros.errors import ResourceError
 from maven_ros.resources import resource
+from maven_ros.yaml_files import read_yaml
 
 HUB = 'https://huggingface.co'
 _Record = TypeVar('_Record')
@@ -119,13 +118,11 @@ def read_manifest(path: Path | None = None) -> dict[str, Entry]:
     Read a manifest; the shipped one when left out.
 
     :returns: name to entry, in the file's order.
+    :raises SettingsError: when it cannot be read.
     :raises ResourceError: names the file, the model and what is wrong with it.
     """
     path = path or resource('config/models.yaml')
-    try:
-        values = yaml.safe_load(path.read_text('utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ResourceError(f'{path}: no readable YAML: {error}') from error
+    values = read_yaml(path)
     try:
         return {name: _entry(name, _mapping(name, value))
                 for name, value in _mapping('the manifest', values).items()}

@@ -16,7 +16,6 @@ from threading import Event
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.configuration import MavenConfig
@@ -28,6 +27,7 @@ from maven_ros.training.stages import StageContext
 from maven_ros.training.teacher import TeacherSettings, train_teacher
 from maven_ros.training.text import TextSettings, train_text
 from maven_ros.training.voice import VoiceSettings, train_voice
+from maven_ros.yaml_files import read_yaml
 
 
 class Stage(NamedTuple):
@@ -71,8 +71,9 @@ def read_recipe(name: str) -> Recipe:
     Read a recipe.
 
     :param name: of one that ships, such as ``'compact'``, or the path of a YAML file.
-    :raises ResourceError: when it cannot be read.
-    :raises SettingsError: names what is missing, unknown or of another type.
+    :raises ResourceError: when there is none of this name.
+    :raises SettingsError: when it cannot be read; names what is missing, unknown or of another
+        type.
     """
     path = Path(name)
     if path.suffix not in ('.yaml', '.yml'):
@@ -80,10 +81,7 @@ def read_recipe(name: str) -> Recipe:
         if not path.is_file():
             raise ResourceError(f'{name}: no such recipe; allowed: one that ships, such as '
                                 'compact, or the path of a file that ends with .yaml or .yml')
-    try:
-        values = yaml.safe_load(path.read_text('utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    values = read_yaml(path)
     if not isinstance(values, dict) or type(values.get('seed')) is not int:
         raise SettingsError(f'{path}: is no mapping with a whole number as seed')
     unknown = values.keys() - STAGES.keys() - {'seed'}

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import SettingsError
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.resources import resource
 from maven_ros.training.clip_inputs import InputSettings
 from maven_ros.training.clips import ClipSettings
 from maven_ros.training.loop import LoopSettings
 from maven_ros.training.recipe import build
+from maven_ros.yaml_files import read_yaml
 
 #: Of the network, that a run trains.
 PARTS = ('fusion', 'context', 'head')
@@ -123,14 +122,11 @@ def read_run_settings(path: Path, model: str = '') -> RunSettings:
 
     :param path: of the file; one that ships is found from any folder.
     :param model: instead of the file's, if any.
-    :raises ResourceError: when the file cannot be read.
-    :raises SettingsError: names what is missing, unknown, of another type or refused.
+    :raises SettingsError: when the file cannot be read; names what is missing, unknown, of another
+        type or refused.
     """
     if not path.is_absolute() and not path.exists():
         path = resource(str(path))
-    try:
-        values = yaml.safe_load(path.read_text('utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    values = read_yaml(path)
     settings: RunSettings = build(RunSettings, values, str(path))
     return replace(settings, model=model) if model else settings

@@ -4,7 +4,7 @@ import pytest
 from modelserver import entry, pinned
 
 from maven_ros.disk import sha256_of
-from maven_ros.errors import ResourceError
+from maven_ros.errors import MavenError, ResourceError
 from maven_ros.settings import Settings, parameters
 from maven_ros.store.manifest import read_manifest
 
@@ -83,7 +83,7 @@ def test_a_bad_manifest_is_refused_by_name(tmp_path, old, new, message):
     path = tmp_path / 'models.yaml'
     assert old in GOOD
     path.write_text(GOOD.replace(old, new))
-    with pytest.raises(ResourceError, match=f'{path}: .*{message}'):
+    with pytest.raises(MavenError, match=f'{path}.*: .*{message}'):
         read_manifest(path)
 
 

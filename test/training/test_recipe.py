@@ -72,10 +72,10 @@ def test_a_bad_recipe_is_refused_by_name(tmp_path, text, message):
 
 
 def test_a_recipe_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(ResourceError, match=r'none.yaml: cannot be read'):
+    with pytest.raises(SettingsError, match=r'none.yaml: cannot be read'):
         read_recipe(str(tmp_path / 'none.yaml'))
     (tmp_path / 'bad.yaml').write_text('{')
-    with pytest.raises(ResourceError, match=r'bad.yaml: cannot be read'):
+    with pytest.raises(SettingsError, match=r'bad.yaml, line 1, .* no readable YAML'):
         read_recipe(str(tmp_path / 'bad.yaml'))
     with pytest.raises(ResourceError, match=r'huge: no such recipe; allowed: .* such as compact'):
         read_recipe('huge')

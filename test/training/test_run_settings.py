@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
 from maven_ros.training.run_settings import read_run_settings
 
@@ -40,5 +40,5 @@ def test_what_cannot_be_is_named(tmp_path, values, message):
 
 
 def test_a_file_that_is_none_is_named():
-    with pytest.raises(ResourceError, match=r'/nowhere.yaml: cannot be read'):
+    with pytest.raises(SettingsError, match=r'/nowhere.yaml: cannot be read'):
         read_run_settings(Path('/nowhere.yaml'))
