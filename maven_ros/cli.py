@@ -9,7 +9,9 @@ SIGTERM set one event that every command watches.
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: the arguments; those of the process when left out.
     :returns: 0 when all went well, 1 after an error that the user can mend, 2 for bad usage.
     """
-    arguments = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
+    arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(level=arguments.log_level.upper(),
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
     stop = Stop.on_signals()
@@ -63,6 +65,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- arguments -------------------------------------------------------------------------------
 
 
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments; what is unknown is told by the command that does not know it."""
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        own: argparse.ArgumentParser = arguments.parser
+        near = difflib.get_close_matches(
+            unknown[0].partition('=')[0], re.findall(r'--[\w.-]+', own.format_usage()), 1)
+        own.error(f'unrecognized arguments: {" ".join(unknown)}'
+                  + (f'; did you mean {near[0]}?' if near else ''))
+    return arguments
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='maven-ros', description='Valence and arousal from face, voice and words, live.')
@@ -77,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument('--log-level', default='info',
                          choices=['debug', 'info', 'warning', 'error'])
         sub.add_argument('--end-with-stdin', action='store_true', help=argparse.SUPPRESS)
-        sub.set_defaults(command=run, name=name)
+        sub.set_defaults(command=run, name=name, parser=sub)
         return sub
 
     one = command('demo', _demo, 'Run the main job on a clip or on live devices, and show it.')

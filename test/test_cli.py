@@ -49,7 +49,7 @@ def test_every_parameter_is_a_flag_with_its_range_and_default(capsys):
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['run', '--windows.hop_s', '99'], 'windows.hop_s: 99.0 is not float in [0.02, 10]'),
-    (['run', '--params-file', '/nowhere.yaml'], '/nowhere.yaml: no readable YAML'),
+    (['run', '--params-file', '/nowhere.yaml'], '/nowhere.yaml: cannot be read: No such file'),
     (['run', '--speech.recogniser', 'vosk'], "speech.vosk_model: '' names no folder"),
     (['demo', '--faces.detector', 'eyes'], "faces.detector: 'eyes' is not 'haar' or 'yunet'"),
     (['demo', '--media', 'a.mp4', '--camera', '0'], '--media a.mp4 and live devices: choose'),
@@ -67,10 +67,17 @@ def test_errors_name_the_thing_and_what_is_allowed(capsys, arguments, message):
     assert message in said and 'Traceback' not in said
 
 
-def test_bad_usage_ends_with_2():
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['run', '--windows.hop', '1'],
+     'maven-ros run: error: unrecognized arguments: --windows.hop 1; did you mean --windows.hop'),
+    (['run', '--window.hop_s=1'], '--window.hop_s=1; did you mean --windows.hop_s?'),
+    (['bag', 'from-media', 'a.mp4', '--zzz'],
+     'maven-ros bag from-media: error: unrecognized arguments: --zzz\n'),
+])
+def test_bad_usage_ends_with_2_and_says_what_might_be_meant(capsys, arguments, message):
     with pytest.raises(SystemExit) as ended:
-        main(['run', '--windows.hop', '1'])
-    assert ended.value.code == 2
+        main(arguments)
+    assert ended.value.code == 2 and message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures('embedded_graph')
