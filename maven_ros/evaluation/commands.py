@@ -78,7 +78,6 @@ def _add_bag(declare: Declare, group: Group) -> None:
 
 def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
-    from maven_ros.evaluation.sources import Sources
     from maven_ros.evaluation.table import require_pyarrow
 
     require_pyarrow()
@@ -87,11 +86,8 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
 
     cv2.setNumThreads(1)  # as the affect node does; the other core recognises
     options = ReplayOptions(
-        sources=Sources(
-            image=arguments.image_topic, audio=arguments.audio_topic,
-            robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic),
-        start_s=arguments.start, duration_s=arguments.duration, rate=arguments.rate,
-        storage=arguments.storage)
+        sources=sources_of(arguments), start_s=arguments.start, duration_s=arguments.duration,
+        rate=arguments.rate, storage=arguments.storage)
     out = arguments.out or default_out(bag)
     with progress_bar(bag.name) as progress:
         summary = replay(bag, settings, out, options, stop, progress)
@@ -123,21 +119,24 @@ def progress_bar(name: str) -> Iterator[Progress]:
         TimeRemainingColumn,
     )
 
-    with Progress(
-            TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
-            TextColumn('{task.fields[seconds]}'),
-            TextColumn('{task.fields[speed]}'), TimeRemainingColumn(),
-            console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=None, seconds='', speed='')
+    bar = Progress(
+        TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
+        TextColumn('{task.fields[seconds]}'),
+        TextColumn('{task.fields[speed]}'), TimeRemainingColumn(),
+        console=Console(stderr=True))
+    task = bar.add_task(name, total=None, seconds='', speed='')
 
-        def show(done_s: float, total_s: float) -> None:
-            bar.update(task, completed=done_s, total=total_s,
-                       seconds=f'{done_s:.0f} of {total_s:.0f} s')
-            speed = bar.tasks[0].speed
-            bar.update(task, speed='' if speed is None else f'{speed:.1f}x')
+    def show(done_s: float, total_s: float) -> None:
+        bar.start()  # not before there is something to show: it may be refused first
+        bar.update(task, completed=done_s, total=total_s,
+                   seconds=f'{done_s:.0f} of {total_s:.0f} s')
+        speed = bar.tasks[0].speed
+        bar.update(task, speed='' if speed is None else f'{speed:.1f}x')
 
+    try:
         yield show
-        bar.update(task, completed=bar.tasks[0].total)
+    finally:
+        bar.stop()
 
 
 def _bag_from_media(arguments: argparse.Namespace, stop: threading.Event) -> None:

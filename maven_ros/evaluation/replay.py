@@ -199,6 +199,7 @@ class _Replay(ExitStack):
         """Replay until the end, or until ``stop`` is set: then None."""
         began_s = shown_s = time.monotonic()
         began_ns, broken = max(self._start_ns, self._received_ns), ''
+        total_s = (self._end_ns - self._start_ns) / NS
         while True:
             try:
                 received = next(self._messages, None)
@@ -214,9 +215,10 @@ class _Replay(ExitStack):
                 return None
             if progress and now_s - shown_s >= _SHOW_S:
                 shown_s = now_s
-                progress((received.received_ns - self._start_ns) / NS,
-                         (self._end_ns - self._start_ns) / NS)
+                progress((received.received_ns - self._start_ns) / NS, total_s)
             self._take(received, self._wall_s + now_s - began_s)
+        if progress and self._taken and not broken:
+            progress(total_s, total_s)
         return self._finish(broken, self._wall_s + time.monotonic() - began_s)
 
     def _keep_time(self, bag_ns: int, past_s: float, stop: threading.Event) -> bool:
