@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from maven_ros.disk import readable
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.timeline import draw_timeline
 from maven_ros.graph.interface import STATE, Graph, Subscription
@@ -98,7 +99,7 @@ def run_demo(
         parts.stop_all()
         if bag is not None:
             parts.ended('recorder')  # raises when the bag could not be completed
-    return _conclude(heard, folder, bag)
+    return _conclude(heard, folder, bag, _counted(parts.said('affect')))
 
 
 class Heard:
@@ -277,7 +278,13 @@ def _watch(
             return
 
 
-def _conclude(heard: Heard, folder: Path, bag: Path | None) -> int:
+def _counted(log: list[str]) -> str:
+    """Return what the affect node dropped, by cause; nothing where it never came to say so."""
+    said = [line.partition(' states; ')[2] for line in log if 'published ' in line]
+    return said[-1] if said else ''
+
+
+def _conclude(heard: Heard, folder: Path, bag: Path | None, counted: str) -> int:
     """Write the picture and say where everything is."""
     if not heard.states:
         print(f'no state was published; the logs are in {folder}', file=sys.stderr)
@@ -288,7 +295,10 @@ def _conclude(heard: Heard, folder: Path, bag: Path | None) -> int:
     print(f'{len(heard.states)} states by {heard.states[-1].model}'
           + (' (untrained: they show that everything works, and mean nothing)'
              if untrained else ''))
+    if counted:
+        print(f'counted:  {counted}')
     if bag is not None:
-        print(f'bag:      {bag}')
+        size = sum(file.stat().st_size for file in bag.iterdir())
+        print(f'bag:      {bag} ({readable(size)})')
     print(f'timeline: {picture}')
     return 0

@@ -1,6 +1,7 @@
 """The main job, end to end, as `make demo` runs it: four processes, a bag, a picture."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
                           timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     folder, = tmp_path.iterdir()
-    assert f'bag:      {folder}/bag' in done.stdout
+    assert re.search(r'\ncounted:  .*video\.thinned \d+', done.stdout)
+    assert re.search(rf'\nbag:      {folder}/bag \(\d+\.\d MB\)\n', done.stdout)
     assert f'timeline: {folder}/timeline.png' in done.stdout
     assert 'person_1: valence' in done.stdout and 'heard: ' in done.stdout
     assert cv2.imread(str(folder / 'timeline.png')).shape[1] > 1000
