@@ -31,6 +31,9 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=60.0)
     parser.add_argument('--hop', type=float, nargs='*', default=[0.2, 0.02], help='seconds')
     arguments = parser.parse_args()
+    if 'ROS_DISTRO' not in os.environ:
+        print('left out: ROS 2 is not sourced here')
+        return
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, '
           f'{os.environ["ROS_DISTRO"]}, load {os.getloadavg()[0]:.1f}')

@@ -197,7 +197,7 @@ class MavenConfig(PretrainedConfig):
 
     @classmethod
     def compact(cls) -> MavenConfig:
-        """Return ours: less than 3 M parameters, all of them trained and stored."""
+        """Return ours: 5.1 M parameters, of which the table of words has 2.9; all are stored."""
         return cls()
 
     @classmethod

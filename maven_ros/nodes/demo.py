@@ -46,7 +46,7 @@ def run_demo(
     :param media: a video or sound file; the shipped clip when no device is named either.
     :param camera: camera to use instead of a file.
     :param microphone: microphone to use instead of a file.
-    :param record: record live devices into a bag, too; a file always is.
+    :param record: record live devices into a bag and draw a picture, too; of a file always.
     :param out: folder under which this run gets one of its own.
     :param settings: flags that are passed on to the affect node.
     :param rerun: show it in Rerun as well; that stays after a file's end, until ``stop`` is set.
@@ -285,20 +285,20 @@ def _counted(log: list[str]) -> str:
 
 
 def _conclude(heard: Heard, folder: Path, bag: Path | None, counted: str) -> int:
-    """Write the picture and say where everything is."""
+    """Write the picture, where there is a bag, and say where everything is."""
     if not heard.states:
         print(f'no state was published; the logs are in {folder}', file=sys.stderr)
         return 1
-    picture = folder / 'timeline.png'
-    draw_timeline(list(heard.states), list(heard.utterances), picture)
     untrained = heard.states[-1].model.startswith('untrained')
     print(f'{len(heard.states)} states by {heard.states[-1].model}'
           + (' (untrained: they show that everything works, and mean nothing)'
              if untrained else ''))
     if counted:
         print(f'counted:  {counted}')
-    if bag is not None:
+    if bag is not None:  # else nothing is to be kept of these people, a picture neither
+        picture = folder / 'timeline.png'
+        draw_timeline(list(heard.states), list(heard.utterances), picture)
         size = sum(file.stat().st_size for file in bag.iterdir())
         print(f'bag:      {bag} ({readable(size)})')
-    print(f'timeline: {picture}')
+        print(f'timeline: {picture}')
     return 0
