@@ -35,7 +35,16 @@ from maven_ros.nodes.inputs import Inputs, InputTopics
 from maven_ros.nodes.ros4hri import Ros4Hri
 from maven_ros.nodes.tracked import TYPES, TrackedFaces
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, AffectState, Frame, Input, Output, Pixels, Utterance
+from maven_ros.records import (
+    NS,
+    AffectState,
+    Frame,
+    Input,
+    Output,
+    Pixels,
+    RobotSpeaking,
+    Utterance,
+)
 from maven_ros.settings import Settings
 
 _log = logging.getLogger('maven_ros.affect')
@@ -140,6 +149,8 @@ class AffectNode(Closing):
         self._tracked.close()
         self._inbox.clear()
         if self.failure is None:
+            # From here on nobody hears when the robot ends.
+            self._publish(self.pipeline.feed(RobotSpeaking(self._graph.now_ns(), False)))
             self._publish(self.pipeline.finish(timeout_s=0.5))
         self._publish(self.pipeline.reset())
         for publisher in (*self._outputs.values(), self._diagnostics, self._annotated):
@@ -152,8 +163,10 @@ class AffectNode(Closing):
 
     def close(self) -> None:
         """Deactivate, and let go of models, processes and devices."""
-        self.deactivate()
-        self.pipeline.close()
+        try:
+            self.deactivate()
+        finally:
+            self.pipeline.close()
 
     def change(self, settings: Settings) -> None:
         """
@@ -167,6 +180,7 @@ class AffectNode(Closing):
     def reset(self) -> None:
         """Forget all evidence, and what has arrived and waits."""
         self._inbox.clear()
+        self._orders.append(lambda: self._tracked.reset())
         self._orders.append(lambda: self._publish(self.pipeline.reset()))
 
     def reset_baselines(self) -> None:

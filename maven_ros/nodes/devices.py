@@ -95,7 +95,7 @@ def portaudio() -> Any:
     """
     Return the module sounddevice, which binds PortAudio.
 
-    :raises ResourceError: names what to install when either is missing.
+    :raises ResourceError: names what to install when either is missing; when it does not start.
     """
     try:
         import sounddevice
@@ -107,6 +107,9 @@ def portaudio() -> Any:
             f'microphones need the PortAudio library ({error}); install it with '
             '"apt install libportaudio2", "dnf install portaudio" or "brew install portaudio"'
         ) from error
+    except Exception as error:  # PortAudioError, which an import that failed leaves without a name
+        raise ResourceError(f'PortAudio does not start: {error}; is the sound server up?'
+                            ) from error
     return sounddevice
 
 

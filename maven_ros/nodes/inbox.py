@@ -39,10 +39,13 @@ class Inbox:
                                                    f'{received.topic} waited')
 
     def clear(self) -> None:
-        """Forget all that waits."""
+        """Forget all that waits, counted as ``ROLE.unread``."""
         with self._ready:
+            waited = {role: len(queue) for role, queue in self._queues.items() if queue}
             for queue in self._queues.values():
                 queue.clear()
+        for role, count in waited.items():
+            self._counters.count(role, 'unread', n=count, normal=True)
 
     def get(self, timeout_s: float) -> Received | None:
         """Take the message that arrived first; None when none does within the time."""

@@ -172,9 +172,13 @@ class Microphone:
         """Return sounddevice with a list of devices that is up to date."""
         sounddevice = portaudio()
         if self._sounddevice:
-            while sounddevice._initialized:
-                sounddevice._terminate()
-            sounddevice._initialize()
+            try:
+                while sounddevice._initialized:
+                    sounddevice._terminate()
+                sounddevice._initialize()
+            except sounddevice.PortAudioError as error:
+                raise ResourceError(f'PortAudio does not start: {error}; is the sound server up?'
+                                    ) from error
         self._sounddevice = sounddevice
         return sounddevice
 

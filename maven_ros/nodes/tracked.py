@@ -31,6 +31,8 @@ _RIGHT_PUPIL, _LEFT_PUPIL = 68, 69  # in FacialLandmarks; the person's right is 
 _WAIT_NS = NS // 4   # of a list, for its picture, and for regions that come behind it
 _SILENT_NS = NS      # after so long without a list, faces are detected here again
 _REMEMBERED = 60     # stamps of pictures that went on before the first list
+_LEAST, _MOST = -1, 2  # shares of the picture where a face that is partly out of it may lie
+_MOST_PLACES = 1000  # two parts of eight people in as many pictures
 
 
 class TrackedFaces(Closing):
@@ -93,6 +95,8 @@ class TrackedFaces(Closing):
         else:
             _, person_id, part = received.topic.rsplit('/', 2)
             self._places[person_id, part, stamp_ns] = message
+            if len(self._places) > _MOST_PLACES:  # of whom no list comes
+                del self._places[next(iter(self._places))]
         return self._go_on()
 
     def hold(self, frame: Frame) -> list[Frame]:
@@ -104,7 +108,7 @@ class TrackedFaces(Closing):
             return [frame, *self._go_on()]  # its list may have been quicker
         self._held.append(frame)
         frames = self._go_on()
-        if frame.stamp_ns - self._paired_ns > _SILENT_NS:
+        if abs(frame.stamp_ns - self._paired_ns) > _SILENT_NS:  # lists stopped, or time jumped
             frames += self._let_go()
         return frames
 
@@ -151,17 +155,31 @@ class TrackedFaces(Closing):
         frames: list[Frame] = []
         pictures_ns = [*self._passed, *(frame.stamp_ns for frame in self._held)]
         newest_picture_ns = max(pictures_ns, default=-1)
+        newest_regions_ns = self._newest_regions()
         while self._waiting:
             stamp_ns, ids = self._waiting[0]
             newest_ns = max(newest_picture_ns, self._waiting[-1][0])  # lists are in order of time
             seen = stamp_ns <= newest_picture_ns  # a list is smaller than a picture
-            whole = all((person_id, 'roi', stamp_ns) in self._places for person_id in ids)
+            whole = all(newest_regions_ns.get(person_id, -1) >= stamp_ns for person_id in ids)
             if (not (seen and whole) and newest_ns - stamp_ns < _WAIT_NS
                     and len(self._waiting) < _REMEMBERED):
                 break
             self._waiting.popleft()
             frames += self._pair(stamp_ns, ids)
         return frames
+
+    def _newest_regions(self) -> dict[str, int]:
+        """
+        Return the stamp of each person's newest region.
+
+        They come in order: one that is older, and has not come, will not. A detector that misses
+        a face for a picture or two still lists it.
+        """
+        newest_ns: dict[str, int] = {}
+        for person_id, part, stamp_ns in self._places:
+            if part == 'roi':
+                newest_ns[person_id] = max(stamp_ns, newest_ns.get(person_id, stamp_ns))
+        return newest_ns
 
     def _pair(self, stamp_ns: int, ids: list[str]) -> list[Frame]:
         while self._held and self._held[0].stamp_ns < stamp_ns:
@@ -188,4 +206,11 @@ class TrackedFaces(Closing):
             if left.c > 0 and right.c > 0:
                 eyes = (float(left.x), float(left.y)), (float(right.x), float(right.y))
         box = (region.xmin, region.ymin, region.xmax, region.ymax)
+        numbers = [*box, *(one for eye in eyes or () for one in eye)]
+        if not (all(_LEAST <= one <= _MOST for one in numbers)  # NaN is not, either
+                and box[0] < box[2] and box[1] < box[3]):
+            self._counters.count(
+                'faces', 'bad_region', f'{person_id}: box {box}, eyes {eyes}; allowed: shares of '
+                f'the picture in [{_LEAST}, {_MOST}], the first corner before the second')
+            return None
         return FoundFace(person_id, box, eyes)

@@ -294,7 +294,9 @@ class AudioSense(Freezing):
         yield self._append(self._flush(), sealed_ns)
         missing = round((chunk.stamp_ns - self._time(self._count)) * SAMPLE_RATE_HZ / NS)
         if missing > self._capacity:  # nothing that is kept would survive: begin again
-            self.reset()
+            kept = self._robot.copy(), self._sequence, self._stamp_ns, self._clock
+            self.reset()  # of the sound; time goes on
+            self._robot, self._sequence, self._stamp_ns, self._clock = kept
             self._epoch_ns = chunk.stamp_ns
         elif missing > 0:
             yield self._append(np.zeros(missing, np.float32), sealed_ns, heard=False)

@@ -113,7 +113,9 @@ class Windows(Freezing):
         if lead_ns is None or watermark_ns > lead_ns:
             self._leads.append((watermark_ns, now_ns))
         if self._next_end_ns is None:
-            self._next_end_ns = (watermark_ns // self._hop_ns + 1) * self._hop_ns
+            first_ns = watermark_ns if self._sealed_ns is None else max(
+                watermark_ns, self._sealed_ns)
+            self._next_end_ns = (first_ns // self._hop_ns + 1) * self._hop_ns
 
     def add_faces(self, faces: tuple[Face, ...], frame_id: str) -> None:
         """Add the faces of one frame; frames come in order of time."""
@@ -142,7 +144,9 @@ class Windows(Freezing):
             self._counters.count('windows', 'slept', 'nothing came and nobody asked for '
                                  f'{seconds(now_ns - self._now_ns):.1f} s; starting over')
             closed = self.flush()
+            sealed_ns = self._sealed_ns
             self.reset()
+            self._sealed_ns = sealed_ns  # what is closed stays so
         elif self._now_ns is not None and now_ns < self._now_ns:
             self._rewind(now_ns)
         self._now_ns = now_ns
@@ -211,6 +215,7 @@ class Windows(Freezing):
         for progress in self._progress.values():
             progress.now_ns = min(progress.now_ns, now_ns)
         self._leads = deque((lead_ns, min(then_ns, now_ns)) for lead_ns, then_ns in self._leads)
+        self._last_lead = (self._last_lead[0], min(self._last_lead[1], now_ns))
 
     def _due(self, now_ns: int) -> bool:
         """Tell whether the next window may close: the one place that decides it."""

@@ -135,11 +135,6 @@ class ProcessHost:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.connection = Connection(ours.detach())
 
-    @property
-    def pid(self) -> int:
-        """Id of the process."""
-        return self._process.pid
-
     def close(self) -> str:
         """End it within a second and say how it ended."""
         self.connection.close()
