@@ -63,6 +63,8 @@ def generate_launch_description():
         OnStateTransition(
             start_state='configuring', goal_state='unconfigured',
             entities=[Shutdown(reason='affect_node could not be configured')]),
+        OnStateTransition(  # an error takes another way than a refusal
+            start_state='errorprocessing', entities=[Shutdown(reason='affect_node has failed')]),
         OnProcessExit(
             target_action=lambda one: one is record or isinstance(one, LifecycleNode),
             on_exit=[Shutdown(reason='the recorder or affect_node ended')]),

@@ -47,11 +47,17 @@ def joined(argv: Sequence[str]) -> list[str]:
     return [pair, *argv[2:]] if pair in TWO_WORDS else list(argv)
 
 
-def add_graph(parser: argparse.ArgumentParser) -> None:
-    """Add flags that say where topics are; :func:`graph_of` reads them."""
+def add_graph(parser: argparse.ArgumentParser, remaps: bool = True) -> None:
+    """
+    Add flags that say where topics are; :func:`graph_of` reads them.
+
+    :param remaps: False where topics have the names that they have on the network.
+    """
     parser.add_argument('--namespace', default='', help='of relative topic names')
-    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO',
-                        help='give a topic another name; may be repeated')
+    parser.set_defaults(remap=[])
+    if remaps:
+        parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO',
+                            help='give a topic another name; may be repeated')
 
 
 def graph_of(arguments: argparse.Namespace, counters: Counters | None = None) -> DdsGraph:

@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
 
     one = command('record', _record, 'Record topics into a bag.')
-    add_graph(one)
+    add_graph(one, remaps=False)
     one.add_argument('topics', nargs='*', help='all when none is named')
     one.add_argument('--out', type=Path, required=True, help='folder of the bag, not there yet')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
@@ -249,8 +249,10 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.graph.bag import BagGraph
     from maven_ros.nodes.recorder import Recorder
 
-    with BagGraph(arguments.out, 'w', arguments.storage) as bag, graph_of(arguments) as graph:
-        written = Recorder(graph, bag, arguments.topics).run(stop)
+    with graph_of(arguments) as graph:
+        topics = [graph.resolve(topic) for topic in arguments.topics]  # before there is a bag
+        with BagGraph(arguments.out, 'w', arguments.storage) as bag:
+            written = Recorder(graph, bag, topics).run(stop)
     print(f'recorded {written} messages to {arguments.out}')
 
 

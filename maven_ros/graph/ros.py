@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +23,9 @@ from maven_ros.graph.messages import field_types, to_cdr
 from maven_ros.graph.names import Names
 
 _log = logging.getLogger(__name__)
+#: Topics that come and go with a face. ROS keeps the parameters of a topic's quality of service
+#: for good, and would gather some of everybody who ever passed by.
+_OF_ONE_FACE = re.compile('/humans/faces/[^/]+/')
 
 
 class RosPublisher:
@@ -230,7 +234,8 @@ class RosGraph(Closing):
 
         kind = message_class(msgtype)
         try:
-            return create(kind, QoSOverridingOptions.with_default_policies())
+            return create(kind, QoSOverridingOptions([]) if _OF_ONE_FACE.search(topic)
+                          else QoSOverridingOptions.with_default_policies())
         except (RuntimeError, ParameterException) as error:
             raise GraphError(f'{topic} ({msgtype}): {error}') from error
 

@@ -117,9 +117,9 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         with self._phase:
             try:
                 if self._affect is not None:
-                    if self._affect.failure is not None:
-                        return self._failed('while active', self._affect.failure)
                     self._affect.deactivate()
+                    if self._affect.failure is not None:  # also of the step that was going on
+                        return self._failed('while active', self._affect.failure)
             except Exception as error:
                 return self._failed('to deactivate', error)
         return SUCCESS
@@ -153,14 +153,16 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
     def _release(self) -> None:
         affect, self._affect, self._settings = self._affect, None, None
         graph, self._graph = self._graph, None
-        if affect is not None:
-            from maven_ros.model.devices import free_memory
+        try:
+            if affect is not None:
+                from maven_ros.model.devices import free_memory
 
-            affect.close()
-            del affect
-            free_memory()
-        if graph is not None:
-            graph.close()
+                affect.close()
+                del affect
+                free_memory()
+        finally:
+            if graph is not None:
+                graph.close()
 
     def _failed(self, doing: str, error: Exception) -> TransitionCallbackReturn:
         # rclpy itself says nothing of what is raised in a transition.
@@ -192,6 +194,8 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
 
     def _on_set(self, given: Any) -> Any:
         changes = {one.name: one.value for one in given if one.name in self._values}
+        if not changes:  # ROS's own, such as those of a topic's quality of service
+            return SetParametersResult(successful=True)
         try:
             changes = changed_values(parameters(Settings()), changes)
             if self._settings is not None:
