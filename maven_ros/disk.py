@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 
 BLOCK_BYTES = 1 << 20
 
@@ -33,11 +33,11 @@ def require_room(folder: Path, size: int, what: str) -> None:
 
     :param folder: on the disk in question; it exists.
     :param size: bytes that are still to be written.
-    :raises ResourceError: says how much is free and how much is needed.
+    :raises CannotWrite: says how much is free and how much is needed.
     """
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise ResourceError(f'{what}: needs {readable(size)} on the disk of {folder}, and '
+        raise CannotWrite(f'{what}: needs {readable(size)} on the disk of {folder}, and '
                             f'{readable(free)} are free')
 
 

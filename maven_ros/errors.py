@@ -20,6 +20,10 @@ class ResourceError(MavenError):
     """A file, folder, model, device or package that is needed is missing or unusable."""
 
 
+class CannotWrite(ResourceError):
+    """A file cannot be written, as when the disk is full: no fault of what was to be written."""
+
+
 class GraphError(MavenError):
     """A transport cannot be opened, or a topic cannot be used as asked."""
 

@@ -37,23 +37,22 @@ class Metric:
     name: str
     label: str
     meaning: str
-    higher_is_better: bool = True
 
 
-def _both(name: str, label: str, meaning: str, higher: bool = True) -> list[Metric]:
-    return [Metric(f'{one}_{name}', f'{one} {label}', meaning, higher) for one in DIMENSIONS]
+def _both(name: str, label: str, meaning: str) -> list[Metric]:
+    return [Metric(f'{one}_{name}', f'{one} {label}', meaning) for one in DIMENSIONS]
 
 
 METRICS: tuple[Metric, ...] = (
     *_both('ccc', 'CCC', 'concordance correlation coefficient (Lin 1989)'),
     Metric('mean_ccc', 'mean CCC', 'of valence and arousal'),
     *_both('pearson', 'Pearson', 'correlation coefficient'),
-    *_both('rmse', 'RMSE', 'root of the mean squared error', False),
+    *_both('rmse', 'RMSE', 'root of the mean squared error'),
     *_both('sign_agreement', 'sign agreement', 'share of frames of equal sign'),
     *_both('within_90', 'in 90% band', 'share of annotations in the 90% interval; right is 0.9'),
     Metric('angle_error_rad', 'angular error (rad)',
-           f'mean, where the annotated intensity is over {NEUTRAL}', False),
-    Metric('intensity_error', 'intensity error', 'mean of the absolute error', False),
+           f'mean, where the annotated intensity is over {NEUTRAL}'),
+    Metric('intensity_error', 'intensity error', 'mean of the absolute error'),
 )
 
 

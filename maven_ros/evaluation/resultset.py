@@ -96,9 +96,12 @@ class ResultSet:
                        for (bag, person), one in scores.people.items()]}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / SCORES).unlink(missing_ok=True)  # once it is there, all is
             write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
                          (folder / f'{FRAMES}.parquet', folder / f'{FRAMES}.csv'))
-            (folder / SCORES).write_text(json.dumps(content, indent=1), encoding='utf-8')
+            beside = folder / f'{SCORES}.part'
+            beside.write_text(json.dumps(content, indent=1), encoding='utf-8')
+            beside.replace(folder / SCORES)
         except OSError as error:
             raise ResourceError(f'{folder}: cannot be written: {error.strerror}') from error
 

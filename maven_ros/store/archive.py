@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from maven_ros.disk import require_room
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -17,6 +17,7 @@ def unpack(archive: Path, folder: Path) -> None:
     Unpack an archive; a single folder at its top is left out.
 
     :param folder: where to; it exists.
+    :raises CannotWrite: its files cannot be written.
     :raises ResourceError: it is damaged, does not fit on the disk, or has a path that leads out
         of the folder or a link.
     """
@@ -37,7 +38,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ResourceError(f'{archive}: not a sound zip archive: {error}') from error
     except OSError as error:
-        raise ResourceError(f'{archive}: cannot be unpacked to {folder}: {error}') from error
+        raise CannotWrite(f'{archive}: cannot be unpacked to {folder}: {error}') from error
 
 
 def _refuse_odd(archive: Path, member: zipfile.ZipInfo) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,8 +19,10 @@ def convert(pickle: Path, target: Path) -> None:
 
     :param pickle: ``pytorch_model.bin`` as torch.save() wrote it.
     :param target: safetensors file to write.
-    :raises ResourceError: the pickle holds anything else, or the target cannot be written.
+    :raises ResourceError: the pickle holds anything else.
+    :raises CannotWrite: the target cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     weights = _apart(_read(pickle))
@@ -28,8 +30,9 @@ def convert(pickle: Path, target: Path) -> None:
     try:
         save_file(weights, part, metadata={'format': 'pt'})  # which transformers insists on
         part.replace(target)
-    except OSError as error:
-        raise ResourceError(f'{target}: cannot be written: {error}') from error
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise CannotWrite(f'{target}: cannot be written: {error}') from error
 
 
 def _read(pickle: Path) -> dict[str, Tensor]:

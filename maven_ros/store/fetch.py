@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maven_ros.disk import readable, require_room, sha256_of
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.store.archive import unpack
 from maven_ros.store.convert import convert
 from maven_ros.store.download import PATIENCE, NotOnServer, Patience, download
@@ -134,8 +134,12 @@ class Fetcher:
                     convert(path, path.with_name('model.safetensors'))
                 else:
                     unpack(path, staging)
-            finally:  # a refused file does not stay, either
-                path.unlink()
+            except CannotWrite:  # what came stays: it need not come again
+                raise
+            except ResourceError:
+                path.unlink()  # a refused file does not stay
+                raise
+            path.unlink()
         lock.with_files(staging).write(staging)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from torch import Tensor
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.alignment import Grid
 from maven_ros.records import NS
+from maven_ros.training.digests import digest_of
 from maven_ros.training.prepared import PreparedSet
 from maven_ros.training.sources import Row, Source
 
@@ -94,10 +94,7 @@ class Clips:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits of the SHA-256 over which clips they are, and their labels."""
-        digest = hashlib.sha256(repr(self.rows).encode())
-        for part in self.labels:
-            digest.update(part.numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return digest_of(self.rows, *self.labels)
 
     def take(self, places: Sequence[int]) -> tuple[list[Row], Labels]:
         """Return some of them."""

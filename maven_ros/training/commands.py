@@ -20,7 +20,8 @@ def add_commands(declare: Declare) -> None:
     one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
     one.add_argument('--out', type=Path, help='folder of the run (default runs/train/RECIPE)')
     one.add_argument('--stages', default='', help='only these, with commas between')
-    one.add_argument('--device', default='auto', help=_DEVICE)
+    one.add_argument('--device', default='auto',
+                     help=f'{_DEVICE}; the fusion is trained on the processor')
 
     one = declare('train run', _run, 'Train on a prepared set, export the weights for the node, '
                   'and score them. `accelerate launch -m maven_ros train run ...` does so on many '

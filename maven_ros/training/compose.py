@@ -145,6 +145,11 @@ class Composer:
         self._cells = {name: _Cells(bank.targets, settings.balance)
                        for name, bank in banks.items()}
 
+    @property
+    def targets(self) -> tuple[Tensor, ...]:
+        """What is said of all pieces, a modality at a time."""
+        return tuple(bank.targets for bank in self._banks.values())
+
     def windows(
         self, count: int, random: torch.Generator, complete: bool = False,
     ) -> Windows:

@@ -171,7 +171,7 @@ def encode_corpora(
         corpus = READERS[name](data, split, settings)
         what = fingerprint(
             getattr(model, ENCODERS[name]), settings=asdict(settings), split=split,
-            pieces=len(corpus.pieces), tokenizer=tokenizer.to_str() if name == 'text' else '')
+            pieces=corpus.pieces.digest, tokenizer=tokenizer.to_str() if name == 'text' else '')
 
         def bank(
             kind: str, pieces: Pieces, versions: int, targets: Tensor, spreads: Tensor,

@@ -31,7 +31,7 @@ from maven_ros.training.evidence import crops_of, sound_of, words_of
 from maven_ros.training.feature_spec import Windowing, describe, key_of
 from maven_ros.training.loop import Stopped
 from maven_ros.training.prepared import Person, PreparedSet
-from maven_ros.training.shards import IndexRow, ShardWriter, half
+from maven_ros.training.shards import IndexRow, ShardWriter, half, made_of_rows
 
 SHARD_BYTES = 512 * 10 ** 6
 _BATCH = {'video': 256, 'audio': 32, 'text': 64}
@@ -99,9 +99,10 @@ class Embedder:
         self._spec = describe(self._model, checkpoint.tokenizer, windowing)
         self._writer = ShardWriter(out, self._spec, shard_bytes)
         self._out = out
-        done = {(row['person'], row['modality']) for row in self._writer.rows}
-        self._jobs = [job for job in _jobs(prepared) if not all(
-            (person.person, job.modality) in done for person in job.people)]
+        made_of = made_of_rows(self._writer.rows)
+        self._jobs = [job for job in _jobs(prepared) if any(
+            made_of.get((person.person, job.modality)) != person.made_of
+            for person in job.people)]
 
     def size(self) -> Size:
         """Return what is still to be written will take."""
@@ -244,7 +245,7 @@ def _row(
     person: Person, job: _Job, key: str, rows: int, first_ns: int, step_ns: int,
 ) -> IndexRow:
     return {'person': person.person, 'modality': job.modality, 'key': key, 'rows': rows,
-            'first_stamp_ns': first_ns, 'step_ns': step_ns}
+            'first_stamp_ns': first_ns, 'step_ns': step_ns, 'made_of': person.made_of}
 
 
 def _batched(items: Iterator[_Item], size: int) -> Iterator[Sequence[_Item]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,7 +123,9 @@ def words_of(folder: Path, person: Person, windowing: Windowing) -> Iterator[Win
     """
     if not person.transcript:
         return
-    words = [word for word in read_words(folder / person.transcript)
+    offset_ns = round(windowing.offset_ms * 1e6)  # words are heard when their sound is
+    words = [replace(word, start_ns=word.start_ns + offset_ns, end_ns=word.end_ns + offset_ns)
+             for word in read_words(folder / person.transcript)
              if word.confidence >= windowing.confidence_gate]
     starts_ns = [word.start_ns for word in words]
     for window in range(windowing.count(person.duration_s)):

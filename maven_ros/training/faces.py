@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from maven_ros.evaluation.degradations import faces_degraded
 from maven_ros.model.encoders import FaceEncoder, folded
+from maven_ros.training.digests import digest_of
 from maven_ros.training.face_augmentation import FaceAugmentation, augment
 from maven_ros.training.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
 from maven_ros.training.loop import LoopSettings, fit
@@ -178,7 +179,7 @@ def train_faces(settings: FaceSettings, context: StageContext) -> None:
     task = FaceTask(settings, train, valid, model, context.device)
     folder = context.out / NAME
     recipe = {**dataclasses.asdict(settings), 'shape': context.config.face_channels,
-              'blocks': context.config.face_blocks}
+              'blocks': context.config.face_blocks, 'data': digest_of(train, valid)}
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
     model = cast(FaceModel, fitted.model)

@@ -26,8 +26,10 @@ from maven_ros.model.alignment import Aligned, interpolate, slot_of, weigh, word
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import Word
+from maven_ros.training.digests import digest_of
 from maven_ros.training.feature_spec import FORMAT, Windowing, describe, require_same
-from maven_ros.training.shards import COLUMNS, INDEX, read_index, read_spec
+from maven_ros.training.prepared import Person
+from maven_ros.training.shards import COLUMNS, INDEX, made_of_rows, read_index, read_spec
 
 #: A person, and the number of a window.
 Place = tuple[str, int]
@@ -64,11 +66,11 @@ class FeatureSet:
             raise ResourceError(f'{folder}: has no {INDEX}: it is not complete; run `maven-ros '
                                 'data embed` again')
         table = read_table(folder / INDEX, COLUMNS)
-        there = {(row['person'], row['modality']) for row in read_index(folder, self.spec)}
+        self._made_of = made_of_rows(read_index(folder, self.spec))
         self._entries: dict[tuple[str, str], _Entry] = {}
         for person, modality, shard, key in zip(
                 table['person'], table['modality'], table['shard'], table['key'], strict=True):
-            if (person, modality) not in there:
+            if (person, modality) not in self._made_of:
                 raise ResourceError(f'{folder / shard}: is missing; {INDEX} has {modality} of '
                                     f'{person} in it')
             self._entries[person, modality] = _Entry(shard, key)
@@ -93,6 +95,24 @@ class FeatureSet:
         :raises ResourceError: names the encoder.
         """
         require_same(self.spec, describe(model, tokenizer, self.windowing), str(self.folder))
+
+    def check_people(self, people: Sequence[Person]) -> None:
+        """
+        Refuse features of people who were prepared otherwise since.
+
+        :raises ResourceError: names one of them.
+        """
+        prepared = {person.person: person.made_of for person in people}
+        for (name, modality), made_of in self._made_of.items():
+            if prepared.get(name, made_of) != made_of:
+                raise ResourceError(f'{self.folder}: has {modality} of {name} as it was prepared '
+                                    'before; run `maven-ros data embed` again')
+
+    @property
+    def digest(self) -> str:
+        """Of what was encoded, and how it is cut into windows."""
+        return digest_of(repr(self.windowing), sorted(
+            [*key, made_of] for key, made_of in self._made_of.items()))
 
     def windows(self, person: str) -> int:
         """

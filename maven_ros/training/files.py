@@ -10,11 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from maven_ros.errors import ResourceError
-
-
-class CannotWrite(ResourceError):
-    """A file cannot be written, as when the disk is full: no fault of what was to be written."""
+from maven_ros.errors import CannotWrite, ResourceError
 
 
 @contextmanager

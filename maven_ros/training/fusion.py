@@ -25,6 +25,7 @@ from maven_ros.training.bank import fingerprint
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.compose import Composer, ComposeSettings, Windows
 from maven_ros.training.corpora import GRID, BankSettings, encode_corpora
+from maven_ros.training.digests import digest_of
 from maven_ros.training.files import write_json
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance
@@ -160,8 +161,9 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
         settings.valid_windows, torch.Generator().manual_seed(context.seed))
     train = make_composer(settings, context, model, 'train')
     task = FusionTask(settings, model, train, valid)
-    fitted = fit(task, settings.loop, folder, name=NAME, recipe=_recipe(settings, model),
-                 seed=context.seed, stop=context.stop)
+    recipe = {**_recipe(settings, model), 'data': digest_of(train.targets, valid.targets)}
+    fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
+                 stop=context.stop)
     best = cast(MavenModel, fitted.model)
     calibrate(best.head, read(best, valid.features), valid.targets)
     save_state(folder / FUSION, {

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Mask, Samples, Word
+from maven_ros.training.digests import digest_of
 from maven_ros.training.face_augmentation import FaceAugmentation, augment
 from maven_ros.training.voice_augmentation import (
     VoiceAugmentation,
@@ -39,6 +40,10 @@ class Pieces(Protocol):
 
     def __len__(self) -> int:
         """Return how many pieces there are."""
+
+    @property
+    def digest(self) -> str:
+        """Of what they are made of (:func:`maven_ros.training.digests.digest_of`)."""
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
         """
@@ -66,6 +71,11 @@ class FacePieces:
     def __len__(self) -> int:
         """Return how many pieces there are."""
         return len(self._images)
+
+    @property
+    def digest(self) -> str:
+        """Of the pictures."""
+        return digest_of(self._images)
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
         """Return a window each, which holds all versions."""
@@ -102,6 +112,11 @@ class VoicePieces:
         """Return how many pieces there are."""
         return len(self._waveforms)
 
+    @property
+    def digest(self) -> str:
+        """Of the sound."""
+        return digest_of(list(self._waveforms))
+
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
         """Return a window for each version."""
         random = torch.Generator().manual_seed(seed)
@@ -137,6 +152,11 @@ class TextPieces:
     def __len__(self) -> int:
         """Return how many pieces there are."""
         return len(self._texts)
+
+    @property
+    def digest(self) -> str:
+        """Of the texts."""
+        return digest_of(list(self._texts))
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
         """Return a window for each version; the plain one is the sentence from edge to edge."""

@@ -32,6 +32,7 @@ def predict_and_score(
     prepared, read = PreparedSet(data), FeatureSet(features)
     loaded = checkpoint.load(model)
     read.check(loaded.model, loaded.tokenizer)
+    read.check_people(prepared.people)
     people = read_split(
         loaded.model.to(device), FeatureSource(read), prepared, split, InputSettings())
     predictions = [predict(*one, smoothing, smoothing_s) for one in people]

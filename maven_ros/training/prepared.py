@@ -5,7 +5,8 @@ A prepared set: what training and encoding need to know of recorded people, fram
   file's clock, valence and arousal (NaN where unlabelled), labelled, crop (a path; empty where
   there is no face; relative to the set's folder, unless absolute);
 - ``videos.parquet``: a row a person: video, split, fps, frames, duration_s, audio and transcript
-  (paths in the folder), audio_start_ns, counts of frames, status, reason;
+  (paths in the folder), audio_start_ns, counts of frames, made_of (a digest of all that the
+  person's files depend on), status, reason;
 - ``prepared.json``: the options that it was made with, and counts.
 """
 
@@ -43,6 +44,7 @@ class Person:
     audio: str
     audio_start_ns: int
     transcript: str
+    made_of: str
 
 
 @dataclass(frozen=True)

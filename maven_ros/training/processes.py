@@ -104,12 +104,19 @@ class Processes:
             return stop
         from accelerate.utils import reduce
 
-        gradients = [value.grad for value in model.parameters() if value.grad is not None]
-        flag = torch.tensor([float(stop)], device=gradients[0].device)
+        own = [value for value in model.parameters() if value.requires_grad]
+        # A share without words, say, has no gradient of their encoder, and another's may have.
+        there = reduce(torch.tensor([float(value.grad is not None) for value in own],
+                                    device=own[0].device), 'sum')
+        for value, count in zip(own, there.tolist(), strict=True):
+            if count and value.grad is None:
+                value.grad = torch.zeros_like(value)
+        gradients = [value.grad for value in own if value.grad is not None]
+        flag = torch.tensor([float(stop)], device=own[0].device)
         added = reduce(torch.cat([flag, *(one.flatten() for one in gradients)]), 'sum')
         parts = added[1:].split([one.numel() for one in gradients])
-        for own, part in zip(gradients, parts, strict=True):
-            own.copy_(part.view_as(own))
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
         return bool(added[0] > 0)
 
     def check_same(self, value: Any, what: str) -> None:

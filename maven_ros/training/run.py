@@ -98,7 +98,8 @@ def train_run(
         try:
             fitted = fit(
                 task, settings.loop, out, name=settings.name, seed=settings.seed, stop=stop,
-                recipe=_recipe(settings, base.model, train, valid), processes=processes)
+                recipe={**_recipe(settings, base.model, train, valid), 'source': source.digest},
+                processes=processes)
         except Stopped as error:
             raise MavenError(f'{out}: {error}, with --resume') from error
     if not processes.main:
@@ -123,7 +124,8 @@ def open_source(
 
     :raises SettingsError: when features are given and frames are needed, or the other way round,
         and when clips are not as long as the features' windows.
-    :raises ResourceError: when the features are of other encoders.
+    :raises ResourceError: when the features are of other encoders, or people were prepared
+        otherwise since.
     """
     if settings.tune.blocks:
         if features is not None:
@@ -135,6 +137,7 @@ def open_source(
         raise SettingsError('--features: is missing; `maven-ros data embed` makes them')
     found = FeatureSet(features)
     found.check(base.model, base.tokenizer)
+    found.check_people(prepared.people)
     length_s = found.length_ns / NS
     if abs(length_s - settings.clips.length_s) > 1e-6:
         raise SettingsError(f'clips.length_s: {settings.clips.length_s} is not that of the '

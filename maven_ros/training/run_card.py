@@ -89,8 +89,8 @@ def _settings(result: RunResult) -> Iterator[str]:
 def _scores(result: RunResult) -> Iterator[str]:
     yield '## Scores'
     yield ''
-    yield ('Of the labelled frames of the validation split, by which the epoch was chosen; with '
-           '95% intervals.')
+    yield ('Of the labelled frames of the validation split, by which the epoch was chosen and the '
+           '90% intervals were calibrated, so that it flatters both; with 95% intervals.')
     for name, (found, scores) in result.sets.items():
         overall = scores.overall
         yield ''

@@ -24,7 +24,7 @@ from maven_ros.training.files import read_json, write_json, written
 
 SPEC, INDEX = 'features.json', 'index.parquet'
 COLUMNS = {'person': 'string', 'modality': 'string', 'shard': 'string', 'key': 'string',
-           'rows': 'int64', 'first_stamp_ns': 'int64', 'step_ns': 'int64'}
+           'rows': 'int64', 'first_stamp_ns': 'int64', 'step_ns': 'int64', 'made_of': 'string'}
 _SHARD = 'features-{:05}.safetensors'
 
 #: Columns of the index, one row a person and modality.
@@ -62,6 +62,11 @@ def read_index(folder: Path, spec: dict[str, Any]) -> list[IndexRow]:
         require_same(found, spec, str(path))
         rows += own
     return rows
+
+
+def made_of_rows(rows: Sequence[IndexRow]) -> dict[tuple[str, str], str]:
+    """Return what each person's tensors of a modality were made of; of several the last counts."""
+    return {(row['person'], row['modality']): row.get('made_of', '') for row in rows}
 
 
 class ShardWriter:

@@ -19,6 +19,7 @@ from maven_ros.model.incremental import IncrementalEncoder, Memory
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import Box, Evidence, Face, Word
 from maven_ros.settings import Settings
+from maven_ros.training.digests import digest_of
 from maven_ros.training.evidence import WindowOfSound, crops_of, sound_of, words_of
 from maven_ros.training.feature_spec import Windowing
 from maven_ros.training.features import FeatureSet
@@ -59,6 +60,10 @@ class Source(Protocol):
     def start_ns(self, window: int) -> int:
         """Return when a window begins, which may be before the video does."""
 
+    @property
+    def digest(self) -> str:
+        """Of what is read, and how it is cut into windows."""
+
     def encode(self, model: MavenModel, rows: Sequence[Row]) -> Features:
         """Return windows as the model's encoders have them, on its device."""
 
@@ -71,6 +76,7 @@ class FeatureSource:
         self.grid, self.length_ns = features.grid, features.length_ns
         self.hop_ns = features.hop_ns
         self.windows, self.start_ns = features.windows, features.start_ns
+        self.digest = features.digest
 
     def encode(self, model: MavenModel, rows: Sequence[Row]) -> Features:
         """Read them; the model's encoders have no part in it."""
@@ -110,6 +116,12 @@ class EvidenceSource:
         self._people = {person.person: person for person in prepared.people}
         self._counters = Counters()
         self._open = lru_cache(_PEOPLE_AT_ONCE)(self._read)
+
+    @property
+    def digest(self) -> str:
+        """Of the people as they were prepared, and of the windows."""
+        return digest_of(repr(self._windowing), sorted(
+            [person.person, person.made_of] for person in self._people.values()))
 
     def windows(self, person: str) -> int:
         """Return how many windows of a person there are."""

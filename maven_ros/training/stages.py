@@ -30,7 +30,8 @@ class StageContext:
     :param out: folder of the run; each stage has one in it, under its name.
     :param config: shape of the network.
     :param seed: of all that is random.
-    :param device: that it is trained on.
+    :param device: that encoders are trained on; the fusion is small, and trained on the
+        processor.
     :param stop: set when training is to end.
     """
 

@@ -29,6 +29,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import hub, weights
 from maven_ros.model.backbones import TextBackbone
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.training.digests import digest_of
 from maven_ros.training.emobank import RatedSentences, read_emobank
 from maven_ros.training.files import write_json
 from maven_ros.training.goemotions import LabelledComments, read_goemotions
@@ -242,6 +243,7 @@ def train_teacher(settings: TeacherSettings, context: StageContext) -> None:
                        context.device)
     recipe = {name: value for name, value in dataclasses.asdict(settings).items()
               if name != 'model'}  # wherever it lies: its hash says which it is
+    recipe['data'] = digest_of(rated, valid, comments)
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
     random = np.random.default_rng(context.seed)

@@ -23,12 +23,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from maven_ros.disk import sha256_of
 from maven_ros.errors import SettingsError
 from maven_ros.model.encoders import TextEncoder
 from maven_ros.resources import resource
+from maven_ros.training.digests import digest_of
 from maven_ros.training.emobank import RatedSentences, read_emobank
 from maven_ros.training.goemotions import LabelledComments, read_goemotions
-from maven_ros.training.loop import LoopSettings, fit
+from maven_ros.training.loop import CHECKPOINT, LoopSettings, fit
 from maven_ros.training.readings import (
     SentenceBatch,
     Targets,
@@ -41,6 +43,7 @@ from maven_ros.training.readings import (
     similar_lengths,
 )
 from maven_ros.training.stages import StageContext, save_stage
+from maven_ros.training.teacher import NAME as TEACHER
 from maven_ros.training.teacher import Labels, read_labels, read_words
 from maven_ros.training.text_augmentation import TextAugmentation, TextAugmenter
 
@@ -202,11 +205,13 @@ def train_text(settings: TextSettings, context: StageContext) -> None:
     tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
     torch.manual_seed(context.seed)
     encoder = TextEncoder(context.config)
+    recipe = {**dataclasses.asdict(settings), 'data': digest_of(rated, valid, comments)}
     if settings.taught:
         labels = read_labels(context.out, (*rated.texts, *comments.texts))
         examples = taught(rated, comments, labels, settings.taught, settings.repeats)
         vectors = read_words(context.out, context.config.vocabulary).to(context.device)
         cast(Any, encoder).embedding = WordVectors(vectors, encoder.width)
+        recipe['teacher'] = sha256_of(context.out / TEACHER / CHECKPOINT)
     head = TextHead(encoder.width, len(comments.names), torch.from_numpy(rated.targets.mean(0)),
                     torch.from_numpy(rated.targets.std(0)), settings.dropout)
     model = TextModel(encoder, head, settings.token_dropout)
@@ -215,8 +220,7 @@ def train_text(settings: TextSettings, context: StageContext) -> None:
              if name.startswith('text_') or name in ('vocabulary', 'dropout')}
     folder = context.out / NAME
     fitted = fit(task, settings.loop, folder, name=NAME,
-                 recipe={**dataclasses.asdict(settings), 'shape': shape}, seed=context.seed,
-                 stop=context.stop)
+                 recipe={**recipe, 'shape': shape}, seed=context.seed, stop=context.stop)
     best = cast(TextModel, fitted.model)
     if settings.taught:
         best.encoder.embedding = cast(WordVectors, best.encoder.embedding).embedding()

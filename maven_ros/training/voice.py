@@ -22,6 +22,7 @@ from torch.nn import functional
 from maven_ros.errors import SettingsError
 from maven_ros.model.encoders import VoiceEncoder, folded
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
+from maven_ros.training.digests import digest_of
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
 from maven_ros.training.mixup import mixup
@@ -305,8 +306,9 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
              if name.startswith(('voice_', 'mel_', 'log_mel_'))}
     folder = context.out / NAME
     fitted = fit(task, settings.loop, folder, name=NAME,
-                 recipe={**dataclasses.asdict(settings), 'shape': shape}, seed=context.seed,
-                 stop=context.stop)
+                 recipe={**dataclasses.asdict(settings), 'shape': shape,
+                         'data': digest_of(train, valid)},
+                 seed=context.seed, stop=context.stop)
     trained = cast(VoiceModel, fitted.model)
     best = VoiceModel(folded(trained.encoder), trained.head)
     metrics: dict[str, Any] = {'valid': score(best, valid)}

@@ -10,7 +10,7 @@ import pytest
 import tiny_affwild2
 from tiny_affwild2 import prepare_again
 
-from maven_ros.errors import InputError, ResourceError, SettingsError
+from maven_ros.errors import CannotWrite, InputError, ResourceError, SettingsError
 from maven_ros.evaluation.annotations import read_frame_values
 from maven_ros.evaluation.table import read_table
 from maven_ros.media import read_media
@@ -23,7 +23,6 @@ from maven_ros.training.affwild2.pictures import Seen, choose
 from maven_ros.training.affwild2.plan import PrepareOptions
 from maven_ros.training.affwild2.prepare import prepare
 from maven_ros.training.affwild2.sound import read_flac, read_words
-from maven_ros.training.files import CannotWrite
 from maven_ros.training.prepared import PreparedSet
 
 TRAIN = 'annotations/VA_Estimation_Challenge/Train_Set'

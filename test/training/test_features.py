@@ -11,7 +11,7 @@ import torch
 from tiny_encoders import save_checkpoint
 
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import CannotWrite, ResourceError, SettingsError
 from maven_ros.evaluation.table import read_table
 from maven_ros.model import checkpoint
 from maven_ros.model.devices import Batches
@@ -23,7 +23,6 @@ from maven_ros.training.affwild2.sound import read_flac, read_words
 from maven_ros.training.embed import Embedder
 from maven_ros.training.feature_spec import Windowing
 from maven_ros.training.features import FeatureSet
-from maven_ros.training.files import CannotWrite
 from maven_ros.training.loop import Stopped
 from maven_ros.training.prepared import PreparedSet
 

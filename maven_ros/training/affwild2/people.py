@@ -28,7 +28,7 @@ PEOPLE = {
     'video': 'string', 'person': 'string', 'split': 'string', 'fps': 'float64', 'frames': 'int64',
     'duration_s': 'float64', 'audio': 'string', 'audio_start_ns': 'int64',
     'transcript': 'string', 'labelled': 'int64', 'unlabelled': 'int64', 'faceless': 'int64',
-    'status': 'string', 'reason': 'string'}
+    'made_of': 'string', 'status': 'string', 'reason': 'string'}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any
 
 from maven_ros.diagnostics import Counters
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import CannotWrite, ResourceError, SettingsError
 from maven_ros.evaluation.table import require_pyarrow
 from maven_ros.evaluation.workers import run_tasks
 from maven_ros.senses.detectors import open_detector
@@ -26,7 +26,8 @@ from maven_ros.training.affwild2.people import MANIFEST, PEOPLE, person_row
 from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
 from maven_ros.training.affwild2.report import write_report
 from maven_ros.training.affwild2.video import Preparer, prepare_alone, schema_of
-from maven_ros.training.files import CannotWrite, read_json, written
+from maven_ros.training.digests import digest_of
+from maven_ros.training.files import read_json, written
 from maven_ros.training.prepared import MANIFEST_FILE, PEOPLE_FILE
 
 #: Is told how many seconds are done, and of how many.
@@ -53,7 +54,7 @@ def prepare(
     missing = [plan for plan in plans if not plan.is_done(out)]
     _require_all(missing, options)
     _prepare_all(missing, out, options, stop, progress, workers)
-    rows = [row for plan in plans
+    rows = [{**row, 'made_of': digest_of(plan.inputs)} for plan in plans
             for row in read_json(part_path(out, plan.name, '.json'))['people']]
     rows += [person_row(one, 'excluded', f'{one.annotation.name}: no video has its name')
              for one in layout.without_video]
