@@ -71,6 +71,8 @@ def test_errors_name_the_thing_and_what_is_allowed(capsys, arguments, message):
     (['run', '--windows.hop', '1'],
      'maven-ros run: error: unrecognized arguments: --windows.hop 1; did you mean --windows.hop'),
     (['run', '--window.hop_s=1'], '--window.hop_s=1; did you mean --windows.hop_s?'),
+    (['record', '--out', '/proc/bag', '--remap=a:=b'],
+     'maven-ros record: error: unrecognized arguments: --remap=a:=b'),
     (['bag', 'from-media', 'a.mp4', '--zzz'],
      'maven-ros bag from-media: error: unrecognized arguments: --zzz\n'),
 ])
@@ -84,6 +86,15 @@ def test_bad_usage_ends_with_2_and_says_what_might_be_meant(capsys, arguments, m
 def test_a_bad_domain_is_refused_by_name(capsys, monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', 'kitchen')
     assert "ROS_DOMAIN_ID: 'kitchen'" in fails(capsys, 'topics')
+
+
+@pytest.mark.usefixtures('embedded_graph')
+def test_a_mistyped_record_leaves_no_bag(capsys, monkeypatch, tmp_path):
+    record = 'record', '--out', str(tmp_path / 'bag')
+    assert "'a//b' is no ROS name" in fails(capsys, *record, 'a//b')
+    monkeypatch.setenv('ROS_DOMAIN_ID', 'kitchen')
+    assert "ROS_DOMAIN_ID: 'kitchen'" in fails(capsys, *record)
+    assert not (tmp_path / 'bag').exists()
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

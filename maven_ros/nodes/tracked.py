@@ -91,6 +91,8 @@ class TrackedFaces(Closing):
             self._listen(message.ids)
             if self._waiting and stamp_ns < self._waiting[-1][0]:  # time has jumped back
                 self._waiting.clear()
+                self._places = {key: place for key, place in self._places.items()
+                                if key[2] <= stamp_ns}
             self._waiting.append((stamp_ns, list(message.ids)))
         else:
             _, person_id, part = received.topic.rsplit('/', 2)
@@ -206,11 +208,15 @@ class TrackedFaces(Closing):
             if left.c > 0 and right.c > 0:
                 eyes = (float(left.x), float(left.y)), (float(right.x), float(right.y))
         box = (region.xmin, region.ymin, region.xmax, region.ymax)
-        numbers = [*box, *(one for eye in eyes or () for one in eye)]
-        if not (all(_LEAST <= one <= _MOST for one in numbers)  # NaN is not, either
-                and box[0] < box[2] and box[1] < box[3]):
+        left_x, top_y, right_x, bottom_y = box
+        width, height = right_x - left_x, bottom_y - top_y  # by which eyes may be out of the box
+        # NaN is not in order, either.
+        if not (_LEAST <= left_x < right_x <= _MOST and _LEAST <= top_y < bottom_y <= _MOST
+                and all(left_x - width <= x <= right_x + width
+                        and top_y - height <= y <= bottom_y + height for x, y in eyes or ())):
             self._counters.count(
                 'faces', 'bad_region', f'{person_id}: box {box}, eyes {eyes}; allowed: shares of '
-                f'the picture in [{_LEAST}, {_MOST}], the first corner before the second')
+                f'the picture in [{_LEAST}, {_MOST}], the first corner before the second, and '
+                'eyes in the box, or beside it')
             return None
         return FoundFace(person_id, box, eyes)

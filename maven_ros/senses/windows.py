@@ -215,7 +215,9 @@ class Windows(Freezing):
         for progress in self._progress.values():
             progress.now_ns = min(progress.now_ns, now_ns)
         self._leads = deque((lead_ns, min(then_ns, now_ns)) for lead_ns, then_ns in self._leads)
-        self._last_lead = (self._last_lead[0], min(self._last_lead[1], now_ns))
+        lead_ns, then_ns = self._last_lead
+        gone_on_ns = max(0, (self._now_ns or now_ns) - then_ns)
+        self._last_lead = (lead_ns + gone_on_ns, now_ns)
 
     def _due(self, now_ns: int) -> bool:
         """Tell whether the next window may close: the one place that decides it."""

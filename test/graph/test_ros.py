@@ -8,6 +8,7 @@ import types
 import pytest
 
 from maven_ros.errors import GraphError, ResourceError
+from maven_ros.graph.interface import SENSOR, STATE
 from maven_ros.graph.ros import message_class
 from maven_ros.graph.ros_node import RosNodeGraph
 
@@ -50,3 +51,15 @@ def test_the_two_families_of_audio_common_are_told_apart(monkeypatch):
             f'{DATA}: the one that is installed has the fields float32_data, int32_data; '
             'allowed: data')):
         message_class(DATA)
+
+
+@pytest.mark.ros
+def test_no_parameter_is_left_behind_for_a_topic_of_one_face():
+    kind = 'std_msgs/msg/Bool'
+    with RosNodeGraph() as graph:
+        graph.advertise('humans/faces/abcde/expression', kind, STATE)
+        graph.subscribe('humans/faces/abcde/roi', kind, SENSOR, lambda received: None)
+        graph.advertise('flag', kind, STATE)
+        declared = graph.node.get_parameters_by_prefix('qos_overrides')
+    assert any(name.startswith('/flag.publisher') for name in declared)
+    assert not any('/humans/faces/' in name for name in declared)

@@ -1,5 +1,6 @@
 """The phases of the affect node: what is opened, what is let go, and what may change between."""
 
+import functools
 import gc
 import threading
 import time
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import SettingsError
-from maven_ros.graph.convert import image_message, state_record
+from maven_ros.graph.convert import audio_message, image_message, state_record
 from maven_ros.graph.dds import DdsGraph
-from maven_ros.graph.interface import SENSOR, STATE
+from maven_ros.graph.interface import SENSOR, SOUND, STATE
 from maven_ros.graph.messages import from_cdr, new
 from maven_ros.nodes.affect import AffectNode
 from maven_ros.nodes.tracked import IDS_LIST, REGION
+from maven_ros.records import AudioChunk
 from maven_ros.settings import Settings
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -162,6 +164,40 @@ def test_a_reset_forgets_all_evidence(active):
         eventually(lambda: not node._orders, 'not taken')
         before = len(camera.states)
         eventually(lambda: len(camera.states) > before + 2, 'no states after the reset')
+
+
+def test_a_reset_forgets_that_faces_came_from_a_detector(active):
+    graph, node = active
+    with Detector(graph), Camera(graph):
+        eventually(lambda: node._tracked.used, 'its faces are not taken')
+    time.sleep(0.3)                  # what is under way still comes
+    assert node._tracked.used
+    node.reset()
+    eventually(lambda: not node._tracked.used, 'not forgotten')
+
+
+def test_deactivated_while_the_robot_speaks_it_hears_again_once_it_is_activated(active):
+    graph, node = active
+    silenced = functools.partial(node.counters.get, 'audio', 'robot_speaking')
+    flag = graph.advertise('robot_speaking', 'std_msgs/msg/Bool', STATE)
+    chunks = graph.advertise('audio', 'maven_ros/msg/AudioChunk', SOUND)
+
+    def sounding():
+        sound = AudioChunk(graph.now_ns(), np.zeros((320, 1), np.float32), 16000)
+        chunks.publish(audio_message(sound))
+        return node.pipeline.audio_clock == 'stamps'
+
+    eventually(flag.subscription_count, 'not heard')
+    flag.publish(new('std_msgs/msg/Bool', data=True))
+    eventually(lambda: sounding() and silenced(), 'the robot is heard')
+    node.deactivate()
+    before = silenced()
+    node.activate()
+    eventually(sounding, 'no sound')
+    time.sleep(0.2)
+    assert silenced() == before
+    flag.close()
+    chunks.close()
 
 
 def test_work_that_fails_is_told_and_ends_the_node(active, monkeypatch):

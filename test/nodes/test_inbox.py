@@ -27,3 +27,14 @@ def test_a_full_queue_drops_its_oldest_and_counts_it():
     inbox.put('audio', received('/a', 9))
     assert [inbox.get(0).received_ns for _ in range(3)] == [3, 4, 9]
     assert counters.get('image', 'overflow') == 3 and counters.get('audio', 'overflow') == 0
+
+
+def test_what_waits_when_all_is_forgotten_is_counted_as_unread():
+    counters = Counters()
+    inbox = Inbox({'image': 10, 'audio': 10}, counters)
+    for at in range(3):
+        inbox.put('image', received('/i', at))
+    inbox.clear()
+    inbox.clear()
+    assert inbox.get(0) is None
+    assert counters.snapshot() == {'image.unread': 3}

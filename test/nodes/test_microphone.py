@@ -1,5 +1,6 @@
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -251,6 +252,36 @@ def test_without_portaudio_it_says_what_to_install(graph, running, tmp_path, mon
     microphone = running(Microphone(graph))
     with pytest.raises(ResourceError, match=r'PortAudio library not found.*apt install libporta'):
         microphone.result(5.0)
+
+
+STARTS = """
+import os, sys
+from maven_ros.errors import ResourceError
+from maven_ros.nodes.microphone import Microphone
+
+microphone = Microphone(graph=None)
+for os.environ['ALSA_CONFIG_PATH'] in sys.argv[1:]:
+    try:
+        microphone._refreshed()
+        print('it starts')
+    except ResourceError as error:
+        print(error)
+"""
+
+
+def test_a_portaudio_that_does_not_start_is_told_and_tried_again(tmp_path):
+    broken = tmp_path / 'asound.conf'
+    broken.write_text('}')
+    # In processes of their own, one of which it never starts in; '' is ALSA's own configuration.
+    told = [subprocess.run([sys.executable, '-c', STARTS, *paths], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+            for paths in ((broken,), ('', broken, ''))]
+    if told[0][0].startswith('microphones need') or told[0] == ['it starts']:
+        pytest.skip(f'no PortAudio with ALSA: {told[0][0]}')
+    [first], [starts, second, again] = told
+    assert starts == again == 'it starts'
+    for text in (first, second):
+        assert re.fullmatch(r'PortAudio does not start: .*; is the sound server up\?', text)
 
 
 @pytest.mark.parametrize(('options', 'message'), [

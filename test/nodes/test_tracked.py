@@ -1,5 +1,8 @@
 """Pictures get the faces that a detector of ROS4HRI lists for them."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
@@ -30,15 +33,15 @@ class Detector:
         cdr = to_cdr(new(msgtype, **fields), msgtype)
         return self._tracked.take(Received(f'/humans/faces/{topic}', msgtype, cdr, 0))
 
-    def region(self, i, person_id='abcde'):
-        return self._take(f'{person_id}/roi', REGION, header=header(i), xmin=0.25, ymin=0.25,
-                          xmax=0.5, ymax=0.75, c=0.9)
+    def region(self, i, person_id='abcde', **corners):
+        box = {'xmin': 0.25, 'ymin': 0.25, 'xmax': 0.5, 'ymax': 0.75, **corners}
+        return self._take(f'{person_id}/roi', REGION, header=header(i), **box, c=0.9)
 
-    def landmarks(self, i, person_id='abcde', sure=0.9):
+    def landmarks(self, i, person_id='abcde', sure=0.9, left_x=0.4375):
         point = 'hri_msgs/msg/NormalizedPointOfInterest2D'
         points = [new(point, x=0.0, y=0.0, c=0.0) for _ in range(70)]
         points[68] = new(point, x=0.3125, y=0.375, c=sure)
-        points[69] = new(point, x=0.4375, y=0.375, c=sure)
+        points[69] = new(point, x=left_x, y=0.375, c=sure)
         return self._take(f'{person_id}/landmarks', LANDMARKS, header=header(i), landmarks=points,
                           height=48, width=64)
 
@@ -118,16 +121,53 @@ def test_a_region_that_never_comes_costs_its_face_alone(tracked, detector):
     assert [face.person_id for face in late[0].faces] == ['abcde']
 
 
+def test_a_region_that_has_not_come_when_a_newer_one_has_holds_nobody_up(tracked, detector):
+    for i in (1, 2):
+        tracked.hold(frame(i))
+        assert detector.list(i, 'abcde') == []
+    first, second = detector.region(2)
+    assert stamps([first, second]) == [1, 2]
+    assert first.faces == () and [face.person_id for face in second.faces] == ['abcde']
+
+
+@pytest.mark.parametrize(('corners', 'pupil', 'message'), [
+    ({'xmin': math.nan}, 0.4375, r'box \(nan, 0\.25, 0\.5, 0\.75\), eyes '),
+    ({'ymax': math.inf}, 0.4375, r'box \(0\.25, 0\.25, 0\.5, inf\), eyes '),
+    ({'xmin': -1e30}, 0.4375, r'box \(-1\.0\d*e\+30, .* in \[-1, 2\]'),
+    ({'xmin': 0.75}, 0.4375, r'box \(0\.75, 0\.25, 0\.5, 0\.75\), .* the first corner before'),
+    ({}, 1.5, r'eyes \(\(0\.3125, 0\.375\), \(1\.5, 0\.375\)\); .* eyes in the box, or beside'),
+    ({}, math.nan, r'eyes \(\(0\.3125, 0\.375\), \(nan, 0\.375\)\); allowed: shares of the pic'),
+])
+def test_a_bad_region_costs_its_face_alone(tracked, detector, counters, corners, pupil, message):
+    tracked.hold(frame(1))
+    detector.region(1, 'fghij')
+    detector.landmarks(1, left_x=pupil)
+    detector.region(1, **corners)
+    [found] = detector.list(1, 'abcde', 'fghij')
+    assert [face.person_id for face in found.faces] == ['fghij']
+    assert counters.snapshot() == {'faces.bad_region': 1}
+    assert re.match(f'abcde: .*{message}', counters.details()['faces.bad_region'])
+
+
+def test_regions_of_whom_no_list_comes_do_not_gather(tracked, detector):
+    for i in range(1, 1200):
+        detector.region(i)
+    assert len(tracked._places) == 1000 and ('abcde', 'roi', 1199 * HOP_NS) in tracked._places
+
+
 def test_a_first_list_whose_region_was_missed_holds_nobody_up(tracked):
     detector = Detector(tracked)  # its list is what makes us listen to the region: too late
-    for i in range(4):
+    for i in range(2):
         assert not tracked.used
         assert stamps(tracked.hold(frame(i))) == [i]
         if i:
             detector.region(i)
         detector.list(i, 'abcde')
     assert tracked.used
-    assert tracked.hold(frame(4)) == []
+    assert tracked.hold(frame(2)) == []
+    detector.region(2)
+    [found] = detector.list(2, 'abcde')
+    assert [face.person_id for face in found.faces] == ['abcde']
 
 
 def test_a_list_that_is_quicker_than_its_picture_waits_for_it(tracked):
@@ -161,6 +201,31 @@ def test_time_that_jumps_back_begins_anew(tracked, detector):
     tracked.hold(frame(1))
     assert stamps(tracked.hold(frame(1))) == [1, 1]
     assert not tracked.used
+
+
+def test_pictures_go_on_when_time_jumps_far_back_and_no_list_comes(tracked):
+    detector = Detector(tracked)
+    tracked.hold(frame(6000))
+    detector.list(6000)
+    assert tracked.used
+    assert [stamps(tracked.hold(frame(i))) for i in range(3)] == [[0], [1], [2]]
+    assert not tracked.used
+
+
+def test_regions_from_before_a_jump_back_are_forgotten(tracked, detector):
+    tracked.hold(frame(5))
+    detector.region(5)
+    assert stamps(detector.list(5, 'abcde')) == [5]
+    tracked.hold(frame(0))
+    detector.region(6)  # its last words on the time before
+    detector.list(6, 'abcde')
+    tracked.hold(frame(1))
+    assert detector.list(1, 'abcde') == []
+    assert stamps(detector.region(1)) == [1]
+    tracked.hold(frame(2))
+    assert detector.list(2, 'abcde') == []  # the region is waited for
+    [second] = detector.region(2)
+    assert [face.person_id for face in second.faces] == ['abcde']
 
 
 def test_the_topics_of_those_who_are_listed_are_followed(graph, tracked):

@@ -92,6 +92,24 @@ def test_a_gap_longer_than_the_ring_starts_the_clock_anew():
     assert audio.read(later, later + NS).heard.all()
 
 
+def test_a_gap_longer_than_the_ring_forgets_the_sound_alone():
+    audio = sense(robot_tail_s=0.25)
+    audio.add(AudioChunk(START, tone(1.0), 16000, 0))
+    audio.robot_speaking(RobotSpeaking(START + NS, True))
+    later = START + 9 * NS
+    audio.robot_speaking(RobotSpeaking(later + 250 * MS, False))
+    audio.add(AudioChunk(later, tone(1.0), 16000, 3))
+    heard = audio.read(later, later + NS).heard
+    assert not heard[:8000].any() and heard[8000:].all()
+    assert audio.clock == 'stamps'
+    audio.add(AudioChunk(later, tone(1.0), 16000, 3))
+    audio.add(AudioChunk(later + NS, tone(1.0), 16000, 5))
+    assert audio.watermark_ns == later + 2 * NS
+    counts = audio._counters.snapshot()
+    assert (counts['audio.gap'], counts['audio.duplicate'], counts['audio.lost_chunks']) == (
+        1, 1, 3)
+
+
 @pytest.mark.parametrize('size', [512, 3200])
 def test_duplicates_and_stragglers_are_dropped_and_counted(size):
     audio = sense()

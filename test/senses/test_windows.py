@@ -197,6 +197,18 @@ def test_a_process_that_slept_starts_over():
     assert rig.counters.get('windows', 'slept') == 1
 
 
+def test_no_window_closes_twice_when_the_stream_that_was_behind_goes_on_after_a_sleep():
+    rig = Rig()
+    rig.sound(0)
+    closed = rig.frame(0) + rig.frame(1050, now_ms=60)
+    closed += rig.windows.advance(T0 + 7_200_000 * MS)         # what the camera has passed
+    assert ends(closed) == [200, 400, 600, 800, 1000]
+    for ms in range(40, 2000, 40):
+        closed += rig.sound(ms, now_ms=7_200_000 + ms)
+    assert ends(closed) == list(range(200, 2001, 200))
+    assert rig.counters.get('windows', 'slept') == 1
+
+
 def test_clocks_that_disagree_leave_one_stream_late_and_the_other_working():
     rig = Rig()
     closed = []
@@ -212,6 +224,16 @@ def test_the_callers_clock_may_go_back():
     rig = Rig()
     rig.frame(0), rig.frame(300)
     assert ends(rig.frame(450, now_ms=-5000)) == [400]
+
+
+def test_the_callers_clock_may_go_back_while_all_streams_are_silent():
+    rig = Rig()
+    closed = [window for ms in range(0, 1000, 50) for window in rig.frame(ms)]
+    for begin_ms, end_ms in ((1000, 3000), (-600_000, -590_000)):  # in silence, then set back
+        closed += [window for ms in range(begin_ms, end_ms, 50)
+                   for window in rig.windows.advance(T0 + ms * MS)]
+    assert ends(closed) == list(range(200, ends(closed)[-1] + 1, 200))
+    assert ends(closed)[-1] > 12_000  # they go on at once, as time does
 
 
 @pytest.mark.parametrize('delay_ms', [240, 500])
