@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from full_disk import largest_file
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.evaluation.alignment import Missing, Pairs, align, believed
@@ -55,6 +56,18 @@ def test_what_is_no_set_is_refused(tmp_path):
     (tmp_path / 'scores.json').write_text('[]')
     with pytest.raises(ResourceError, match=r'is no result set'):
         read_result_set(tmp_path)
+
+
+def test_scores_are_there_with_all_of_their_frames_or_not_at_all(tmp_path):
+    found = ResultSet('full', [pairs(0, 0.1)])
+    scores = found.scores(draws=2)
+    found.write(tmp_path, scores)
+    with largest_file(2000), pytest.raises(ResourceError, match='a table cannot be written: '):
+        found.write(tmp_path, scores)
+    assert not (tmp_path / 'scores.json').exists()
+    found.write(tmp_path, scores)
+    assert len(read_result_set(tmp_path).pairs) == 1
+    assert not list(tmp_path.glob('*.part'))
 
 
 def test_sets_of_different_models_are_compared_aloud():

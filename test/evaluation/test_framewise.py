@@ -14,7 +14,7 @@ from maven_ros.records import NS
 from maven_ros.settings import SmoothingSettings
 from maven_ros.training.prepared import Frames, Person
 
-PERSON = Person('clip', 'clip_left', 'valid', 4.0, 40, '', 0, '')
+PERSON = Person('clip', 'clip_left', 'valid', 4.0, 40, '', 0, '', '')
 STAMPS = np.arange(40) * NS // 10
 
 

@@ -2,10 +2,10 @@
 
 import hashlib
 import random
-import resource
 import shutil
 
 import pytest
+from full_disk import largest_file
 from modelserver import IMPATIENT, sha256
 
 from maven_ros.errors import ResourceError
@@ -194,13 +194,9 @@ def test_a_full_disk_is_said_before_the_download(site, get, tmp_path):
 
 def test_a_disk_that_fills_up_is_named_and_the_file_is_continued_later(site, get, tmp_path):
     site.put('/file', DATA)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
-    try:
-        with pytest.raises(ResourceError, match=r'file.part: cannot be written: .*File too large'):
-            get(sha256=HASH)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with largest_file(1_000_000), pytest.raises(
+            ResourceError, match=r'file.part: cannot be written: .*File too large'):
+        get(sha256=HASH)
     get(sha256=HASH)
     assert site.requests[1].range == 'bytes=1000000-'
     assert (tmp_path / 'file').read_bytes() == DATA

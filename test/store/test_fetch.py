@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from full_disk import largest_file
 from modelserver import IMPATIENT, entry, pinned, sha256
 from safetensors.torch import load_file
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.store.fetch import Fetcher
 from maven_ros.store.lock import LOCK, Lock
 from maven_ros.store.manifest import RemoteFile
@@ -190,6 +191,21 @@ def test_a_pickle_is_continued_by_the_next_fetch(hub, fetch):
         fetch(HUB)
     page.cuts.clear()
     fetch(HUB)
+    assert hub.sent('/cdn/weights') == len(page.body)
+
+
+def test_a_pickle_stays_where_the_disk_is_full_and_does_not_come_again(
+        hub, fetch, root, tmp_path):
+    weight = torch.ones(1000)  # in the pickle once, in safetensors for each of its names
+    torch.save({str(number): weight for number in range(9)}, tmp_path / 'weights.bin')
+    hub.pages[f'/some/tiny/resolve/{COMMIT}/pytorch_model.bin'].headers.pop('X-Linked-ETag')
+    page = hub.put('/cdn/weights', (tmp_path / 'weights.bin').read_bytes())
+    with largest_file(15_000), pytest.raises(
+            CannotWrite, match=r'model.safetensors: cannot be written: .*File too large'):
+        fetch(HUB)
+    assert names(root) == ['tiny.part/config.json', f'tiny.part/{LOCK}',
+                           'tiny.part/pytorch_model.bin']
+    assert names(fetch(HUB)) == ['config.json', LOCK, 'model.safetensors']
     assert hub.sent('/cdn/weights') == len(page.body)
 
 

@@ -5,9 +5,10 @@ import pickle
 
 import pytest
 import torch
+from full_disk import largest_file
 from safetensors.torch import load_file
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.store.convert import convert
 
 
@@ -84,6 +85,16 @@ def test_views_of_one_storage_are_stored_apart_and_exactly(tmp_path):
     loaded = load_file(tmp_path / 'w.safetensors')
     assert torch.equal(loaded['whole'], whole)
     assert torch.equal(loaded['row'], whole[1]) and torch.equal(loaded['turned'], whole.T)
+
+
+def test_a_full_disk_is_no_fault_of_the_weights(tmp_path):
+    path = tmp_path / 'pytorch_model.bin'
+    torch.save({'weight': torch.ones(5000)}, path)
+    with largest_file(10_000), pytest.raises(
+            CannotWrite, match=r'model.safetensors: cannot be written: .*File too large'):
+        convert(path, tmp_path / 'model.safetensors')
+    assert [one.name for one in tmp_path.iterdir()] == ['pytorch_model.bin']
+    convert(path, tmp_path / 'model.safetensors')
 
 
 class Evil:

@@ -40,7 +40,7 @@ def trace(seed, frames):
     return 0.45 * np.sin(2 * np.pi * rates * times_s + phases).sum(-1).astype(np.float32)
 
 
-def write_prepared(folder, seconds=20):
+def write_prepared(folder, seconds=20, made_of=''):
     """Write the tables; the last second of each person is unlabelled."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, people = [], []
@@ -60,7 +60,7 @@ def write_prepared(folder, seconds=20):
             people.append({
                 **{key: '' if kind == 'string' else 0 for key, kind in PEOPLE.items()},
                 'video': video, 'person': name, 'split': split, 'fps': FPS, 'frames': count,
-                'duration_s': float(seconds), 'status': 'ok'})
+                'duration_s': float(seconds), 'made_of': made_of, 'status': 'ok'})
     for file, table, columns in (('manifest', rows, MANIFEST), ('videos', people, PEOPLE)):
         schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
         pq.write_table(pa.Table.from_pylist(table, schema), folder / f'{file}.parquet')
@@ -71,7 +71,7 @@ def write_prepared(folder, seconds=20):
     return folder
 
 
-def write_features(folder, model_folder, seconds=20):
+def write_features(folder, model_folder, seconds=20, made_of=''):
     """Write vectors in which the trace shows: the face has valence, the voice has arousal."""
     loaded = checkpoint.load(model_folder)
     spec = describe(loaded.model, loaded.tokenizer, WINDOWING)
@@ -109,7 +109,7 @@ def write_features(folder, model_folder, seconds=20):
             key = key_of(spec, name, modality)
             writer.add({f'{key}{part}': value for part, value in parts.items()}, [{
                 'person': name, 'modality': modality, 'key': key, 'rows': len(parts['']),
-                'first_stamp_ns': 0, 'step_ns': WINDOWING.hop_ns}])
+                'first_stamp_ns': 0, 'step_ns': WINDOWING.hop_ns, 'made_of': made_of}])
     writer.finish()
     return folder
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_affwild2
+from full_disk import largest_file
 from tiny_affwild2 import prepare_again
 
 from maven_ros.errors import CannotWrite, InputError, ResourceError, SettingsError
@@ -170,7 +171,7 @@ def test_it_stops_when_asked_and_goes_on(own):
 
 def test_a_full_disk_stops_it_and_the_same_call_goes_on(own):
     shutil.rmtree(own / 'prepared')
-    with tiny_affwild2.largest_file(9_000), \
+    with largest_file(9_000), \
             pytest.raises(CannotWrite, match=r'flac: cannot be written: .*run the same command'):
         prepare_again(own)
     assert not list((own / 'prepared').rglob('*.part'))

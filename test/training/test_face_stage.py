@@ -1,9 +1,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
-from tiny_corpora import write
+from tiny_corpora import write, write_faces
 from tiny_encoders import tiny_config
 
 from maven_ros.errors import ResourceError
@@ -53,6 +54,21 @@ def test_the_stage_leaves_what_fits_into_the_network(data, tmp_path):
     assert figures['valid_degraded'].keys() == {
         'plain', 'blurred', 'dark', 'rotated_20_deg', 'half_size'}
     assert (folder / 'curves.png').is_file()
+
+
+def test_a_stage_does_not_go_on_with_other_pictures(tmp_path):
+    write_faces(tmp_path / 'data/faces', np.random.default_rng(0))
+    context = StageContext(tmp_path / 'data', tmp_path / 'out', tiny_config())
+    settings = FaceSettings(LoopSettings(1, 8, 0.01), sides_px=(16,))
+    train_faces(settings, context)
+    path = tmp_path / 'data/faces/ferplus_train.npz'
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    content['images'][0, 0, 0] ^= 1
+    np.savez(path, **content)
+    with pytest.raises(ResourceError, match=r"faces/checkpoint.pt: is of another recipe \(data "
+                                            r"'\w{16}', not '\w{16}'\); remove it, or train"):
+        train_faces(settings, context)
 
 
 def test_pictures_grow_with_the_epochs(task):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny_affwild2
 import torch
+from full_disk import largest_file
 from tiny_encoders import save_checkpoint
 
 from maven_ros.diagnostics import Counters
@@ -17,9 +18,9 @@ from maven_ros.model import checkpoint
 from maven_ros.model.devices import Batches
 from maven_ros.model.incremental import IncrementalEncoder, Memory
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Box, Face, Frame, Utterance
+from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Box, Face, Frame, Utterance, Word
 from maven_ros.settings import Settings
-from maven_ros.training.affwild2.sound import read_flac, read_words
+from maven_ros.training.affwild2.sound import read_flac, read_words, write_words
 from maven_ros.training.embed import Embedder
 from maven_ros.training.feature_spec import Windowing
 from maven_ros.training.features import FeatureSet
@@ -196,6 +197,36 @@ def test_it_goes_on_where_it_was_cut_off(folder, tmp_path):
         assert torch.equal(own.values, whole_set.values)
 
 
+def test_people_who_were_prepared_otherwise_since_are_encoded_again_and_no_others(
+        folder, tmp_path):
+    tiny_affwild2.write(tmp_path, seconds=2.0)
+    (tmp_path / 'models').symlink_to(folder / 'models')
+    out, changed = tmp_path / 'features', '2-25-144x144'
+    embed(tmp_path, out)
+    places = [(changed, window) for window in range(4)]
+    before = FeatureSet(out).batch(places)
+    write_words(tmp_path / f'generated/transcripts/{changed}.json', [
+        Word('otherwise', NS // 2, NS, 1.0)])
+    tiny_affwild2.prepare_again(tmp_path)
+    people = PreparedSet(tmp_path / 'prepared').people
+    with pytest.raises(ResourceError, match=rf'features: has video of {changed} as it was prepared'
+                                            ' before; run `maven-ros data embed` again'):
+        FeatureSet(out).check_people(people)
+    for name in ('features', 'anew'):
+        embed(tmp_path, tmp_path / name)
+    again, anew = (FeatureSet(tmp_path / name) for name in ('features', 'anew'))
+    again.check_people(people)
+    assert embedder(tmp_path, out).size().total == 0
+    index = read_table(out / 'index.parquet', ['person', 'shard'])
+    assert {person for person, shard in zip(*index.values(), strict=True)
+            if shard != 'features-00001.safetensors'} == {changed} < set(again.people)
+    found = again.batch(places)
+    for own, other in zip(found.streams, anew.batch(places).streams, strict=True):
+        assert torch.equal(own.values, other.values) and torch.equal(own.mask, other.mask)
+    assert torch.equal(found.video.values, before.video.values)
+    assert not torch.equal(found.text.values, before.text.values)
+
+
 def test_the_size_is_told_before(folder, tmp_path):
     size = embedder(folder, tmp_path / 'out').size()
     shards = sum(path.stat().st_size for path in (folder / 'features').glob('*.safetensors'))
@@ -245,7 +276,7 @@ def test_what_is_missing_or_broken_is_named(folder, tmp_path):
 
 def test_a_full_disk_stops_it_and_the_same_call_goes_on(folder, tmp_path):
     out = tmp_path / 'out'
-    with tiny_affwild2.largest_file(20_000), \
+    with largest_file(20_000), \
             pytest.raises(CannotWrite, match=r'features-0000\d.safetensors: cannot be written: .*'
                                              'make room, and run the same command again'):
         embed(folder, out)

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 import torch
-from tiny_affwild2 import largest_file
+from full_disk import largest_file
 from torch import nn
 
 from maven_ros.errors import ResourceError, SettingsError

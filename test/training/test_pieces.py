@@ -25,16 +25,16 @@ CLIPS = [(np.sin(np.arange(length) / 20) * 0.3).astype(np.float32)
          for length in (20_000, 50_000, 60_000)]
 
 
-def faces():
-    return FacePieces(IMAGES, FaceAugmentation(), GRID.slots)
+def faces(images=IMAGES):
+    return FacePieces(images, FaceAugmentation(), GRID.slots)
 
 
-def voices(gaps=0.5):
-    return VoicePieces(CLIPS, VoiceAugmentation(), gaps)
+def voices(gaps=0.5, clips=CLIPS):
+    return VoicePieces(clips, VoiceAugmentation(), gaps)
 
 
-def texts():
-    return TextPieces(['one two, three !! four five six seven', 'yes'], whole=0.3, missed=0.2)
+def texts(last='yes'):
+    return TextPieces(['one two, three !! four five six seven', last], whole=0.3, missed=0.2)
 
 
 @pytest.mark.parametrize('pieces', [faces(), voices(), texts()])
@@ -47,6 +47,16 @@ def test_the_same_seed_renders_the_same_evidence(pieces):
                  piece.heard.tobytes(), piece.words) for own in rendered for piece in own]
 
     assert content(one) == content(same) != content(other)
+
+
+def test_as_many_pieces_of_which_one_is_another_have_another_digest():
+    images, clips = IMAGES.copy(), [clip.copy() for clip in CLIPS]
+    images[3, 20, 20] ^= 1
+    clips[1][100] += 0.01
+    for own, same, other in ((faces(), faces(IMAGES.copy()), faces(images)),
+                             (voices(), voices(clips=[*CLIPS]), voices(clips=clips)),
+                             (texts(), texts('yes'), texts('no'))):
+        assert own.digest == same.digest != other.digest and len(own) == len(other)
 
 
 def test_versions_of_a_face_stand_in_slots_of_one_window():

@@ -22,6 +22,7 @@ from maven_ros.training.ablations import ABLATIONS
 from maven_ros.training.clip_inputs import InputSettings
 from maven_ros.training.clips import ClipSettings
 from maven_ros.training.loop import LoopSettings
+from maven_ros.training.predicting import predict_and_score
 from maven_ros.training.processes import Processes
 from maven_ros.training.run import train_run
 from maven_ros.training.run_settings import LossSettings, RunSettings
@@ -116,6 +117,16 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(recordings, settin
     assert same[0] == same[1]
 
 
+def test_a_run_does_not_go_on_with_other_features(recordings, settings, tmp_path):
+    short, out = replace(settings, loop=replace(LOOP, epochs=1)), tmp_path / 'run'
+    run(recordings, short, out)
+    recorded.write_prepared(tmp_path / 'data', made_of='later')
+    recorded.write_features(tmp_path / 'features', recordings / 'model', made_of='later')
+    with pytest.raises(ResourceError, match=r"run/checkpoint.pt: is of another recipe \(source "
+                                            r"'\w{16}', not '\w{16}'\); remove it, or train"):
+        run(tmp_path, short, out, resume=True)
+
+
 def test_the_card_has_data_settings_scores_and_environment(recordings, settings, capsys):
     config = recordings / 'run.yaml'
     config.write_text(yaml.safe_dump({
@@ -189,6 +200,19 @@ def test_features_of_other_encoders_are_refused(recordings, settings, tmp_path):
     checkpoint.save(tmp_path / 'model', other.model, other.tokenizer)
     with pytest.raises(ResourceError, match='of the video encoder tiny-'):
         run(recordings, replace(settings, model=str(tmp_path / 'model')), tmp_path / 'out')
+
+
+def test_features_of_people_who_were_prepared_otherwise_since_are_refused(
+        recordings, settings, tmp_path):
+    later = recorded.write_prepared(tmp_path / 'data', made_of='later')
+    (tmp_path / 'features').symlink_to(recordings / 'features')
+    said = 'features: has video of 1 as it was prepared before; run `maven-ros data embed` again'
+    with pytest.raises(ResourceError, match=said):
+        run(tmp_path, settings, tmp_path / 'out')
+    with pytest.raises(ResourceError, match=said):
+        predict_and_score(recordings / 'model', later, tmp_path / 'features', 'valid',
+                          tmp_path / 'out', 'causal', 1.0, torch.device('cpu'))
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(('change', 'message'), [

@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -13,7 +15,7 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import TextEncoder
 from maven_ros.training.emobank import read_emobank
 from maven_ros.training.goemotions import read_goemotions
-from maven_ros.training.loop import LoopSettings
+from maven_ros.training.loop import CHECKPOINT, LoopSettings
 from maven_ros.training.stages import ENCODER, StageContext, load_stage, save_state
 from maven_ros.training.teacher import (
     TeacherSettings,
@@ -82,6 +84,20 @@ def test_the_text_stage_learns_from_it(context):
     table = encoder.embedding.weight.detach()
     rank = torch.linalg.matrix_rank(table - table.mean(0), rtol=1e-3)
     assert rank <= 12  # of as many numbers as the teacher has, brought to 16
+
+
+def test_the_text_stage_does_not_go_on_after_another_teacher(context, tmp_path):
+    settings, own = TextSettings(LOOP, taught=0.5), dataclasses.replace(context, out=tmp_path)
+    shutil.copytree(context.out / 'teacher', tmp_path / 'teacher')
+    save_state(tmp_path / 'teacher/words.safetensors', {'vectors': torch.randn(30522, 12)})
+    train_text(settings, own)
+    path = tmp_path / 'teacher' / CHECKPOINT
+    saved = torch.load(path)
+    next(iter(saved['best'].values())).add_(1)
+    torch.save(saved, path)
+    with pytest.raises(ResourceError, match=r"text/checkpoint.pt: is of another recipe \(teacher "
+                                            r"'\w{64}', not '\w{64}'\); remove it, or train"):
+        train_text(settings, own)
 
 
 def test_labels_of_other_texts_are_refused(context):

@@ -1,7 +1,5 @@
 """A few seconds in Aff-Wild2's layout, drawn, and prepared."""
 
-import resource
-from contextlib import contextmanager
 from threading import Event
 
 from maven_ros.settings import Settings
@@ -29,14 +27,3 @@ def layout(folder, crops=True):
 def prepare_again(folder, stop=None, crops=True, **options):
     return prepare(layout(folder, crops), folder / 'prepared',
                    PrepareOptions(SETTINGS, **options), stop or Event())
-
-
-@contextmanager
-def largest_file(size):
-    """Let no file grow beyond so many bytes, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,0 +1,41 @@
+"""What a prepared person sounds like and says, window by window."""
+
+import numpy as np
+import pytest
+
+from maven_ros.diagnostics import Counters
+from maven_ros.records import NS, SAMPLE_RATE_HZ, Word
+from maven_ros.training.affwild2.sound import write_flac, write_words
+from maven_ros.training.evidence import sound_of, words_of
+from maven_ros.training.feature_spec import Windowing
+from maven_ros.training.prepared import Person
+
+PERSON = Person('clip', 'clip', 'train', 100, 4.0, 'clip.flac', 0, 'clip.json', '')
+STARTS_S, ENDS_S = 1.5, 1.9  # of the one word, on the file's clock
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Silence but for a hum, and a word where it is."""
+    times_s = np.arange(4 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    hums = (times_s >= STARTS_S) & (times_s < ENDS_S)
+    write_flac(tmp_path / 'clip.flac',
+               np.where(hums, 0.5 * np.cos(2 * np.pi * 200 * times_s), 0).astype(np.float32))
+    write_words(tmp_path / 'clip.json', [
+        Word('well', round(STARTS_S * NS), round(ENDS_S * NS), 1.0)])
+    return tmp_path
+
+
+@pytest.mark.parametrize('offset_ms', [0.0, 250.0, -250.0])
+def test_words_move_with_the_sound_that_they_are_heard_in(folder, offset_ms):
+    windowing = Windowing(1.5, 0.5, 10.0, offset_ms, 0, 0.05, 0.5)
+    heard = {one.window: one.waveform for one in sound_of(folder, PERSON, windowing, Counters())}
+    said = {one.window: one.words for one in words_of(folder, PERSON, windowing)}
+    starts_s = {window: windowing.start_ns(window) / NS for window in range(8)}
+    assert list(said) == [window for window, start_s in starts_s.items()
+                          if start_s <= STARTS_S + offset_ms / 1000
+                          and ENDS_S + offset_ms / 1000 <= start_s + 1.5]
+    for window, (word,) in said.items():
+        loud_s = np.flatnonzero(np.abs(heard[window]) > 0.2) / SAMPLE_RATE_HZ
+        assert [word.start_ns / NS, word.end_ns / NS] == pytest.approx(
+            [starts_s[window] + loud_s[0], starts_s[window] + loud_s[-1]], abs=0.01)
