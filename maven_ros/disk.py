@@ -38,7 +38,7 @@ def require_room(folder: Path, size: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise CannotWrite(f'{what}: needs {readable(size)} on the disk of {folder}, and '
-                            f'{readable(free)} are free')
+                          f'{readable(free)} are free')
 
 
 def readable(size: int) -> str:

@@ -1,12 +1,17 @@
 """The event that ends a process: at once while nobody looks, in order once somebody does."""
 
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from maven_ros.stop import Stop
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_signal_before_anybody_looks_ends_on_the_spot():
@@ -20,6 +25,24 @@ def test_a_signal_after_somebody_looked_only_sets_it(look):
     stop = Stop()
     assert not look(stop)
     stop.on_signal(signal.SIGINT, None)
+    assert stop.is_set()
+
+
+def test_a_signal_while_a_module_is_imported_ends_on_the_spot(tmp_path):
+    (tmp_path / 'slow.py').write_text(
+        'import signal\ntry:\n    signal.raise_signal(signal.SIGTERM)\n'
+        'except BaseException: pass\n')  # as libraries do
+    run = 'from maven_ros.stop import Stop; stop = Stop.on_signals({}); import slow'
+    for early, code in (('', 128 + signal.SIGTERM), ('early=0', 0)):
+        ended = subprocess.run([sys.executable, '-c', f'{run.format(early)}; 1 / 0'], check=False,
+                               env={**os.environ, 'PYTHONPATH': str(tmp_path)}, cwd=ROOT)
+        assert ended.returncode == code
+
+
+def test_a_signal_whose_end_gets_lost_is_seen_at_the_first_look():
+    stop = Stop()
+    with suppress(SystemExit):
+        stop.on_signal(signal.SIGINT, None)
     assert stop.is_set()
 
 

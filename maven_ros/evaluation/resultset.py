@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,19 @@ class ResultSet:
             'bags': {bag: as_json(one) for bag, one in scores.bags.items()},
             'people': [{'bag': bag, 'person': person, **as_json(one)}
                        for (bag, person), one in scores.people.items()]}
+        beside = folder / f'{SCORES}.part'
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / SCORES).unlink(missing_ok=True)  # once it is there, all is
             write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
                          (folder / f'{FRAMES}.parquet', folder / f'{FRAMES}.csv'))
-            beside = folder / f'{SCORES}.part'
             beside.write_text(json.dumps(content, indent=1), encoding='utf-8')
             beside.replace(folder / SCORES)
         except OSError as error:
             raise ResourceError(f'{folder}: cannot be written: {error.strerror}') from error
+        finally:
+            with suppress(OSError):
+                beside.unlink()
 
 
 @dataclass(frozen=True)

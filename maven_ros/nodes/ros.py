@@ -164,7 +164,7 @@ def main_view(argv: list[str] | None = None) -> int:
 def _run(
     name: str, argv: list[str] | None, work: Callable[[Sequence[str], threading.Event], None],
 ) -> int:
-    stop = Stop.on_signals()
+    stop = Stop.on_signals(early=0)  # launch calls all else a death
     try:
         work(sys.argv[1:] if argv is None else argv, stop)
     except MavenError as error:

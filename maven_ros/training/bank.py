@@ -39,12 +39,14 @@ class Bank:
     :param mask: bool (pieces, versions, slots or 1).
     :param targets: (pieces, 2), valence and arousal; NaN for noise.
     :param spreads: (pieces, 2), standard deviations of the targets.
+    :param made_of: digest of the encoder and of the pieces.
     """
 
     values: Tensor
     mask: Tensor
     targets: Tensor
     spreads: Tensor
+    made_of: str = ''
 
     def __len__(self) -> int:
         return len(self.values)

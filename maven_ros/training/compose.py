@@ -20,6 +20,7 @@ from maven_ros.errors import SettingsError
 from maven_ros.model.alignment import Aligned, Grid
 from maven_ros.model.fusion import MODALITIES, Features
 from maven_ros.training.bank import Bank
+from maven_ros.training.digests import digest_of
 
 _CELL = 0.05  # targets that round to the same are interchangeable
 
@@ -146,9 +147,10 @@ class Composer:
                        for name, bank in banks.items()}
 
     @property
-    def targets(self) -> tuple[Tensor, ...]:
-        """What is said of all pieces, a modality at a time."""
-        return tuple(bank.targets for bank in self._banks.values())
+    def digest(self) -> str:
+        """Of all pieces, and of what is said of them."""
+        return digest_of([(bank.made_of, bank.targets, bank.spreads)
+                          for bank in self._banks.values()])
 
     def windows(
         self, count: int, random: torch.Generator, complete: bool = False,

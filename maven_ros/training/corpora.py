@@ -180,7 +180,7 @@ def encode_corpora(
             path = folder / f'{split}-{name}-{kind}-{what}.safetensors'
             values, mask = keep(path, lambda: encode(
                 pieces, name, versions, encoder, _SEEDS[split], bf16))
-            return Bank(values, mask, targets, spreads)
+            return Bank(values, mask, targets, spreads, what)
 
         banks[name] = bank('pieces', corpus.pieces, corpus.versions,
                            torch.from_numpy(corpus.targets), torch.from_numpy(corpus.spreads))

@@ -25,7 +25,6 @@ from maven_ros.training.bank import fingerprint
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.compose import Composer, ComposeSettings, Windows
 from maven_ros.training.corpora import GRID, BankSettings, encode_corpora
-from maven_ros.training.digests import digest_of
 from maven_ros.training.files import write_json
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance
@@ -157,11 +156,12 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
         missing or broken.
     """
     model, folder = load_encoders(context), context.out / NAME
-    valid = make_composer(settings, context, model, 'valid').windows(
+    train, held_out = (make_composer(settings, context, model, split)
+                       for split in ('train', 'valid'))
+    valid = held_out.windows(
         settings.valid_windows, torch.Generator().manual_seed(context.seed))
-    train = make_composer(settings, context, model, 'train')
     task = FusionTask(settings, model, train, valid)
-    recipe = {**_recipe(settings, model), 'data': digest_of(train.targets, valid.targets)}
+    recipe = {**_recipe(settings, model), 'data': [train.digest, held_out.digest]}
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
     best = cast(MavenModel, fitted.model)

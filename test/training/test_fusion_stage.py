@@ -117,6 +117,15 @@ def test_a_stage_that_was_stopped_gives_the_same_weights(trained, tmp_path):
     assert again == pytest.approx(once, abs=1e-3)  # sums of several threads differ in a bit
 
 
+def test_it_does_not_go_on_with_other_pieces_of_which_the_same_is_said(trained, tmp_path):
+    data, out = (shutil.copytree(one, tmp_path / one.name) for one in (trained.data, trained.out))
+    path = data / 'faces/ferplus_train.npz'
+    with np.load(path) as arrays:
+        np.savez(path, **{**arrays, 'images': 255 - arrays['images']})
+    with pytest.raises(ResourceError, match=r'checkpoint\.pt: is of another recipe \(data '):
+        train_fusion(FUSION, dataclasses.replace(trained, data=data, out=out))
+
+
 def test_a_stage_that_was_not_trained_is_named(trained, tmp_path):
     empty = dataclasses.replace(trained, out=tmp_path)
     with pytest.raises(ResourceError, match="train the stage 'faces' first"):
