@@ -155,6 +155,8 @@ class TrackedFaces(Closing):
     def _go_on(self) -> list[Frame]:
         """Return the pictures whose lists are there, and whole."""
         frames: list[Frame] = []
+        if not self._waiting:
+            return frames
         pictures_ns = [*self._passed, *(frame.stamp_ns for frame in self._held)]
         newest_picture_ns = max(pictures_ns, default=-1)
         newest_regions_ns = self._newest_regions()
