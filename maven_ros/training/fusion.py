@@ -161,8 +161,8 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
     valid = held_out.windows(
         settings.valid_windows, torch.Generator().manual_seed(context.seed))
     task = FusionTask(settings, model, train, valid)
-    recipe = {**_recipe(settings, model), 'data': [train.digest, held_out.digest]}
-    fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
+    fitted = fit(task, settings.loop, folder, name=NAME,
+                 recipe=_recipe(settings, model, train, held_out), seed=context.seed,
                  stop=context.stop)
     best = cast(MavenModel, fitted.model)
     calibrate(best.head, read(best, valid.features), valid.targets)
@@ -173,6 +173,8 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
     write_json(folder / METRICS, {'valid': figures})
 
 
-def _recipe(settings: FusionSettings, model: MavenModel) -> Mapping[str, Any]:
+def _recipe(
+    settings: FusionSettings, model: MavenModel, train: Composer, valid: Composer,
+) -> Mapping[str, Any]:
     encoders = {own: fingerprint(getattr(model, own)) for own in ENCODERS.values()}
-    return {**dataclasses.asdict(settings), **encoders}
+    return {**dataclasses.asdict(settings), **encoders, 'data': [train.digest, valid.digest]}

@@ -98,8 +98,7 @@ def train_run(
         try:
             fitted = fit(
                 task, settings.loop, out, name=settings.name, seed=settings.seed, stop=stop,
-                recipe={**_recipe(settings, base.model, train, valid), 'source': source.digest},
-                processes=processes)
+                recipe=_recipe(settings, base.model, source, train, valid), processes=processes)
         except Stopped as error:
             raise MavenError(f'{out}: {error}, with --resume') from error
     if not processes.main:
@@ -205,10 +204,13 @@ def _model_folder(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else resource(name)
 
 
-def _recipe(settings: RunSettings, base: MavenModel, train: Clips, valid: Clips) -> dict[str, Any]:
+def _recipe(
+    settings: RunSettings, base: MavenModel, source: Source, train: Clips, valid: Clips,
+) -> dict[str, Any]:
     """Return all that the weights depend on, in plain values."""
     plain = {name: value for name, value in dataclasses.asdict(settings).items()
              if name not in ('loop', 'seed', 'smoothing_s', 'model')}
     digests = {part: fingerprint(getattr(base, part))
                for part in (*ENCODERS.values(), *settings.keep)}
-    return {**plain, **digests, 'train': train.digest, 'valid': valid.digest}
+    return {**plain, **digests, 'source': source.digest, 'train': train.digest,
+            'valid': valid.digest}
