@@ -1,9 +1,11 @@
-"""Small things about files: their hash, and whether there is room for more."""
+"""Small things about files: their hash, room for more, and that they are there whole."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from maven_ros.errors import CannotWrite, ResourceError
@@ -39,6 +41,29 @@ def require_room(folder: Path, size: int, what: str) -> None:
     if size > free:
         raise CannotWrite(f'{what}: needs {readable(size)} on the disk of {folder}, and '
                           f'{readable(free)} are free')
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """
+    Write a file as a whole: a kill leaves the old one or the new one.
+
+    :returns: a context manager that gives the path to write to, in a folder that is made.
+    :raises CannotWrite: when it cannot be written; nothing is left of it then.
+    """
+    from safetensors import SafetensorError  # it says so in its own way
+
+    beside = path.with_name(f'{path.name}.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise CannotWrite(f'{path}: cannot be written: {error}; make room, and run the same '
+                          'command again: what is done is kept') from error
+    finally:  # a signal, too, must leave no half of a file
+        with suppress(OSError):
+            beside.unlink()
 
 
 def readable(size: int) -> str:

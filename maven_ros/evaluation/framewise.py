@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from maven_ros.acting.smoothing import Smoother
 from maven_ros.affect import Affect
+from maven_ros.disk import written
 from maven_ros.evaluation.alignment import Believed, Missing, Pairs, align, take
 from maven_ros.evaluation.annotations import Annotation
 from maven_ros.evaluation.metrics import Array
 from maven_ros.evaluation.resultset import Excluded, ResultSet
 from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
 from maven_ros.settings import SmoothingSettings
-from maven_ros.training.files import written
 from maven_ros.training.prepared import Frames, Person
 
 SMOOTHINGS = ('none', 'causal', 'centred')

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.alignment import Missing, Pairs
 from maven_ros.evaluation.scores import DRAWS, Scores, score
@@ -95,19 +95,15 @@ class ResultSet:
             'bags': {bag: as_json(one) for bag, one in scores.bags.items()},
             'people': [{'bag': bag, 'person': person, **as_json(one)}
                        for (bag, person), one in scores.people.items()]}
-        beside = folder / f'{SCORES}.part'
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / SCORES).unlink(missing_ok=True)  # once it is there, all is
             write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
                          (folder / f'{FRAMES}.parquet', folder / f'{FRAMES}.csv'))
-            beside.write_text(json.dumps(content, indent=1), encoding='utf-8')
-            beside.replace(folder / SCORES)
         except OSError as error:
             raise ResourceError(f'{folder}: cannot be written: {error.strerror}') from error
-        finally:
-            with suppress(OSError):
-                beside.unlink()
+        with written(folder / SCORES) as beside:
+            beside.write_text(json.dumps(content, indent=1), encoding='utf-8')
 
 
 @dataclass(frozen=True)

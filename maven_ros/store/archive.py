@@ -17,9 +17,8 @@ def unpack(archive: Path, folder: Path) -> None:
     Unpack an archive; a single folder at its top is left out.
 
     :param folder: where to; it exists.
-    :raises CannotWrite: its files cannot be written.
-    :raises ResourceError: it is damaged, does not fit on the disk, or has a path that leads out
-        of the folder or a link.
+    :raises CannotWrite: it does not fit on the disk, or its files cannot be written.
+    :raises ResourceError: it is damaged, or has a path that leads out of the folder or a link.
     """
     try:
         with zipfile.ZipFile(archive) as file:

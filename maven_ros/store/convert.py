@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.disk import written
+from maven_ros.errors import ResourceError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,17 +23,11 @@ def convert(pickle: Path, target: Path) -> None:
     :raises ResourceError: the pickle holds anything else.
     :raises CannotWrite: the target cannot be written.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     weights = _apart(_read(pickle))
-    part = target.with_name(f'{target.name}.part')
-    try:
+    with written(target) as part:
         save_file(weights, part, metadata={'format': 'pt'})  # which transformers insists on
-        part.replace(target)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise CannotWrite(f'{target}: cannot be written: {error}') from error
 
 
 def _read(pickle: Path) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from maven_ros.disk import sha256_of
+from maven_ros.disk import sha256_of, written
 from maven_ros.errors import ResourceError
 from maven_ros.store.manifest import Entry
 
@@ -91,12 +91,8 @@ class Lock:
     def write(self, folder: Path) -> None:
         """Put it into the folder."""
         text = json.dumps(asdict(self), indent=2) + '\n'
-        part = folder / f'{LOCK}.part'
-        try:
+        with written(folder / LOCK) as part:
             part.write_text(text, 'utf-8')
-            part.replace(folder / LOCK)
-        except OSError as error:
-            raise ResourceError(f'{folder / LOCK}: cannot be written: {error}') from error
 
     @classmethod
     def read(cls, folder: Path) -> Lock | None:

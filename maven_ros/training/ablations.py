@@ -13,10 +13,10 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.evaluation.scores import Score, Scores
 from maven_ros.model.fusion import MODALITIES
-from maven_ros.training.files import written
 from maven_ros.training.processes import Processes
 from maven_ros.training.run import READINGS, train_run
 from maven_ros.training.run_card import interval_of, value_of

@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.incremental import IncrementalEncoder, Memory
-from maven_ros.training.files import written
 from maven_ros.training.pieces import Pieces
 
 _WINDOWS_AT_ONCE = 256

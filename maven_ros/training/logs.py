@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError
 
 CURVES = 'curves.png'
@@ -90,12 +91,8 @@ class RunLog:
             axes.set(title=f'{self._name}: {title}', xlabel='epoch')
             axes.grid(alpha=0.3)
             axes.legend(fontsize='small')
-        path, beside = self._folder / CURVES, self._folder / f'{CURVES}.part'
-        try:
+        with written(self._folder / CURVES) as beside:
             figure.savefig(beside, dpi=110, format='png')
-            beside.replace(path)
-        except OSError as error:
-            raise ResourceError(f'{path}: cannot be written: {error}') from error
 
 
 class Silence(ExitStack):

@@ -13,9 +13,10 @@ import torch
 import yaml
 
 from maven_ros import __version__
+from maven_ros.disk import written
 from maven_ros.evaluation.metrics import METRICS
 from maven_ros.evaluation.scores import Score, Scores
-from maven_ros.training.files import read_json, written
+from maven_ros.training.files import read_json
 from maven_ros.training.prepared import SUMMARY
 from maven_ros.training.processes import Processes
 from maven_ros.training.run import RunResult

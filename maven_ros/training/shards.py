@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError
 from maven_ros.evaluation.table import write_tables
 from maven_ros.training.feature_spec import require_same
-from maven_ros.training.files import read_json, write_json, written
+from maven_ros.training.files import read_json, write_json
 
 SPEC, INDEX = 'features.json', 'index.parquet'
 COLUMNS = {'person': 'string', 'modality': 'string', 'shard': 'string', 'key': 'string',

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.training.files import write_json, written
+from maven_ros.training.files import write_json
 
 ENCODER = 'encoder.safetensors'
 TASK_HEAD = 'task_head.safetensors'

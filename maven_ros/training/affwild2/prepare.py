@@ -16,6 +16,7 @@ from threading import Event
 from typing import Any
 
 from maven_ros.diagnostics import Counters
+from maven_ros.disk import written
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
 from maven_ros.evaluation.table import require_pyarrow
 from maven_ros.evaluation.workers import run_tasks
@@ -27,7 +28,7 @@ from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
 from maven_ros.training.affwild2.report import write_report
 from maven_ros.training.affwild2.video import Preparer, prepare_alone, schema_of
 from maven_ros.training.digests import digest_of
-from maven_ros.training.files import read_json, written
+from maven_ros.training.files import read_json
 from maven_ros.training.prepared import MANIFEST_FILE, PEOPLE_FILE
 
 #: Is told how many seconds are done, and of how many.

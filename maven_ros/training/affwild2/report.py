@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from maven_ros.disk import written
 from maven_ros.training.affwild2.layout import Layout
-from maven_ros.training.files import write_json, written
+from maven_ros.training.files import write_json
 from maven_ros.training.prepared import FORMAT, SUMMARY
 
 REPORT = 'report.md'

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from maven_ros.diagnostics import Counters
+from maven_ros.disk import written
 from maven_ros.errors import ResourceError
 from maven_ros.media import read_media
 from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples, Utterance, Word
 from maven_ros.senses.audio import AudioSegment, AudioSense
 from maven_ros.senses.speech import Speech
 from maven_ros.settings import AudioSettings
-from maven_ros.training.files import read_json, write_json, written
+from maven_ros.training.files import read_json, write_json
 
 _HISTORY_S = 60.0  # a longer gap begins a new run of sound; it is silence here all the same
 _BLOCK = SAMPLE_RATE_HZ // 2

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from maven_ros.closing import Closing
 from maven_ros.diagnostics import Counters
+from maven_ros.disk import written
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
 from maven_ros.evaluation.table import require_pyarrow
 from maven_ros.media import read_media
@@ -36,7 +37,7 @@ from maven_ros.training.affwild2.sound import (
     write_flac,
     write_words,
 )
-from maven_ros.training.files import write_json, written
+from maven_ros.training.files import write_json
 
 _log = logging.getLogger('maven_ros.prepare')
 
