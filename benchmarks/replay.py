@@ -25,13 +25,13 @@ import numpy as np
 import psutil
 from machine import processor
 
-from maven_ros.evaluation.bags import START_NS, bags_from_media
-from maven_ros.evaluation.summary import read_summary
-from maven_ros.graph.bag import BagGraph
+from maven_ros.devices.media import probe, read_media
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, compressed_message
 from maven_ros.graph.interface import IMAGE_SOURCE, SOUND_SOURCE
-from maven_ros.media import probe, read_media
 from maven_ros.records import NS, AudioChunk
+from maven_ros.replay.from_media import START_NS, bags_from_media
+from maven_ros.replay.summary import read_summary
 from maven_ros.resources import resource
 
 SMALL_PX = 96

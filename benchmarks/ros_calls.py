@@ -23,7 +23,7 @@ from machine import processor
 
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
-from maven_ros.graph.ros_node import RosNodeGraph
+from maven_ros.graph.ros.ros_node import RosNodeGraph
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def measure(hop_s: float, seconds: float) -> None:
 
 
 def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:
-    code = f'from maven_ros.nodes.ros import main_{name} as main; raise SystemExit(main())'
+    code = f'from maven_ros.nodes.executables import main_{name} as main; raise SystemExit(main())'
     return subprocess.Popen([sys.executable, '-c', code, '--ros-args', *arguments],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

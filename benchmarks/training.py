@@ -23,18 +23,18 @@ from pathlib import Path
 import torch
 from machine import processor
 
-from maven_ros.cli import main as maven_ros
+from maven_ros.cli.main import main as maven_ros
 from maven_ros.model import checkpoint
 from maven_ros.resources import resource
-from maven_ros.training.clip_task import ClipTask
-from maven_ros.training.clips import Clips
-from maven_ros.training.features import FeatureSet
 from maven_ros.training.loop import LoopSettings
-from maven_ros.training.prepared import PreparedSet
+from maven_ros.training.people.clip_task import ClipTask
+from maven_ros.training.people.clips import Clips
+from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource, Source
+from maven_ros.training.people.features import FeatureSet
+from maven_ros.training.people.prepared import PreparedSet
+from maven_ros.training.people.run_settings import RunSettings
+from maven_ros.training.people.starting import start
 from maven_ros.training.processes import Processes
-from maven_ros.training.run_settings import RunSettings
-from maven_ros.training.sources import EvidenceSource, FeatureSource, Source
-from maven_ros.training.starting import start
 
 BATCH = 64
 

@@ -22,7 +22,7 @@ import numpy as np
 from machine import processor
 
 from maven_ros.graph.convert import AFFECT_STATE, image_message
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import IMAGE_SOURCE, STATE
 from maven_ros.graph.messages import from_cdr, new

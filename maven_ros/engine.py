@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maven_ros.affect import Affect
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.evidence_checks import check_evidence, no_evidence, not_finite, window_samples
 from maven_ros.records import Box, Estimate, Evidence, Face, Word, nanoseconds
@@ -59,9 +59,9 @@ class Engine:
     ) -> None:
         import torch
 
-        from maven_ros.model.alignment import Grid
-        from maven_ros.model.devices import choose_device
+        from maven_ros.model.compute import choose_device
         from maven_ros.model.incremental import Memory
+        from maven_ros.model.time_grid import Grid
 
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
@@ -86,7 +86,7 @@ class Engine:
         """Bring a model, as read, to a device; what another encoded counts no more."""
         import torch
 
-        from maven_ros.model.devices import (
+        from maven_ros.model.compute import (
             Batches,
             choose_dtype,
             compile_parts,
@@ -126,7 +126,7 @@ class Engine:
         """
         import torch
 
-        from maven_ros.model.devices import first_line, is_out_of_memory
+        from maven_ros.model.compute import first_line, is_out_of_memory
 
         if self.device == 'cpu' or not is_out_of_memory(error):
             raise error
@@ -154,7 +154,7 @@ class Engine:
 
         :raises ResourceError: when the network is to be compiled and cannot be.
         """
-        from maven_ros.model.devices import compiling
+        from maven_ros.model.compute import compiling
 
         with compiling() if self._compiled else nullcontext():
             for people in (1, 4):

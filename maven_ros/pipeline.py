@@ -19,7 +19,7 @@ from typing import Any
 from maven_ros.acting.stage import Acting
 from maven_ros.affect import Affect
 from maven_ros.closing import Closing
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import InputError
 from maven_ros.records import (
@@ -41,7 +41,7 @@ from maven_ros.records import (
     nanoseconds,
 )
 from maven_ros.senses.audio import AudioSense
-from maven_ros.senses.faces import FaceTracker
+from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.senses.speech import Speech, SpeechWorker
 from maven_ros.senses.windows import Admission, Windows

@@ -5,7 +5,7 @@ import itertools
 import cv2
 import numpy as np
 
-from maven_ros.media import read_media
+from maven_ros.devices.media import read_media
 from maven_ros.records import NS, AudioChunk, Frame
 
 FRAME_NS = NS // 10

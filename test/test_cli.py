@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from maven_ros.cli import main
+from maven_ros.cli.main import main
 from maven_ros.settings import Settings, parameters
 
 

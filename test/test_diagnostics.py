@@ -2,7 +2,7 @@
 
 import logging
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 
 
 def test_everything_is_counted_and_the_log_is_not_flooded(caplog):

@@ -9,14 +9,14 @@ import tiny_encoders as tiny
 import torch
 
 from maven_ros.affect import PRIOR_STD, confidence
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
+from maven_ros.model.time_grid import Grid
 from maven_ros.records import NS, Box, Evidence, Face, Word
 from maven_ros.resources import resource
 from maven_ros.settings import ModelSettings, WindowSettings

@@ -6,7 +6,7 @@ from test_engine import World, assert_same, without
 
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.model.devices import compile_parts
+from maven_ros.model.compute import compile_parts
 from maven_ros.settings import ModelSettings, WindowSettings
 
 

@@ -8,11 +8,11 @@ import pytest
 import tiny_encoders as tiny
 import torch
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
 from maven_ros.model.checkpoint import load, save
-from maven_ros.model.devices import hold_weights, upload
+from maven_ros.model.compute import hold_weights, upload
 from maven_ros.model.incremental import Memory
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS, Box, Evidence, Face, Word
@@ -134,13 +134,13 @@ def full(monkeypatch):
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20 MiB.\nHint')
         return to(self, device, *others, **layout)
     monkeypatch.setattr(MavenModel, 'to', refuse)
-    monkeypatch.setattr('maven_ros.model.devices.choose_device',
+    monkeypatch.setattr('maven_ros.model.compute.choose_device',
                         lambda name: torch.device('cuda', 0))
 
 
 def test_a_gpu_that_is_full_at_start_is_not_used(full, counters, monkeypatch):
     compiled = []
-    monkeypatch.setattr('maven_ros.model.devices.compile_parts', compiled.append)
+    monkeypatch.setattr('maven_ros.model.compute.compile_parts', compiled.append)
     engine = Engine(ModelSettings(device='cuda:0', precision='bf16', compile=True),
                     WindowSettings(length_s=1.0), 5.0, counters)
     assert engine.device == 'cpu'

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from maven_ros.cli import main
-from maven_ros.graph.bag import BagGraph
+from maven_ros.cli.main import main
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.settings import Settings, parameters
 

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
+from maven_ros.devices.media import available_ns, probe, read_media
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.media import available_ns, probe, read_media
 from maven_ros.records import NS, AudioChunk, Frame
 
 CLIPS = Path(__file__).parents[2] / 'shared' / 'data' / 'clips'

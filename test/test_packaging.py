@@ -112,7 +112,7 @@ def test_an_installed_wheel_finds_its_resources_and_has_its_command(built, tmp_p
         Path('env/share/maven_ros/msg/AffectState.msg'),
         Path('env/share/maven_ros/media/sample.mp4')]
     command = (tmp_path / 'env' / 'bin' / 'maven-ros').read_text()
-    assert 'from maven_ros.cli import main' in command
+    assert 'from maven_ros.cli.main import main' in command
 
 
 def test_a_folder_of_this_name_does_not_hide_the_package(tmp_path):

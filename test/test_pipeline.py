@@ -8,8 +8,8 @@ import jiwer
 import numpy as np
 import pytest
 
+from maven_ros.devices.media import read_media
 from maven_ros.errors import SettingsError
-from maven_ros.media import read_media
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maven_ros.cli import main
-from maven_ros.reference import TABLES, TOPICS, parameter_file, with_tables
+from maven_ros.cli.main import main
+from maven_ros.cli.reference import TABLES, TOPICS, parameter_file, with_tables
 from maven_ros.settings import Settings, load_values, parameters
 
 ROOT = Path(__file__).resolve().parent.parent

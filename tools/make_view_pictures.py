@@ -25,15 +25,15 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from maven_ros.acting.decisions import read_decisions
-from maven_ros.diagnostics import Counters
-from maven_ros.evaluation.bags import bags_from_media
-from maven_ros.evaluation.replay import replay
-from maven_ros.graph.bag import BagGraph
+from maven_ros.counters import Counters
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import event_record
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr
 from maven_ros.graph.topics import AUDIO_TOPIC, EVENT_TOPIC, IMAGE_TOPIC, OUTPUT_TYPES
 from maven_ros.records import NS
+from maven_ros.replay.from_media import bags_from_media
+from maven_ros.replay.replay import replay
 from maven_ros.resources import resource
 from maven_ros.settings import Settings
 from maven_ros.view.reader import Reader

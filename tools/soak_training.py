@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / 'test' / 'training'))
 
 import recorded  # noqa: E402
 
-from maven_ros.cli import main as maven_ros  # noqa: E402
+from maven_ros.cli.main import main as maven_ros  # noqa: E402
 from maven_ros.training.loop import CHECKPOINT  # noqa: E402
 
 # A copy of this process: a kill then falls into the training, not into the import of torch.

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from maven_ros.reference import parameter_file, with_tables
+from maven_ros.cli.reference import parameter_file, with_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 

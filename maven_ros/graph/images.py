@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import GraphError, InputError
-from maven_ros.graph.bridge import cv_bridge, reads
+from maven_ros.graph.cv_bridges import cv_bridge, reads
 from maven_ros.graph.messages import new, time_message, time_ns
 from maven_ros.records import Frame, Pixels
 

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.alignment import hidden_keys
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.encoders import unit_range
+from maven_ros.model.time_grid import hidden_keys
 from maven_ros.records import SAMPLE_RATE_HZ
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from maven_ros.errors import InputError
-from maven_ros.model.alignment import Grid
+from maven_ros.model.time_grid import Grid
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class MavenInputs:
     :param tokens: int64 (batch, tokens), ids of subwords in order of time, without special ones.
     :param token_mask: bool (batch, tokens), False where padded, which is at the end.
     :param token_weights: float32 (batch, slots, tokens), how much each subword counts in each
-        slot, 0 where padded (:func:`maven_ros.model.alignment.word_weights`).
+        slot, 0 where padded (:func:`maven_ros.model.time_grid.word_weights`).
     """
 
     grid: Grid

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from maven_ros.model.alignment import hidden_keys, sinusoids
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.time_grid import hidden_keys, sinusoids
 from maven_ros.records import SAMPLE_RATE_HZ
 
 Encoder = TypeVar('Encoder', bound=nn.Module)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from maven_ros.model.alignment import Aligned, hidden_keys, sinusoids
 from maven_ros.model.backbones import BeitLayers
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import Transformer
+from maven_ros.model.time_grid import Aligned, hidden_keys, sinusoids
 
 MODALITIES = ('video', 'audio', 'text')
 

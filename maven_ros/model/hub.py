@@ -19,8 +19,8 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, PretrainedConfig
 
-from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import sha256_of
 from maven_ros.model import weights
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import (

@@ -18,12 +18,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import InputError
-from maven_ros.model.alignment import Aligned, Grid, newest_per_slot, weigh, word_weights
-from maven_ros.model.devices import Batches, upload
+from maven_ros.model.compute import Batches, upload
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
+from maven_ros.model.time_grid import Aligned, Grid, newest_per_slot, weigh, word_weights
 from maven_ros.records import Evidence, Face, Pixels
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from transformers import PreTrainedModel
 
 from maven_ros.errors import ResourceError
 from maven_ros.model import hub, weights
-from maven_ros.model.alignment import Aligned, Grid, interpolate, weigh
 from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone
 from maven_ros.model.batch import MavenInputs, MavenOutput
 from maven_ros.model.batch_checks import check_inputs
@@ -29,6 +28,7 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead, Point
+from maven_ros.model.time_grid import Aligned, Grid, interpolate, weigh
 from maven_ros.records import SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 

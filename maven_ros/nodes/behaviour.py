@@ -20,13 +20,13 @@ import threading
 
 from maven_ros.acting.decisions import Conduct, DecisionTable
 from maven_ros.affect import Affect
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.graph import topics
 from maven_ros.graph.convert import AFFECT_EVENT, AFFECT_STATE, event_record, state_record
 from maven_ros.graph.interface import STATE, Graph, Received
 from maven_ros.graph.messages import from_cdr, new
-from maven_ros.nodes.inbox import Inbox
+from maven_ros.intake.inbox import Inbox
 from maven_ros.records import NS, AffectEvent, AffectState, EventKind
 
 _POLL_S = 0.05

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Collection
 
-from maven_ros.diagnostics import Counters
-from maven_ros.graph.bag import BagGraph, BagPublisher
+from maven_ros.counters import Counters
+from maven_ros.graph.bag.bag_graph import BagGraph, BagPublisher
 from maven_ros.graph.interface import Graph, Qos, Received, Reliability, Subscription
 from maven_ros.graph.messages import types
 from maven_ros.graph.topics import is_echo
-from maven_ros.nodes.inbox import Inbox
+from maven_ros.intake.inbox import Inbox
 
 _log = logging.getLogger('maven_ros.recorder')
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.records import (
@@ -30,7 +30,7 @@ from maven_ros.records import (
     nanoseconds,
 )
 from maven_ros.senses.resample import Resampler
-from maven_ros.senses.voice import Voice
+from maven_ros.senses.voice_activity import Voice
 from maven_ros.settings import AudioSettings
 
 #: Share of a stamp's deviation by which the clock follows: drift is tracked, jitter averaged out.

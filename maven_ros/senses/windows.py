@@ -18,7 +18,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.freezing import Freezing
 from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
 from maven_ros.senses.audio import AudioSense

@@ -8,8 +8,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from maven_ros.disk import require_room
 from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.files import require_room
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError
+from maven_ros.files import sha256_of
 from maven_ros.store.manifest import Entry
 from maven_ros.store.shelf import CONFIG, Model
 

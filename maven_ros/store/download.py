@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from maven_ros import __version__
-from maven_ros.disk import BLOCK_BYTES, require_room
 from maven_ros.errors import ResourceError
+from maven_ros.files import BLOCK_BYTES, require_room
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maven_ros.disk import readable, require_room, sha256_of
 from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.files import readable, require_room, sha256_of
 from maven_ros.store.archive import unpack
-from maven_ros.store.convert import convert
 from maven_ros.store.download import PATIENCE, NotOnServer, Patience, download
 from maven_ros.store.lock import Lock, Source, inside
 from maven_ros.store.manifest import Entry, RemoteFile
+from maven_ros.store.pickles import convert
 
 _CHECKED = {
     'manifest': 'sha256 as the manifest says',

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from maven_ros.disk import sha256_of, written
 from maven_ros.errors import ResourceError
+from maven_ros.files import sha256_of, written
 from maven_ros.store.manifest import Entry
 
 LOCK = 'maven-ros-lock.json'

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from maven_ros.disk import readable
 from maven_ros.errors import ResourceError
+from maven_ros.files import readable
 from maven_ros.resources import resource
 from maven_ros.yaml_files import read_yaml
 

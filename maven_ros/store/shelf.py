@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from maven_ros.disk import readable
 from maven_ros.errors import ResourceError
+from maven_ros.files import readable
 from maven_ros.resources import models_folder, resource
 from maven_ros.store.lock import Lock
 from maven_ros.store.manifest import Entry

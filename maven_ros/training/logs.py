@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from maven_ros.disk import written
 from maven_ros.errors import ResourceError
+from maven_ros.files import written
 
 CURVES = 'curves.png'
 

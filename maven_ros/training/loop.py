@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from maven_ros.errors import MavenError, ResourceError, SettingsError
-from maven_ros.model.devices import first_line, uses_bf16
+from maven_ros.model.compute import first_line, uses_bf16
 from maven_ros.training.logs import RunLog, Silence
 from maven_ros.training.processes import Processes
 from maven_ros.training.schedules import cosine, plateaus, running_mean

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.model.devices import choose_device
+from maven_ros.model.compute import choose_device
 
 Item = TypeVar('Item')
 

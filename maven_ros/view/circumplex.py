@@ -12,7 +12,7 @@ import numpy as np
 
 from maven_ros.affect import OCTANTS, Affect
 from maven_ros.records import NS, AffectState, Box, Status
-from maven_ros.view.layout import CAMERA, CIRCUMPLEX, TIME
+from maven_ros.view.blueprint import CAMERA, CIRCUMPLEX, TIME
 from maven_ros.view.require import require_rerun
 
 _TRAIL_NS = 8 * NS

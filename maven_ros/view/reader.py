@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import InputError
-from maven_ros.graph.convert import (
-    DIAGNOSTICS,
-    InputReader,
-    event_record,
-    state_record,
-    utterance_record,
-)
+from maven_ros.graph.convert import DIAGNOSTICS, event_record, state_record, utterance_record
 from maven_ros.graph.interface import Graph, Received
 from maven_ros.graph.messages import from_cdr, time_ns
 from maven_ros.graph.topics import (
@@ -27,6 +21,7 @@ from maven_ros.graph.topics import (
     STATE_TOPIC,
     UTTERANCE_TOPIC,
 )
+from maven_ros.intake.input_reader import InputReader
 from maven_ros.records import NS, AudioChunk, Frame
 from maven_ros.settings import AudioSettings
 from maven_ros.view.screen import Screen

@@ -9,7 +9,7 @@ from pathlib import Path
 from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
 from maven_ros.view import DEFAULT_PORT
-from maven_ros.view.layout import layout
+from maven_ros.view.blueprint import layout
 from maven_ros.view.require import require_rerun
 from maven_ros.view.screen import Screen
 from maven_ros.view.server import Viewer

@@ -25,9 +25,9 @@ from maven_ros.records import (
     Samples,
     Utterance,
 )
+from maven_ros.view.blueprint import AFFECT, CAMERA, HEALTH, SOUND, TIME, TOLD, WORDS
 from maven_ros.view.circumplex import Circumplex
-from maven_ros.view.evidence import EvidenceStrip
-from maven_ros.view.layout import AFFECT, CAMERA, HEALTH, SOUND, TIME, TOLD, WORDS
+from maven_ros.view.evidence_strip import EvidenceStrip
 from maven_ros.view.require import require_rerun
 
 _PICTURES_HZ = 12.5

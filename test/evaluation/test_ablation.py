@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
+from maven_ros.devices.media import read_media
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.evaluation.ablation import AblatedPipeline, check_ablations
-from maven_ros.media import read_media
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, AffectState, Modality, Status
+from maven_ros.replay.ablation import AblatedPipeline, check_ablations
 from maven_ros.resources import resource
 from maven_ros.settings import Settings
 

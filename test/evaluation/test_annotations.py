@@ -7,16 +7,16 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.evaluation.annotations import (
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.graph.convert import AFFECT_STATE, state_message
+from maven_ros.graph.interface import STATE
+from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
+from maven_ros.scoring.annotations import (
     AnnotationFolder,
     check_people,
     read_file,
     read_topic,
 )
-from maven_ros.graph.bag import BagGraph
-from maven_ros.graph.convert import AFFECT_STATE, state_message
-from maven_ros.graph.interface import STATE
-from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
 
 EPOCH = 1_700_000_000 * NS
 STAMPS = EPOCH + np.array([0, 40, 80, 125], np.int64) * 1_000_000  # the last picture is late

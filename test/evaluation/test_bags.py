@@ -2,12 +2,12 @@
 
 import pytest
 
+from maven_ros.devices.media import available_ns, read_media
+from maven_ros.devices.player import Player
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.evaluation.bags import START_NS, bags_from_media
-from maven_ros.graph.bag import BagGraph
-from maven_ros.graph.convert import InputReader
-from maven_ros.media import available_ns, read_media
-from maven_ros.nodes.player import Player
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.intake.input_reader import InputReader
+from maven_ros.replay.from_media import START_NS, bags_from_media
 from maven_ros.resources import resource
 from maven_ros.settings import AudioSettings
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from maven_ros.affect import Affect
-from maven_ros.cli import main
+from maven_ros.cli.main import main
 from maven_ros.errors import SettingsError
-from maven_ros.evaluation.bags import START_NS, bags_from_media
-from maven_ros.evaluation.benchmark import Plan
-from maven_ros.evaluation.pictures import picture_stamps, pictures_at
-from maven_ros.evaluation.resultset import read_result_set
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import AFFECT_STATE, state_message
 from maven_ros.graph.interface import SENSOR, STATE
 from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
+from maven_ros.replay.from_media import START_NS, bags_from_media
+from maven_ros.replay.pictures import picture_stamps, pictures_at
+from maven_ros.report.benchmark import Plan
 from maven_ros.resources import resource
+from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import Settings
 
 QUIET = ['--speech.recogniser', 'none']

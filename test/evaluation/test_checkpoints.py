@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError
-from maven_ros.evaluation.checkpoints import (
+from maven_ros.graph.sound import RawFormat
+from maven_ros.records import Box, Face, Stream, Word
+from maven_ros.replay.journal import (
     Checkpoint,
     Entry,
     Journal,
@@ -18,8 +20,6 @@ from maven_ros.evaluation.checkpoints import (
     read_checkpoint,
     read_journal,
 )
-from maven_ros.graph.sound import RawFormat
-from maven_ros.records import Box, Face, Stream, Word
 
 
 def test_plain_data_and_our_records_come_back():

@@ -8,13 +8,13 @@ import pytest
 from full_disk import largest_file
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.evaluation.alignment import Missing, Pairs, align, believed
-from maven_ros.evaluation.annotations import Annotation
-from maven_ros.evaluation.breakdown import by_evidence, by_quadrant, worst_spans
-from maven_ros.evaluation.compare import as_text, compare
-from maven_ros.evaluation.offset import search_offset
-from maven_ros.evaluation.resultset import Excluded, ResultSet, read_result_set
 from maven_ros.records import NS
+from maven_ros.report.breakdown import by_evidence, by_quadrant, worst_spans
+from maven_ros.scoring.alignment import Missing, Pairs, align, believed
+from maven_ros.scoring.annotations import Annotation
+from maven_ros.scoring.compare import as_text, compare
+from maven_ros.scoring.offset import search_offset
+from maven_ros.scoring.resultset import Excluded, ResultSet, read_result_set
 
 
 def pairs(seed, noise, bag='talk', count=1200):

@@ -7,9 +7,9 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.errors import InputError
-from maven_ros.evaluation.alignment import Missing, align, believed, check_order, states_of
-from maven_ros.evaluation.annotations import Annotation
 from maven_ros.records import NS, AffectState, Box, Modality, Status, VoiceAssigned
+from maven_ros.scoring.alignment import Missing, align, believed, check_order, states_of
+from maven_ros.scoring.annotations import Annotation
 
 
 def state(end_s, person='person_1', valence=0.5, box=(0, 10)):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from maven_ros.acting.smoothing import Smoother
-from maven_ros.evaluation.framewise import (
+from maven_ros.records import NS
+from maven_ros.settings import SmoothingSettings
+from maven_ros.training.people.framewise import (
     WindowEstimates,
     as_result_set,
     predict,
     write_predictions,
 )
-from maven_ros.records import NS
-from maven_ros.settings import SmoothingSettings
-from maven_ros.training.prepared import Frames, Person
+from maven_ros.training.people.prepared import Frames, Person
 
 PERSON = Person('clip', 'clip_left', 'valid', 4.0, 40, '', 0, '', '')
 STAMPS = np.arange(40) * NS // 10

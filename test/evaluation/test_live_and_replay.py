@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from maven_ros.evaluation.bags import START_NS
-from maven_ros.evaluation.replay import ReplayOptions, replay
-from maven_ros.evaluation.table import read_states
-from maven_ros.graph.bag import BagGraph
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.devices.player import Player
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
 from maven_ros.graph.topics import hear_affect
-from maven_ros.nodes.player import Player
 from maven_ros.nodes.recorder import Recorder
 from maven_ros.records import NS
+from maven_ros.replay.from_media import START_NS
+from maven_ros.replay.replay import ReplayOptions, replay
+from maven_ros.replay.state_table import read_states
 from maven_ros.resources import resource
 from maven_ros.settings import Settings
 

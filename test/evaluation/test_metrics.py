@@ -10,7 +10,7 @@ from torchmetrics.functional import regression
 
 from maven_ros.affect import Z90
 from maven_ros.errors import InputError
-from maven_ros.evaluation.metrics import DIMENSIONS, METRICS, agreement, coverage
+from maven_ros.scoring.metrics import DIMENSIONS, METRICS, agreement, coverage
 
 RANDOM = np.random.default_rng(0)
 TARGETS, POINTS = RANDOM.normal(size=(2, 200, 2))

@@ -9,19 +9,9 @@ import numpy as np
 import pytest
 
 from maven_ros.affect import Affect
-from maven_ros.cli import main
+from maven_ros.cli.main import main
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.evaluation.bags import START_NS
-from maven_ros.evaluation.benchmark import Plan, replay_all
-from maven_ros.evaluation.console import as_text
-from maven_ros.evaluation.outcome import score_replays
-from maven_ros.evaluation.pictures import picture_stamps
-from maven_ros.evaluation.replayed import run_replay
-from maven_ros.evaluation.report import write_report
-from maven_ros.evaluation.resultset import read_result_set
-from maven_ros.evaluation.sources import Sources
-from maven_ros.evaluation.workers import Task
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
     AFFECT_STATE,
     LIVE_SPEECH,
@@ -33,6 +23,15 @@ from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new, time_message
 from maven_ros.graph.sound import AUDIO_CHUNK
 from maven_ros.records import NS, AffectState, AudioChunk, Modality, Status, VoiceAssigned
+from maven_ros.replay.from_media import START_NS
+from maven_ros.replay.pictures import picture_stamps
+from maven_ros.replay.replayed import ReplayTask, run_replay
+from maven_ros.replay.sources import Sources
+from maven_ros.report.benchmark import Plan, replay_all
+from maven_ros.report.console import as_text
+from maven_ros.report.outcome import score_replays
+from maven_ros.report.page import write_report
+from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import Settings
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -82,13 +81,13 @@ def scored_by(plan):
 
 def test_a_replay_of_which_anything_is_otherwise_is_no_result(tmp_path):
     bag = record(tmp_path / 'two', topics=('/a/image', '/b/image'))
-    task = Task(bag, tmp_path / 'out', QUIET, sources=Sources(image='/a/image'))
+    task = ReplayTask(bag, tmp_path / 'out', QUIET, sources=Sources(image='/a/image'))
     run_replay(task)
     run_replay(task)
     with pytest.raises(ResourceError, match=(
             r"out: was made otherwise \(image topic was '/a/image' and is '/b/image'\); remove "
             'it, or make all the same')):
-        run_replay(Task(bag, task.out, QUIET, sources=Sources(image='/b/image')))
+        run_replay(ReplayTask(bag, task.out, QUIET, sources=Sources(image='/b/image')))
     path = task.out / 'summary.json'
     written = path.read_text()
     for name in ('model', 'device', 'torch', 'bag'):

@@ -14,23 +14,23 @@ from dataclasses import replace as changed
 import numpy as np
 import pytest
 
-from maven_ros.cli import main
+from maven_ros.cli.bag_commands import described
+from maven_ros.cli.main import main
 from maven_ros.errors import GraphError, ResourceError, SettingsError
-from maven_ros.evaluation import results
-from maven_ros.evaluation.bags import START_NS, bags_from_media
-from maven_ros.evaluation.checkpoints import decode, encode, read_checkpoint
-from maven_ros.evaluation.commands import described
-from maven_ros.evaluation.replay import ReplayOptions, default_out, replay
-from maven_ros.evaluation.replayed import read_replayed
-from maven_ros.evaluation.sources import Sources
-from maven_ros.evaluation.summary import read_summary
-from maven_ros.evaluation.table import read_states
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, event_record, image_message
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.graph.topics import hear_affect
 from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
+from maven_ros.replay import results
+from maven_ros.replay.from_media import START_NS, bags_from_media
+from maven_ros.replay.journal import decode, encode, read_checkpoint
+from maven_ros.replay.replay import ReplayOptions, default_out, replay
+from maven_ros.replay.replayed import read_replayed
+from maven_ros.replay.sources import Sources
+from maven_ros.replay.state_table import read_states
+from maven_ros.replay.summary import read_summary
 from maven_ros.resources import resource
 from maven_ros.settings import Settings
 
@@ -277,7 +277,7 @@ def test_a_replay_that_died_while_it_put_its_results_in_place_is_ended(tmp_path,
         def die(summary, path):
             raise KeyboardInterrupt
 
-        patch.setattr('maven_ros.evaluation.summary.Summary.write', die)
+        patch.setattr('maven_ros.replay.summary.Summary.write', die)
         with pytest.raises(KeyboardInterrupt):
             replay(bag, QUIET, tmp_path / 'out')
     assert (tmp_path / 'out' / 'bag').exists()

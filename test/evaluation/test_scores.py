@@ -8,9 +8,9 @@ import torch
 from scipy.stats import pearsonr
 from torchmetrics.functional.regression import concordance_corrcoef, mean_squared_error
 
-from maven_ros.evaluation.alignment import Missing, Pairs
-from maven_ros.evaluation.scores import score
 from maven_ros.records import NS
+from maven_ros.scoring.alignment import Missing, Pairs
+from maven_ros.scoring.scores import score
 
 
 def pairs(annotated, estimated, bag='talk', person='', step_s=0.1, spread=0.2):

@@ -1,7 +1,7 @@
 """Left and right of a picture."""
 
-from maven_ros.evaluation.sides import side_of, usual_sides
 from maven_ros.records import Box
+from maven_ros.scoring.sides import side_of, usual_sides
 
 
 def at(**places):

@@ -8,8 +8,8 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.errors import ResourceError
-from maven_ros.evaluation.timeline import draw_timeline
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance, VoiceAssigned, Word
+from maven_ros.report.timeline import draw_timeline
 
 
 def state(index, model='compact-01234567', person='person_1'):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from maven_ros.errors import ResourceError
-from maven_ros.evaluation.workers import Task, run_tasks
 from maven_ros.settings import Settings
+from maven_ros.workers import Task, run_tasks
 
 
 def work(task):

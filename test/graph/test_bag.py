@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from maven_ros.errors import GraphError, ResourceError
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import SENSOR, STATE
 from maven_ros.graph.messages import new, to_cdr, type_hash
 
@@ -234,7 +234,7 @@ def test_a_missing_or_broken_part_is_named(tmp_path):
 
 WRITER = """
 import signal, sys, time
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -6,7 +6,8 @@ import logging
 import numpy as np
 import pytest
 
-from maven_ros.graph import bridge, images
+from maven_ros.graph import cv_bridges as bridge
+from maven_ros.graph import images
 from maven_ros.graph.images import PIXEL_BYTES
 from maven_ros.graph.messages import new
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import GraphError
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, image_message
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import SENSOR, SOUND, STATE
 from maven_ros.graph.messages import from_cdr, new, to_cdr
-from maven_ros.graph.ros_node import RosNodeGraph
+from maven_ros.graph.ros.ros_node import RosNodeGraph
 from maven_ros.records import AudioChunk
 
 BOOL = 'std_msgs/msg/Bool'

@@ -10,10 +10,8 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.errors import GraphError, InputError
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
-    INPUT_TYPES,
-    InputReader,
     diagnostics_message,
     event_message,
     event_record,
@@ -25,6 +23,7 @@ from maven_ros.graph.convert import (
 from maven_ros.graph.interface import SENSOR, Received
 from maven_ros.graph.messages import from_cdr, new, time_message, time_ns, to_cdr
 from maven_ros.graph.topics import OUTPUT_TYPES, output_message
+from maven_ros.intake.input_reader import INPUT_TYPES, InputReader
 from maven_ros.records import (
     AffectEvent,
     AffectState,

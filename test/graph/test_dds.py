@@ -8,21 +8,21 @@ import time
 
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.dds import DdsGraph
-from maven_ros.graph.domain import Discovery, cyclone_config, discovery_of
+from maven_ros.graph.dds.cdr_types import raw_type
+from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import Discovery, cyclone_config, discovery_of
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new, type_hash, types
 from maven_ros.graph.names import dds_topic, dds_type, ros_topic, ros_type
-from maven_ros.graph.raw import raw_type
 
 IMAGE = 'sensor_msgs/msg/Image'
 COUNT = 'std_msgs/msg/UInt32'
 
 PUBLISHER = """
 import sys, time
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
 with DdsGraph('robot1') as graph:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import GraphError, InputError
-from maven_ros.graph.convert import InputReader, compressed_message, image_message
+from maven_ros.graph.convert import compressed_message, image_message
 from maven_ros.graph.images import PIXEL_BYTES
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import new, to_cdr
+from maven_ros.intake.input_reader import InputReader
 from maven_ros.settings import AudioSettings
 
 IMAGE = 'sensor_msgs/msg/Image'

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from maven_ros.errors import ResourceError
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new, to_cdr
 

@@ -9,8 +9,8 @@ import pytest
 
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.interface import SENSOR, STATE
-from maven_ros.graph.ros import message_class
-from maven_ros.graph.ros_node import RosNodeGraph
+from maven_ros.graph.ros.ros_graph import message_class
+from maven_ros.graph.ros.ros_node import RosNodeGraph
 
 DATA = 'audio_common_msgs/msg/AudioData'
 

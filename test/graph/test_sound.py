@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import GraphError, InputError
-from maven_ros.graph.convert import InputReader, audio_message
+from maven_ros.graph.convert import audio_message
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import new, time_message, to_cdr
+from maven_ros.intake.input_reader import InputReader
 from maven_ros.records import NS, AudioChunk
 from maven_ros.settings import AudioSettings
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from tiny_encoders import BACKBONES, tiny_config
 
-from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
+from maven_ros.model.time_grid import Grid
 
 SLOTS, SLOT_S = 8, 0.1
 

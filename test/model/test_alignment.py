@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.model.alignment import (
+from maven_ros.model.time_grid import (
     Grid,
     hidden_keys,
     interpolate,

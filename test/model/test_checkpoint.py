@@ -14,7 +14,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.checkpoint import load, save, weights_hash
 from maven_ros.model.maven import MavenModel
 from maven_ros.resources import resource
-from maven_ros.training.tokenizer import build
+from maven_ros.training.compact.tokenizer import build
 
 
 @pytest.fixture(scope='module')

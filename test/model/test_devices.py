@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
-from maven_ros.model.devices import (
+from maven_ros.model.compute import (
     Batches,
     PackedLinear,
     choose_device,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.model.alignment import Aligned
 from maven_ros.model.fusion import MODALITIES, PATHWAYS, CrossModalFusion, Features
+from maven_ros.model.time_grid import Aligned
 
 BATCH, SLOTS = 2, 5
 WIDTHS = (16, 8, 8)  # of the tiny configuration's encoders

@@ -7,12 +7,12 @@ import pytest
 import torch
 from tiny_encoders import BACKBONES, tiny_config
 
-from maven_ros.model.alignment import Grid
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import weights_hash
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.fusion import MODALITIES, PATHWAYS
 from maven_ros.model.maven import MavenModel
+from maven_ros.model.time_grid import Grid
 
 SAMPLES_PER_SLOT = 1600
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import Qos, Reliability
 from maven_ros.graph.messages import from_cdr
 

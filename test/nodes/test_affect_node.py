@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from maven_ros.devices.player import Player
 from maven_ros.errors import ResourceError
 from maven_ros.graph.convert import (
     audio_message,
@@ -22,8 +23,7 @@ from maven_ros.graph.convert import (
 from maven_ros.graph.images import read_image
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Received
 from maven_ros.graph.messages import from_cdr, new, time_ns, to_cdr
-from maven_ros.nodes.affect import AffectNode
-from maven_ros.nodes.player import Player
+from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.nodes.ros4hri import ANGLES_DEG, EXPRESSION
 from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.settings import Settings

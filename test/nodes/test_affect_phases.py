@@ -11,11 +11,11 @@ import pytest
 
 from maven_ros.errors import SettingsError
 from maven_ros.graph.convert import audio_message, image_message, state_record
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import SENSOR, SOUND, STATE
 from maven_ros.graph.messages import from_cdr, new
-from maven_ros.nodes.affect import AffectNode
-from maven_ros.nodes.tracked import IDS_LIST, REGION
+from maven_ros.intake.tracked_faces import IDS_LIST, REGION
+from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.records import AudioChunk
 from maven_ros.settings import Settings
 

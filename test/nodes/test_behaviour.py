@@ -7,6 +7,7 @@ import pytest
 
 from maven_ros.acting.decisions import read_decisions
 from maven_ros.affect import Affect
+from maven_ros.devices.media import read_media
 from maven_ros.graph.convert import event_message, state_message
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.topics import (
@@ -20,7 +21,6 @@ from maven_ros.graph.topics import (
     STATE_SMOOTHED_TOPIC,
     STYLE_TOPIC,
 )
-from maven_ros.media import read_media
 from maven_ros.nodes.behaviour import Behaviour
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (

@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
+from maven_ros.devices.camera import Camera
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.messages import time_ns
-from maven_ros.nodes.camera import Camera
 from maven_ros.records import NS
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'

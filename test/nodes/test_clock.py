@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from maven_ros.diagnostics import Counters
-from maven_ros.nodes.clock import STOPPED_S, ClockWatch
+from maven_ros.counters import Counters
+from maven_ros.intake.clock import STOPPED_S, ClockWatch
 from maven_ros.records import NS
 
 T0 = 1_700_000_000 * NS

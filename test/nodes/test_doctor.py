@@ -2,10 +2,11 @@ import sys
 
 import pytest
 
+from maven_ros.cli.doctor import CHECKERS, Check, Checker, report, run_checks
+from maven_ros.cli.main import doctor
+from maven_ros.devices import listing as devices
+from maven_ros.devices.listing import CameraDevice, cameras, describe_devices, portaudio
 from maven_ros.errors import ResourceError
-from maven_ros.nodes import devices, doctor
-from maven_ros.nodes.devices import CameraDevice, cameras, describe_devices, portaudio
-from maven_ros.nodes.doctor import CHECKERS, Check, Checker, report, run_checks
 
 
 @pytest.mark.usefixtures('embedded_graph')

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from maven_ros.affect import Affect
+from maven_ros.cli.echo import echo, lines
 from maven_ros.errors import GraphError
 from maven_ros.graph.convert import event_message, image_message, utterance_message
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
-from maven_ros.nodes.echo import echo, lines
 from maven_ros.records import NS, AffectEvent, EventKind, Utterance, Word
 
 

@@ -1,8 +1,8 @@
 """The inbox: order of arrival, bounds, nothing lost uncounted."""
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.graph.interface import Received
-from maven_ros.nodes.inbox import Inbox
+from maven_ros.intake.inbox import Inbox
 
 
 def received(topic, at):

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.graph.interface import SENSOR, STATE
 from maven_ros.graph.messages import new
-from maven_ros.nodes.inputs import Inputs, InputTopics
+from maven_ros.intake.inputs import Inputs, InputTopics
 
 IMAGE, JPEG = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CHUNK, STAMPED = 'maven_ros/msg/AudioChunk', 'audio_common_msgs/msg/AudioStamped'

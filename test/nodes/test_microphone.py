@@ -11,10 +11,10 @@ import wave
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
+from maven_ros.devices.microphone import Microphone, SampleClock
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.messages import time_ns
-from maven_ros.nodes.microphone import Microphone, SampleClock
 from maven_ros.records import NS
 
 CHUNK = 'maven_ros/msg/AudioChunk'
@@ -182,9 +182,9 @@ def test_a_microphone_that_goes_comes_back(graph, listen, running, pulseaudio):
 
 HUNG = """
 import threading, time, sys
-from maven_ros.diagnostics import Counters
-from maven_ros.graph.dds import DdsGraph
-from maven_ros.nodes.microphone import Microphone
+from maven_ros.counters import Counters
+from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.devices.microphone import Microphone
 
 stop, counters = threading.Event(), Counters()
 with DdsGraph() as graph:
@@ -257,7 +257,7 @@ def test_without_portaudio_it_says_what_to_install(graph, running, tmp_path, mon
 STARTS = """
 import os, sys
 from maven_ros.errors import ResourceError
-from maven_ros.nodes.microphone import Microphone
+from maven_ros.devices.microphone import Microphone
 
 microphone = Microphone(graph=None)
 for os.environ['ALSA_CONFIG_PATH'] in sys.argv[1:]:

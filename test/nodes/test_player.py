@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
+from maven_ros.devices.player import Player
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.graph.convert import InputReader
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import time_ns, to_cdr
-from maven_ros.nodes.player import Player
+from maven_ros.intake.input_reader import InputReader
 from maven_ros.records import NS
 from maven_ros.settings import AudioSettings
 

@@ -5,12 +5,12 @@ import threading
 import numpy as np
 import pytest
 
-from maven_ros.evaluation.sources import Sources, find_sources
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import image_message
 from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new
 from maven_ros.nodes.recorder import Recorder
+from maven_ros.replay.sources import Sources, find_sources
 
 BOOL = 'std_msgs/msg/Bool'
 IMAGE = 'sensor_msgs/msg/Image'

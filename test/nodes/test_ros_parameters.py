@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from maven_ros.errors import SettingsError
-from maven_ros.nodes.ros_parameters import changed_values, declare, given_to, initial_values
+from maven_ros.nodes.parameters import changed_values, declare, given_to, initial_values
 from maven_ros.settings import Settings, parameters
 
 KNOWN = list(parameters(Settings()))

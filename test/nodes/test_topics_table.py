@@ -2,9 +2,9 @@
 
 import time
 
+from maven_ros.cli.reference import TOPICS
 from maven_ros.graph.interface import STATE
-from maven_ros.nodes.affect import AffectNode
-from maven_ros.reference import TOPICS
+from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.settings import Settings
 
 

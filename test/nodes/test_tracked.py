@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.graph.interface import STATE, Received
 from maven_ros.graph.messages import new, time_message, to_cdr
-from maven_ros.nodes.tracked import IDS_LIST, LANDMARKS, REGION, TrackedFaces
+from maven_ros.intake.tracked_faces import IDS_LIST, LANDMARKS, REGION, TrackedFaces
 from maven_ros.records import NS, Frame
 
 HOP_NS = NS // 10

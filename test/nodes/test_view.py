@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from maven_ros.affect import Affect
-from maven_ros.nodes.view import LiveView
+from maven_ros.cli.panel import LiveView
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance, VoiceAssigned, Word
 
 

@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.graph.convert import state_record
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
-from maven_ros.graph.ros_node import RosNodeGraph
+from maven_ros.graph.ros.ros_node import RosNodeGraph
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(300)]
 
@@ -40,7 +40,8 @@ class Process:
 
     @classmethod
     def node(cls, name, *arguments):
-        code = f'from maven_ros.nodes.ros import main_{name} as main; raise SystemExit(main())'
+        code = (f'from maven_ros.nodes.executables import main_{name} as main; '
+                'raise SystemExit(main())')
         return cls(sys.executable, '-c', code, '--ros-args', *arguments)
 
     def end(self, within_s=20.0):

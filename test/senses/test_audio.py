@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speaking import SAMPLE, sound_of
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.records import NS, AudioChunk, RobotSpeaking
 from maven_ros.senses.audio import AudioSense

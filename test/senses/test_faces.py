@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import InputError, ResourceError
 from maven_ros.records import NS, FoundFace
-from maven_ros.senses.faces import FaceTracker
+from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.settings import FaceSettings
 
 data = pytest.importorskip('skimage.data')

@@ -5,7 +5,7 @@ import pytest
 from speaking import noise, pink
 
 from maven_ros.records import NS
-from maven_ros.senses.speech.sound import SoundRun
+from maven_ros.senses.speech.sound_run import SoundRun
 from maven_ros.senses.speech.sphinx_decoder import CepstralMean
 from maven_ros.senses.speech.stability import Stability
 from maven_ros.senses.speech.voicing import voiced_share

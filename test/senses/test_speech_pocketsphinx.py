@@ -21,7 +21,7 @@ from speaking import (
     text_of,
 )
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS, nanoseconds
 from maven_ros.senses.speech import SpeechWorker, open_recogniser

@@ -13,7 +13,7 @@ import pytest
 from speaking import SAMPLE, START_NS, chunks, finals, noise, recognise, silence, sound_of, text_of
 from vosk_model import write_model
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS
 from maven_ros.senses.speech import SpeechWorker, open_recogniser
@@ -168,7 +168,7 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path):
     script = tmp_path / 'example.py'
     script.write_text(
         'import time\n'
-        'from maven_ros.diagnostics import Counters\n'
+        'from maven_ros.counters import Counters\n'
         'from maven_ros.senses.speech import SpeechWorker\n'
         'from maven_ros.settings import SpeechSettings\n'
         'worker = SpeechWorker(SpeechSettings(), Counters())\n'

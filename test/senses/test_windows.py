@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.records import NS, AudioChunk, Box, Face, Stream, Utterance, Word
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.windows import Admission, Windows

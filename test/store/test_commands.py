@@ -18,9 +18,9 @@ from modelserver import entry, pinned
 from safetensors.numpy import save_file
 
 import maven_ros
-from maven_ros.cli import main
+from maven_ros.cli.main import main
+from maven_ros.cli.main import model_commands as commands
 from maven_ros.resources import resource
-from maven_ros.store import commands
 from maven_ros.store.manifest import RemoteFile, read_manifest
 
 PACKAGE = Path(maven_ros.__file__).parent
@@ -247,7 +247,8 @@ def test_nothing_but_the_command_line_knows_how_to_fetch():
 
 
 def test_the_node_runs_without_it():
-    modules = ['maven_ros.cli', 'maven_ros.pipeline', 'maven_ros.engine', 'maven_ros.nodes.affect']
+    modules = ['maven_ros.cli.main', 'maven_ros.pipeline', 'maven_ros.engine',
+               'maven_ros.nodes.affect_node']
     code = (f'import sys, importlib\nfor name in {modules}: importlib.import_module(name)\n'
             'assert not [name for name in sys.modules if name.startswith("maven_ros.store")]')
     subprocess.run([sys.executable, '-c', code], check=True,

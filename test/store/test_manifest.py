@@ -3,8 +3,8 @@
 import pytest
 from modelserver import entry, pinned
 
-from maven_ros.disk import sha256_of
 from maven_ros.errors import MavenError, ResourceError
+from maven_ros.files import sha256_of
 from maven_ros.settings import Settings, parameters
 from maven_ros.store.manifest import read_manifest
 

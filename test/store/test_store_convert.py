@@ -9,7 +9,7 @@ from full_disk import largest_file
 from safetensors.torch import load_file
 
 from maven_ros.errors import CannotWrite, ResourceError
-from maven_ros.store.convert import convert
+from maven_ros.store.pickles import convert
 
 
 @pytest.fixture(autouse=True)

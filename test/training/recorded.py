@@ -13,9 +13,9 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS
 from maven_ros.resources import resource
-from maven_ros.training.affwild2.people import MANIFEST, PEOPLE
-from maven_ros.training.feature_spec import Windowing, describe, key_of
-from maven_ros.training.shards import ShardWriter
+from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE
+from maven_ros.training.people.feature_spec import Windowing, describe, key_of
+from maven_ros.training.people.shards import ShardWriter
 
 TINY = MavenConfig(
     name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,

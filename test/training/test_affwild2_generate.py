@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from maven_ros.devices.media import probe
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.evaluation.annotations import read_frame_values
-from maven_ros.media import probe
+from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.training.affwild2.cast import Corpora, DrawnActor
 from maven_ros.training.affwild2.generate import GenerateSettings, generate
 from maven_ros.training.affwild2.layout import find_layout

@@ -11,20 +11,20 @@ import tiny_affwild2
 from full_disk import largest_file
 from tiny_affwild2 import prepare_again
 
+from maven_ros.devices.media import read_media
 from maven_ros.errors import CannotWrite, InputError, ResourceError, SettingsError
-from maven_ros.evaluation.annotations import read_frame_values
-from maven_ros.evaluation.table import read_table
-from maven_ros.media import read_media
 from maven_ros.records import Box
 from maven_ros.resources import resource
+from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.settings import Settings
+from maven_ros.tables import read_table
+from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE
+from maven_ros.training.affwild2.frames import Seen, choose
 from maven_ros.training.affwild2.layout import find_layout
-from maven_ros.training.affwild2.people import MANIFEST, PEOPLE
-from maven_ros.training.affwild2.pictures import Seen, choose
 from maven_ros.training.affwild2.plan import PrepareOptions
 from maven_ros.training.affwild2.prepare import prepare
-from maven_ros.training.affwild2.sound import read_flac, read_words
-from maven_ros.training.prepared import PreparedSet
+from maven_ros.training.people.prepared import PreparedSet
+from maven_ros.training.people.recorded_sound import read_flac, read_words
 
 TRAIN = 'annotations/VA_Estimation_Challenge/Train_Set'
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.evaluation.metrics import coverage
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.head import AffectHead
+from maven_ros.scoring.metrics import coverage
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.reading import Reading
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.alignment import Aligned
 from maven_ros.model.fusion import Features
-from maven_ros.training.clip_inputs import InputSettings, deny
+from maven_ros.model.time_grid import Aligned
+from maven_ros.training.people.clip_inputs import InputSettings, deny
 
 
 def features():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.alignment import Grid
+from maven_ros.model.time_grid import Grid
 from maven_ros.records import NS
-from maven_ros.training.clips import ClipSettings, label
+from maven_ros.training.people.clips import ClipSettings, label
 
 NAN = float('nan')
 # Five frames a second for two seconds; the third is unlabelled.

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.alignment import Grid
 from maven_ros.model.fusion import MODALITIES
-from maven_ros.training.bank import Bank
-from maven_ros.training.compose import Composer, ComposeSettings
+from maven_ros.model.time_grid import Grid
+from maven_ros.training.compact.bank import Bank
+from maven_ros.training.compact.compose import Composer, ComposeSettings
 
 GRID = Grid(10, 0.2)
 WIDTHS = {'video': 5, 'audio': 4, 'text': 3}

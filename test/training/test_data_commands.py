@@ -3,8 +3,8 @@
 import pytest
 from tiny_encoders import save_checkpoint
 
-from maven_ros.cli import main
-from maven_ros.training.features import FeatureSet
+from maven_ros.cli.main import main
+from maven_ros.training.people.features import FeatureSet
 
 
 def test_generate_prepare_and_embed_follow_on_each_other(tmp_path, capsys, monkeypatch):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.emobank import read_emobank
+from maven_ros.training.compact.emobank import read_emobank
 
 LINES = [
     'id,split,V,A,D,text',

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Word
-from maven_ros.training.affwild2.sound import write_flac, write_words
-from maven_ros.training.evidence import sound_of, words_of
-from maven_ros.training.feature_spec import Windowing
-from maven_ros.training.prepared import Person
+from maven_ros.training.people.evidence import sound_of, words_of
+from maven_ros.training.people.feature_spec import Windowing
+from maven_ros.training.people.prepared import Person
+from maven_ros.training.people.recorded_sound import write_flac, write_words
 
 PERSON = Person('clip', 'clip', 'train', 100, 4.0, 'clip.flac', 0, 'clip.json', '')
 STARTS_S, ENDS_S = 1.5, 1.9  # of the one word, on the file's clock

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from maven_ros.training.face_augmentation import (
+from maven_ros.training.compact.face_augmentation import (
     FaceAugmentation,
     augment,
     blur,

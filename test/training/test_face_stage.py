@@ -9,7 +9,7 @@ from tiny_encoders import tiny_config
 
 from maven_ros.errors import ResourceError
 from maven_ros.model.encoders import FaceEncoder
-from maven_ros.training.faces import (
+from maven_ros.training.compact.face_stage import (
     FaceHead,
     FaceModel,
     FaceSettings,
@@ -18,9 +18,9 @@ from maven_ros.training.faces import (
     score,
     train_faces,
 )
-from maven_ros.training.ferplus import POINTS, read_ferplus
+from maven_ros.training.compact.ferplus import POINTS, read_ferplus
+from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
 from maven_ros.training.loop import LoopSettings
-from maven_ros.training.stages import ENCODER, TASK_HEAD, StageContext, load_stage
 
 SETTINGS = FaceSettings(LoopSettings(2, 8, 0.01), sides_px=(32, 48))
 

@@ -11,21 +11,21 @@ import torch
 from full_disk import largest_file
 from tiny_encoders import save_checkpoint
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
-from maven_ros.evaluation.table import read_table
 from maven_ros.model import checkpoint
-from maven_ros.model.devices import Batches
+from maven_ros.model.compute import Batches
 from maven_ros.model.incremental import IncrementalEncoder, Memory
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Box, Face, Frame, Utterance, Word
 from maven_ros.settings import Settings
-from maven_ros.training.affwild2.sound import read_flac, read_words, write_words
-from maven_ros.training.embed import Embedder
-from maven_ros.training.feature_spec import Windowing
-from maven_ros.training.features import FeatureSet
+from maven_ros.tables import read_table
 from maven_ros.training.loop import Stopped
-from maven_ros.training.prepared import PreparedSet
+from maven_ros.training.people.embed import Embedder
+from maven_ros.training.people.feature_spec import Windowing
+from maven_ros.training.people.features import FeatureSet
+from maven_ros.training.people.prepared import PreparedSet
+from maven_ros.training.people.recorded_sound import read_flac, read_words, write_words
 
 SETTINGS = Settings().with_values({
     'windows.length_s': 1.5, 'windows.hop_s': 0.5, 'speech.recogniser': 'none',

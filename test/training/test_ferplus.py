@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
+from maven_ros.training.compact.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
 
 
 def faces(*votes):

@@ -10,25 +10,25 @@ import torch
 
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.evaluation.compact import Evaluator
-from maven_ros.evaluation.compact_report import markdown, show, update_card, write
-from maven_ros.evaluation.goals import goals
 from maven_ros.model import checkpoint
-from maven_ros.model.alignment import Aligned
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.time_grid import Aligned
 from maven_ros.records import Evidence, Face
 from maven_ros.settings import ModelSettings, WindowSettings
-from maven_ros.training.compose import ComposeSettings
-from maven_ros.training.corpora import GRID, READERS, BankSettings, encode_corpora
-from maven_ros.training.export import ExportSettings, load_probes, train_export
-from maven_ros.training.faces import FaceSettings, train_faces
-from maven_ros.training.fusion import FusionSettings, load_encoders, train_fusion
+from maven_ros.training.compact.card import Evaluator
+from maven_ros.training.compact.card_report import markdown, show, update_card, write
+from maven_ros.training.compact.compose import ComposeSettings
+from maven_ros.training.compact.corpora import GRID, READERS, BankSettings, encode_corpora
+from maven_ros.training.compact.export import ExportSettings, load_probes, train_export
+from maven_ros.training.compact.face_stage import FaceSettings, train_faces
+from maven_ros.training.compact.fusion_stage import FusionSettings, load_encoders, train_fusion
+from maven_ros.training.compact.goals import goals
+from maven_ros.training.compact.stages import METRICS, StageContext
+from maven_ros.training.compact.text_stage import TextSettings, train_text
+from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice
 from maven_ros.training.loop import LoopSettings, Stopped
 from maven_ros.training.reading import read
-from maven_ros.training.stages import METRICS, StageContext
-from maven_ros.training.text import TextSettings, train_text
-from maven_ros.training.voice import VoiceSettings, train_voice
 
 CONFIG = MavenConfig(
     name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.goemotions import GROUPS, read_goemotions
+from maven_ros.training.compact.goemotions import GROUPS, read_goemotions
 
 NAMES = [name for members in GROUPS.values() for name in members]
 

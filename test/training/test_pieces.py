@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.model.alignment import Grid
+from maven_ros.model.time_grid import Grid
 from maven_ros.records import SAMPLE_RATE_HZ
-from maven_ros.training.face_augmentation import FaceAugmentation
-from maven_ros.training.noise import noise_pictures, noise_texts, noise_waveforms
-from maven_ros.training.pieces import (
+from maven_ros.training.compact.face_augmentation import FaceAugmentation
+from maven_ros.training.compact.noise import noise_pictures, noise_texts, noise_waveforms
+from maven_ros.training.compact.pieces import (
     LENGTH_NS,
     SAMPLES,
     FacePieces,
@@ -16,7 +16,7 @@ from maven_ros.training.pieces import (
     speak,
     words_of,
 )
-from maven_ros.training.voice_augmentation import VoiceAugmentation
+from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
 
 GRID = Grid(20, 0.1)
 RANDOM = np.random.default_rng(0)

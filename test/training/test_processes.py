@@ -10,7 +10,7 @@ import recorded
 import torch
 import yaml
 
-from maven_ros.cli import main
+from maven_ros.cli.main import main
 from maven_ros.errors import SettingsError
 from maven_ros.training.loop import CHECKPOINT
 from maven_ros.training.processes import Processes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.ravdess import EMOTIONS, SPLITS, read_ravdess
+from maven_ros.training.compact.ravdess import EMOTIONS, SPLITS, read_ravdess
 
 
 def write_clip(data, name, samples, rate_hz=16_000):

@@ -6,10 +6,10 @@ import torch
 import yaml
 from tiny_corpora import write
 
-from maven_ros.cli import main
+from maven_ros.cli.main import main
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.faces import FaceSettings
-from maven_ros.training.recipe import STAGES, build, read_recipe, train
+from maven_ros.training.compact.face_stage import FaceSettings
+from maven_ros.training.compact.recipe import STAGES, build, read_recipe, train
 
 
 @dataclass(frozen=True)

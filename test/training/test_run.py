@@ -11,21 +11,21 @@ import recorded
 import torch
 import yaml
 
-from maven_ros.cli import main
+from maven_ros.cli.main import main
 from maven_ros.engine import Engine
 from maven_ros.errors import MavenError, ResourceError, SettingsError
-from maven_ros.evaluation.resultset import read_result_set
 from maven_ros.model import checkpoint
 from maven_ros.records import Evidence, Face
+from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import ModelSettings, WindowSettings
-from maven_ros.training.ablations import ABLATIONS
-from maven_ros.training.clip_inputs import InputSettings
-from maven_ros.training.clips import ClipSettings
 from maven_ros.training.loop import LoopSettings
-from maven_ros.training.predicting import predict_and_score
+from maven_ros.training.people.ablations import ABLATIONS
+from maven_ros.training.people.clip_inputs import InputSettings
+from maven_ros.training.people.clips import ClipSettings
+from maven_ros.training.people.predict import predict_and_score
+from maven_ros.training.people.run import train_run
+from maven_ros.training.people.run_settings import LossSettings, RunSettings
 from maven_ros.training.processes import Processes
-from maven_ros.training.run import train_run
-from maven_ros.training.run_settings import LossSettings, RunSettings
 
 LOOP = LoopSettings(epochs=12, batch_size=32, learning_rate=0.01, warmup_epochs=0.5,
                     average_decay=0.9, precision='fp32', select='mean_ccc')
@@ -228,7 +228,7 @@ def test_settings_that_do_not_fit_the_data_are_named(recordings, settings, tmp_p
 
 
 def test_features_and_tuning_exclude_one_another(recordings, settings, tmp_path):
-    from maven_ros.training.run_settings import TuneSettings
+    from maven_ros.training.people.run_settings import TuneSettings
 
     with pytest.raises(SettingsError, match=r'--features: encoders are tuned .*leave it out'):
         run(recordings, replace(settings, tune=TuneSettings(video=1)), tmp_path)

@@ -5,7 +5,7 @@ import yaml
 
 from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
-from maven_ros.training.run_settings import read_run_settings
+from maven_ros.training.people.run_settings import read_run_settings
 
 LOOP = {'epochs': 1, 'batch_size': 2, 'learning_rate': 0.1}
 

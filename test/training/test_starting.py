@@ -6,8 +6,8 @@ from tiny_encoders import BACKBONES, tiny_config
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.maven import MavenModel
 from maven_ros.training.loop import LoopSettings
-from maven_ros.training.run_settings import RunSettings, TuneSettings
-from maven_ros.training.starting import blocks, put_encoders, start, take_encoders
+from maven_ros.training.people.run_settings import RunSettings, TuneSettings
+from maven_ros.training.people.starting import blocks, put_encoders, start, take_encoders
 
 LOOP = LoopSettings(1, 1, 0.1)
 

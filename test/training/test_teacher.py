@@ -9,15 +9,14 @@ import torch
 from tiny_corpora import write
 from tiny_encoders import save_encoder
 
-from maven_ros.disk import sha256_of
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import sha256_of
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import TextEncoder
-from maven_ros.training.emobank import read_emobank
-from maven_ros.training.goemotions import read_goemotions
-from maven_ros.training.loop import CHECKPOINT, LoopSettings
-from maven_ros.training.stages import ENCODER, StageContext, load_stage, save_state
-from maven_ros.training.teacher import (
+from maven_ros.training.compact.emobank import read_emobank
+from maven_ros.training.compact.goemotions import read_goemotions
+from maven_ros.training.compact.stages import ENCODER, StageContext, load_stage, save_state
+from maven_ros.training.compact.teacher import (
     TeacherSettings,
     find_model,
     load_backbone,
@@ -25,7 +24,8 @@ from maven_ros.training.teacher import (
     read_labels,
     train_teacher,
 )
-from maven_ros.training.text import TextSettings, repeat, taught, train_text
+from maven_ros.training.compact.text_stage import TextSettings, repeat, taught, train_text
+from maven_ros.training.loop import CHECKPOINT, LoopSettings
 
 LOOP = LoopSettings(epochs=1, batch_size=8, learning_rate=0.01)
 CONFIG = MavenConfig(text_width=16, text_layers=1, text_heads=2)

@@ -4,7 +4,7 @@ from tokenizers import Tokenizer
 
 from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
-from maven_ros.training.text_augmentation import TextAugmentation, TextAugmenter
+from maven_ros.training.compact.text_augmentation import TextAugmentation, TextAugmenter
 
 SENTENCE = 'I really did not expect that everything would turn out so wonderfully well'
 

@@ -8,12 +8,19 @@ from tokenizers import Tokenizer
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import TextEncoder
 from maven_ros.resources import resource
-from maven_ros.training.emobank import RatedSentences
-from maven_ros.training.goemotions import LabelledComments
+from maven_ros.training.compact import text_stage
+from maven_ros.training.compact.emobank import RatedSentences
+from maven_ros.training.compact.goemotions import LabelledComments
+from maven_ros.training.compact.readings import Targets, TextHead, encode, pad, predict, score
+from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
+from maven_ros.training.compact.text_stage import (
+    TextModel,
+    TextSettings,
+    TextTask,
+    repeat,
+    train_text,
+)
 from maven_ros.training.loop import LoopSettings
-from maven_ros.training.readings import Targets, TextHead, encode, pad, predict, score
-from maven_ros.training.stages import ENCODER, TASK_HEAD, StageContext, load_stage
-from maven_ros.training.text import TextModel, TextSettings, TextTask, repeat, train_text
 
 CONFIG = MavenConfig(text_width=16, text_layers=1, text_heads=2)
 SETTINGS = TextSettings(LoopSettings(epochs=2, batch_size=8, learning_rate=0.01), repeats=2)
@@ -105,8 +112,8 @@ def test_a_batch_of_one_kind_alone_has_a_finite_loss(tokenizer, kind):
 
 
 def test_the_stage_leaves_its_files(tmp_path, monkeypatch, tokenizer):
-    monkeypatch.setattr('maven_ros.training.text.read_emobank', lambda data, split: RATED)
-    monkeypatch.setattr('maven_ros.training.text.read_goemotions', lambda data, split: COMMENTS)
+    monkeypatch.setattr(text_stage, 'read_emobank', lambda data, split: RATED)
+    monkeypatch.setattr(text_stage, 'read_goemotions', lambda data, split: COMMENTS)
     train_text(SETTINGS, StageContext(tmp_path, tmp_path / 'out', CONFIG))
     folder = tmp_path / 'out/text'
     trained = model()

@@ -7,19 +7,19 @@ import pytest
 import torch
 import yaml
 
-from maven_ros.cli import main
-from maven_ros.evaluation.resultset import read_result_set
-from maven_ros.media import read_media
+from maven_ros.cli.main import main
+from maven_ros.devices.media import read_media
 from maven_ros.model import checkpoint
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import AffectState
+from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import Settings
-from maven_ros.training.features import FeatureSet
-from maven_ros.training.prepared import PreparedSet
+from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource
+from maven_ros.training.people.features import FeatureSet
+from maven_ros.training.people.prepared import PreparedSet
+from maven_ros.training.people.run import train_run
+from maven_ros.training.people.run_settings import read_run_settings
 from maven_ros.training.processes import Processes
-from maven_ros.training.run import train_run
-from maven_ros.training.run_settings import read_run_settings
-from maven_ros.training.sources import EvidenceSource, FeatureSource
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / 'shared' / 'data'

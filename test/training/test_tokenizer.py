@@ -3,7 +3,7 @@ from tokenizers import Tokenizer, models
 
 from maven_ros.errors import ResourceError
 from maven_ros.resources import resource
-from maven_ros.training.tokenizer import build, main
+from maven_ros.training.compact.tokenizer import build, main
 
 VOCABULARY = {name: number for number, name in enumerate(
     ('[PAD]', '[UNK]', 'good', 'day', '##s', 'don', "'", 't'))}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from maven_ros.errors import SettingsError
-from maven_ros.training.voice_augmentation import (
+from maven_ros.training.compact.voice_augmentation import (
     VoiceAugmentation,
     augment_mel,
     augment_waveforms,

@@ -7,10 +7,10 @@ import torch
 from maven_ros.errors import SettingsError
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import VoiceEncoder
-from maven_ros.training.loop import LoopSettings
-from maven_ros.training.ravdess import EMOTIONS, POINTS, VoiceClips
-from maven_ros.training.stages import ENCODER, TASK_HEAD, StageContext, load_stage
-from maven_ros.training.voice import (
+from maven_ros.training.compact import voice_stage
+from maven_ros.training.compact.ravdess import EMOTIONS, POINTS, VoiceClips
+from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
+from maven_ros.training.compact.voice_stage import (
     VoiceHead,
     VoiceModel,
     VoiceSettings,
@@ -21,6 +21,7 @@ from maven_ros.training.voice import (
     spoken,
     train_voice,
 )
+from maven_ros.training.loop import LoopSettings
 
 CONFIG = MavenConfig(voice_width=16, voice_channels=(4, 8))
 LOOP = LoopSettings(epochs=2, batch_size=4, learning_rate=0.01)
@@ -113,7 +114,7 @@ def test_disturbances_are_what_their_names_say():
 
 
 def test_the_stage_leaves_its_files(tmp_path, monkeypatch):
-    monkeypatch.setattr('maven_ros.training.voice.read_ravdess', lambda data, split: clips())
+    monkeypatch.setattr(voice_stage, 'read_ravdess', lambda data, split: clips())
     context = StageContext(tmp_path, tmp_path / 'out', CONFIG)
     train_voice(SETTINGS, context)
     folder = tmp_path / 'out/voice'

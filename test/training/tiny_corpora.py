@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from maven_ros.training.goemotions import GROUPS
+from maven_ros.training.compact.goemotions import GROUPS
 
 FACES = {'train': 24, 'valid': 12, 'test': 12}
 FER_EMOTIONS = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear',

@@ -11,7 +11,7 @@ from made_view import event, frame, sound, state, utterance
 from maven_ros.affect import Affect
 from maven_ros.errors import InputError
 from maven_ros.records import NS, EventKind, Frame, Status
-from maven_ros.view.evidence import shares
+from maven_ros.view.evidence_strip import shares
 
 rerun = pytest.importorskip('rerun')
 
@@ -20,7 +20,7 @@ class Drawn:
     """A recording in a file, and what it holds as text."""
 
     def __init__(self, path):
-        from maven_ros.view.layout import layout
+        from maven_ros.view.blueprint import layout
         from maven_ros.view.screen import Screen
 
         rerun.set_strict_mode(True)  # what it does not understand is a warning otherwise

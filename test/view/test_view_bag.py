@@ -9,14 +9,14 @@ import pytest
 from made_view import event, frame, sound, state, utterance
 
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.graph.bag import BagGraph
+from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, image_message
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.sound import AUDIO_CHUNK
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, OUTPUT_TYPES, output_message
 from maven_ros.records import NS, SmoothedState
-from maven_ros.view.bag import view_bag
+from maven_ros.view.bag_view import view_bag
 
 START_NS = 1_700_000_000 * NS
 SECONDS = 3
@@ -92,7 +92,7 @@ def test_annotations_of_something_else_are_refused_before_anything_is_opened(tmp
     (('--annotations', 'labels'), '--annotations labels: of what? name the bag'),
 ])
 def test_flags_that_make_no_sense_are_refused(capsys, arguments, message):
-    from maven_ros.cli import main
+    from maven_ros.cli.main import main
 
     assert main(['view', *arguments]) == 1
     assert message in capsys.readouterr().err

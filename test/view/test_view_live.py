@@ -15,7 +15,7 @@ import pytest
 from made_view import MAGENTA, event, frame, sound, state, utterance
 
 from maven_ros.graph.convert import audio_message, image_message
-from maven_ros.graph.dds import DdsGraph
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import IMAGE_SOURCE, SOUND_SOURCE, STATE
 from maven_ros.graph.messages import new

@@ -17,7 +17,7 @@ import numpy as np
 
 from maven_ros.errors import ResourceError
 from maven_ros.records import SAMPLE_RATE_HZ, Utterance, Word
-from maven_ros.senses.speech.sound import SoundListener, SoundRun
+from maven_ros.senses.speech.sound_run import SoundListener, SoundRun
 from maven_ros.senses.speech.sphinx_decoder import (
     FRAME_BYTES,
     FRAME_SAMPLES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Samples, Utterance
 from maven_ros.senses.speech.host import NO_SOUND, Host, ProcessHost, Reply, Request, ThreadHost

@@ -9,7 +9,7 @@ from typing import Any
 
 from maven_ros.errors import ResourceError
 from maven_ros.records import SAMPLE_RATE_HZ, Utterance, Word, nanoseconds
-from maven_ros.senses.speech.sound import SoundListener, SoundRun
+from maven_ros.senses.speech.sound_run import SoundListener, SoundRun
 from maven_ros.settings import SpeechSettings
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from maven_ros.closing import Closing
-from maven_ros.diagnostics import Counters
+from maven_ros.counters import Counters
 from maven_ros.records import Samples, Utterance
 from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
 from maven_ros.senses.speech.remote import RemoteRecogniser

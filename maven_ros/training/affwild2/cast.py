@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.records import SAMPLE_RATE_HZ, Pixels, Samples
-from maven_ros.training.emobank import read_emobank
-from maven_ros.training.ferplus import read_ferplus
-from maven_ros.training.pieces import words_of
-from maven_ros.training.ravdess import SPLITS, read_ravdess
-from maven_ros.training.targets import VALENCE_AROUSAL
+from maven_ros.training.compact.emobank import read_emobank
+from maven_ros.training.compact.ferplus import read_ferplus
+from maven_ros.training.compact.pieces import words_of
+from maven_ros.training.compact.ravdess import SPLITS, read_ravdess
+from maven_ros.training.compact.targets import VALENCE_AROUSAL
 
 FACE_PX = 112
 Point = NDArray[np.float64]

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.disk import written
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import written
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Pixels, Samples, Word
 from maven_ros.training.affwild2.cast import FACE_PX, Actor, Corpora, DrawnActor, Said
-from maven_ros.training.affwild2.pictures import encode_jpeg
-from maven_ros.training.affwild2.sound import write_words
+from maven_ros.training.affwild2.frames import encode_jpeg
+from maven_ros.training.people.recorded_sound import write_words
 
 FRAME_RATE_HZ = 25
 SIDE_PX = 144

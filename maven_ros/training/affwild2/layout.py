@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maven_ros.errors import ResourceError
-from maven_ros.evaluation.annotations import SIDES, SUFFIXES
+from maven_ros.scoring.annotations import SIDES, SUFFIXES
 
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
 _CROP = re.compile(r'(\d+)\.(jpe?g|png)', re.IGNORECASE)

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from maven_ros.devices.media import Media, probe
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.media import Media, probe
+from maven_ros.files import read_json
 from maven_ros.records import NS
 from maven_ros.settings import Settings
+from maven_ros.training.affwild2.annotated import MISMATCHES
 from maven_ros.training.affwild2.layout import Layout, Subject
-from maven_ros.training.affwild2.people import MISMATCHES
-from maven_ros.training.files import read_json
 
 _PARTS = 'parts'
 

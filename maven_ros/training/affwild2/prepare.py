@@ -15,21 +15,20 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from maven_ros.diagnostics import Counters
-from maven_ros.disk import written
+from maven_ros.counters import Counters
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
-from maven_ros.evaluation.table import require_pyarrow
-from maven_ros.evaluation.workers import run_tasks
+from maven_ros.files import read_json, written
 from maven_ros.senses.detectors import open_detector
 from maven_ros.senses.speech import SpeechWorker
+from maven_ros.tables import require_pyarrow
+from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE, person_row
 from maven_ros.training.affwild2.layout import Layout
-from maven_ros.training.affwild2.people import MANIFEST, PEOPLE, person_row
 from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
-from maven_ros.training.affwild2.report import write_report
+from maven_ros.training.affwild2.prepared_report import write_report
 from maven_ros.training.affwild2.video import Preparer, prepare_alone, schema_of
 from maven_ros.training.digests import digest_of
-from maven_ros.training.files import read_json
-from maven_ros.training.prepared import MANIFEST_FILE, PEOPLE_FILE
+from maven_ros.training.people.prepared import MANIFEST_FILE, PEOPLE_FILE
+from maven_ros.workers import run_tasks
 
 #: Is told how many seconds are done, and of how many.
 Progress = Callable[[float, float], None]

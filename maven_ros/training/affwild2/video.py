@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.closing import Closing
-from maven_ros.diagnostics import Counters
-from maven_ros.disk import written
+from maven_ros.counters import Counters
+from maven_ros.devices.media import read_media
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
-from maven_ros.evaluation.table import require_pyarrow
-from maven_ros.media import read_media
+from maven_ros.files import write_json, written
 from maven_ros.records import NS, Frame, Word
-from maven_ros.senses.faces import FaceTracker
+from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import SpeechWorker
-from maven_ros.training.affwild2.layout import Subject, read_crops
-from maven_ros.training.affwild2.people import (
+from maven_ros.tables import require_pyarrow
+from maven_ros.training.affwild2.annotated import (
     MANIFEST,
     manifest_rows,
     person_row,
     read_labels,
 )
-from maven_ros.training.affwild2.pictures import Faces, Seen, choose, see
+from maven_ros.training.affwild2.frames import Faces, Seen, choose, see
+from maven_ros.training.affwild2.layout import Subject, read_crops
 from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
-from maven_ros.training.affwild2.sound import (
+from maven_ros.training.people.recorded_sound import (
     Sound,
     read_sound,
     read_words,
@@ -37,7 +37,6 @@ from maven_ros.training.affwild2.sound import (
     write_flac,
     write_words,
 )
-from maven_ros.training.files import write_json
 
 _log = logging.getLogger('maven_ros.prepare')
 

@@ -1,0 +1,1 @@
+"""The command line: ``maven-ros COMMAND``."""

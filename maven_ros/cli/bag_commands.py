@@ -1,0 +1,254 @@
+"""The commands about bags and what is believed about them; :mod:`maven_ros.cli.main` adds them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maven_ros.cli.arguments import Declare, Group, add_group, add_settings, settings_of
+
+if TYPE_CHECKING:
+    from maven_ros.replay.replay import Progress
+    from maven_ros.replay.sources import Sources
+    from maven_ros.replay.summary import Summary
+
+
+def add_commands(declare: Declare, commands: Group) -> None:
+    """Declare all of them."""
+    _add_replay(declare)
+    _add_bag(declare, add_group(commands, 'bag', 'Make bags.'))
+    evaluate = add_group(commands, 'evaluate', 'Say how good estimates are.')
+    _add_evaluate(declare, evaluate)
+    _add_evaluate_model(declare, evaluate)
+    _add_compare(declare)
+    one = declare('timeline', _timeline, 'Draw the states in a bag into a PNG.')
+    one.add_argument('bag', type=Path)
+    one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
+
+
+# --- replay and bags -------------------------------------------------------------------------
+
+
+def _add_replay(declare: Declare) -> None:
+    one = declare('replay', _replay, 'Replay a bag through the pipeline, in its own time.')
+    one.add_argument('bag', type=Path, help='folder of a rosbag2, or one of its files')
+    one.add_argument('--out', type=Path, help='folder for the results; BAG_affect if none. An '
+                     'interrupted replay goes on there')
+    add_sources(one)
+    one.add_argument('--start', type=float, default=0.0, help='seconds to leave out')
+    one.add_argument('--duration', type=float, default=0.0, help='seconds to replay; 0 for all')
+    one.add_argument('--rate', type=float, default=0.0,
+                     help='seconds of the bag a second; 0 as fast as possible')
+    one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap',
+                     help='of the bag that is written')
+    add_settings(one)
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add flags that name a bag's topics; :func:`sources_of` reads them."""
+    for role, what in (('image', 'Image or CompressedImage'), ('audio', 'any family of sound'),
+                       ('robot-speaking', 'std_msgs/Bool'), ('speech', 'hri_msgs/LiveSpeech')):
+        parser.add_argument(f'--{role}-topic', default='', help=f'{what}; found if none')
+
+
+def sources_of(arguments: argparse.Namespace) -> Sources:
+    """Return the topics that :func:`add_sources` has flags for."""
+    from maven_ros.replay.sources import Sources
+
+    return Sources(
+        image=arguments.image_topic, audio=arguments.audio_topic,
+        robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic)
+
+
+def _add_bag(declare: Declare, group: Group) -> None:
+    one = declare('from-media', _bag_from_media, 'Turn videos into bags.', group)
+    one.add_argument('files', nargs='+', type=Path, metavar='FILE')
+    one.add_argument('--out', type=Path, default=Path(),
+                     help='folder of the bags, each named as its file; here if none')
+    one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
+    one.add_argument('--raw', action='store_true', help='pictures as they are, not as JPEG')
+    one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
+    one.add_argument('--loop', type=int, default=1, help='how often')
+
+
+def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.replay.replay import ReplayOptions, default_out, replay
+    from maven_ros.tables import require_pyarrow
+
+    require_pyarrow()
+    settings, bag = settings_of(arguments), arguments.bag.resolve()
+    import cv2
+
+    cv2.setNumThreads(1)  # as the affect node does; the other core recognises
+    options = ReplayOptions(
+        sources=sources_of(arguments), start_s=arguments.start, duration_s=arguments.duration,
+        rate=arguments.rate, storage=arguments.storage)
+    out = arguments.out or default_out(bag)
+    with progress_bar(bag.name) as progress:
+        summary = replay(bag, settings, out, options, stop, progress)
+    if summary is None:
+        print(f'interrupted; the same command goes on from what is in {out}', file=sys.stderr)
+        return 1
+    print(described(summary))
+    print(out)
+    return 0
+
+
+def described(summary: Summary) -> str:
+    """Return what came of a replay, in a few lines."""
+    lines = [f'{summary.duration_s:.1f} s in {summary.wall_s:.1f} s ({summary.speed:.1f} times '
+             f'real time): {summary.states} states in {summary.windows} windows, '
+             f'{len(summary.people)} people, {summary.utterances} utterances, by {summary.model}']
+    return '\n  '.join([*lines, *summary.flaws])
+
+
+@contextlib.contextmanager
+def progress_bar(name: str) -> Iterator[Progress]:
+    """Show how far something is, how fast it goes, and the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
+        TextColumn('{task.fields[seconds]}'),
+        TextColumn('{task.fields[speed]}'), TimeRemainingColumn(),
+        console=Console(stderr=True))
+    task = bar.add_task(name, total=None, seconds='', speed='')
+
+    def show(done_s: float, total_s: float) -> None:
+        bar.start()  # not before there is something to show: it may be refused first
+        bar.update(task, completed=done_s, total=total_s,
+                   seconds=f'{done_s:.0f} of {total_s:.0f} s')
+        speed = bar.tasks[0].speed
+        bar.update(task, speed='' if speed is None else f'{speed:.1f}x')
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _bag_from_media(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.replay.from_media import MediaBag, bags_from_media
+
+    def made(bag: MediaBag) -> None:
+        report = bag.report
+        print(f'{bag.path}: {report.frames} pictures, {report.chunks} chunks of sound, '
+              f'{report.duration_ns / 1e9:.1f} s'
+              + ''.join(f', {name} {n}' for name, n in bag.skipped.items()))
+
+    bags_from_media(
+        arguments.files, arguments.out, storage=arguments.storage, compressed=not arguments.raw,
+        width=arguments.width, loop=arguments.loop, stop=stop, done=made)
+
+
+def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.report.timeline import draw_bag
+
+    bag = arguments.bag.resolve()
+    path = arguments.out or bag.with_name(f'{bag.name}.png')
+    draw_bag(bag, path)
+    print(path)
+
+
+# --- evaluation ------------------------------------------------------------------------------
+
+
+def _add_evaluate(declare: Declare, group: Group) -> None:
+    one = declare('bags', _evaluate_bags, 'Replay bags, hold them against annotations, score '
+                  'them and write a report.', group)
+    one.add_argument('bags', nargs='+', type=Path, metavar='BAG')
+    one.add_argument('--annotations', type=Path, metavar='DIR', help='folder of NAME.txt or '
+                     'NAME.csv; the topic /affect/annotation of the bags if none')
+    one.add_argument('--out', type=Path, default=Path('runs/evaluation'),
+                     help='folder for the results (default %(default)s)')
+    one.add_argument('--without', nargs='+', default=[], metavar='PART',
+                     help='ablations, each a result of its own: video, audio, text, or a pathway '
+                     'such as video_to_audio')
+    one.add_argument('--offset-search', type=float, default=0.0, metavar='S',
+                     help='look for the delay of the raters, so many seconds either way')
+    one.add_argument('--draws', type=int, default=1000, help='of the bootstrap')
+    one.add_argument('--seed', type=int, default=0, help='of the bootstrap')
+    one.add_argument('--workers', type=int, default=1, help='bags replayed at a time')
+    one.add_argument('--ray', default='', metavar='ADDRESS',
+                     help='replay on a Ray cluster that sees the same files')
+    add_sources(one)
+    add_settings(one)
+
+
+def _add_compare(declare: Declare) -> None:
+    one = declare('compare', _compare, 'Compare two results of `evaluate bags`.')
+    one.add_argument('first', type=Path, help='its --out, or a folder of an ablation in it')
+    one.add_argument('second', type=Path)
+    one.add_argument('--draws', type=int, default=1000, help='of the bootstrap')
+    one.add_argument('--seed', type=int, default=0, help='of the bootstrap')
+
+
+def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.report.benchmark import Plan, replay_all
+    from maven_ros.report.console import as_text
+    from maven_ros.report.outcome import score_replays
+    from maven_ros.report.page import require_jinja, write_report
+    from maven_ros.tables import require_pyarrow
+
+    require_pyarrow()
+    require_jinja()
+    plan = Plan(
+        bags=tuple(arguments.bags), annotations=arguments.annotations, out=arguments.out,
+        settings=settings_of(arguments), without=tuple(arguments.without),
+        offset_search_s=arguments.offset_search, sources=sources_of(arguments),
+        draws=arguments.draws, seed=arguments.seed)
+    errors = replay_all(plan, stop, progress_bar, arguments.workers, arguments.ray)
+    outcome = score_replays(plan, errors)
+    write_report(outcome, plan.out / 'report.html')
+    print(as_text(outcome))
+    print(plan.out / 'report.html')
+    return 0 if outcome.complete else 1
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+def _add_evaluate_model(declare: Declare, group: Group) -> None:
+    one = declare('model', _evaluate_model, 'Reproduce every figure of a model card.', group)
+    one.add_argument('model', type=Path, help='folder of the checkpoint, such as models/compact')
+    one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
+    one.add_argument('--split', choices=['valid', 'test'], default='test',
+                     help='(default %(default)s)')
+    one.add_argument('--sets', default='', help='only these, with commas between')
+    one.add_argument('--out', type=Path, default=Path('runs/evaluate/model'),
+                     help='folder for tables and plots (default %(default)s)')
+    one.add_argument('--card', action='store_true',
+                     help="put the figures into the checkpoint's README.md, too")
+
+
+def _evaluate_model(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.training.compact.card import evaluate
+    from maven_ros.training.compact.card_report import PAGE, show, update_card, write
+
+    sets = [name for name in arguments.sets.split(',') if name]
+    found = evaluate(arguments.model, arguments.data, arguments.split, sets, arguments.out)
+    show(found)
+    write(found, arguments.out)
+    if arguments.card:
+        update_card(found, arguments.model / 'README.md')
+    print(arguments.out / PAGE)
+
+
+def _compare(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.scoring.compare import as_text, compare
+    from maven_ros.scoring.resultset import read_result_set
+
+    print(as_text(compare(read_result_set(arguments.first), read_result_set(arguments.second),
+                          arguments.draws, arguments.seed)))

@@ -1,0 +1,208 @@
+"""Checks what maven_ros needs on this machine, and says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from maven_ros.devices.listing import cameras, microphones
+from maven_ros.errors import MavenError, ResourceError
+from maven_ros.graph.interface import STATE
+from maven_ros.resources import resource
+
+LOOPBACK_S = 10.0
+_INSTALL = 'pip install "maven_ros[demo]"'
+_REINSTALL = 'install maven_ros again; its files are not complete'
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """
+    What one check found.
+
+    :param ok: None where something that not everybody needs is absent.
+    :param advice: what to do about it; empty when it is there.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    advice: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """
+    One check.
+
+    :param look: returns what was found; raises MavenError, ImportError or OSError if nothing was.
+    :param required: whether nothing works without it.
+    """
+
+    name: str
+    look: Callable[[], str]
+    required: bool
+    advice: str
+
+    def __call__(self) -> Check:
+        """Run it."""
+        try:
+            return Check(self.name, True, self.look())
+        except (MavenError, ImportError, OSError) as error:
+            return Check(self.name, False if self.required else None, str(error), self.advice)
+
+
+def run_checks() -> list[Check]:
+    """Run every check, whatever the others find."""
+    return [checker() for checker in CHECKERS]
+
+
+def report(checks: Sequence[Check]) -> str:
+    """Return the checks as text, with advice under those that need it."""
+    marks = {True: 'ok', False: 'FAILED', None: 'absent'}
+    lines = []
+    for check in checks:
+        lines.append(f'{marks[check.ok]:6}  {check.name}: {check.detail}')
+        if check.advice:
+            lines.append(f'        -> {check.advice}')
+    return '\n'.join(lines)
+
+
+def _python() -> str:
+    return f'{sys.version.split()[0]} at {sys.executable}'
+
+
+def _torch() -> str:
+    import torch
+
+    from maven_ros.model.compute import uses_bf16
+
+    if not torch.cuda.is_available():
+        bf16 = 'has' if uses_bf16('auto', torch.device('cpu')) else 'lacks'
+        return (f'{torch.__version__}, no CUDA: inference on the processor, which {bf16} '
+                'bfloat16 products (model.precision)')
+    return f'{torch.__version__}, CUDA on {torch.cuda.get_device_name()}'
+
+
+def _opencv() -> str:
+    import cv2
+
+    return str(cv2.__version__)
+
+
+def _faces() -> str:
+    from maven_ros.senses.detectors import HaarDetector
+
+    HaarDetector(min_size=0.1)
+    return 'the Haar cascade loads'
+
+
+def _package(module: str, distribution: str) -> Callable[[], str]:
+    def look() -> str:
+        importlib.import_module(module)
+        return f'{distribution} {_version(distribution)}'
+
+    return look
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # from a system package
+        return 'of an unknown version'
+
+
+def _messages() -> str:
+    from maven_ros.graph.messages import type_hash
+
+    type_hash('maven_ros/msg/AffectState')
+    return str(resource('msg'))
+
+
+def _loopback() -> str:
+    """Hear another process through DDS, as this environment sets it up."""
+    from maven_ros.graph.dds.dds_graph import DdsGraph
+
+    topic = f'maven_ros_doctor_{os.getpid()}'
+    heard = threading.Event()
+    talker = multiprocessing.get_context('spawn').Process(target=_talk, args=(topic,), daemon=True)
+    with DdsGraph() as graph:
+        graph.subscribe(topic, 'std_msgs/msg/String', STATE, lambda _: heard.set())
+        talker.start()
+        try:
+            if not heard.wait(LOOPBACK_S):
+                raise ResourceError(
+                    f'nothing came from another process within {LOOPBACK_S:g} s')
+        finally:
+            talker.terminate()
+            talker.join()
+    return f'cyclonedds {_version("cyclonedds")}: two processes hear each other'
+
+
+def _talk(topic: str) -> None:
+    from maven_ros.graph.dds.dds_graph import DdsGraph
+    from maven_ros.graph.messages import new
+
+    with DdsGraph() as graph:
+        publisher = graph.advertise(topic, 'std_msgs/msg/String', STATE)
+        pause = threading.Event()
+        while not pause.wait(0.1):
+            publisher.publish(new('std_msgs/msg/String', data='hello'))
+
+
+def _microphones() -> str:
+    found = microphones()
+    if not found:
+        raise ResourceError('PortAudio finds no sound input')
+    return ', '.join(f'{device.index} {device.name!r}' for device in found)
+
+
+def _cameras() -> str:
+    found = cameras()
+    if not found:
+        raise ResourceError('none in /sys/class/video4linux')
+    blocked = [device.path for device in found if not os.access(device.path, os.R_OK | os.W_OK)]
+    if blocked:
+        raise ResourceError(f'no permission for {", ".join(blocked)}')
+    return ', '.join(f'{device.index} {device.name!r}' for device in found)
+
+
+def _pocketsphinx() -> str:
+    import pocketsphinx
+
+    path = Path(pocketsphinx.get_model_path('en-us'))
+    if not path.is_dir():
+        raise ResourceError(f'{path}: no such folder')
+    return f'pocketsphinx {_version("pocketsphinx")}, {path}'
+
+
+CHECKERS = (
+    Checker('Python', _python, True, 'use Python 3.10 to 3.13'),
+    Checker('messages', _messages, True, _REINSTALL),
+    Checker('model', lambda: str(resource('models/compact')), True, _REINSTALL),
+    Checker('PyTorch', _torch, True, _INSTALL),
+    Checker('OpenCV', _opencv, True, _INSTALL),
+    Checker('face detector', _faces, True,
+            'install opencv-python-headless again, or set faces.detector to yunet'),
+    Checker('embedded graph', _loopback, True,
+            f'{_INSTALL}; let UDP through the firewall, look at ROS_DOMAIN_ID and CYCLONEDDS_URI, '
+            'or try ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'),
+    Checker('ROS 2', _package('rclpy', 'rclpy'), False,
+            'needed only for the rclpy transport: source /opt/ros/<distribution>/setup.bash'),
+    Checker('media files', _package('av', 'av'), False, 'to play files: ' + _INSTALL),
+    Checker('microphones', _microphones, False,
+            'plug one in, and see that PulseAudio, PipeWire or ALSA lists it'),
+    Checker('cameras', _cameras, False,
+            'plug one in; as a user who may not open it: sudo usermod -aG video $USER'),
+    Checker('PocketSphinx', _pocketsphinx, False,
+            'to recognise words: pip install pocketsphinx, or set speech.recogniser to none'),
+    Checker('Vosk', _package('vosk', 'vosk'), False,
+            'only for speech.recogniser vosk: pip install vosk, and set speech.vosk_model'),
+)

@@ -1,0 +1,327 @@
+"""
+The command line: ``maven-ros COMMAND``.
+
+Each command is a few lines here; the work is in :mod:`maven_ros.nodes`. Those about bags are in
+:mod:`maven_ros.cli.bag_commands`, the view's in :mod:`maven_ros.cli.view_command`. SIGINT and
+SIGTERM set one event that every command watches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import re
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from maven_ros import __version__
+from maven_ros.cli.arguments import (
+    Group,
+    Run,
+    add_graph,
+    add_group,
+    add_settings,
+    flags_of,
+    graph_of,
+    joined,
+    settings_of,
+)
+from maven_ros.cli.bag_commands import add_commands as add_evaluation_commands
+from maven_ros.cli.data_commands import add_commands as add_data_commands
+from maven_ros.cli.training_commands import add_commands as add_training_commands
+from maven_ros.cli.view_command import add_command as add_view_command
+from maven_ros.counters import Counters
+from maven_ros.errors import MavenError
+from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
+from maven_ros.interrupts import Stop
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command.
+
+    :param argv: the arguments; those of the process when left out.
+    :returns: 0 when all went well, 1 after an error that the user can mend, 2 for bad usage.
+    """
+    arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
+    logging.basicConfig(level=arguments.log_level.upper(),
+                        format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
+    stop = Stop.on_signals()
+    if arguments.end_with_stdin:
+        threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()
+    try:
+        return int(arguments.command(arguments, stop) or 0)
+    except MavenError as error:
+        print(f'maven-ros: {error}', file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        return 0
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments; what is unknown is told by the command that does not know it."""
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        own: argparse.ArgumentParser = arguments.parser
+        near = difflib.get_close_matches(
+            unknown[0].partition('=')[0], re.findall(r'--[\w.-]+', own.format_usage()), 1)
+        own.error(f'unrecognized arguments: {" ".join(unknown)}'
+                  + (f'; did you mean {near[0]}?' if near else ''))
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='maven-ros', description='Valence and arousal from face, voice and words, live.')
+    parser.add_argument('--version', action='version', version=f'maven-ros {__version__}')
+    commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
+
+    def command(
+        name: str, run: Run, text: str, group: Group = commands,
+    ) -> argparse.ArgumentParser:
+        # A parameter's name cut short is a misspelling, not an abbreviation.
+        sub = group.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.add_argument('--log-level', default='info',
+                         choices=['debug', 'info', 'warning', 'error'])
+        sub.add_argument('--end-with-stdin', action='store_true', help=argparse.SUPPRESS)
+        sub.set_defaults(command=run, name=name, parser=sub)
+        return sub
+
+    one = command('demo', _demo, 'Run the main job on a clip or on live devices, and show it.')
+    one.add_argument('--media', type=Path, help='video or sound file; the shipped clip if none')
+    one.add_argument('--camera', help='camera number or path, instead of a file')
+    one.add_argument('--microphone', help='microphone number or name, instead of a file')
+    one.add_argument('--record', action='store_true',
+                     help='record live devices, too (a file is always recorded)')
+    one.add_argument('--view', action='store_true', help='show it in Rerun, too')
+    one.add_argument('--behaviour', action='store_true',
+                     help='say what a social robot would do about it')
+    one.add_argument('--out', type=Path, default=Path('runs'), help='folder for results')
+    add_settings(one)
+
+    one = command('run', _run, 'Run the affect node: topics in, /affect/state out.')
+    add_graph(one)
+    one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
+    one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
+    one.add_argument('--robot-speaking-topic', default=ROBOT_SPEAKING_TOPIC,
+                     help='true while the robot itself speaks (std_msgs/Bool)')
+    one.add_argument('--speech-topic', default=SPEECH_TOPIC,
+                     help='words from another recogniser (hri_msgs/LiveSpeech); they start no '
+                          'window of their own')
+    add_settings(one)
+
+    one = command('play', _play, 'Play a media file as a camera and a microphone.')
+    add_graph(one)
+    one.add_argument('file', type=Path)
+    one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
+    one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
+    one.add_argument('--rate', type=float, default=1.0,
+                     help='media seconds a second; 0 as fast as possible')
+    one.add_argument('--loop', type=int, default=1, help='how often; 0 for ever')
+    one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
+    one.add_argument('--compressed', action='store_true', help='publish JPEG pictures')
+    one.add_argument('--subscribers', type=int, default=1,
+                     help='start once each topic has so many; 0 starts at once')
+
+    one = command('camera', _camera, 'Publish a camera.')
+    add_graph(one)
+    one.add_argument('--device', default='0', help='number, path or address')
+    one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
+
+    one = command('microphone', _microphone, 'Publish a microphone.')
+    add_graph(one)
+    one.add_argument('--device', default='default', help='number or name')
+    one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
+
+    one = command('record', _record, 'Record topics into a bag.')
+    add_graph(one, remaps=False)
+    one.add_argument('topics', nargs='*', help='all when none is named')
+    one.add_argument('--out', type=Path, required=True, help='folder of the bag, not there yet')
+    one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
+
+    one = command('echo', _echo, 'Show the messages of a topic.')
+    add_graph(one)
+    one.add_argument('topic')
+    one.add_argument('-n', '--count', type=int, default=0, help='stop after so many')
+    one.add_argument('--wait', type=float, default=5.0,
+                     help='seconds that the topic may take to appear; 0 for ever')
+
+    one = command('behaviour', _behaviour, 'Do what a social robot might: the example behaviour.')
+    add_graph(one)
+    one.add_argument('--table', default='', help='what to do on which event; '
+                     'config/behaviour.yaml if none')
+    one.add_argument('--regions', default='', help='those that events tell of; '
+                     'config/regions.yaml if none')
+
+    one = command('topics', _topics, 'List the topics on the network, with their types.')
+    add_graph(one)
+    add_evaluation_commands(command, commands)
+    add_training_commands(command)
+    add_data_commands(command, commands)
+    add_view_command(command)
+    models = add_group(commands, 'models', 'Fetch, list, check and describe models; nothing else '
+                       'ever downloads.')
+    one = command('fetch', _models_fetch, 'Download models, under their licences.', models)
+    one.add_argument('models', nargs='+', metavar='MODEL')
+    one.add_argument('--yes', action='store_true', help='agree to the licences unasked')
+    one.add_argument('--base-url', help='mirror to fetch from, instead of every server; '
+                     'HF_ENDPOINT names one of the hub alone')
+    command('list', _models_list, 'List the models that there are, here and to fetch.', models)
+    one = command('verify', _models_verify, 'Check every file of a fetched model.', models)
+    one.add_argument('model', help='name or path')
+    one = command('info', _models_info, 'Say what a model is, and under which licence.', models)
+    one.add_argument('model', help='name or path')
+    command('parameters', _parameters, 'Write a ROS parameter file with every parameter.')
+    command('devices', _devices, 'List cameras and microphones.')
+    command('doctor', _doctor, 'Check what maven-ros needs, and say what to do.')
+    return parser
+
+
+# --- commands --------------------------------------------------------------------------------
+
+
+def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.cli.demo import run_demo
+
+    settings_of(arguments)  # refuse a bad configuration before anything starts
+    passed = [text for path in arguments.params_file for text in ('--params-file', str(path))]
+    for name, value in flags_of(arguments).items():
+        passed += [f'--{name}', value]
+    return run_demo(
+        arguments.media, arguments.camera, arguments.microphone, arguments.record,
+        arguments.out, passed, stop, arguments.view, arguments.behaviour)
+
+
+def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    settings = settings_of(arguments)
+    import cv2
+
+    from maven_ros.intake.inputs import InputTopics
+    from maven_ros.nodes.affect_node import AffectNode
+
+    # OpenCV's pool is the whole process's. A second thread costs 5 to 65% more CPU for these
+    # small pictures, and the core that it takes is the recogniser's.
+    cv2.setNumThreads(1)
+    topics = InputTopics(
+        image=arguments.image_topic, audio=arguments.audio_topic,
+        robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic)
+    counters = Counters()
+    with graph_of(arguments, counters) as graph:
+        AffectNode(graph, settings, topics, counters).run(stop)
+
+
+def _play(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.devices.player import Player
+
+    with graph_of(arguments) as graph:
+        player = Player(
+            graph, arguments.file, image_topic=arguments.image_topic,
+            audio_topic=arguments.audio_topic, rate=arguments.rate, loop=arguments.loop,
+            width=arguments.width, compressed=arguments.compressed,
+            subscribers=arguments.subscribers)
+        report = player.run(stop)
+    print(f'played {report.frames} frames and {report.chunks} chunks of sound, '
+          f'{report.duration_ns / 1e9:.1f} s')
+
+
+def _camera(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.devices.camera import Camera
+
+    with graph_of(arguments) as graph:
+        Camera(graph, arguments.device, image_topic=arguments.image_topic).run(stop)
+
+
+def _microphone(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.devices.microphone import Microphone
+
+    with graph_of(arguments) as graph:
+        Microphone(graph, arguments.device, audio_topic=arguments.audio_topic).run(stop)
+
+
+def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.graph.bag.bag_graph import BagGraph
+    from maven_ros.nodes.recorder import Recorder
+
+    with graph_of(arguments) as graph:
+        topics = [graph.resolve(topic) for topic in arguments.topics]  # before there is a bag
+        with BagGraph(arguments.out, 'w', arguments.storage) as bag:
+            written = Recorder(graph, bag, topics).run(stop)
+    print(f'recorded {written} messages to {arguments.out}')
+
+
+def _echo(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.cli.echo import echo
+
+    with graph_of(arguments) as graph:
+        echo(graph, arguments.topic, stop, lambda text: print(text, flush=True),
+             arguments.count, arguments.wait)
+
+
+def _behaviour(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.acting.decisions import read_decisions
+    from maven_ros.nodes.behaviour import Behaviour
+
+    table = read_decisions(arguments.table, arguments.regions)
+    counters = Counters()
+    with graph_of(arguments, counters) as graph:
+        Behaviour(graph, table, counters=counters).run(stop)
+
+
+def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    with graph_of(arguments) as graph:
+        stop.wait(1.0)  # discovery takes a moment
+        for topic, msgtype in sorted(graph.topics().items()):
+            print(f'{topic} [{msgtype}]')
+
+
+def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.cli.model_commands import fetch
+
+    fetch(arguments.models, arguments.yes, arguments.base_url)
+
+
+def _models_list(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.cli.model_commands import list_models
+
+    print(list_models())
+
+
+def _models_verify(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.cli.model_commands import verify
+
+    sound, found = verify(arguments.model)
+    print(found)
+    return 0 if sound else 1
+
+
+def _models_info(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.cli.model_commands import info
+
+    print(info(arguments.model))
+
+
+def _parameters(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.cli.reference import parameter_file
+
+    print(parameter_file(), end='')
+
+
+def _devices(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.devices.listing import describe_devices
+
+    print(describe_devices())
+
+
+def _doctor(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.cli.doctor import report, run_checks
+
+    checks = run_checks()
+    print(report(checks))
+    return 0 if all(check.ok is not False for check in checks) else 1

@@ -1,0 +1,179 @@
+"""
+What users look up, from the code: the parameter file and the tables of ``docs/ros2.md``.
+
+``tools/update_reference.py`` writes them; a test holds them to the code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from maven_ros.graph.convert import AFFECT_EVENT, AFFECT_STATE, DIAGNOSTICS, LIVE_SPEECH, UTTERANCE
+from maven_ros.graph.images import IMAGE
+from maven_ros.graph.interface import IMAGE_SOURCE, SENSOR, SOUND, STATE, Qos
+from maven_ros.graph.topics import (
+    ANNOTATED_TOPIC,
+    AUDIO_TOPIC,
+    DIAGNOSTICS_TOPIC,
+    EVENT_TOPIC,
+    IMAGE_TOPIC,
+    ROBOT_SPEAKING_TOPIC,
+    SPEECH_TOPIC,
+    STATE_SMOOTHED_TOPIC,
+    STATE_TOPIC,
+    TRACKED_TOPIC,
+    UTTERANCE_TOPIC,
+    VOICE_TOPIC,
+)
+from maven_ros.intake.input_reader import INPUT_TYPES
+from maven_ros.intake.tracked_faces import IDS_LIST, LANDMARKS, REGION
+from maven_ros.nodes.ros4hri import EXPRESSION
+from maven_ros.settings import Parameter, Settings, parameters
+
+_WIDTH = 96
+_LIVE = 'may change while the node runs'
+
+
+@dataclass(frozen=True)
+class Topic:
+    """
+    A topic of the affect node.
+
+    :param name: relative to the namespace unless absolute.
+    :param types: the one that is published, or those that are understood.
+    :param direction: ``'in'`` or ``'out'``.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    direction: str
+    qos: Qos
+    doc: str
+
+
+TOPICS = (
+    Topic(IMAGE_TOPIC, INPUT_TYPES['image'], 'in', SENSOR,
+          'pictures; where there is no such topic, `<name>/compressed`'),
+    Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND, 'sound'),
+    Topic('audio_info', INPUT_TYPES['audio_info'], 'in', STATE,
+          'what the bytes of `AudioData` are; beside the sound'),
+    Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', STATE,
+          'true while the robot speaks: sound and words are its own, then'),
+    Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', STATE, 'words from another recogniser'),
+    Topic(TRACKED_TOPIC, (IDS_LIST,), 'in', SENSOR,
+          'who a detector of ROS4HRI sees, while `faces.ros4hri` is true'),
+    Topic('humans/faces/<id>/roi', (REGION,), 'in', SENSOR, 'where; likewise'),
+    Topic('humans/faces/<id>/landmarks', (LANDMARKS,), 'in', SENSOR,
+          'where the eyes are; likewise'),
+    Topic(STATE_TOPIC, (AFFECT_STATE,), 'out', STATE, 'one per person and hop'),
+    Topic(STATE_SMOOTHED_TOPIC, (AFFECT_STATE,), 'out', STATE, 'the same, smoothed over time'),
+    Topic(EVENT_TOPIC, (AFFECT_EVENT,), 'out', STATE,
+          'who came, left, spoke, entered a region of the circumplex'),
+    Topic(UTTERANCE_TOPIC, (UTTERANCE,), 'out', STATE, 'what was said, or is being said'),
+    Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', IMAGE_SOURCE,
+          'what the node sees; drawn while somebody subscribes'),
+    Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
+          'the nearest expression of ROS4HRI, while `outputs.ros4hri` is true'),
+    Topic(VOICE_TOPIC, (LIVE_SPEECH,), 'out', STATE, 'what was said, for ROS4HRI; likewise'),
+    Topic(DIAGNOSTICS_TOPIC, (DIAGNOSTICS,), 'out', STATE,
+          'rates, drops by cause, latency, device, model; each second'),
+)
+
+
+def parameter_file() -> str:
+    """Return a ROS parameter file with every parameter at its default, annotated."""
+    lines = [
+        '# Every parameter of the affect node, at its default; written by `maven-ros parameters`.',
+        '# /** is any node in any namespace; /robot1/affect_node would be one alone.',
+        '/**:',
+        '  ros__parameters:']
+    section = ''
+    for one in parameters(Settings()):
+        name, _, key = one.name.partition('.')
+        if name != section:
+            section = name
+            lines += ['', *_comment(_section_doc(name), 4), f'    {name}:']
+        kind = ', '.join(filter(None, (_ros_type(one), _allowed(one), _LIVE * one.live)))
+        lines += [*_comment(one.doc, 6), *_comment(kind, 6),
+                  f'      {key}: {json.dumps(one.default)}']
+    return '\n'.join(lines) + '\n'
+
+
+def parameter_table() -> str:
+    """Return every parameter as a table in Markdown."""
+    return _table(('parameter', 'type', 'default', 'allowed', 'live', 'effect'), (
+        (f'`{one.name}`', _ros_type(one), f'`{json.dumps(one.default)}`', _allowed(one),
+         'yes' * one.live, one.doc) for one in parameters(Settings())))
+
+
+def topic_table(direction: str) -> str:
+    """
+    Return the topics of the affect node as a table in Markdown.
+
+    :param direction: ``'in'`` or ``'out'``.
+    """
+    return _table(('topic', 'type', 'QoS', 'what'), (
+        (f'`{one.name}`', ', '.join(f'`{_short(kind)}`' for kind in one.types),
+         f'{one.qos.reliability.value.replace("_", " ")}, {one.qos.depth}', one.doc)
+        for one in TOPICS if one.direction == direction))
+
+
+#: What stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in docs/ros2.md.
+TABLES = {
+    'topics in': lambda: topic_table('in'),
+    'topics out': lambda: topic_table('out'),
+    'parameters': parameter_table,
+}
+
+
+def with_tables(text: str) -> str:
+    """
+    Return a document with its tables as the code has them now.
+
+    :raises ValueError: names a table whose place is missing.
+    """
+    for name, table in TABLES.items():
+        begin, end = f'<!-- {name} -->\n', f'<!-- /{name} -->'
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f'{name}: no {begin.strip()} ... {end} in the document')
+        text = f'{before}{begin}{table()}{end}{after}'
+    return text
+
+
+def _section_doc(name: str) -> str:
+    values = getattr(Settings(), name)
+    assert dataclasses.is_dataclass(values)
+    return (type(values).__doc__ or '').strip()
+
+
+def _ros_type(one: Parameter) -> str:
+    return {bool: 'bool', int: 'integer', float: 'double', str: 'string'}[one.type]
+
+
+def _allowed(one: Parameter) -> str:
+    """Say what is allowed beyond the type."""
+    if one.choices:
+        return ' or '.join(one.choices)
+    if one.path:
+        return f'an existing {one.path}, or empty'
+    return one.allowed.partition(' in ')[2]
+
+
+def _short(msgtype: str) -> str:
+    return msgtype.replace('/msg/', '/')
+
+
+def _comment(text: str, indent: int) -> list[str]:
+    prefix = ' ' * indent + '# '
+    return textwrap.wrap(text, _WIDTH, initial_indent=prefix, subsequent_indent=prefix)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ['---'] * len(head), *rows]
+    return ''.join(f'| {" | ".join(cells)} |\n' for cells in lines)

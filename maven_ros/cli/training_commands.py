@@ -1,0 +1,131 @@
+"""The commands that train; :mod:`maven_ros.cli.main` adds them."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from pathlib import Path
+
+from maven_ros.cli.arguments import Declare
+
+_DEVICE = 'auto (CUDA where present), cpu or cuda'
+
+
+def add_commands(declare: Declare) -> None:
+    """Declare all of them."""
+    one = declare('train', _train, 'Train weights from data, as a recipe has it; `train run` and '
+                  '`train ablations` train on recorded people.')
+    one.add_argument('recipe', help="one that ships, such as compact, or a YAML file's path")
+    one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
+    one.add_argument('--out', type=Path, help='folder of the run (default runs/train/RECIPE)')
+    one.add_argument('--stages', default='', help='only these, with commas between')
+    one.add_argument('--device', default='auto',
+                     help=f'{_DEVICE}; the fusion is trained on the processor')
+
+    one = declare('train run', _run, 'Train on a prepared set, export the weights for the node, '
+                  'and score them. `accelerate launch -m maven_ros train run ...` does so on many '
+                  'GPUs, or machines.')
+    _add_run(one)
+    one.add_argument('--resume', action='store_true', help='go on with the run in --out, if there '
+                     'is one')
+
+    one = declare('train ablations', _ablations, 'Train and score each modality alone, and '
+                  'without each of our departures from the published code. Goes on where it was '
+                  'cut off.')
+    _add_run(one)
+    one.add_argument('--only', default='', help='these, with commas between: full, video, audio, '
+                     'text, pooled, raw_head, unmasked')
+
+    one = declare('predict', _predict, 'Predict every frame of a split of a prepared set, and '
+                  'score what is labelled.')
+    one.add_argument('--model', type=Path, required=True, help='folder of the checkpoint')
+    one.add_argument('--data', type=Path, required=True, help='the prepared set')
+    one.add_argument('--features', type=Path, required=True, help='what `data embed` made of it')
+    one.add_argument('--split', default='valid', choices=['train', 'valid', 'test'])
+    one.add_argument('--out', type=Path, required=True, help='folder for the results')
+    one.add_argument('--smoothing', default='causal', choices=['none', 'causal', 'centred'],
+                     help='none: the window that ended last; causal: smoothed as the node does; '
+                     'centred: to both sides, which only recordings allow (default %(default)s)')
+    one.add_argument('--smoothing-s', type=float, default=1.0, metavar='S',
+                     help='standard deviation of the centred one (default %(default)s)')
+    one.add_argument('--device', default='auto', help=_DEVICE)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--config', type=Path, required=True,
+                        help='YAML file, such as config/train/affwild2.yaml')
+    parser.add_argument('--model', default='', help="instead of the file's: the network whose "
+                        'encoders are taken')
+    parser.add_argument('--data', type=Path, required=True, help='the prepared set')
+    parser.add_argument('--features', type=Path, help='what `data embed` made of it; not where '
+                        'encoders are tuned')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the run; of several '
+                        'machines, one that all of them see')
+    parser.add_argument('--device', default='auto', help=_DEVICE)
+
+
+def _train(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.model.compute import choose_device
+    from maven_ros.training.compact.recipe import read_recipe, train
+
+    recipe = read_recipe(arguments.recipe)
+    out = arguments.out or Path('runs/train') / Path(arguments.recipe).stem
+    stages = [name for name in arguments.stages.split(',') if name]
+    train(recipe, arguments.data, out, stages, choose_device(arguments.device), stop)
+    print(out)
+
+
+def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.tables import require_pyarrow
+    from maven_ros.training.people.run import CARD, train_run
+    from maven_ros.training.people.run_card import scores_text, write_card
+    from maven_ros.training.people.run_settings import read_run_settings
+    from maven_ros.training.processes import Processes
+
+    require_pyarrow()
+    settings = read_run_settings(arguments.config, arguments.model)
+    with Processes.launched(arguments.device) as processes:
+        begun_s = time.monotonic()
+        result = train_run(
+            settings, arguments.data, arguments.features, arguments.out, processes=processes,
+            stop=stop, resume=arguments.resume)
+        if result is None:
+            return
+        card = (result.model or arguments.out) / CARD
+        write_card(result, arguments.data, time.monotonic() - begun_s, processes, card)
+        for name, (_, scores) in result.sets.items():
+            print(f'{name}: {scores_text(scores.overall)}')
+        print(result.model or f'{arguments.out}: no model for the node, which gives the network '
+              'all modalities as masked sequences: inputs says otherwise')
+
+
+def _ablations(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.tables import require_pyarrow
+    from maven_ros.training.people.ablations import TABLE, markdown, run_ablations
+    from maven_ros.training.people.run_settings import read_run_settings
+    from maven_ros.training.processes import Processes
+
+    require_pyarrow()
+    settings = read_run_settings(arguments.config, arguments.model)
+    names = [name for name in arguments.only.split(',') if name]
+    with Processes.launched(arguments.device) as processes:
+        found = run_ablations(settings, names, arguments.data, arguments.features, arguments.out,
+                              processes=processes, stop=stop)
+        if processes.main:
+            print('\n'.join(markdown(found)))
+            print(arguments.out / f'{TABLE}.md')
+
+
+def _predict(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.model.compute import choose_device
+    from maven_ros.tables import require_pyarrow
+    from maven_ros.training.people.predict import predict_and_score
+    from maven_ros.training.people.run_card import scores_text
+
+    require_pyarrow()
+    scores = predict_and_score(
+        arguments.model, arguments.data, arguments.features, arguments.split, arguments.out,
+        arguments.smoothing, arguments.smoothing_s, choose_device(arguments.device))
+    print(scores_text(scores) if scores else f'{arguments.split}: no labelled frame to score')
+    print(arguments.out)

@@ -1,0 +1,1 @@
+"""Cameras, microphones and media files, as publishers of topics."""

@@ -1,0 +1,313 @@
+"""
+Reads video and sound files (anything that FFmpeg reads) as records on one clock.
+
+The file's own timestamps are that clock: 0 is the start of whichever stream starts first, so a
+stream that starts late starts late here too. Each stream is decoded from a container of its own,
+so a badly interleaved file costs no memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import itertools
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.counters import Counters
+from maven_ros.errors import InputError, ResourceError, SettingsError
+from maven_ros.records import NS, AudioChunk, Frame, Pixels, Samples
+
+if TYPE_CHECKING:
+    import av
+
+Record: TypeAlias = Frame | AudioChunk
+Kind: TypeAlias = Literal['video', 'audio']
+
+CHUNK_S = 0.032  # 512 samples at 16 kHz
+GAP_TOLERANCE_NS = 10_000_000  # Matroska rounds to 1 ms; a lost AAC packet is 21 ms or more
+EARLY_END_NS = 500_000_000  # FFmpeg stops at a broken structure without a word
+
+_ALLOWED = 'allowed is what FFmpeg reads, such as MP4, MKV, WebM, MP3 or WAV'
+_TEXT_ART = {'ansi', 'bintext', 'xbin', 'idf'}  # FFmpeg "plays" any .txt and .bin with these
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """
+    What a file holds: its first video and its first audio stream.
+
+    :param duration_ns: as the file declares it; 0 when it does not.
+    :param width: pixels as stored, before any rotation; 0 without video.
+    :param frame_rate: frames a second in the mean; 0 when unknown or without video.
+    :param sample_rate_hz: 0 without audio.
+    :param origin_s: the file's own time of its start, which is 0 for all that is read from it.
+    """
+
+    path: Path
+    duration_ns: int
+    has_video: bool
+    has_audio: bool
+    width: int
+    height: int
+    frame_rate: float
+    sample_rate_hz: int
+    channels: int
+    origin_s: Fraction
+
+
+def probe(path: str | PathLike[str]) -> Media:
+    """
+    Look at what a file holds.
+
+    :raises ResourceError: when it is missing, no media file, or without video and sound.
+    """
+    path = Path(path)
+    if not path.is_file():
+        state = 'is no file' if path.exists() else 'no such file'
+        raise ResourceError(f'{path}: {state}; {_ALLOWED}')
+    with _open(path) as container:
+        video, audio = _stream(container, 'video'), _stream(container, 'audio')
+        if not video and not audio:
+            raise ResourceError(
+                f'{path}: has neither video nor sound ({len(container.streams)} streams of '
+                f'other kinds); {_ALLOWED}')
+        rate = (video.average_rate or video.guessed_rate) if video else None
+        return Media(
+            path=path, duration_ns=(container.duration or 0) * 1000,
+            has_video=bool(video), has_audio=bool(audio),
+            width=video.codec_context.width if video else 0,
+            height=video.codec_context.height if video else 0,
+            frame_rate=float(rate or 0),
+            sample_rate_hz=audio.codec_context.sample_rate if audio else 0,
+            channels=audio.codec_context.channels if audio else 0,
+            origin_s=min(
+                (stream.start_time * stream.time_base for stream in (video, audio)
+                 if stream and stream.start_time is not None and stream.time_base),
+                default=Fraction(0)))
+
+
+def read_media(
+    path: str | PathLike[str], *, start_ns: int = 0, loop: int = 1, video: bool = True,
+    audio: bool = True, counters: Counters | None = None,
+) -> Generator[Record, None, None]:
+    """
+    Read a file's frames and sound in the order in which live devices would give them.
+
+    A frame comes at its stamp and is converted to BGR only when it is looked at; a chunk of
+    about 32 ms, at the file's own rate and channels, comes once its last sample is past. What is
+    broken or damaged is skipped and counted. The file is checked at once; it is read while
+    records are taken.
+
+    :param start_ns: time of the file's start.
+    :param loop: how often to read it; 0 for ever. The clock goes on from lap to lap, each as long
+        as the longer of the streams read.
+    :param video: whether frames are wanted.
+    :param audio: whether sound is wanted.
+    :param counters: takes what is skipped, under ``'media'``.
+    :returns: an iterator; its ``close`` closes the file.
+    :raises ResourceError: for a missing or unusable file, one without what is wanted, or (while
+        reading) one of which nothing can be decoded.
+    :raises SettingsError: for a negative ``loop``.
+    """
+    if loop < 0:
+        raise SettingsError(f'loop: {loop} is not an integer of at least 0 (0: for ever)')
+    media = probe(path)
+    video, audio = video and media.has_video, audio and media.has_audio
+    if not video and not audio:
+        held = 'no video' if media.has_audio else 'no sound'
+        raise ResourceError(f'{media.path}: has {held}, and nothing else was asked for')
+    return _Reader(media, video, audio, counters or Counters()).laps(start_ns, loop)
+
+
+def available_ns(record: Record) -> int:
+    """When a device would have given the record: a frame at its stamp, a chunk at its end."""
+    return record.end_ns if isinstance(record, AudioChunk) else record.stamp_ns
+
+
+class _Reader:
+    """Reads the wanted streams of one file, lap after lap."""
+
+    def __init__(self, media: Media, video: bool, audio: bool, counters: Counters) -> None:
+        self._media = media
+        self._video = video
+        self._audio = audio
+        self._counters = counters
+        self._sequence = itertools.count()
+
+    def laps(self, start_ns: int, loop: int) -> Generator[Record, None, None]:
+        frame_ns = round(NS / self._media.frame_rate) if self._media.frame_rate else 0
+        for _ in range(loop) if loop else itertools.count():
+            end_ns = start_ns
+            with closing(self._frames(start_ns)) as frames, \
+                    closing(self._chunks(start_ns)) as chunks:
+                streams: list[Iterator[Record]] = [frames, chunks]
+                for record in heapq.merge(*streams, key=available_ns):
+                    yield record
+                    length_ns = frame_ns if isinstance(record, Frame) else 0
+                    end_ns = max(end_ns, available_ns(record) + length_ns)
+            self._check_length(end_ns - start_ns)
+            if end_ns == start_ns:
+                raise ResourceError(
+                    f'{self._media.path}: no picture or sound with a time could be decoded; '
+                    f'{_ALLOWED}')
+            start_ns = end_ns
+
+    def _frames(self, start_ns: int) -> Generator[Frame, None, None]:
+        if self._video:
+            for offset_ns, frame in self._decoded('video'):
+                yield Frame(start_ns + offset_ns, functools.partial(_pixels, frame))
+
+    def _chunks(self, start_ns: int) -> Generator[AudioChunk, None, None]:
+        if not self._audio:
+            return
+        run: _Run | None = None
+        for offset_ns, frame in self._decoded('audio'):
+            try:
+                samples = _samples(frame)
+            except InputError as error:
+                self._skip(error.cause, str(error))
+                continue
+            stamp_ns = start_ns + offset_ns
+            if run and not run.continues(stamp_ns, frame.sample_rate, samples.shape[1]):
+                yield from run.cut(self._sequence, last=True)
+                run = None
+            run = run or _Run(stamp_ns, frame.sample_rate, samples.shape[1])
+            run.add(samples)
+            yield from run.cut(self._sequence)
+        if run:
+            yield from run.cut(self._sequence, last=True)
+
+    def _decoded(self, kind: Kind) -> Iterator[tuple[int, Any]]:
+        """Yield decoded frames of a stream, each with its time from the file's start in ns."""
+        import av
+
+        with _open(self._media.path) as container:
+            packets = container.demux(_stream(container, kind))
+            while True:
+                try:
+                    packet = next(packets, None)
+                    decoded = packet.decode() if packet else ()
+                except av.FFmpegError as error:
+                    # A packet's error leaves the demuxer as it was; after one of its own it ends.
+                    self._skip('broken_packet', f'{kind} packet: {error.strerror}')
+                    continue
+                if packet is None:
+                    return
+                for frame in decoded:
+                    if frame.is_corrupt:  # patched up by the decoder
+                        self._skip('damaged', f'{kind} frame at {float(frame.time or 0):.3f} s')
+                        continue
+                    if frame.pts is None or frame.time_base is None:
+                        self._skip('no_time', f'{kind} frame without a timestamp')
+                        continue
+                    offset_s = frame.pts * frame.time_base - self._media.origin_s
+                    yield round(offset_s * NS), frame
+
+    def _check_length(self, length_ns: int) -> None:
+        whole = (self._video, self._audio) == (self._media.has_video, self._media.has_audio)
+        if whole and length_ns + EARLY_END_NS < self._media.duration_ns:
+            self._counters.count(
+                'media', 'ended_early', f'{self._media.path}: ended after {length_ns / NS:.1f} s '
+                f'of the {self._media.duration_ns / NS:.1f} s that it declares')
+
+    def _skip(self, cause: str, detail: str) -> None:
+        self._counters.count('media', cause, f'{self._media.path}: {detail}; skipped')
+
+
+class _Run:
+    """Unbroken sound of one rate and layout, cut into chunks that are stamped by counting."""
+
+    def __init__(self, start_ns: int, rate_hz: int, channels: int) -> None:
+        self._start_ns = start_ns
+        self._rate_hz = rate_hz
+        self._cut = 0
+        self._pending: Samples = np.zeros((0, channels), np.float32)
+
+    def continues(self, stamp_ns: int, rate_hz: int, channels: int) -> bool:
+        """Whether samples with these properties follow on directly."""
+        same = rate_hz == self._rate_hz and channels == self._pending.shape[1]
+        end_ns = self._time_ns(self._cut + len(self._pending))
+        return same and abs(stamp_ns - end_ns) <= GAP_TOLERANCE_NS
+
+    def add(self, samples: Samples) -> None:
+        """Append samples, float32 (n, channels)."""
+        self._pending = np.concatenate((self._pending, samples))
+
+    def cut(self, sequence: Iterator[int], last: bool = False) -> Iterator[AudioChunk]:
+        """Yield the whole chunks so far, and what is left too if it is the ``last`` call."""
+        length = round(self._rate_hz * CHUNK_S)
+        while len(self._pending) >= (1 if last else length):
+            samples, self._pending = self._pending[:length], self._pending[length:]
+            stamp_ns = self._time_ns(self._cut)
+            self._cut += len(samples)
+            yield AudioChunk(stamp_ns, samples, self._rate_hz, next(sequence))
+
+    def _time_ns(self, samples: int) -> int:
+        return self._start_ns + samples * NS // self._rate_hz
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    try:
+        import av
+    except ImportError as error:
+        raise ResourceError(
+            f'{path}: reading media files needs PyAV; pip install "maven_ros[media]"') from error
+    try:
+        # With its protocol in front, a name that holds a colon is not taken for a URL.
+        return av.open(f'file:{path}', metadata_errors='replace')
+    except av.FFmpegError as error:
+        raise ResourceError(
+            f'{path}: cannot be read as a media file ({error.strerror}); {_ALLOWED}') from error
+
+
+def _stream(container: av.container.InputContainer, kind: Kind) -> Any:
+    """Return the first stream of a kind that can be decoded and is no cover picture, or None."""
+    from av.stream import Disposition
+
+    for stream in getattr(container.streams, kind):
+        codec = stream.codec_context
+        if codec and codec.name not in _TEXT_ART \
+                and not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _pixels(frame: av.VideoFrame) -> Pixels:
+    """Convert to BGR, upright as the file's rotation asks for."""
+    import av
+
+    try:
+        pixels: NDArray[Any] = frame.to_ndarray(format='bgr24')
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(
+            'undecodable',
+            f'a video frame of format {frame.format.name} cannot be made bgr24: {error}'
+        ) from error
+    turns = round(frame.rotation / 90) % 4  # counterclockwise
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _samples(frame: av.AudioFrame) -> Samples:
+    """Return float32 (samples, channels) in [-1, 1], whatever the sample format."""
+    channels = frame.layout.nb_channels
+    data: NDArray[Any] = frame.to_ndarray()
+    data = data.T if frame.format.is_planar else data.reshape(-1, channels)
+    if np.issubdtype(data.dtype, np.integer):
+        limits = np.iinfo(data.dtype)
+        half = (limits.max - limits.min + 1) // 2
+        return ((data.astype(np.float64) - (limits.min + half)) / half).astype(np.float32)
+    if not np.isfinite(data).all():
+        raise InputError(
+            'not_finite', f'sound at {float(frame.time or 0):.3f} s holds NaN or infinite samples')
+    # Lossy codecs overshoot full scale.
+    clipped: Samples = np.clip(data, -1, 1).astype(np.float32)
+    return clipped

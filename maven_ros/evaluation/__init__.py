@@ -1,1 +1,0 @@
-"""How good it was, seen and scored: pictures of recorded states."""

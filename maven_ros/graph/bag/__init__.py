@@ -1,0 +1,1 @@
+"""Bags as graphs, in the recording's own time."""

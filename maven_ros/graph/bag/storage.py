@@ -1,0 +1,101 @@
+"""Opening bags on the disk, and what rosbags and the storages below it raise."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from maven_ros.errors import GraphError, InputError, ResourceError
+from maven_ros.graph.interface import Qos, Reliability
+from maven_ros.graph.messages import hash_of_definition
+
+
+@contextlib.contextmanager
+def translated(path: Path, what: str) -> Iterator[None]:
+    """Turn what rosbags and the storages below it raise into a ResourceError."""
+    try:
+        yield
+    except _storage_errors() as error:
+        raise ResourceError(f'{path}: {what}: {error}') from error
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    import sqlite3
+
+    import apsw
+    from rosbags.rosbag2 import ReaderError, WriterError
+    from rosbags.rosbag2 import reader as rosbag2
+
+    zstd: Any = vars(rosbag2)['zstd']  # Python's own or a backport, as rosbags chose
+    # The built-in ones are what rosbags meets in a truncated or damaged file.
+    return (ReaderError, WriterError, apsw.Error, sqlite3.Error,
+            zstd.ZstdError, struct.error, OSError, EOFError, RuntimeError, AssertionError,
+            ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+
+
+def open_reader(path: Path) -> Any:
+    """
+    Open a bag for reading.
+
+    :returns: a :class:`maven_ros.graph.bag.mcap.BagReader`.
+    :raises ResourceError: when there is none, or it cannot be read.
+    """
+    from maven_ros.graph.bag.mcap import BagReader
+
+    if not path.exists():
+        raise ResourceError(f'{path}: no such bag; allowed: the folder of a rosbag2')
+    if path.is_dir() and not (path / 'metadata.yaml').exists():
+        raise ResourceError(f'{path}: no metadata.yaml in it; allowed: the folder of a rosbag2 '
+                            '(`ros2 bag reindex` makes a missing one), or one of its files')
+    if path.is_file() and path.suffix not in ('.mcap', '.db3'):
+        raise ResourceError(f'{path}: no file of a bag; allowed: .mcap, .db3, or the folder of a '
+                            'rosbag2 (`maven-ros bag from-media` makes one of a video)')
+    with translated(path, 'cannot be read'):
+        reader = BagReader(path)
+        reader.open()
+    return reader
+
+
+def open_writer(path: Path, storage: str) -> Any:
+    """
+    Open a bag for writing.
+
+    :raises ResourceError: when something is there already, or it cannot be written.
+    """
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    if path.exists():
+        raise ResourceError(f'{path}: exists already; allowed: a path where nothing is yet')
+    with translated(path, 'cannot be written'):
+        writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+        writer.open()
+    return writer
+
+
+def hash_in_bag(connection: Any) -> str:
+    """Return the hash of a topic's type in a bag; empty where the bag does not tell."""
+    from rosbags.interfaces import MessageDefinitionFormat
+
+    if connection.digest.startswith('RIHS01_') or not connection.msgdef.data:
+        return str(connection.digest)
+    try:
+        return hash_of_definition(connection.msgdef.data, connection.msgtype,
+                                  connection.msgdef.format == MessageDefinitionFormat.IDL)
+    except InputError as error:
+        raise GraphError(f'{connection.topic}: {error}') from error
+
+
+def bag_qos(qos: Qos) -> Any:
+    """Return a quality of service as bags describe it."""
+    from rosbags import interfaces as bag
+
+    endless = bag.QosTime(9223372036, 854775807)  # as ROS 2 writes infinity
+    reliable = qos.reliability is Reliability.RELIABLE
+    return bag.Qos(
+        bag.QosHistory.KEEP_LAST, qos.depth,
+        bag.QosReliability.RELIABLE if reliable else bag.QosReliability.BEST_EFFORT,
+        bag.QosDurability.VOLATILE, endless, endless, bag.QosLiveliness.AUTOMATIC, endless,
+        avoid_ros_namespace_conventions=False)

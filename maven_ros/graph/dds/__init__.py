@@ -1,0 +1,1 @@
+"""The embedded graph: ROS 2's wire protocol without ROS."""

@@ -1,0 +1,256 @@
+"""
+The embedded graph: ROS 2's wire protocol without ROS, on Cyclone DDS.
+
+Topic and type names, type hashes, quality of service and CDR payloads are those of ROS 2, so
+its tools and nodes see these topics and we see theirs. What is left out is
+``ros_discovery_info``, the topic by which ROS 2 learns node names: its type differs between
+Humble (identifiers of 24 bytes) and later distributions (16), and either may be on the network.
+So ``ros2 node list`` does not show us; ``ros2 topic list``, ``info``, ``echo`` and ``hz`` do.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from maven_ros.closing import Closing
+from maven_ros.counters import Counters
+from maven_ros.errors import GraphError, ResourceError
+from maven_ros.graph.dds import domain as dds_domain
+from maven_ros.graph.dds.cdr_types import raw_type
+from maven_ros.graph.dds.domain import discovery_of
+from maven_ros.graph.dds.endpoints import DdsPublisher, DdsSubscription, delete_all
+from maven_ros.graph.interface import Qos, Received, Reliability
+from maven_ros.graph.messages import type_hash
+from maven_ros.graph.names import Names, dds_topic, dds_type, ros_topic, ros_type
+from maven_ros.records import NS
+
+#: A reliable reader that is stuck holds up its writers so long; then the message is lost.
+_MAX_BLOCKING_NS = NS // 5
+#: How often quality of service is checked for mismatches, while nothing arrives.
+_IDLE_NS = NS
+#: All that discovery knows at once.
+_MAX_ENDPOINTS = 10_000
+
+
+class DdsGraph(Closing):
+    """
+    A participant on ROS 2's network; implements :class:`maven_ros.graph.interface.Graph`.
+
+    One thread takes what arrives and runs the callbacks. A subscription that is slower than its
+    topic loses the oldest messages beyond its depth.
+
+    :param namespace: relative names are below it.
+    :param remaps: from name to name, as ROS's ``from:=to``.
+    :param node_name: what ``~/`` stands for; also the participant's name in DDS tools.
+    :param domain: overrides ROS_DOMAIN_ID.
+    :param counters: where lost messages, mismatches and failing callbacks are counted.
+    :raises GraphError: for a bad name or environment variable, or when DDS cannot be opened.
+    :raises ResourceError: when cyclonedds is not installed.
+    """
+
+    def __init__(
+        self, namespace: str = '', remaps: Mapping[str, str] | None = None,
+        node_name: str = 'maven_ros', domain: int | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        try:
+            from cyclonedds.builtin import (
+                BuiltinDataReader,
+                BuiltinTopicDcpsPublication,
+                BuiltinTopicDcpsSubscription,
+            )
+            from cyclonedds.core import DDSException, GuardCondition, WaitSet
+            from cyclonedds.domain import DomainParticipant
+            from cyclonedds.qos import Policy
+            from cyclonedds.qos import Qos as DdsQos
+        except ImportError as error:
+            raise ResourceError('cyclonedds: not installed; pip install "maven_ros[dds]"'
+                                ) from error
+        self.counters = counters or Counters()
+        self._names = Names(namespace, remaps, node_name)
+        self._discovery = discovery_of(os.environ, domain)
+        dds_domain.acquire(self._discovery)
+        try:
+            self._participant = DomainParticipant(
+                self._discovery.domain, DdsQos(Policy.EntityName(node_name)))
+        except DDSException as error:
+            dds_domain.release(self._discovery)
+            raise GraphError(f'DDS domain {self._discovery.domain}: {error}') from error
+        self._writers = BuiltinDataReader(self._participant, BuiltinTopicDcpsPublication)
+        self._readers = BuiltinDataReader(self._participant, BuiltinTopicDcpsSubscription)
+        self._waitset = WaitSet(self._participant)
+        self._wake = GuardCondition(self._participant)
+        self._waitset.attach(self._wake)
+        self._lock = threading.Lock()
+        self._publishers: list[DdsPublisher] = []
+        self._subscriptions: list[DdsSubscription] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name='dds', daemon=True)
+        self._thread.start()
+
+    def now_ns(self) -> int:
+        """Return the system's time."""
+        return time.time_ns()
+
+    def advertise(self, topic: str, msgtype: str, qos: Qos) -> DdsPublisher:
+        """
+        Open a topic for publishing.
+
+        :raises GraphError: for a bad name or an unknown type, and after ``close``.
+        """
+        from cyclonedds.pub import DataWriter
+
+        full, data_type = self.resolve(topic), raw_type(msgtype)
+        publisher = DdsPublisher(
+            full, msgtype, self._open(full, data_type, msgtype, qos, DataWriter), data_type,
+            self.counters, self._forget)
+        with self._lock:
+            self._publishers.append(publisher)
+        return publisher
+
+    def subscribe(
+        self, topic: str, msgtype: str, qos: Qos, callback: Callable[[Received], None]
+    ) -> DdsSubscription:
+        """
+        Listen to a topic. The callback comes on the graph's thread and must be short.
+
+        :raises GraphError: for a bad name or an unknown type, and after ``close``.
+        """
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+        from cyclonedds.sub import DataReader
+
+        full = self.resolve(topic)
+        entities = self._open(full, raw_type(msgtype), msgtype, qos, DataReader)
+        waiting = ReadCondition(
+            entities[0], SampleState.Any | ViewState.Any | InstanceState.Any)
+        subscription = DdsSubscription(full, msgtype, [waiting, *entities], qos.depth, callback,
+                                       self.counters, self._forget)
+        with self._lock:
+            self._subscriptions.append(subscription)
+            self._waitset.attach(subscription.condition)
+        return subscription
+
+    def resolve(self, topic: str) -> str:
+        """
+        Return the full name that a topic has here.
+
+        :raises GraphError: for a bad name.
+        """
+        return self._names.resolve(topic)
+
+    def topics(self) -> dict[str, str]:
+        """All ROS topics on the network with their types, ours included; a publisher's first."""
+        named = ((ros_topic(one.topic_name), ros_type(one.type_name))
+                 for one in [*self._known(self._readers), *self._known(self._writers)])
+        return dict(sorted({topic: kind for topic, kind in named if topic and kind}.items()))
+
+    def publisher_count(self, topic: str) -> int:
+        """
+        How many publishers a topic has now, ours included.
+
+        :raises GraphError: for a bad name.
+        """
+        name = dds_topic(self.resolve(topic))
+        return sum(one.topic_name == name for one in self._known(self._writers))
+
+    def close(self) -> None:
+        """Close every publisher and subscription, then the graph."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+            ours: list[DdsSubscription | DdsPublisher] = [
+                *self._subscriptions, *self._publishers]
+        self._wake.set(True)
+        if threading.current_thread() is not self._thread:  # a callback may close the graph
+            self._thread.join()
+        for one in ours:
+            one.close()
+        delete_all([
+            self._wake, self._waitset, self._writers, self._readers, self._participant])
+        dds_domain.release(self._discovery)
+
+    def _known(self, reader: Any) -> list[Any]:
+        """Return the endpoints that discovery has found and that are still there."""
+        from cyclonedds.core import InstanceState
+
+        with self._lock:
+            if self._closing:
+                return []
+            found = reader.read(_MAX_ENDPOINTS)
+            there = [endpoint for endpoint in found if endpoint.sample_info.valid_data
+                     and endpoint.sample_info.instance_state == InstanceState.Alive]
+            if len(there) < len(found):
+                self._drop_gone(reader)
+        return there
+
+    def _drop_gone(self, reader: Any) -> None:
+        """Let go of endpoints that are gone: the reader keeps them, and each look reads all."""
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+
+        gone = ReadCondition(reader, ViewState.Any | SampleState.Any
+                             | InstanceState.NotAliveDisposed | InstanceState.NotAliveNoWriters)
+        reader.take(_MAX_ENDPOINTS, gone)
+        delete_all([gone])
+
+    def _run(self) -> None:
+        checked_ns = time.monotonic_ns()
+        while not self._closing:
+            self._waitset.wait(_IDLE_NS)
+            with self._lock:
+                subscriptions, publishers = [*self._subscriptions], [*self._publishers]
+            for subscription in subscriptions:
+                if self._closing:
+                    return
+                subscription.deliver(self.now_ns())
+            if time.monotonic_ns() - checked_ns >= _IDLE_NS:
+                checked_ns = time.monotonic_ns()
+                for subscription in subscriptions:
+                    subscription.check_qos()
+                for publisher in publishers:
+                    publisher.check_qos()
+
+    def _open(
+        self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
+    ) -> list[Any]:
+        """Return a reader or writer, and its topic; in the order in which they are deleted."""
+        from cyclonedds.core import DDSException
+        from cyclonedds.topic import Topic
+
+        if self._closing:
+            raise GraphError(f'{topic}: the graph is closed')
+        try:
+            dds = Topic(self._participant, dds_topic(topic), data_type)
+            return [kind(self._participant, dds, _dds_qos(qos, msgtype)), dds]
+        except DDSException as error:
+            raise GraphError(f'{topic} ({dds_type(msgtype)}): {error}') from error
+
+    def _forget(self, one: DdsPublisher | DdsSubscription) -> None:
+        with self._lock:
+            if isinstance(one, DdsPublisher):
+                if one in self._publishers:
+                    self._publishers.remove(one)
+            elif one in self._subscriptions:
+                self._subscriptions.remove(one)
+                self._waitset.detach(one.condition)
+
+
+def _dds_qos(qos: Qos, msgtype: str) -> Any:
+    from cyclonedds.qos import Policy
+    from cyclonedds.qos import Qos as DdsQos
+
+    reliability = Policy.Reliability.BestEffort
+    if qos.reliability is Reliability.RELIABLE:
+        reliability = Policy.Reliability.Reliable(_MAX_BLOCKING_NS)
+    return DdsQos(
+        reliability,
+        Policy.Durability.Volatile,
+        Policy.History.KeepLast(qos.depth),
+        Policy.WriterDataLifecycle(autodispose=False),
+        Policy.DataRepresentation(use_cdrv0_representation=True),
+        Policy.Userdata(f'typehash={type_hash(msgtype)};'.encode()))
+

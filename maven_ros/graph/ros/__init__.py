@@ -1,0 +1,1 @@
+"""ROS 2's own graph, through rclpy."""

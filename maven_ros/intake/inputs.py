@@ -1,0 +1,133 @@
+"""What the affect node listens to: topics that appear, stop and come back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from maven_ros.closing import Closing
+from maven_ros.counters import Counters
+from maven_ros.errors import GraphError
+from maven_ros.graph.interface import SENSOR, SOUND, STATE, Graph, Received, Subscription
+from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
+from maven_ros.intake.input_reader import INPUT_TYPES
+
+_log = logging.getLogger('maven_ros.affect')
+
+_QOS = {'image': SENSOR, 'audio': SOUND}
+_DEVICES = ('image', 'audio')
+#: A camera or microphone that gives nothing for so long is missed.
+SILENT_S = 5.0
+
+
+@dataclass(frozen=True)
+class InputTopics:
+    """Where each input comes from; relative to the namespace unless absolute."""
+
+    image: str = IMAGE_TOPIC
+    audio: str = AUDIO_TOPIC
+    robot_speaking: str = ROBOT_SPEAKING_TOPIC
+    speech: str = SPEECH_TOPIC
+
+
+class Inputs(Closing):
+    """
+    The subscriptions of a node, opened as their topics appear.
+
+    A topic's type is what its publisher says; one that is not understood is refused by name.
+
+    :param topics: name by role; roles are those of :class:`InputTopics`.
+    :param put: called with role and message from the transport's thread.
+    """
+
+    def __init__(
+        self, graph: Graph, topics: Mapping[str, str], counters: Counters,
+        put: Callable[[str, Received], None],
+    ) -> None:
+        self._graph = graph
+        self._topics = {role: graph.resolve(topic) for role, topic in topics.items()}
+        # ros-drivers' audio says its format on a topic beside itself
+        self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
+        self._counters = counters
+        self._put = put
+        self._open: dict[str, Subscription] = {}
+        self._refused: dict[str, str] = {}  # topics, and why
+        self._heard_s = dict.fromkeys(self._topics, time.monotonic())
+        self.arrivals: Counter[str] = Counter()  # messages since the last report, by topic
+
+    def look(self) -> None:
+        """
+        Subscribe to the topics that somebody publishes since the last look.
+
+        A subscription stays while its topic and type are published, and makes way for another.
+        """
+        known = self._graph.topics()
+        for role, topic in self._topics.items():
+            current = self._open.get(role)
+            if current is not None and known.get(current.topic) == current.msgtype \
+                    and current.publisher_count():
+                continue
+            # image_transport publishes JPEG beside the pictures
+            for candidate in (topic, f'{topic}/compressed') if role == 'image' else (topic,):
+                msgtype = self._published(candidate, known)
+                if msgtype is not None:
+                    self._take(role, candidate, msgtype)
+                    break
+
+    def _published(self, topic: str, known: Mapping[str, str]) -> str | None:
+        """Return the type of a topic; None where nobody publishes it."""
+        return known[topic] if topic in known and self._graph.publisher_count(topic) else None
+
+    def _take(self, role: str, topic: str, msgtype: str) -> None:
+        if msgtype not in INPUT_TYPES[role]:
+            self._refuse(role, topic, 'wrong_type', f'{topic} is {msgtype}; understood: '
+                                                    f'{", ".join(INPUT_TYPES[role])}')
+            return
+        if role in self._open:
+            self._open.pop(role).close()
+        try:
+            self._listen(role, topic, msgtype)
+        except GraphError as error:  # its package is missing, say: that costs this input
+            self._refuse(role, topic, 'unusable', str(error))
+
+    def _refuse(self, role: str, topic: str, cause: str, why: str) -> None:
+        if self._refused.get(topic) != why:
+            self._refused[topic] = why
+            self._counters.count(role, cause, why)
+
+    def _listen(self, role: str, topic: str, msgtype: str) -> None:
+        def arrived(received: Received) -> None:
+            self.arrivals[topic] += 1
+            self._heard_s[role] = time.monotonic()
+            self._put(role, received)
+
+        qos = _QOS.get(role, STATE)
+        self._open[role] = self._graph.subscribe(topic, msgtype, qos, arrived)
+        self._refused.pop(topic, None)
+        _log.info('listening to %s (%s)', topic, msgtype)
+
+    def awaited(self) -> list[str]:
+        """Return the camera and microphone topics that have not appeared."""
+        return [self._topics[role] for role in _DEVICES if role not in self._open]
+
+    def missed(self) -> list[str]:
+        """Say of each camera and microphone that is silent what it is and who publishes it."""
+        return [self._missed(role, silent_s) for role in _DEVICES
+                if (silent_s := time.monotonic() - self._heard_s[role]) >= SILENT_S]
+
+    def _missed(self, role: str, silent_s: float) -> str:
+        subscription = self._open.get(role)
+        topic = self._topics[role] if subscription is None else subscription.topic
+        publishers = self._graph.publisher_count(topic)
+        why = self._refused.get(topic)
+        return (f'nothing from {topic} for {silent_s:.0f} s ({publishers} '
+                f'publisher{"" if publishers == 1 else "s"}{f"; {why}" if why else ""})')
+
+    def close(self) -> None:
+        """Close every subscription."""
+        for subscription in self._open.values():
+            subscription.close()
+        self._open.clear()

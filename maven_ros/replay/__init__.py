@@ -1,0 +1,1 @@
+"""A bag again, in its own time: the same states every time."""

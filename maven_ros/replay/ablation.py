@@ -1,0 +1,92 @@
+"""
+Ablations: the same pipeline, of which the model is denied a modality or a pathway.
+
+Faces are followed, windows close and states are made as always, so that results pair up frame by
+frame; only what the model sees is less. A window that has nothing else then has no evidence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from maven_ros.counters import Counters
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import Estimate, Evidence
+from maven_ros.senses.speech import Speech
+from maven_ros.settings import Settings
+
+MODALITIES = ('video', 'audio', 'text')
+#: X_to_Y: X attends to Y (eq. 13-14).
+PATHWAYS = tuple(f'{x}_to_{y}' for x in MODALITIES for y in MODALITIES if x != y)
+
+
+def check_ablations(names: Collection[str]) -> None:
+    """
+    Check the names of what is left out.
+
+    :raises SettingsError: for one that is neither a modality nor a pathway.
+    """
+    allowed = (*MODALITIES, *PATHWAYS)
+    for name in names:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, 1)
+            hint = f'; did you mean {near[0]}?' if near else ''
+            raise SettingsError(f'without: {name!r} is no modality or pathway; allowed: '
+                                f'{", ".join(allowed)}{hint}')
+
+
+class AblatedPipeline(Pipeline):
+    """
+    A pipeline whose model is denied something.
+
+    Without a modality, the model is given windows without it. Without a pathway X_to_Y, X's
+    attention to Y adds nothing: X' = X + 0 in the mean of what X attended to.
+
+    :param without: modalities and pathways.
+    :param counters: as of a pipeline, as is ``speech``.
+    :raises SettingsError: for another name.
+    """
+
+    def __init__(
+        self, settings: Settings, without: Collection[str], counters: Counters | None = None,
+        speech: Speech | None = None,
+    ) -> None:
+        check_ablations(without)
+        super().__init__(settings, False, counters, speech)
+        self._without = frozenset(without)
+        self._silenced: set[str] = set()  # pathways that ran, to no effect
+        pathways = self.engine._model.fusion.pathways
+        for name in self._without.intersection(PATHWAYS):
+            pathways[name].register_forward_hook(self._silence(name))
+
+    def _silence(self, name: str) -> Any:
+        def hook(module: Any, arguments: Any, attended: Any) -> Any:
+            self._silenced.add(name)
+            return attended * 0
+
+        return hook
+
+    def _infer(self, pieces: list[Evidence]) -> dict[str, Estimate]:
+        seen = [piece for piece in (without(piece, self._without) for piece in pieces)
+                if piece.modalities]
+        estimates = super()._infer(seen) if seen else {}
+        for name in self._without.intersection(PATHWAYS) - self._silenced:
+            if estimates:  # never a full model's result under an ablation's name
+                raise ResourceError(f'without {name}: {self.engine.name} has run, and this '
+                                    'pathway was not in its way; allowed: modalities')
+        return estimates
+
+
+def without(piece: Evidence, names: Collection[str]) -> Evidence:
+    """Return evidence without some modalities."""
+    if 'video' in names:
+        piece = replace(piece, faces=())
+    if 'audio' in names:
+        piece = replace(piece, waveform=piece.waveform[:0], heard=piece.heard[:0])
+    if 'text' in names:
+        piece = replace(piece, words=())
+    return piece

@@ -1,0 +1,94 @@
+"""Media files as bags: what a player would have published, at the times it would have."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maven_ros.counters import Counters
+from maven_ros.devices.media import probe
+from maven_ros.devices.player import Player, PlayerReport
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.records import NS
+
+#: When a file begins, in its bag: 2000-01-01, the same every time and nobody's real time.
+START_NS = 946_684_800 * NS
+
+
+@dataclass(frozen=True, slots=True)
+class MediaBag:
+    """A bag that was made, and what went into it."""
+
+    path: Path
+    report: PlayerReport
+    skipped: dict[str, int]
+
+
+def bags_from_media(
+    files: Sequence[Path], out: Path, *, storage: str = 'mcap', compressed: bool = True,
+    width: int = 0, loop: int = 1, stop: threading.Event | None = None,
+    done: Callable[[MediaBag], None] | None = None,
+) -> list[MediaBag]:
+    """
+    Turn media files into bags of ``/camera/image_raw`` and ``/audio``, each named as its file.
+
+    :param out: folder of the bags.
+    :param storage: mcap or sqlite3.
+    :param compressed: JPEG pictures, on ``/camera/image_raw/compressed``.
+    :param width: pictures are reduced to so many pixels; 0 leaves them as they are.
+    :param loop: how often each file is played.
+    :param stop: ends it early when set; the bag that is being made is complete so far.
+    :param done: called after each bag.
+    :raises ResourceError: for a file that cannot be used, two of one name, or a bag that is there
+        already.
+    """
+    if loop < 1:
+        raise SettingsError(f'loop: {loop!r}; allowed: at least 1, for a bag must end')
+    stop = stop or threading.Event()
+    paths: dict[Path, Path] = {}
+    for file in files:
+        other = paths.setdefault(out / file.stem, file)
+        if other is not file:
+            raise ResourceError(f'{file}, {other}: both would be {out / file.stem}; allowed: '
+                                'files of different names')
+    bags: list[MediaBag] = []
+    for path, file in paths.items():
+        if stop.is_set():
+            break
+        bags.append(_make(file, path, storage, compressed, width, loop, stop))
+        if done:
+            done(bags[-1])
+    return bags
+
+
+def _make(
+    file: Path, path: Path, storage: str, compressed: bool, width: int, loop: int,
+    stop: threading.Event,
+) -> MediaBag:
+    probe(file)  # refuse it before anything is written
+    counters = Counters()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with BagGraph(path, 'w', storage) as bag:
+        bag.time_ns = START_NS
+        report = _Recorder(bag, file, compressed=compressed, width=width, loop=loop,
+                           counters=counters).run(stop)
+    return MediaBag(path, report, counters.snapshot())
+
+
+class _Recorder(Player):
+    """A player that needs no time: that of the bag goes with the media's."""
+
+    def __init__(
+        self, bag: BagGraph, file: Path, *, compressed: bool, width: int, loop: int,
+        counters: Counters,
+    ) -> None:
+        super().__init__(bag, file, subscribers=0, compressed=compressed, width=width, loop=loop,
+                         counters=counters)
+        self._bag = bag
+
+    def _keep_time(self, started_ns: int, media_ns: int, stop: threading.Event) -> bool:
+        self._bag.time_ns = START_NS + media_ns
+        return not stop.is_set()

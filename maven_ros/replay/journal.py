@@ -1,0 +1,214 @@
+"""
+What a replay leaves on the disk while it runs, so that it can go on after any end.
+
+A *journal* grows by every output. A *checkpoint*, replaced as a whole, says how much of the
+journal belongs to it, how many messages of the bag were taken, and what everything had gathered
+by then. Going on cuts the journal there: so nothing is lost, doubled or different.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import pickle
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maven_ros.closing import Closing
+from maven_ros.errors import ResourceError
+
+_ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow
+#: A checkpoint is plain data: it may hold these and nothing else. A module's name is no pass:
+#: some of our own classes start processes.
+_PLAIN = frozenset({
+    ('maven_ros.acting.baseline', 'Offset'),
+    *(('maven_ros.acting.events', name) for name in ('Person', 'Run')),
+    *(('maven_ros.acting.smoothing', name) for name in ('Axis', 'Track')),
+    ('maven_ros.affect', 'Affect'),
+    ('maven_ros.replay.journal', 'Checkpoint'), ('maven_ros.graph.sound', 'RawFormat'),
+    *(('maven_ros.records', name) for name in ('Box', 'Face', 'Stream', 'Utterance', 'Word')),
+    ('maven_ros.senses.crops', 'Outline'), ('maven_ros.senses.face_tracker', '_Every'),
+    ('maven_ros.senses.face_tracker', '_Track'), ('maven_ros.senses.speaker', 'Mouth'),
+    ('maven_ros.senses.windows', '_Progress'),
+    ('collections', 'deque'), ('collections', 'Counter'), ('numpy', 'ndarray'),
+    ('numpy', 'dtype'),
+    *((f'numpy.{core}.{module}', name) for core in ('core', '_core') for module, name in (
+        ('multiarray', '_reconstruct'), ('multiarray', 'scalar'), ('numeric', '_frombuffer'))),
+})
+
+
+def encode(state: Any) -> bytes:
+    """Return plain data as bytes."""
+    return pickle.dumps(state, protocol=5)
+
+
+def decode(content: bytes) -> Any:
+    """
+    Return what :func:`encode` was given; nothing but plain data and some records is made.
+
+    :raises ResourceError: for bytes that are something else.
+    """
+    try:
+        return _PlainUnpickler(io.BytesIO(content)).load()
+    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, LookupError,
+            ValueError, TypeError) as error:
+        raise ResourceError(f'checkpoint: cannot be read: {error}') from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _PLAIN:
+            raise pickle.UnpicklingError(f'{module}.{name} is no plain data')
+        return super().find_class(module, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One thing that became known.
+
+    :param kind: which kind; the journal's user decides.
+    :param known_ns: the bag's time then.
+    """
+
+    kind: int
+    known_ns: int
+    content: bytes
+
+
+class Journal(Closing):
+    """
+    Entries in the order in which they became known; nobody else writes it while it is open.
+
+    :param path: its file; one that is there is gone on with, see :meth:`cut`.
+    :raises ResourceError: when it cannot be written, or another process writes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = path.open('a+b')
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise ResourceError(f'{path}: another replay is writing it') from error
+        except OSError as error:
+            raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+    def cut(self, length: int) -> None:
+        """
+        Keep so many bytes.
+
+        :raises ResourceError: when it is shorter than that, or cannot be written.
+        """
+        with self._writing():
+            found = self._file.seek(0, os.SEEK_END)
+            if found < length:
+                raise ResourceError(f'{self.path}: {found} bytes; its checkpoint needs {length}')
+            self._file.truncate(length)
+
+    def append(self, entry: Entry) -> None:
+        """
+        Add an entry.
+
+        :raises ResourceError: when it cannot be written.
+        """
+        with self._writing():
+            self._file.write(_ENTRY.pack(entry.kind, entry.known_ns, len(entry.content)))
+            self._file.write(entry.content)
+
+    def secure(self) -> int:
+        """
+        Wait until all is on the disk.
+
+        :returns: its length in bytes.
+        :raises ResourceError: when it cannot be written.
+        """
+        with self._writing():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """
+        Close the file, and leave it to others.
+
+        :raises ResourceError: when its last entries cannot be written.
+        """
+        with self._writing():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ResourceError(f'{self.path}: cannot be written: {error.strerror}') from error
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a journal that is closed, or secured."""
+    with path.open('rb') as file:
+        while head := file.read(_ENTRY.size):
+            kind, known_ns, length = _ENTRY.unpack(head)
+            yield Entry(kind, known_ns, file.read(length))
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """
+    Where a replay may go on.
+
+    :param identity: of bag, settings, model and versions; another's is of no use.
+    :param journal_bytes: length of the journal then.
+    :param received_ns: when the last message had arrived.
+    :param skip: how many of the messages that arrived at that time were taken.
+    :param messages: how many were taken in all.
+    :param wall_s: how long it has taken.
+    :param state: what the feed had gathered, encoded.
+    :param voice: what the recogniser had learnt.
+    """
+
+    identity: dict[str, str]
+    journal_bytes: int
+    received_ns: int
+    skip: int
+    messages: int
+    wall_s: float
+    state: bytes
+    voice: Any
+
+    def write(self, path: Path) -> None:
+        """
+        Replace the one that is there, in one step.
+
+        :raises ResourceError: when it cannot be written.
+        """
+        new = path.with_name(f'{path.name}.new')
+        try:
+            with new.open('wb') as file:
+                file.write(encode(self))
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except OSError as error:
+            raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """
+    Return the checkpoint in a file; None where there is none.
+
+    :raises ResourceError: for a file that is none.
+    """
+    if not path.exists():
+        return None
+    found = decode(path.read_bytes())
+    if not isinstance(found, Checkpoint):
+        raise ResourceError(f'{path}: holds a {type(found).__name__}; allowed: a Checkpoint')
+    return found

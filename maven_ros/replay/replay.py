@@ -1,0 +1,289 @@
+"""
+Replays a bag through the pipeline, in the bag's own time: the same states every time.
+
+The folder of a replay holds
+
+- ``bag/``: a rosbag2 with ``/affect/state``, ``/affect/state_smoothed``, ``/affect/event`` and
+  ``/affect/utterance``, at the bag's time at which each became known. A state's ``latency`` is
+  from its window's end to then: what waiting for streams took. What computing took is no matter
+  of the bag's clock, and not in it.
+- ``states.parquet``, ``states.csv``: the raw states (:mod:`maven_ros.tables`).
+- ``timing.csv``: ``window_end_ns``, ``inference_ms``, as measured; not the same every time.
+- ``summary.json``: a :class:`maven_ros.replay.summary.Summary`. Once it is there, all is.
+- ``unfinished/``, before that: what an interrupted replay goes on from.
+
+Every half minute or so, when nobody speaks, all that was gathered is written down, and the replay
+goes on from what was written: so one that was interrupted there goes on exactly alike.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from maven_ros.counters import Counters
+from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.graph.bag.bag_graph import STORAGES, BagGraph
+from maven_ros.graph.interface import Received
+from maven_ros.graph.messages import to_cdr
+from maven_ros.graph.topics import OUTPUT_TYPES, output_message
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import NS, AffectState, Output, nanoseconds
+from maven_ros.replay.feed import Feed
+from maven_ros.replay.hearing import Ahead, Foreheard, Part
+from maven_ros.replay.journal import (
+    Checkpoint,
+    Entry,
+    Journal,
+    decode,
+    encode,
+    read_checkpoint,
+)
+from maven_ros.replay.results import (
+    KINDS,
+    TIMING,
+    check_out,
+    remove,
+    write_results,
+)
+from maven_ros.replay.sources import Sources, find_sources
+from maven_ros.replay.summary import Summary, differences, identify, values, versions
+from maven_ros.senses.speech.worker import InlineRecogniser, Speech
+from maven_ros.settings import Settings
+
+_SHOW_S = 0.2
+#: Called now and then with the seconds of the bag that are done, and all of them.
+Progress = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """
+    What is replayed, and how.
+
+    :param sources: topics; those that are not named are found.
+    :param start_s: seconds of the bag that are left out at its beginning.
+    :param duration_s: seconds that are replayed; 0 to the end.
+    :param rate: seconds of the bag a second; 0 as fast as possible.
+    :param storage: of the bag that is written, mcap or sqlite3.
+    :param without: modalities and pathways that the model is denied.
+    :param rest_s: seconds of the bag after which, once nobody speaks, all is written down. What
+        cannot be written begins anew there, which may show a little in the states.
+    """
+
+    sources: Sources = field(default_factory=Sources)
+    start_s: float = 0.0
+    duration_s: float = 0.0
+    rate: float = 0.0
+    storage: str = 'mcap'
+    without: tuple[str, ...] = ()
+    rest_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        for name in ('start_s', 'duration_s', 'rate', 'rest_s'):
+            if not 0 <= getattr(self, name) < 1e9:
+                raise SettingsError(f'{name}: {getattr(self, name)!r}; allowed: [0, 1e9)')
+        if self.storage not in STORAGES:
+            raise SettingsError(f'storage: {self.storage!r}; allowed: {", ".join(STORAGES)}')
+
+
+def default_out(bag: Path) -> Path:
+    """Return the folder beside a bag that its replay goes to."""
+    bag = bag.resolve()  # '.' has no name
+    return bag.with_name(f'{bag.stem if bag.is_file() else bag.name}_affect')
+
+
+def replay(
+    bag: Path, settings: Settings, out: Path | None = None,
+    options: ReplayOptions | None = None, stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Summary | None:
+    """
+    Replay a bag, or go on where an interrupted replay of it came to rest.
+
+    :param bag: folder of a rosbag2, or one of its files.
+    :param out: folder of the replay; :func:`default_out` when left out.
+    :param stop: interrupts it when set; what was done is kept.
+    :returns: None when it was interrupted: call again to go on.
+    :raises GraphError: for topics that are missing, of another type or ambiguous, and when
+        nothing was recorded in the time that is asked for.
+    :raises ResourceError: when the bag cannot be read, a model is missing, or the folder holds a
+        finished replay, an unfinished one of something else, or what no replay has left there.
+    """
+    bag, out = bag.resolve(), out or default_out(bag)
+    check_out(out, bag)
+    options = options or ReplayOptions()
+    with _Replay(bag, settings.with_absolute_paths(), out, options) as work:
+        return work.run(stop or threading.Event(), progress)
+
+
+class _Replay(ExitStack):
+    """One replay at work; owns the bag, the pipeline, recognition and the journal."""
+
+    def __init__(
+        self, bag: Path, settings: Settings, out: Path, options: ReplayOptions,
+    ) -> None:
+        super().__init__()
+        self._options, self._settings, self._out = options, settings, out
+        self._folder = out / 'unfinished'
+        self._graph = self.enter_context(BagGraph(bag))
+        try:
+            self._open(bag)
+        except BaseException:  # a signal, too, must not leave files and processes open
+            self.close()
+            raise
+
+    def _open(self, bag: Path) -> None:
+        options, settings = self._options, self._settings
+        sources = self._sources = find_sources(self._graph, options.sources)
+        first_ns, last_ns = self._graph.span_ns
+        self._start_ns = first_ns + nanoseconds(options.start_s)
+        self._end_ns = last_ns if not options.duration_s else min(
+            last_ns, self._start_ns + nanoseconds(options.duration_s))
+        self._counters = Counters()
+        recognised = settings.speech.recogniser != 'none'
+        speech: Speech = Foreheard() if recognised else InlineRecogniser(None)
+        self._pipeline = self.enter_context(self._open_pipeline(speech))
+        part = Part(bag, sources, self._start_ns, self._end_ns,
+                    rest_every_ns=nanoseconds(options.rest_s))
+        self._feed = Feed(self._pipeline, part.rest_every_ns)
+        self._about = identify(part, settings, options.without, self._pipeline.engine)
+        found = self._resume()
+        if found is not None:
+            part = replace(part, start_ns=found.received_ns, skip=found.skip)
+        self._messages = part.read(self._graph)
+        self._ahead = self.enter_context(Ahead(
+            part, settings, speech, found.state if found else None,
+            found.voice if found else None)) if isinstance(speech, Foreheard) else None
+
+    def _open_pipeline(self, speech: Speech) -> Pipeline:
+        if not self._options.without:
+            return Pipeline(self._settings, False, self._counters, speech)
+        from maven_ros.replay.ablation import AblatedPipeline
+
+        return AblatedPipeline(self._settings, self._options.without, self._counters, speech)
+
+    def _resume(self) -> Checkpoint | None:
+        """Open the journal, which keeps others away; take up what an interrupted replay left."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(f'{self._folder}: cannot be made: {error.strerror}') from error
+        self._journal = self.enter_context(Journal(self._folder / 'journal'))
+        check_out(self._out, self._graph.path)  # another may have ended there meanwhile
+        found = read_checkpoint(self._folder / 'checkpoint')
+        if found is not None and (differing := differences(found.identity, self._about)):
+            raise ResourceError(f'{self._folder}: was begun otherwise ({differing}); remove it, '
+                                'or choose another folder')
+        self._journal.cut(found.journal_bytes if found else 0)
+        self._received_ns, self._skip, self._taken = (
+            (found.received_ns, found.skip, found.messages) if found else (0, 0, 0))
+        self._wall_s = found.wall_s if found else 0.0
+        self._resumed = found is not None
+        if found is not None:
+            try:
+                self._feed.thaw(decode(found.state))
+            except LookupError as error:  # what it gathered then is not what is gathered now
+                raise ResourceError(
+                    f'{self._folder}: was begun by another version of maven_ros, which differs in '
+                    f'{error}; remove it, or choose another folder') from error
+        return found
+
+    def run(self, stop: threading.Event, progress: Progress | None) -> Summary | None:
+        """Replay until the end, or until ``stop`` is set: then None."""
+        began_s = shown_s = time.monotonic()
+        began_ns, broken = max(self._start_ns, self._received_ns), ''
+        total_s = (self._end_ns - self._start_ns) / NS
+        while True:
+            try:
+                received = next(self._messages, None)
+            except ResourceError as error:  # the rest cannot be read; what came before was
+                broken = str(error)
+                self._counters.count('bag', 'broken', broken)
+                received = None
+            now_s = time.monotonic()
+            if received is None:
+                break
+            if stop.is_set() or not self._keep_time(
+                    received.received_ns - began_ns, now_s - began_s, stop):
+                return None
+            if progress and now_s - shown_s >= _SHOW_S:
+                shown_s = now_s
+                progress((received.received_ns - self._start_ns) / NS, total_s)
+            self._take(received, self._wall_s + now_s - began_s)
+        if progress and self._taken and not broken:
+            progress(total_s, total_s)
+        return self._finish(broken, self._wall_s + time.monotonic() - began_s)
+
+    def _keep_time(self, bag_ns: int, past_s: float, stop: threading.Event) -> bool:
+        if not self._options.rate:
+            return True
+        return not stop.wait(max(0.0, bag_ns / NS / self._options.rate - past_s))
+
+    def _take(self, received: Received, wall_s: float) -> None:
+        rests = self._ahead.hear() if self._ahead else None
+        began_s = time.perf_counter()
+        known = self._feed.take(received)
+        took_s = time.perf_counter() - began_s
+        self._write(known)
+        ends_ns = [one.window_end_ns for _, one in known if isinstance(one, AffectState)]
+        if ends_ns:
+            self._journal.append(Entry(TIMING, received.received_ns, struct.pack(
+                '<qd', ends_ns[-1], took_s * 1e3)))
+        again = received.received_ns == self._received_ns
+        self._received_ns, self._skip = received.received_ns, self._skip + 1 if again else 1
+        self._taken += 1
+        if self._feed.rest_due if rests is None else rests:
+            self._rest(wall_s)
+
+    def _write(self, known: list[tuple[int, Output]]) -> None:
+        for known_ns, output in known:
+            try:
+                topic, message = output_message(output, known_ns)
+                entry = Entry(KINDS[topic], known_ns, to_cdr(message, OUTPUT_TYPES[topic]))
+            except GraphError as error:  # a stamp at the edge of what a message can hold
+                self._counters.count('output', 'unpublishable', str(error))
+            else:
+                self._journal.append(entry)
+
+    def _rest(self, wall_s: float) -> None:
+        """Write down all that was gathered, and go on from that."""
+        self._write(self._feed.rest())
+        state = encode(self._feed.freeze())
+        self._feed.thaw(decode(state))
+        Checkpoint(
+            self._about, self._journal.secure(), self._received_ns, self._skip, self._taken,
+            wall_s, state, self._ahead.voice if self._ahead else None,
+        ).write(self._folder / 'checkpoint')
+
+    def _finish(self, broken: str, wall_s: float) -> Summary:
+        if not self._taken:
+            raise GraphError(f'{self._graph.path}: nothing was recorded in [{self._start_ns}, '
+                             f'{self._end_ns}) ns{f"; {broken}" if broken else ""}')
+        if self._ahead:
+            self._ahead.hear()
+        self._write(self._feed.finish())
+        self._journal.secure()
+        found = write_results(self._out, self._folder, self._graph.path, self._options.storage)
+        engine = self._pipeline.engine
+        summary = Summary(
+            bag=self._about['bag'], identity=self._about,
+            topics={role: topic for role, topic in asdict(self._sources).items() if topic},
+            start_ns=self._start_ns, end_ns=self._received_ns, messages=self._taken,
+            windows=found.windows, states=found.states, utterances=found.utterances,
+            events=found.events,
+            people=sorted(found.people), audio_clock=self._pipeline.audio_clock,
+            drops=self._counters.snapshot(), details=self._counters.details(),
+            stamps=self._feed.stamps, broken=broken, model=engine.name, trained=engine.trained,
+            device=engine.device, without=list(self._options.without),
+            settings=values(self._settings), versions=versions(), wall_s=round(wall_s, 3),
+            inference_ms=found.inference_ms, resumed=self._resumed)
+        summary.write(self._out / 'summary.json')
+        remove(self._folder)
+        return summary

@@ -1,0 +1,155 @@
+"""The result of a replay, read back; and the replays that a benchmark still needs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.engine import Engine
+from maven_ros.errors import ResourceError
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.graph.topics import hear_affect
+from maven_ros.records import AffectState, Utterance, nanoseconds
+from maven_ros.replay.hearing import Part
+from maven_ros.replay.replay import Progress, ReplayOptions, default_out, replay
+from maven_ros.replay.sources import Sources, find_sources
+from maven_ros.replay.state_table import read_states
+from maven_ros.replay.summary import Summary, differences, identify, read_summary
+from maven_ros.settings import Settings
+from maven_ros.tables import read_table
+
+
+@dataclass(frozen=True)
+class ReplayTask:
+    """
+    One replay.
+
+    :param bag: to read.
+    :param out: folder of the result; a complete one is kept, an interrupted one goes on.
+    :param without: what the model is denied.
+    :param sources: its topics; those that are not named are found.
+    """
+
+    bag: Path
+    out: Path
+    settings: Settings
+    without: tuple[str, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+
+    @property
+    def name(self) -> str:
+        """The bag's path."""
+        return str(self.bag)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """
+    What a replay found.
+
+    :param inference_ms: float64 (windows,), from a message to the states that it led to.
+    :param latency_ms: float64 (states,), from a window's end until it closed, in the bag's time.
+    """
+
+    summary: Summary
+    states: list[AffectState]
+    utterances: list[Utterance]
+    inference_ms: NDArray[np.float64]
+    latency_ms: NDArray[np.float64]
+
+    @property
+    def origin_ns(self) -> int:
+        """One hop before the first window's end: about where the recording begins."""
+        return self.states[0].window_end_ns - nanoseconds(self.hop_s) if self.states \
+            else self.summary.start_ns
+
+    @property
+    def image_topic(self) -> str:
+        """Where its pictures were; empty without a camera."""
+        return self.summary.topics.get('image', '')
+
+    @property
+    def hop_s(self) -> float:
+        """From one window to the next."""
+        return float(self.summary.settings['windows.hop_s'])
+
+
+def read_replayed(folder: Path) -> Replayed:
+    """
+    Read the folder of a complete replay.
+
+    :raises ResourceError: when there is none, or it is damaged.
+    """
+    summary = read_summary(folder)
+    utterances: list[Utterance] = []
+    with BagGraph(folder / 'bag') as graph:
+        hear_affect(graph, lambda state, latency_s: None, utterances.append)
+        graph.play()
+    waited = read_table(folder / 'states.parquet', ['latency_ns'])
+    return Replayed(
+        summary, read_states(folder / 'states.parquet'), utterances,
+        _timing(folder / 'timing.csv'),
+        np.array(waited['latency_ns'], np.float64) / 1e6)
+
+
+def _timing(path: Path) -> NDArray[np.float64]:
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()[1:]  # none where no window closed
+        return np.array([float(line.split(',')[1]) for line in lines], np.float64)
+    except (OSError, ValueError, IndexError) as error:
+        raise ResourceError(f'{path}: cannot be read: {error}') from error
+
+
+def name_of(bag: Path) -> str:
+    """Return the name of a bag: its folder's, or its file's without the ending."""
+    return bag.stem if bag.is_file() else bag.resolve().name
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a replay ended there."""
+    return (folder / 'summary.json').is_file()
+
+
+def folder_for(bag: Path, out: Path, without: tuple[str, ...]) -> Path:
+    """
+    Return where the replay of a bag is, or shall be.
+
+    That is below ``out``, but for one that ``maven-ros replay`` has left beside the bag.
+    """
+    beside = default_out(bag)
+    if not without and is_complete(beside):
+        return beside
+    return out / 'replays' / '_without_'.join((name_of(bag), *without))
+
+
+def run_replay(
+    task: ReplayTask, progress: Progress | None = None, stop: threading.Event | None = None,
+) -> None:
+    """
+    See to it that a task's replay is there.
+
+    :raises ResourceError: when there is one that was made with other settings, or of another
+        bag; and as :func:`maven_ros.replay.replay.replay`.
+    """
+    if is_complete(task.out):
+        return _check(task, read_summary(task.out))
+    options = ReplayOptions(sources=task.sources, without=task.without)
+    if replay(task.bag, task.settings, task.out, options, stop, progress) is None:
+        raise ResourceError(f'{task.bag}: stopped')
+    return None
+
+
+def _check(task: ReplayTask, found: Summary) -> None:
+    """Refuse a replay of something else, or of which anything is not as it would be now."""
+    settings = task.settings.with_absolute_paths()
+    engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
+    with BagGraph(task.bag) as graph:
+        part = Part(task.bag.resolve(), find_sources(graph, task.sources), *graph.span_ns)
+    wanted = identify(part, settings, task.without, engine)
+    if differing := differences(found.identity, wanted):
+        raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or make '
+                            'all the same')

@@ -1,0 +1,107 @@
+"""Which topics of a bag are the camera, the microphone and the rest: found by type, or named."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, fields
+
+from maven_ros.errors import GraphError
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, is_echo
+from maven_ros.intake.input_reader import INPUT_TYPES
+
+_log = logging.getLogger('maven_ros.replay')
+
+#: A std_msgs/Bool may mean anything: only its name tells this one.
+_BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """
+    Full names of the topics that are replayed; empty for those that are found by type, or absent.
+
+    :param image: sensor_msgs/Image or CompressedImage.
+    :param audio: AudioChunk, AudioStamped, AudioData or AudioDataStamped.
+    :param audio_info: what describes AudioData; found beside the sound when not named.
+    :param robot_speaking: std_msgs/Bool; found by its name alone.
+    :param speech: hri_msgs/LiveSpeech.
+    """
+
+    image: str = ''
+    audio: str = ''
+    audio_info: str = ''
+    robot_speaking: str = ''
+    speech: str = ''
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(filter(None, (getattr(self, one.name) for one in fields(self))))
+
+
+def find_sources(bag: BagGraph, named: Sources) -> Sources:
+    """
+    Choose the topics to replay.
+
+    :param named: those that the caller wants; the others are found, if there is one candidate.
+    :raises GraphError: for a named topic that is not in the bag or of another type, for several
+        candidates, and for a bag with neither camera nor microphone: lists what it has.
+    """
+    found = {one.name: getattr(named, one.name) for one in fields(Sources)}
+    for role, name in found.items():
+        if name:
+            found[role] = _named(bag, role, bag.resolve(name))
+        elif role not in ('audio_info', *_BY_NAME):
+            found[role] = _only(bag, role)
+        elif role in _BY_NAME:
+            found[role] = _ending(bag, role, _BY_NAME[role])
+    if not found['audio_info']:
+        beside = found['audio'].rpartition('/')[0] + '/audio_info'
+        found['audio_info'] = beside if beside in _candidates(bag, 'audio_info') else ''
+    if not found['image'] and not found['audio']:
+        wanted = ', '.join((*INPUT_TYPES['image'], *INPUT_TYPES['audio']))
+        raise GraphError(f'{bag.path}: holds neither pictures nor sound ({wanted}); its topics: '
+                         f'{_listed(bag)}')
+    for role, what in (('image', 'pictures'), ('audio', 'sound')):
+        if not found[role]:
+            _log.warning('%s: replayed without %s (%s); its topics: %s', bag.path, what,
+                         ', '.join(INPUT_TYPES[role]), _listed(bag))
+    return Sources(**found)
+
+
+def _candidates(bag: BagGraph, role: str) -> list[str]:
+    counts = bag.message_counts()
+    return [topic for topic, msgtype in bag.topics().items()
+            if msgtype in INPUT_TYPES[role] and counts[topic] and not is_echo(topic)]
+
+
+def _named(bag: BagGraph, role: str, topic: str) -> str:
+    msgtype = bag.topics().get(topic)
+    if msgtype is None:
+        raise GraphError(f'{topic}: is not in {bag.path}; its topics: {_listed(bag)}')
+    if msgtype not in INPUT_TYPES[role]:
+        raise GraphError(f'{topic}: is {msgtype}; allowed for {role}: '
+                         f'{", ".join(INPUT_TYPES[role])}')
+    return topic
+
+
+def _only(bag: BagGraph, role: str) -> str:
+    candidates = _candidates(bag, role)
+    if len(candidates) > 1:
+        flag = f'--{role}-topic'
+        raise GraphError(f'{bag.path}: {role} may be any of {", ".join(candidates)}; name one '
+                         f'with {flag}')
+    return candidates[0] if candidates else ''
+
+
+def _ending(bag: BagGraph, role: str, name: str) -> str:
+    """Return the topic of that name in any namespace, if it is of the right type and alone."""
+    candidates = [one for one in _candidates(bag, role) if one.endswith(f'/{name}')]
+    return candidates[0] if len(candidates) == 1 else ''
+
+
+def _listed(bag: BagGraph) -> str:
+    counts = bag.message_counts()
+    return ', '.join(f'{topic} ({msgtype}, {counts[topic]})'
+                     for topic, msgtype in bag.topics().items()) or 'none'

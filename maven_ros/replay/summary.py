@@ -1,0 +1,174 @@
+"""What a replay was made of, and what came out: the file that says a replay is complete."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from maven_ros import __version__
+from maven_ros.acting.regions import read_regions
+from maven_ros.engine import Engine
+from maven_ros.errors import ResourceError
+from maven_ros.replay.hearing import Part
+from maven_ros.replay.stamps import stamp_faults
+from maven_ros.settings import Settings, parameters
+
+#: Packages that results may depend on.
+_PACKAGES = ('numpy', 'opencv-python-headless', 'pocketsphinx', 'rosbags', 'soxr', 'torch',
+             'transformers', 'vosk', 'webrtcvad-wheels')
+#: How causes begin that are counted and lose nothing: frames between those that the model takes,
+#: windows that a stream had no part in, the robot's own voice.
+_NORMAL = ('thinned', 'closed_without_', 'robot_speaking')
+
+
+@dataclass(frozen=True)
+class Summary:
+    """
+    What a replay was made of, and what came out.
+
+    :param bag: its path.
+    :param identity: all that must be the same for another replay to be the same; see
+        :func:`identify`.
+    :param topics: the topic of each role.
+    :param start_ns: the bag's time at which the replay began.
+    :param end_ns: when the last message had arrived.
+    :param windows: those that closed.
+    :param states: of all people in them.
+    :param utterances: final ones.
+    :param events: of all people.
+    :param people: their ids.
+    :param drops: counts by source and cause; see :func:`is_loss`.
+    :param details: the newest case of each, in words.
+    :param stamps: of pictures and sound, by topic: messages, earliest and latest in ns.
+    :param broken: where the bag broke, if it did.
+    :param settings: every parameter.
+    :param without: modalities and pathways that the model was denied.
+    :param wall_s: seconds that it took, the reading included.
+    :param inference_ms: from a message to the states that it led to: median, p95, worst; empty
+        where there are none.
+    :param resumed: whether it was interrupted.
+    """
+
+    bag: str
+    identity: dict[str, str]
+    topics: dict[str, str]
+    start_ns: int
+    end_ns: int
+    messages: int
+    windows: int
+    states: int
+    utterances: int
+    events: int
+    people: list[str]
+    audio_clock: str
+    drops: dict[str, int]
+    details: dict[str, str]
+    stamps: dict[str, list[int]]
+    broken: str
+    model: str
+    trained: bool
+    device: str
+    without: list[str]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    wall_s: float
+    inference_ms: dict[str, float]
+    resumed: bool
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the bag that were replayed."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the bag a second."""
+        return self.duration_s / max(self.wall_s, 1e-3)
+
+    @property
+    def flaws(self) -> list[str]:
+        """Where the bag broke, what of it was lost and what its stamps are like, in words."""
+        lost = [f'{name}: {n}' + (f' ({self.details[name]})' if name in self.details else '')
+                for name, n in self.drops.items() if is_loss(name)]
+        return [*stamp_faults(self.stamps, self.windows, self.settings['windows.hop_s']), *lost]
+
+    def write(self, path: Path) -> None:
+        """
+        Write it as JSON, in one step.
+
+        :raises ResourceError: when it cannot be written.
+        """
+        new = path.with_name(f'{path.name}.new')
+        try:
+            new.write_text(json.dumps(asdict(self), indent=1) + '\n', encoding='utf-8')
+            new.replace(path)
+        except OSError as error:
+            raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def is_loss(name: str) -> bool:
+    """Whether a count, ``source.cause``, is of what is missing and not of normal work."""
+    return not name.rpartition('.')[2].startswith(_NORMAL)
+
+
+def read_summary(out: Path) -> Summary:
+    """
+    Return the summary in the folder of a replay.
+
+    :raises ResourceError: when there is none, or it is another's.
+    """
+    path = out / 'summary.json'
+    try:
+        return Summary(**json.loads(path.read_text(encoding='utf-8')))
+    except FileNotFoundError as error:
+        raise ResourceError(f'{out}: holds no finished replay') from error
+    except TypeError as error:
+        raise ResourceError(f'{path}: was written by another version of maven_ros; remove '
+                            f'the folder to replay anew ({error})') from error
+    except (OSError, ValueError) as error:
+        raise ResourceError(f'{path}: is no summary of a replay: {error}') from error
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Return every parameter under its full name."""
+    return {one.name: one.value for one in parameters(settings)}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that results may depend on."""
+    found = {'maven_ros': __version__, 'python': platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = 'none'
+    return found
+
+
+def identify(
+    part: Part, settings: Settings, without: tuple[str, ...], engine: Engine,
+) -> dict[str, str]:
+    """Return what must be the same for a replay to go on, and for its result to stand."""
+    files = [part.bag] if part.bag.is_file() else sorted(
+        one for one in part.bag.iterdir() if one.is_file())
+    return {
+        'bag': str(part.bag.resolve()),
+        'files': ', '.join(f'{one.name} {one.stat().st_size}' for one in files),
+        **{f'{role} topic': topic for role, topic in asdict(part.sources).items()},
+        'part': f'[{part.start_ns}, {part.end_ns}) ns', 'rest': f'{part.rest_every_ns} ns',
+        'without': ', '.join(sorted(without)),
+        'model': engine.name, 'device': engine.device,
+        'regions': repr(read_regions(settings.events.regions)),
+        **{name: repr(value) for name, value in values(settings).items()},
+        **versions(),
+    }
+
+
+def differences(had: dict[str, str], wanted: dict[str, str]) -> str:
+    """Say in words how one identity differs from another; empty where they are the same."""
+    return '; '.join(f'{name} was {had.get(name)!r} and is {wanted.get(name)!r}'
+                     for name in {**wanted, **had} if had.get(name) != wanted.get(name))

@@ -1,0 +1,1 @@
+"""What is looked at: a benchmark's outcome, its figures and its page."""

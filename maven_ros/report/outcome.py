@@ -1,0 +1,241 @@
+"""What a benchmark found: replays held against annotations, and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from maven_ros.errors import MavenError, ResourceError
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.replay.pictures import picture_stamps
+from maven_ros.replay.replayed import Replayed, ReplayTask, name_of, read_replayed
+from maven_ros.report.benchmark import Plan, described
+from maven_ros.report.breakdown import evidence_shares
+from maven_ros.scoring.alignment import Believed, align, believed, check_order, states_of
+from maven_ros.scoring.annotations import (
+    ANNOTATION_TOPIC,
+    Annotation,
+    AnnotationFolder,
+    check_people,
+    read_file,
+    read_topic,
+)
+from maven_ros.scoring.compare import Comparison, compare
+from maven_ros.scoring.offset import OffsetSearch, search_offset
+from maven_ros.scoring.resultset import Excluded, ResultSet, SetScores
+
+FULL = 'full'
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One bag of a benchmark.
+
+    :param replayed: the full model's, None where it failed.
+    :param annotations: none where there are none, or all are excluded.
+    :param error: of the replay.
+    """
+
+    name: str
+    bag: Path
+    replayed: Replayed | None
+    annotations: tuple[Annotation, ...] = ()
+    error: str = ''
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What a benchmark found.
+
+    :param sets: the full model's result set first, then each ablation's, all with scores.
+    :param comparisons: of the full model with each ablation; None where no frame is shared.
+    :param failed: bags (and ablations of them) without a result, with the error.
+    :param excluded: annotations that are not scored, with the reason.
+    :param lossy: bags that are broken or of which something was lost, and what.
+    :param unmatched: names of annotation files that are no bag's.
+    :param search: for the raters' offset, if it was asked for.
+    """
+
+    plan: Plan
+    cases: list[Case]
+    sets: list[tuple[ResultSet, SetScores]]
+    comparisons: list[Comparison | None]
+    failed: list[Excluded]
+    excluded: list[Excluded]
+    lossy: list[Excluded]
+    unmatched: list[str]
+    search: OffsetSearch | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was replayed and, if annotated, scored."""
+        return self.sets[0][0].complete and not self.failed and not self.excluded
+
+
+@dataclass
+class _Gathered:
+    """What is found on the way."""
+
+    failed: list[Excluded] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+    lossy: list[Excluded] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+
+
+def score_replays(plan: Plan, errors: dict[ReplayTask, str]) -> Outcome:
+    """
+    Score the replays of a plan, which have been made, and write the result sets.
+
+    :param errors: of the replays that failed.
+    :raises MavenError: when nothing can be scored or written.
+    """
+    gathered = _Gathered()
+    files = plan.annotations and AnnotationFolder(
+        plan.annotations, [name_of(bag) for bag in plan.bags])
+    gathered.unmatched += [file.name for file in files.unmatched] if files else []
+    cases = [_case(plan, task, errors, files or None, gathered)
+             for task in plan.tasks() if not task.without]
+    held = {case.name: _held(case.annotations, case.replayed) for case in cases}
+    search = search_offset(_tracks(cases, held), plan.offset_search_s) \
+        if plan.offset_search_s else None
+    offset_s = search.best_s if search else 0.0
+    sets = [_result_set(FULL, plan, cases, held, {case.bag: case.replayed for case in cases},
+                        offset_s, gathered)]
+    for name in plan.without:
+        ablated = {task.bag: _ablated(task, errors, gathered) for task in plan.tasks()
+                   if task.without == (name,)}
+        held = {case.name: _held(case.annotations, ablated[case.bag]) for case in cases}
+        sets.append(_result_set(f'without {name}', plan, cases, held, ablated, offset_s,
+                                gathered))
+    full = sets[0][0]
+    return Outcome(
+        plan, cases, sets, [_compared(full, one, plan) for one, _ in sets[1:]], gathered.failed,
+        gathered.excluded, gathered.lossy, gathered.unmatched, search)
+
+
+def _case(
+    plan: Plan, task: ReplayTask, errors: dict[ReplayTask, str], files: AnnotationFolder | None,
+    gathered: _Gathered,
+) -> Case:
+    name = name_of(task.bag)
+    error, replayed = errors.get(task, ''), None
+    if not error:
+        try:
+            replayed = read_replayed(task.out)
+        except MavenError as damaged:
+            error = str(damaged)
+    if replayed is None:
+        gathered.failed.append(Excluded(name, str(task.bag), error))
+        return Case(name, task.bag, None, error=error)
+    gathered.lossy += [Excluded(name, str(task.bag), flaw) for flaw in replayed.summary.flaws]
+    annotations: list[Annotation] = []
+    source = str(plan.annotations or f'/{ANNOTATION_TOPIC}')  # until it is known better
+    try:
+        for source, read in _readers(task.bag, name, files, replayed.image_topic):
+            try:
+                for one in read():
+                    if len(one.times_ns):
+                        annotations.append(one)
+                    else:
+                        gathered.excluded.append(Excluded(
+                            name, source, _all_unlabelled(name, one)))
+            except MavenError as refused:
+                gathered.excluded.append(Excluded(name, source, str(refused)))
+        if annotations:
+            source = ', '.join(dict.fromkeys(one.source for one in annotations))
+            check_order(name, replayed.states)
+            check_people(name, annotations)
+    except MavenError as refused:
+        gathered.excluded.append(Excluded(name, source, str(refused)))
+        annotations = []
+    return Case(name, task.bag, replayed, tuple(annotations))
+
+
+def _readers(
+    bag: Path, name: str, files: AnnotationFolder | None, image_topic: str,
+) -> Iterable[tuple[str, Callable[[], list[Annotation]]]]:
+    """Yield each source of annotations of a bag, and what reads it."""
+    if files is None:
+        with BagGraph(bag) as graph:
+            annotated = graph.resolve(ANNOTATION_TOPIC) in graph.topics()
+        if annotated:  # a bag that nobody annotated is shown, and not scored
+            yield f'/{ANNOTATION_TOPIC}', partial(read_topic, bag)
+        return
+    for file, side in files.of_bag(name):
+        yield file.name, partial(_read_file, file, side, bag, image_topic)
+
+
+def _read_file(file: Path, side: str, bag: Path, image_topic: str) -> list[Annotation]:
+    return read_file(file, side, picture_stamps(bag, image_topic))
+
+
+def _all_unlabelled(bag: str, one: Annotation) -> str:
+    whose = f' of {one.person}' if one.person else ''
+    return f'{bag}: all {one.unlabelled} values{whose} in {one.source} are unlabelled'
+
+
+def _ablated(task: ReplayTask, errors: dict[ReplayTask, str], gathered: _Gathered) -> Replayed | None:
+    error = errors.get(task, '')
+    if not error:
+        try:
+            return read_replayed(task.out)
+        except MavenError as damaged:
+            error = str(damaged)
+    gathered.failed.append(Excluded(described(task), str(task.bag), error))
+    return None
+
+
+def _held(annotations: Sequence[Annotation], replayed: Replayed | None) -> list[Believed]:
+    """Lay out what was believed of each annotated person; nothing where the replay failed."""
+    return [believed(one.person, replayed.states, replayed.hop_s) for one in annotations] \
+        if replayed else []
+
+
+def _tracks(
+    cases: Sequence[Case], held: dict[str, list[Believed]],
+) -> list[tuple[str, Annotation, Believed]]:
+    return [(case.name, annotation, own) for case in cases if held[case.name]
+            for annotation, own in zip(case.annotations, held[case.name], strict=True)]
+
+
+def _result_set(
+    name: str, plan: Plan, cases: Sequence[Case], held: dict[str, list[Believed]],
+    replays: dict[Path, Replayed | None], offset_s: float, gathered: _Gathered,
+) -> tuple[ResultSet, SetScores]:
+    """Score one result set and write it down."""
+    replayed = [one for one in replays.values() if one]
+    found = ResultSet(
+        name, [align(bag, annotation, own, offset_s)
+               for bag, annotation, own in _tracks(cases, held)],
+        [*gathered.failed, *gathered.excluded], gathered.lossy, gathered.unmatched,
+        _evidence(cases, replays),
+        {'offset_s': offset_s, 'models': sorted({one.summary.model for one in replayed}),
+         'hop_s': sorted({one.hop_s for one in replayed})})
+    scores = found.scores(plan.draws, plan.seed)
+    found.write(plan.out if name == FULL else plan.out / name.replace(' ', '_'), scores)
+    return found, scores
+
+
+def _evidence(
+    cases: Sequence[Case], replays: dict[Path, Replayed | None],
+) -> dict[str, Any]:
+    """Return the shares of windows by evidence, of all bags, each, and each annotated person."""
+    states = [(case, one.states) for case in cases if (one := replays[case.bag])]
+    return {
+        'overall': evidence_shares([state for _, own in states for state in own]),
+        'bags': {case.name: evidence_shares(own) for case, own in states},
+        'people': [{'bag': case.name, 'person': one.person,
+                    'evidence': evidence_shares(states_of(one.person, own).values())}
+                   for case, own in states for one in case.annotations]}
+
+
+def _compared(full: ResultSet, ablated: ResultSet, plan: Plan) -> Comparison | None:
+    try:
+        return compare(full, ablated, plan.draws, plan.seed)
+    except ResourceError:  # no frame in common, as where nothing else was in view
+        return None

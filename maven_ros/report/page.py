@@ -1,0 +1,293 @@
+"""The report of a benchmark: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maven_ros import __version__
+from maven_ros.errors import ResourceError
+from maven_ros.records import NS, Pixels, Utterance
+from maven_ros.replay.replayed import Replayed
+from maven_ros.replay.summary import is_loss
+from maven_ros.report import figures
+from maven_ros.report.breakdown import (
+    Part,
+    Shot,
+    by_evidence,
+    by_quadrant,
+    evidence_shares,
+    shots,
+    worst_spans,
+)
+from maven_ros.report.outcome import Case, Outcome
+from maven_ros.scoring.alignment import Pairs, believed
+from maven_ros.scoring.compare import Difference
+from maven_ros.scoring.metrics import DIMENSIONS, METRICS
+from maven_ros.scoring.resultset import Excluded, SetScores
+from maven_ros.scoring.scores import Score, Scores
+
+_PAIRED = ('ccc', 'pearson', 'rmse', 'sign_agreement', 'within_90')
+_LABELS = {metric.name: metric.label for metric in METRICS}
+_WORDS_SHOWN = 400  # utterances a bag
+
+
+def write_report(outcome: Outcome, path: Path) -> None:
+    """
+    Write the report.
+
+    :raises ResourceError: when it cannot be written, or matplotlib or Jinja2 is missing.
+    """
+    jinja2 = require_jinja()
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('maven_ros.report', '.'), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(number=number, percent=percent, signed=signed, sentence=sentence)
+    page = environment.get_template('page.html').render(_content(outcome))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding='utf-8')
+    except OSError as error:
+        raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def require_jinja() -> Any:
+    """
+    Return Jinja2.
+
+    :raises ResourceError: when it or matplotlib is missing: before hours of work, not after.
+    """
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401 (needed by the figures)
+    except ImportError as error:
+        raise ResourceError(f'{error.name} is not installed; pip install "maven_ros[evaluation]"'
+                            ) from error
+    return jinja2
+
+
+def number(value: float, places: int = 3) -> str:
+    """Write a number for people; a dash where there is none."""
+    return f'{value:.{places}f}'.replace('-', '−') if math.isfinite(value) else '–'
+
+
+def signed(value: float, places: int = 3) -> str:
+    """Write a number with its sign."""
+    return f'{value:+.{places}f}'.replace('-', '−') if math.isfinite(value) else '–'
+
+
+def percent(value: float, places: int = 1) -> str:
+    """Write a share as a percentage."""
+    return f'{100 * value:.{places}f}%' if math.isfinite(value) else '–'
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+# --- what the page shows ---------------------------------------------------------------------
+
+
+def _content(outcome: Outcome) -> dict[str, Any]:
+    full, scores = outcome.sets[0]
+    replayed = [case.replayed for case in outcome.cases if case.replayed]
+    scored = bool(full.pairs)
+    annotated, estimated = _points(full.pairs)
+    believed_points = np.array([
+        (state.affect.valence, state.affect.arousal) for one in replayed for state in one.states
+        if math.isfinite(state.affect.valence)]).reshape(-1, 2)
+    return {
+        'version': __version__,
+        'models': sorted({one.summary.model for one in replayed}),
+        'untrained': any(not one.summary.trained for one in replayed),
+        'bags': len(outcome.cases), 'scored': scored, 'lossy': _by_bag(outcome.lossy),
+        'seconds': sum(one.summary.duration_s for one in replayed),
+        'failed': outcome.failed, 'excluded': outcome.excluded, 'unmatched': outcome.unmatched,
+        'search': outcome.search,
+        'offset_figure': figures.offset_curve(outcome.search) if outcome.search else '',
+        'overall': scores.overall, 'paired': _paired(scores.overall),
+        'single': _single(scores.overall),
+        'rows': [_row(case, scores.bags.get(case.name)) for case in outcome.cases],
+        'people': _people_rows(scores),
+        'pair_labels': [row['label'] for row in _paired(scores.overall)],
+        'ablations': _ablations(outcome),
+        'quadrants': _parts(by_quadrant(full.pairs)) if scored else [],
+        'evidence': _parts(by_evidence(full.pairs)) if scored else [],
+        'maps': [figures.circumplex(points, title) for points, title in (
+            (annotated, 'annotated'), (estimated if scored else believed_points, 'estimated'))
+            if len(points)],
+        'worst': _worst(outcome) if scored else [],
+        'cases': [_case(case, full.pairs) for case in outcome.cases if case.replayed],
+        'meanings': [(metric.label, metric.meaning) for metric in METRICS],
+    }
+
+
+def _points(pairs: Sequence[Pairs]) -> tuple[Any, Any]:
+    nothing = np.zeros((0, 2))
+    return (np.concatenate([nothing, *(one.annotated for one in pairs)]),
+            np.concatenate([nothing, *(one.estimated[one.covered] for one in pairs)]))
+
+
+def _person(person: str) -> str:
+    return person or 'in view'
+
+
+def _paired(scores: Scores) -> list[dict[str, Any]]:
+    """Lay out the scores that valence and arousal have each."""
+    return [{'label': _LABELS[f'valence_{name}'].removeprefix('valence '),
+             'scores': [scores.scores[f'{dimension}_{name}'] for dimension in DIMENSIONS]}
+            for name in _PAIRED]
+
+
+def _single(scores: Scores) -> list[tuple[str, Score]]:
+    """Lay out the scores that valence and arousal share."""
+    return [(_LABELS[name], scores.scores[name])
+            for name in ('mean_ccc', 'angle_error_rad', 'intensity_error')]
+
+
+def _by_bag(lossy: Sequence[Excluded]) -> dict[str, list[str]]:
+    return {bag: [one.reason for one in lossy if one.bag == bag]
+            for bag in dict.fromkeys(one.bag for one in lossy)}
+
+
+def _people_rows(scores: SetScores) -> list[dict[str, Any]]:
+    """Lay out all scores of each person, after those of the bag where it has several."""
+    rows: list[tuple[str, str, Scores]] = []
+    for bag, together in scores.bags.items():
+        own = [(bag, _person(person), one) for (name, person), one in scores.people.items()
+               if name == bag]
+        rows += [(bag, 'all', together), *own] if len(own) > 1 else own
+    return [{'bag': bag, 'person': person, 'scores': one, 'paired': _paired(one),
+             'single': _single(one)} for bag, person, one in rows]
+
+
+def _row(case: Case, scores: Scores | None) -> dict[str, Any]:
+    """Lay out one bag of the overview."""
+    return {'name': case.name, 'error': case.error, 'scores': scores,
+            'summary': case.replayed.summary if case.replayed else None,
+            'shares': _shares(case.replayed) if case.replayed else []}
+
+
+def _shares(replayed: Replayed) -> list[dict[str, Any]]:
+    """Lay out the strip of evidence: what shares of the states rest on what."""
+    colours = {'face + voice + words': '#1a7f37', 'face + voice': '#57ab5a',
+               'face + words': '#8ddb8c', 'face': '#b4f1b4', 'voice + words': '#8073ac',
+               'voice': '#b2abd2', 'words': '#e08214', 'nothing': '#d0d7de'}
+    return [{'name': name, 'share': share, 'colour': colours[name]}
+            for name, share in evidence_shares(replayed.states).items()] if replayed.states else []
+
+
+def _ablations(outcome: Outcome) -> list[dict[str, Any]]:
+    """Lay out the full model and each ablation, with its differences."""
+    rows: list[dict[str, Any]] = []
+    if len(outcome.sets) > 1 and outcome.sets[0][0].pairs:
+        for (found, scores), compared in zip(
+                outcome.sets, [None, *outcome.comparisons], strict=True):
+            differences: dict[str, Difference] = compared.differences if compared else {}
+            rows.append({
+                'name': found.name, 'coverage': scores.overall.coverage,
+                'cells': [(scores.overall.scores[name], differences.get(name))
+                          for name in ('mean_ccc', 'valence_ccc', 'arousal_ccc', 'valence_rmse',
+                                       'arousal_rmse')]})
+    return rows
+
+
+def _parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Lay out errors with bars as long as they are large."""
+    frames = sum(part.frames for part in parts)
+    longest = max((part.distance for part in parts), default=1.0) or 1.0
+    return [{'name': part.name, 'share': part.frames / frames, 'distance': part.distance,
+             'bias': part.bias, 'width': part.distance / longest} for part in parts]
+
+
+def _worst(outcome: Outcome) -> list[dict[str, Any]]:
+    cases = {case.name: case for case in outcome.cases}
+    found = []
+    for span in worst_spans(outcome.sets[0][0].pairs):
+        case = cases[span.pairs.bag]
+        assert case.replayed is not None  # else it would have no frames
+        origin_ns = case.replayed.origin_ns
+        found.append({
+            'bag': case.name, 'person': _person(span.pairs.person), 'distance': span.distance,
+            'start_s': (span.start_ns - origin_ns) / NS, 'end_s': (span.last_ns - origin_ns) / NS,
+            'words': ' '.join(one.text for one in case.replayed.utterances if one.is_final
+                              and one.start_ns < span.end_ns and one.end_ns > span.start_ns),
+            'shots': [_shot(one, origin_ns) for one in shots(
+                span, case.bag, case.replayed.states, case.replayed.image_topic)]})
+    return found
+
+
+def _shot(shot: Shot, origin_ns: int) -> dict[str, Any]:
+    return {'time_s': (shot.time_ns - origin_ns) / NS, 'annotated': shot.annotated,
+            'estimated': shot.estimated,
+            'picture': _jpeg(shot.picture) if shot.picture is not None else ''}
+
+
+def _jpeg(pixels: Pixels) -> str:
+    import cv2
+
+    _, data = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
+
+
+# --- one bag ---------------------------------------------------------------------------------
+
+
+def _case(case: Case, pairs: Sequence[Pairs]) -> dict[str, Any]:
+    """Lay out one bag's section: a timeline a person, words, drops and times."""
+    replayed = case.replayed
+    assert replayed is not None
+    own = {one.person: one for one in pairs if one.bag == case.name}
+    people = [*own] or _people(replayed)
+    return {
+        'name': case.name, 'summary': replayed.summary,
+        'timelines': [(_person(person), figures.timeline(
+            believed(person, replayed.states, replayed.hop_s), own.get(person),
+            replayed.utterances, replayed.origin_ns)) for person in people],
+        'shares': _shares(replayed), **_words(replayed.utterances, replayed.origin_ns),
+        'drops': _drops(replayed),
+        'latency': _quantiles(replayed.latency_ms), 'inference': _quantiles(replayed.inference_ms),
+        'histogram': figures.histogram(replayed.inference_ms, 'ms for a window')
+        if len(replayed.inference_ms) > 1 else '',
+    }
+
+
+def _people(replayed: Replayed, most: int = 4) -> list[str]:
+    """Return who is shown of a bag that nobody annotated: those seen most."""
+    counts: dict[str, int] = {}
+    for state in replayed.states:
+        if state.person_id:
+            counts[state.person_id] = counts.get(state.person_id, 0) + 1
+    if len(counts) <= 1:
+        return ['']  # with what was heard while no face was in view
+    return sorted(sorted(counts, key=lambda one: -counts[one])[:most])
+
+
+def _words(utterances: Sequence[Utterance], origin_ns: int) -> dict[str, Any]:
+    said = [one for one in utterances if one.is_final and one.words]
+    return {'utterances': [{'start_s': (one.start_ns - origin_ns) / NS, 'text': one.text,
+                            'confidence': one.confidence} for one in said[:_WORDS_SHOWN]],
+            'more_utterances': max(0, len(said) - _WORDS_SHOWN)}
+
+
+def _drops(replayed: Replayed) -> list[dict[str, Any]]:
+    """Lay out all counts, those that are losses first."""
+    rows = [{'cause': name, 'count': count, 'detail': replayed.summary.details.get(name, ''),
+             'normal': not is_loss(name)}
+            for name, count in replayed.summary.drops.items()]
+    return sorted(rows, key=lambda row: (row['normal'], row['cause']))
+
+
+def _quantiles(values: Any) -> dict[str, float]:
+    if not len(values):
+        return {'median': math.nan, 'p99': math.nan, 'worst': math.nan}
+    median, p99, worst = np.percentile(values, (50, 99, 100)).tolist()
+    return {'median': median, 'p99': p99, 'worst': worst}
+
+

@@ -1,0 +1,1 @@
+"""How near states are to what raters say."""

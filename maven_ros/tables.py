@@ -1,0 +1,73 @@
+"""Tables in files: Parquet and CSV, every time the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from maven_ros.errors import ResourceError
+
+_ROWS = 4096  # a group of rows in the file, and what is held in memory
+
+
+def write_tables(
+    rows: Iterator[dict[str, Any]], columns: Mapping[str, str], paths: tuple[Path, ...],
+) -> None:
+    """
+    Write the same table into several files, each Parquet or CSV by its name's end.
+
+    :param rows: taken a few thousand at a time.
+    :param columns: name and Arrow type.
+    :raises ResourceError: when they cannot be written, or pyarrow is missing.
+    """
+    pa, pq, csv = require_pyarrow()
+    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
+    try:
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(
+                    pq.ParquetWriter(path, schema) if '.parquet' in path.suffixes
+                    else csv.CSVWriter(path, schema))
+                for path in paths]
+            while some := list(islice(rows, _ROWS)):
+                table = pa.Table.from_pylist(some, schema)
+                for writer in writers:
+                    writer.write_table(table)
+    except OSError as error:
+        raise ResourceError(f'{paths[0].parent}: a table cannot be written: {error}') from error
+
+
+def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
+    """
+    Return the columns of a Parquet table.
+
+    :param columns: those that it must have.
+    :raises ResourceError: when it cannot be read, lacks columns, or pyarrow is missing.
+    """
+    pa, pq, _ = require_pyarrow()
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ResourceError(f'{path}: cannot be read as Parquet: {error}') from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ResourceError(f'{path}: lacks the columns {", ".join(missing)}')
+    return {name: table.column(name).to_pylist() for name in columns}
+
+
+def require_pyarrow() -> tuple[Any, Any, Any]:
+    """
+    Return pyarrow, and its modules for Parquet and CSV.
+
+    :raises ResourceError: when it is missing: before hours of work, not after.
+    """
+    try:
+        import pyarrow
+        from pyarrow import csv, parquet
+    except ImportError as error:
+        raise ResourceError(
+            'pyarrow is not installed; pip install "maven_ros[evaluation]"') from error
+    return pyarrow, parquet, csv

@@ -1,0 +1,90 @@
+"""One annotated person: labels and faces, frame by frame, as rows of the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import InputError
+from maven_ros.scoring.annotations import read_frame_values
+from maven_ros.training.affwild2.layout import Subject
+
+#: What becomes of a person whose lines of annotation and frames are not as many.
+MISMATCHES = ('cut', 'exclude')
+_FURTHEST = 0.1  # share of the frames by which they may differ; beyond, line i is not frame i
+
+#: Columns of ``manifest.parquet``: a row a frame.
+MANIFEST = {
+    'video': 'string', 'person': 'string', 'split': 'string', 'frame': 'int32',
+    'stamp_ns': 'int64', 'valence': 'float32', 'arousal': 'float32', 'labelled': 'bool_',
+    'crop': 'string'}
+
+#: Columns of ``videos.parquet``: a row a person.
+PEOPLE = {
+    'video': 'string', 'person': 'string', 'split': 'string', 'fps': 'float64', 'frames': 'int64',
+    'duration_s': 'float64', 'audio': 'string', 'audio_start_ns': 'int64',
+    'transcript': 'string', 'labelled': 'int64', 'unlabelled': 'int64', 'faceless': 'int64',
+    'made_of': 'string', 'status': 'string', 'reason': 'string'}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """
+    Labels of every frame.
+
+    :param values: float32 (frames, 2), valence and arousal; NaN where unlabelled.
+    :param remark: what was done about lines and frames that are not as many; or empty.
+    """
+
+    values: NDArray[np.float32]
+    remark: str = ''
+
+
+def read_labels(subject: Subject, frames: int, mismatch: str) -> Labels:
+    """
+    Read a person's labels: line i is of frame i.
+
+    Under ``cut`` lines beyond the last frame are left out, and frames beyond the last line are
+    unlabelled.
+
+    :param mismatch: one of ``MISMATCHES``.
+    :raises InputError: for a file that cannot be used; for other numbers under ``exclude``, and
+        under ``cut`` where they differ by more than a tenth.
+    """
+    values = read_frame_values(subject.annotation)
+    lines = len(values)
+    if lines == frames:
+        return Labels(values)
+    name = subject.annotation.name
+    if mismatch == 'exclude' or abs(lines - frames) > _FURTHEST * frames:
+        allowed = 'as many' if mismatch == 'exclude' else f'within {_FURTHEST:.0%}'
+        raise InputError('line_count', f'{name}: {lines} lines for {frames} frames; allowed: '
+                                       f'{allowed} (--mismatch {mismatch})')
+    remark = (f'cut: {lines - frames} lines beyond the last frame left out' if lines > frames
+              else f'cut: {frames - lines} frames beyond the last line unlabelled')
+    whole = np.full((frames, 2), np.nan, np.float32)
+    whole[:lines] = values[:frames]
+    return Labels(whole, remark)
+
+
+def manifest_rows(
+    subject: Subject, stamps_ns: NDArray[np.int64], labels: Labels, crops: Sequence[str],
+) -> dict[str, Any]:
+    """Return the columns of a person's rows; ``crops`` are paths, empty where no face is."""
+    count = len(stamps_ns)
+    return {
+        'video': [subject.video] * count, 'person': [subject.person] * count,
+        'split': [subject.split] * count, 'frame': np.arange(1, count + 1, dtype=np.int32),
+        'stamp_ns': stamps_ns, 'valence': labels.values[:, 0], 'arousal': labels.values[:, 1],
+        'labelled': np.isfinite(labels.values[:, 0]), 'crop': list(crops)}
+
+
+def person_row(subject: Subject, status: str, reason: str, **known: Any) -> dict[str, Any]:
+    """Return a person's row of ``videos.parquet``; what is not known is 0, or empty."""
+    empty = {name: '' if kind == 'string' else 0 for name, kind in PEOPLE.items()}
+    return {**empty, 'video': subject.video, 'person': subject.person, 'split': subject.split,
+            **known, 'status': status, 'reason': reason}

@@ -1,0 +1,73 @@
+"""The frames of a video: when each is, and whose face is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from maven_ros.errors import ResourceError
+from maven_ros.records import Box, Face, Pixels
+from maven_ros.scoring.sides import side_of, usual_sides
+
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    A face in a frame.
+
+    :param box: where it is.
+    :param jpeg: its crop.
+    """
+
+    box: Box
+    jpeg: bytes
+
+
+#: The faces in a frame, by the tracker's ids.
+Faces: TypeAlias = Mapping[str, Seen]
+
+
+def see(faces: Sequence[Face]) -> dict[str, Seen]:
+    """Keep faces as small as they can be kept."""
+    return {face.person_id: Seen(face.box, encode_jpeg(face.crop)) for face in faces}
+
+
+def choose(frames: Sequence[Faces], sides: Sequence[str]) -> dict[str, list[Seen | None]]:
+    """
+    Choose the faces of annotated people, by the side of the picture that each is on.
+
+    Nobody in particular (``''``) is the largest face among those that are not on the side of
+    anybody else who is annotated.
+
+    :param frames: of the whole video, in order.
+    :param sides: of the people: ``'left'``, ``'right'`` or ``''``.
+    :returns: for each side a face a frame; None where there is none.
+    """
+    boxes = [{person: seen.box for person, seen in faces.items()} for faces in frames]
+    usual = usual_sides(boxes) if any(sides) else {}
+    chosen: dict[str, list[Seen | None]] = {side: [] for side in sides}
+    for faces, own in zip(frames, boxes, strict=True):
+        by_side: dict[str, Seen] = {}
+        for person, seen in sorted(faces.items(), key=lambda one: _area(one[1])):
+            side = side_of(person, own, usual)
+            by_side[side if side in sides else ''] = seen  # the largest is last
+        for side in sides:
+            chosen[side].append(by_side.get(side))
+    return chosen
+
+
+def encode_jpeg(crop: Pixels) -> bytes:
+    """Return a picture, uint8 (height, width, 3) BGR, as JPEG."""
+    import cv2
+
+    done, encoded = cv2.imencode('.jpg', crop, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not done:
+        raise ResourceError(f'a crop of {crop.shape} cannot be written as JPEG')
+    return encoded.tobytes()
+
+
+def _area(seen: Seen) -> int:
+    return seen.box.width * seen.box.height

@@ -1,0 +1,121 @@
+"""
+Banks of encoded pieces: what the frozen encoders say of them, computed once and kept in a file.
+
+Pieces go through the engine's own encoding, grid and all, so that what the fusion is trained on is
+what it will be given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from maven_ros.errors import ResourceError
+from maven_ros.files import written
+from maven_ros.model.fusion import MODALITIES
+from maven_ros.model.incremental import IncrementalEncoder, Memory
+from maven_ros.training.compact.pieces import Pieces
+
+_WINDOWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Bank:
+    """
+    Encoded pieces of one modality.
+
+    :param values: of faces (pieces, versions, 1, width), one vector each; else (pieces, versions,
+        slots, width).
+    :param mask: bool (pieces, versions, slots or 1).
+    :param targets: (pieces, 2), valence and arousal; NaN for noise.
+    :param spreads: (pieces, 2), standard deviations of the targets.
+    :param made_of: digest of the encoder and of the pieces.
+    """
+
+    values: Tensor
+    mask: Tensor
+    targets: Tensor
+    spreads: Tensor
+    made_of: str = ''
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def versions(self) -> int:
+        """How many of each piece."""
+        return self.values.shape[1]
+
+
+def encode(
+    pieces: Pieces, modality: str, versions: int, encoder: IncrementalEncoder, seed: int,
+    bf16: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """
+    Encode every version of every piece, as the engine does.
+
+    :param encoder: of a model in evaluation mode, and of the windows' grid.
+    :param seed: of what is random in the versions.
+    :param bf16: large products in bfloat16, which is quicker where the processor has it.
+    :returns: ``values`` and ``mask`` of a :class:`Bank`.
+    """
+    step = max(1, _WINDOWS_AT_ONCE // versions)
+    values, masks = [], []
+    for first in range(0, len(pieces), step):
+        indices = np.arange(first, min(first + step, len(pieces)))
+        rendered = pieces.render(indices, versions, seed * 1_000_003 + first)
+        with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, bf16):
+            # Each in a memory of its own: nothing that is rendered comes again.
+            features = encoder.encode([(Memory(), piece) for own in rendered for piece in own])
+        aligned = features.streams[MODALITIES.index(modality)]
+        if modality == 'video':  # its versions are slots of one window
+            values.append(aligned.values[:, :versions, None])
+            masks.append(aligned.mask[:, :versions, None])
+        else:
+            values.append(aligned.values.view(-1, versions, *aligned.values.shape[1:]))
+            masks.append(aligned.mask.view(-1, versions, aligned.mask.shape[1]))
+    return torch.cat(values).clone(), torch.cat(masks).clone()
+
+
+def keep(path: Path, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """
+    Return values and mask from a file, or make them and write it.
+
+    :param make: a function without arguments that returns both.
+    :raises ResourceError: when the file cannot be read or written.
+    """
+    try:
+        if path.exists():
+            kept = load_file(path)
+            return kept['values'], kept['mask']
+    except (OSError, KeyError, SafetensorError) as error:
+        raise ResourceError(
+            f'{path}: cannot be read: {error}; remove it to make it anew') from error
+    values, mask = make()
+    with written(path) as beside:
+        save_file({'values': values.contiguous(), 'mask': mask.contiguous()}, beside)
+    return values, mask
+
+
+def fingerprint(encoder: nn.Module, **what: Any) -> str:
+    """
+    Return 16 hexadecimal digits of the SHA-256 over an encoder's weights and plain values.
+
+    :param what: all else that the encoded pieces depend on, as JSON can hold it.
+    """
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
+    state: Mapping[str, Tensor] = encoder.state_dict()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

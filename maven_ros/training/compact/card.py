@@ -1,0 +1,299 @@
+"""
+Every figure of a trained model's card: on faces, voices, sentences, composed windows and clips.
+
+What the network itself says where only one modality is present is scored beside what the heads
+say that the encoders were trained with (``probe``). Faces stand still for a window, voices are the
+two loudest seconds of a clip, sentences are spoken from edge to edge of a window.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maven_ros.counters import Counters
+from maven_ros.devices.media import read_media
+from maven_ros.errors import SettingsError
+from maven_ros.model import checkpoint
+from maven_ros.model.compute import Batches
+from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
+from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.incremental import IncrementalEncoder
+from maven_ros.model.time_grid import Aligned
+from maven_ros.pipeline import Pipeline
+from maven_ros.records import AffectState, seconds
+from maven_ros.scoring.metrics import DIMENSIONS, agreement
+from maven_ros.settings import Settings
+from maven_ros.training.compact import face_stage as faces_stage
+from maven_ros.training.compact import readings, voice_stage
+from maven_ros.training.compact.bank import encode
+from maven_ros.training.compact.compose import Composer, Windows
+from maven_ros.training.compact.corpora import GRID, encode_corpora
+from maven_ros.training.compact.degradations import faces_degraded
+from maven_ros.training.compact.emobank import read_emobank
+from maven_ros.training.compact.export import load_probes
+from maven_ros.training.compact.face_augmentation import FaceAugmentation
+from maven_ros.training.compact.ferplus import Faces, read_ferplus
+from maven_ros.training.compact.fusion_stage import FusionSettings
+from maven_ros.training.compact.pieces import FacePieces, Pieces, TextPieces, VoicePieces
+from maven_ros.training.compact.ravdess import read_ravdess
+from maven_ros.training.compact.recipe import read_recipe
+from maven_ros.training.compact.text_stage import TextModel
+from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
+from maven_ros.training.reading import Reading, read
+
+_log = logging.getLogger(__name__)
+
+SETS = ('faces', 'voices', 'sentences', 'composed', 'clips')
+#: Names of figures, and of the metrics that they are.
+_FIGURES = {'ccc': 'ccc', 'r': 'pearson', 'rmse': 'rmse', 'coverage': 'within_90'}
+_SEED = 0
+_VERSIONS = 1  # the plain one alone
+
+
+class Row(NamedTuple):
+    """
+    Figures of one set under one condition.
+
+    :param set: one of ``SETS``.
+    :param condition: such as ``plain`` or ``blurred``.
+    :param reader: ``network`` or ``probe``.
+    :param figures: by name.
+    """
+
+    set: str
+    condition: str
+    reader: str
+    figures: Mapping[str, float]
+
+
+class Scatter(NamedTuple):
+    """Estimates of one set, for plots: points, standard deviations and targets, (n, 2) each."""
+
+    points: NDArray[np.float32]
+    stds: NDArray[np.float32]
+    targets: NDArray[np.float32]
+
+
+@dataclass
+class Evaluation:
+    """
+    What was found.
+
+    :param model: its name and hash.
+    :param split: of the corpora.
+    :param rows: in the order of the card.
+    :param scatters: of the plain conditions, by set.
+    """
+
+    model: str
+    split: str
+    rows: list[Row] = field(default_factory=list)
+    scatters: dict[str, Scatter] = field(default_factory=dict)
+
+    def figures(self, set_: str, condition: str, reader: str = 'network') -> Mapping[str, float]:
+        """
+        Return the figures of a row.
+
+        :raises KeyError: when there is none.
+        """
+        for row in self.rows:
+            if row[:3] == (set_, condition, reader):
+                return row.figures
+        raise KeyError((set_, condition, reader))
+
+
+def evaluate(
+    folder: Path, data: Path, split: str, sets: Sequence[str], out: Path,
+) -> Evaluation:
+    """
+    Score a checkpoint, with a bar that shows how far it is.
+
+    Windows are composed as the recipe ``compact`` says.
+
+    :param folder: of the checkpoint, with its probes.
+    :param sets: some of ``SETS``; all when empty.
+    :param out: folder in which encoded pieces are kept.
+    :raises SettingsError: for a set that there is not.
+    :raises ResourceError: for a missing or broken file.
+    """
+    from rich.progress import track
+
+    for name in sets:
+        if name not in SETS:
+            raise SettingsError(f'sets: {name!r} is not one of {", ".join(SETS)}')
+    settings = read_recipe('compact').stages['fusion']
+    evaluator = Evaluator(folder, data, split, settings, out / 'banks')
+    steps = evaluator.steps(sets or SETS)
+    for name in track(steps, 'evaluating', transient=True):
+        steps[name]()
+    return evaluator.found
+
+
+class Evaluator:
+    """
+    Scores a checkpoint.
+
+    :param folder: of the checkpoint, with its probes.
+    :param data: folder of the data sets.
+    :param split: ``'valid'`` or ``'test'``.
+    :param settings: by which windows are composed.
+    :param cache: folder in which encoded pieces are kept.
+    :raises ResourceError: for a missing or broken file.
+    """
+
+    def __init__(
+        self, folder: Path, data: Path, split: str, settings: FusionSettings, cache: Path,
+    ) -> None:
+        loaded = checkpoint.load(folder)
+        self._folder, self._data, self._split, self._cache = folder, data, split, cache
+        self._settings = settings
+        self._model, self._tokenizer = loaded.model, loaded.tokenizer
+        self._probes = load_probes(folder, loaded.model)
+        counters = Counters()
+        self._encoder = IncrementalEncoder(
+            loaded.model, loaded.tokenizer, GRID, torch.device('cpu'), counters,
+            Batches(counters))
+        self.found = Evaluation(loaded.name, split)
+
+    def steps(self, sets: Sequence[str]) -> Mapping[str, Callable[[], None]]:
+        """Return what scores each of some sets."""
+        steps = (self._faces, self._voices, self._sentences, self._composed, self._clips)
+        return {name: step for name, step in zip(SETS, steps, strict=True) if name in sets}
+
+    # --- one modality alone --------------------------------------------------------------
+
+    def _faces(self) -> None:
+        faces = read_ferplus(self._data, self._split)
+        faces = faces.of(faces.counted)
+        probe = faces_stage.FaceModel(
+            cast(FaceEncoder, self._model.face_encoder), self._probes.faces)
+        for condition, images in faces_degraded(faces.images).items():
+            pieces = FacePieces(images, FaceAugmentation(), GRID.slots)
+            self._alone('faces', condition, 'video', pieces, faces.targets)
+            self._row('faces', condition, 'probe',
+                      faces_stage.score(probe, Faces(images, faces.votes)))
+
+    def _voices(self) -> None:
+        clips = read_ravdess(self._data, self._split)
+        probe = voice_stage.VoiceModel(
+            cast(VoiceEncoder, self._model.voice_encoder), self._probes.voice)
+        changes = {'plain': None, **voice_stage.disturbances(_SEED)}
+        for condition, change in changes.items():
+            sounds = [change(torch.from_numpy(one)[None])[0].numpy() if change else one
+                      for one in clips.waveforms]
+            pieces = VoicePieces(sounds, VoiceAugmentation(), gaps=0.0)
+            self._alone('voices', condition, 'audio', pieces, clips.targets)
+            self._row('voices', condition, 'probe', voice_stage.score(probe, clips, change))
+
+    def _sentences(self) -> None:
+        sentences = read_emobank(self._data, self._split)
+        probe = TextModel(
+            cast(TextEncoder, self._model.text_encoder), self._probes.text)
+        pieces = TextPieces(sentences.texts, whole=1.0, missed=0.0)
+        self._alone('sentences', 'plain', 'text', pieces, sentences.targets)
+        self._row('sentences', 'plain', 'probe',
+                  readings.score(probe, self._tokenizer, sentences))
+
+    def _alone(
+        self, set_: str, condition: str, modality: str, pieces: Pieces,
+        targets: NDArray[np.float32],
+    ) -> None:
+        values, mask = (part[:, 0].expand(-1, GRID.slots, *part.shape[3:])
+                        for part in encode(pieces, modality, _VERSIONS, self._encoder, _SEED))
+        streams = {name: _nothing(len(mask), own.width) for name, own in zip(
+            MODALITIES, (self._model.face_encoder, self._model.voice_encoder,
+                         self._model.text_encoder), strict=True)}
+        streams[modality] = Aligned(values, mask)
+        reading = read(self._model, Features(**streams, slot_s=GRID.slot_s))
+        told = mask.any(1)  # a sentence may have no letter: the network then has nothing to say
+        if not told.all():
+            _log.warning('%s, %s: %d of %d hold no evidence, and are left out', set_, condition,
+                         int((~told).sum()), len(told))
+        reading = Reading(*(part[told] for part in reading))
+        self._read(set_, condition, reading, torch.from_numpy(targets)[told],
+                   condition == 'plain')
+
+    # --- together ------------------------------------------------------------------------
+
+    def _composed(self) -> None:
+        """Score windows of which no modality is absent, then the same without each in turn."""
+        composer = Composer(self._settings.compose, *encode_corpora(
+            self._data, self._split, self._settings.bank, self._model, self._tokenizer,
+            self._cache), GRID)
+        random = torch.Generator().manual_seed(_SEED)
+        windows = composer.windows(self._settings.valid_windows, random, complete=True)
+        self._windows('all', windows, keep=True)
+        for name in MODALITIES:
+            self._windows(f'{name} alone', windows.only(name))
+        for name in MODALITIES:
+            self._windows(f'without {name}', windows.without(name))
+        for name in MODALITIES:
+            self._windows(f'{name} is noise', composer.with_noise(windows, name, random))
+        # As trained: whatever is present, for the confidence.
+        self._windows('any evidence', composer.windows(self._settings.valid_windows, random))
+
+    def _windows(self, condition: str, windows: Windows, keep: bool = False) -> None:
+        reading = read(self._model, windows.features)
+        self._read('composed', condition, reading, windows.targets, keep)
+
+    def _clips(self) -> None:
+        changing = self._states('changing_face')
+        before, after = (_mean_valence(changing, *seconds_) for seconds_ in ((1, 7), (11, 19)))
+        self._row('clips', 'changing_face', 'network', {
+            'seconds 1 to 7': before, 'seconds 11 to 19': after, 'rise': after - before})
+        talking = self._states('talking_head_0')
+        self._row('clips', 'talking_head_0', 'network', {
+            'mean': _mean_valence(talking, 0, np.inf)})
+
+    def _states(self, name: str) -> Sequence[AffectState]:
+        settings = Settings().with_values({'model.path': str(self._folder)})
+        outputs = []
+        with Pipeline(settings) as pipeline:
+            for record in read_media(self._data / 'clips' / f'{name}.mp4'):
+                outputs += pipeline.feed(record)
+            outputs += pipeline.finish()
+        return [one for one in outputs if isinstance(one, AffectState)]
+
+    # --- writing down --------------------------------------------------------------------
+
+    def _read(
+        self, set_: str, condition: str, reading: Reading, targets: Tensor, keep: bool,
+    ) -> None:
+        scatter = Scatter(*(part.numpy() for part in (reading.points, reading.stds, targets)))
+        if keep:
+            self.found.scatters[set_] = scatter
+        self._row(set_, condition, 'network', score(scatter))
+
+    def _row(
+        self, set_: str, condition: str, reader: str, figures: Mapping[str, float],
+    ) -> None:
+        self.found.rows.append(Row(set_, condition, reader, dict(figures)))
+
+
+def score(scatter: Scatter) -> dict[str, float]:
+    """Return CCC, Pearson's r, RMSE and coverage of the 90% intervals, of both dimensions."""
+    found = agreement(*scatter)
+    return {f'{short}_{one}': found[f'{one}_{metric}'] for one in DIMENSIONS
+            for short, metric in _FIGURES.items()}
+
+
+def _nothing(count: int, width: int) -> Aligned:
+    return Aligned(torch.zeros(count, GRID.slots, width),
+                   torch.zeros(count, GRID.slots, dtype=torch.bool))
+
+
+def _mean_valence(states: Sequence[AffectState], first_s: float, last_s: float) -> float:
+    """Return the mean valence of the states stamped in an interval, of windows that end there."""
+    values = [state.affect.valence for state in states
+              if first_s <= seconds(state.window_end_ns) <= last_s]
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float('nan')

@@ -1,0 +1,285 @@
+"""
+Windows composed of pieces of the corpora, for the fusion to learn whom to trust.
+
+A window gathers evidence of near valence and arousal from faces, voices and sentences that never
+met; on purpose some of it disagrees, some is replaced by noise, some is partly or wholly missing.
+Its target is the mean of the targets of the pieces that carry information, and how far those lie
+apart is the target's uncertainty. They are composed, not recorded: nobody ever felt them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from maven_ros.errors import SettingsError
+from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.time_grid import Aligned, Grid
+from maven_ros.training.compact.bank import Bank
+from maven_ros.training.digests import digest_of
+
+_CELL = 0.05  # targets that round to the same are interchangeable
+
+
+@dataclass(frozen=True)
+class ComposeSettings:
+    """
+    The generator's shares and levels; all shares are probabilities.
+
+    :param alone: that one modality stands alone.
+    :param paired: that one is absent.
+    :param near: standard deviation of the distance between what is said to agree.
+    :param disagreeing: that a piece has nothing to do with the window's first.
+    :param noise: that a piece is replaced by noise.
+    :param partly: that a piece is missing in some slots.
+    :param still: that all slots show one picture, not the same face as it changes.
+    :param changing: that another face of like affect takes over within the window.
+    :param balance: power of its count by which a point of the circumplex is drawn: 1 as frequent
+        as in the corpus, 0 all the same.
+    :raises SettingsError: names what cannot be.
+    """
+
+    alone: float = 0.25
+    paired: float = 0.25
+    near: float = 0.15
+    disagreeing: float = 0.15
+    noise: float = 0.12
+    partly: float = 0.3
+    still: float = 0.4
+    changing: float = 0.2
+    balance: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise SettingsError(f'{name}: {value!r} is not in [0, 1]')
+        if self.alone + self.paired > 1:
+            raise SettingsError(f'alone, paired: {self.alone} and {self.paired} are more than 1')
+        if not self.near > 0:
+            raise SettingsError(f'near: {self.near!r} is not above 0')
+
+
+class Windows(NamedTuple):
+    """
+    A batch of composed windows.
+
+    :param targets: (batch, 2), valence and arousal.
+    :param spreads: (batch, 2), standard deviations: how far the pieces lie apart, and how sure
+        each of their targets is.
+    :param informative: bool (batch, 3), which modality is present and no noise.
+    """
+
+    features: Features
+    targets: Tensor
+    spreads: Tensor
+    informative: Tensor
+
+    def only(self, modality: str) -> Windows:
+        """Mask all but one modality; targets stay those of the whole."""
+        features = self.features
+        for name in MODALITIES:
+            if name != modality:
+                features = features.without(name)
+        return self._replace(features=features)
+
+    def without(self, modality: str) -> Windows:
+        """Mask one modality; targets stay those of the whole."""
+        return self._replace(features=self.features.without(modality))
+
+
+class _Cells:
+    """Pieces of a bank, sorted by their point on the circumplex."""
+
+    def __init__(self, targets: Tensor, balance: float) -> None:
+        cells, own, self.counts = torch.unique(
+            (targets / _CELL).round(), dim=0, return_inverse=True, return_counts=True)
+        self.points = cells * _CELL
+        self.order = own.argsort(stable=True)
+        self.first = self.counts.cumsum(0) - self.counts
+        self.weights = self.counts ** balance
+
+    def draw(self, count: int, random: torch.Generator) -> Tensor:
+        """Return pieces of any point."""
+        cells = torch.multinomial(self.weights, count, replacement=True, generator=random)
+        return self._members(cells, random)
+
+    def draw_near(self, points: Tensor, near: float, random: torch.Generator) -> Tensor:
+        """Return pieces near some points, (n, 2), one each."""
+        distance = torch.cdist(points, self.points)
+        # From the nearest on, so that where all are far the nearest is drawn.
+        distance = distance.square() - distance.amin(1, keepdim=True).square()
+        weights = self.weights * (-distance / (2 * near ** 2)).exp()
+        return self._members(torch.multinomial(weights, 1, generator=random)[:, 0], random)
+
+    def _members(self, cells: Tensor, random: torch.Generator) -> Tensor:
+        share = torch.rand(len(cells), generator=random)
+        places = self.first[cells] + (share * self.counts[cells]).long()
+        return torch.index_select(self.order, 0, places)
+
+
+class _Stream(NamedTuple):
+    """One modality of a batch, and what its pieces say: targets and variances (batch, 2)."""
+
+    aligned: Aligned
+    targets: Tensor
+    variances: Tensor
+
+
+class Composer:
+    """
+    Composes windows.
+
+    :param banks: of each modality, the pieces that carry information.
+    :param noises: of each modality, pieces that carry none.
+    """
+
+    def __init__(
+        self, settings: ComposeSettings, banks: Mapping[str, Bank], noises: Mapping[str, Bank],
+        grid: Grid,
+    ) -> None:
+        self.settings, self._banks, self._noises, self._grid = settings, banks, noises, grid
+        self._cells = {name: _Cells(bank.targets, settings.balance)
+                       for name, bank in banks.items()}
+
+    @property
+    def digest(self) -> str:
+        """Of all pieces, and of what is said of them."""
+        return digest_of([(bank.made_of, bank.targets, bank.spreads)
+                          for bank in self._banks.values()])
+
+    def windows(
+        self, count: int, random: torch.Generator, complete: bool = False,
+    ) -> Windows:
+        """
+        Compose a batch.
+
+        :param complete: no modality is absent; it may still be noise.
+        """
+        present = (torch.ones(count, 3, dtype=torch.bool) if complete
+                   else self._present(count, random))
+        pieces = self._choose(present, random)
+        noisy = torch.rand(count, 3, generator=random) < self.settings.noise
+        streams = []
+        for index, name in enumerate(MODALITIES):
+            stream = self._stream(name, pieces[:, index], random)
+            noise = self._noise(name, count, random)
+            aligned = _mix(stream.aligned, noise, noisy[:, index])
+            aligned = aligned._replace(mask=aligned.mask & present[:, index, None])
+            streams.append(stream._replace(aligned=aligned))
+        video, audio, text = (stream.aligned for stream in streams)
+        features = Features(video, audio, text, self._grid.slot_s)
+        informative = features.present & ~noisy
+        return Windows(features, *_target(streams, informative, features.present), informative)
+
+    def with_noise(self, windows: Windows, modality: str, random: torch.Generator) -> Windows:
+        """Replace one modality by noise, throughout; targets stay those of the whole."""
+        streams = dict(zip(MODALITIES, windows.features.streams, strict=True))
+        noise = self._noise(modality, len(windows.targets), random)
+        streams[modality] = noise
+        return windows._replace(features=Features(**streams, slot_s=self._grid.slot_s))
+
+    # --- inside --------------------------------------------------------------------------
+
+    def _present(self, count: int, random: torch.Generator) -> Tensor:
+        chance = torch.rand(count, 1, generator=random)
+        chosen = torch.randint(3, (count, 1), generator=random) == torch.arange(3)
+        alone, paired = self.settings.alone, self.settings.paired
+        return torch.where(chance < alone, chosen, (chance >= alone + paired) | ~chosen)
+
+    def _choose(self, present: Tensor, random: torch.Generator) -> Tensor:
+        """Return a piece of each modality, (batch, 3): one first, the others near it or not."""
+        count = len(present)
+        # Whichever is present may come first, with equal chances.
+        first = torch.multinomial(present.float(), 1, generator=random)[:, 0]
+        drawn = [self._cells[name].draw(count, random) for name in MODALITIES]
+        points = torch.stack([self._banks[name].targets[own]
+                              for name, own in zip(MODALITIES, drawn, strict=True)], 1)
+        point = points[torch.arange(count), first]
+        apart = torch.rand(count, 3, generator=random) < self.settings.disagreeing
+        apart |= first[:, None] == torch.arange(3)
+        near = [self._cells[name].draw_near(point, self.settings.near, random)
+                for name in MODALITIES]
+        return torch.where(apart, torch.stack(drawn, 1), torch.stack(near, 1))
+
+    def _stream(self, name: str, pieces: Tensor, random: torch.Generator) -> _Stream:
+        bank, slots = self._banks[name], self._grid.slots
+        each = pieces[:, None].expand(-1, slots)
+        if name == 'video':
+            each = self._changing(each, random)
+            aligned = self._look(bank, each, random)
+        else:
+            aligned = self._play(bank, pieces, random)
+        aligned = aligned._replace(mask=self._partly(aligned.mask, random))
+        weights = aligned.mask / aligned.mask.sum(1, keepdim=True).clamp(min=1)
+        targets, variances = bank.targets[each], bank.spreads[each].square()
+        mean = (weights[..., None] * targets).sum(1)
+        variance = (weights[..., None] * (variances + (targets - mean[:, None]).square())).sum(1)
+        return _Stream(aligned, mean, variance)
+
+    def _changing(self, pieces: Tensor, random: torch.Generator) -> Tensor:
+        """Let another face of like affect take over, in some windows."""
+        count, slots = pieces.shape
+        other = self._cells['video'].draw_near(
+            self._banks['video'].targets[pieces[:, 0]], self.settings.near, random)
+        changes = torch.rand(count, 1, generator=random) < self.settings.changing
+        since = torch.randint(1, slots, (count, 1), generator=random) if slots > 1 else 1
+        return torch.where(changes & (torch.arange(slots) >= since), other[:, None], pieces)
+
+    def _look(self, bank: Bank, pieces: Tensor, random: torch.Generator) -> Aligned:
+        """Show faces, (batch, slots): one version throughout, or another in each slot."""
+        versions = torch.randint(bank.versions, pieces.shape, generator=random)
+        still = torch.rand(len(pieces), 1, generator=random) < self.settings.still
+        versions = torch.where(still, versions[:, :1], versions)
+        return Aligned(bank.values[pieces, versions, 0], bank.mask[pieces, versions, 0])
+
+    def _play(self, bank: Bank, pieces: Tensor, random: torch.Generator) -> Aligned:
+        versions = torch.randint(bank.versions, pieces.shape, generator=random)
+        return Aligned(bank.values[pieces, versions], bank.mask[pieces, versions])
+
+    def _noise(self, name: str, count: int, random: torch.Generator) -> Aligned:
+        bank = self._noises[name]
+        pieces = torch.randint(len(bank), (count,), generator=random)
+        if name == 'video':
+            return self._look(bank, pieces[:, None].expand(-1, self._grid.slots), random)
+        return self._play(bank, pieces, random)
+
+    def _partly(self, mask: Tensor, random: torch.Generator) -> Tensor:
+        """Take slots away in some windows: single ones, or all but a stretch; never all."""
+        count, slots = mask.shape
+        share = torch.rand(count, 1, generator=random)
+        single = torch.rand(count, slots, generator=random) < share
+        length = 1 + share * (slots - 1)
+        begin = torch.rand(count, 1, generator=random) * (slots - length)
+        places = torch.arange(slots)
+        stretch = (places >= begin.floor()) & (places < begin + length)
+        left = mask & torch.where(torch.rand(count, 1, generator=random) < 0.5, single, stretch)
+        wanted = torch.rand(count, 1, generator=random) < self.settings.partly
+        return torch.where(wanted & left.any(1, keepdim=True), left, mask)
+
+
+def _mix(aligned: Aligned, noise: Aligned, noisy: Tensor) -> Aligned:
+    return Aligned(torch.where(noisy[:, None, None], noise.values, aligned.values),
+                   torch.where(noisy[:, None], noise.mask, aligned.mask))
+
+
+def _target(
+    streams: list[_Stream], informative: Tensor, present: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """
+    Return targets and spreads of windows, (batch, 2) both.
+
+    Where nothing carries information the target is that of what the noise stands for: something is
+    felt all the same, and the network has to say that it cannot know.
+    """
+    counted = torch.where(informative.any(1, keepdim=True), informative, present).float()
+    weights = (counted / counted.sum(1, keepdim=True))[..., None]
+    targets = torch.stack([stream.targets for stream in streams], 1)
+    variances = torch.stack([stream.variances for stream in streams], 1)
+    mean = (weights * targets).sum(1)
+    variance = (weights * (variances + (targets - mean[:, None]).square())).sum(1)
+    return mean, variance.sqrt()

@@ -1,0 +1,41 @@
+"""What befalls faces where robustness is measured; nothing of it is random."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maven_ros.training.compact.face_augmentation import blur, enlarged, resampled
+
+BLUR_PX = 1.5       # standard deviation
+DARK = 0.2          # of the light
+ROTATION_DEG = 20.0
+_AT_ONCE = 1024
+
+
+def faces_degraded(images: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """
+    Return faces as they are (``plain``, which of FER+ is grey), and worse, by name.
+
+    :param images: uint8 (n, side, side), grey.
+    :returns: of the same form: ``plain``, ``blurred``, ``dark``, ``rotated_20_deg``,
+        ``half_size``.
+    """
+    turn = math.radians(ROTATION_DEG)
+    cos, sin = math.cos(turn), math.sin(turn)
+    worse: dict[str, list[NDArray[np.uint8]]] = {}
+    for first in range(0, len(images), _AT_ONCE):
+        pictures = torch.from_numpy(images[first:first + _AT_ONCE])[:, None].float() / 255
+        n, side = len(pictures), pictures.shape[-1]
+        matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]]).expand(n, 2, 3)
+        changed = {
+            'blurred': blur(pictures, torch.full((n,), BLUR_PX)), 'dark': pictures * DARK,
+            'rotated_20_deg': resampled(pictures, matrix, side),
+            'half_size': enlarged(pictures, side // 2)}
+        for name, value in changed.items():
+            worse.setdefault(name, []).append(
+                (value[:, 0] * 255).round().clamp(0, 255).byte().numpy())
+    return {'plain': images, **{name: np.concatenate(parts) for name, parts in worse.items()}}

@@ -1,0 +1,115 @@
+"""
+The stage ``export``: what all stages trained, put together as a checkpoint for the node to load.
+
+The encoders' own heads go along in ``probes.safetensors``: the node has no use for them, the
+evaluation has, which so needs nothing but the checkpoint.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from maven_ros.errors import ResourceError
+from maven_ros.model import checkpoint
+from maven_ros.model.maven import MavenModel
+from maven_ros.resources import resource
+from maven_ros.training.compact.face_stage import FaceHead
+from maven_ros.training.compact.fusion_stage import FUSION, PARTS, STAGE_OF, load_encoders
+from maven_ros.training.compact.fusion_stage import NAME as FUSION_NAME
+from maven_ros.training.compact.readings import TextHead
+from maven_ros.training.compact.stages import TASK_HEAD, StageContext, save_state
+from maven_ros.training.compact.text_stage import TOKENIZER
+from maven_ros.training.compact.voice_stage import VoiceHead
+
+NAME = 'export'
+PROBES = 'probes.safetensors'
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """
+    How the checkpoint is put together.
+
+    :param card: shipped file that becomes its ``README.md``; ``maven-ros evaluate model --card``
+        puts the figures in.
+    """
+
+    card: str = 'config/train/compact.md'
+
+
+class Probes(NamedTuple):
+    """The encoders' own heads, in evaluation mode."""
+
+    faces: FaceHead
+    voice: VoiceHead
+    text: TextHead
+
+
+def train_export(settings: ExportSettings, context: StageContext) -> None:
+    """
+    Write the checkpoint folder ``export`` of a run.
+
+    :raises ResourceError: names a stage that was not trained.
+    """
+    model = load_encoders(context)
+    _load_fusion(model, context.out / FUSION_NAME / FUSION)
+    tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
+    folder = context.out / NAME
+    model.config.trained = True
+    checkpoint.save(folder, model.half(), tokenizer)  # the table of words is most of it
+    shutil.copyfile(resource(settings.card), folder / 'README.md')
+    save_state(folder / PROBES, {
+        f'{stage}.{name}': value for stage in STAGE_OF.values()
+        for name, value in _read(context.out / stage / TASK_HEAD).items()})
+
+
+def load_probes(folder: Path, model: MavenModel) -> Probes:
+    """
+    Read the encoders' own heads.
+
+    :param folder: of the checkpoint that the model is of.
+    :raises ResourceError: when there are none, or they are of another shape.
+    """
+    stored = _read(folder / PROBES)
+    parts: dict[str, dict[str, Tensor]] = {stage: {} for stage in STAGE_OF.values()}
+    try:
+        for name, value in stored.items():
+            stage, _, rest = name.partition('.')
+            parts[stage][rest] = value
+        text = parts['text']
+        probes = Probes(
+            FaceHead(model.face_encoder.width), VoiceHead(model.voice_encoder.width),
+            TextHead(model.text_encoder.width, len(text['read.bias']) - 4, text['mean'],
+                     text['std']))
+        for probe, stage in zip(probes, parts, strict=True):
+            probe.load_state_dict(parts[stage])
+            probe.eval()
+    except (KeyError, RuntimeError) as error:
+        raise ResourceError(f'{folder / PROBES}: is not of this model: {error}') from error
+    return probes
+
+
+def _load_fusion(model: MavenModel, path: Path) -> None:
+    own = {name: value for name, value in model.state_dict().items()
+           if name.split('.')[0] not in PARTS}
+    try:
+        model.load_state_dict({**own, **_read(path)})
+    except RuntimeError as error:
+        raise ResourceError(f'{path}: is of another shape; train the stage again: {error}'
+                            ) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except Exception as error:  # safetensors raises whatever the bytes lead it to
+        raise ResourceError(f'{path}: cannot be read: {error}; train the stage '
+                            f'{path.parent.name!r} first') from error
+    return tensors

@@ -1,0 +1,191 @@
+"""
+The stage ``faces``: the face encoder, trained on FER+.
+
+Its head says how ten people would vote; valence and arousal are the expectation over the votes.
+What is minimised is the cross-entropy against the votes, and how far the expectation is from
+agreeing with theirs (1 - CCC over a batch). The first epochs are on smaller pictures: cheaper, so
+there are more of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from maven_ros.model.encoders import FaceEncoder, folded
+from maven_ros.training.compact.degradations import faces_degraded
+from maven_ros.training.compact.face_augmentation import FaceAugmentation, augment
+from maven_ros.training.compact.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
+from maven_ros.training.compact.stages import StageContext, save_stage
+from maven_ros.training.digests import digest_of
+from maven_ros.training.loop import LoopSettings, fit
+from maven_ros.training.losses import concordance, soft_cross_entropy
+from maven_ros.training.mixup import mixup
+
+NAME = 'faces'
+_VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """
+    How the face encoder is trained.
+
+    :param loop: optimisation.
+    :param augmentation: what befalls the pictures.
+    :param sides_px: side of the pictures in training, in equal shares of the epochs.
+    :param mixup: parameter of the Beta distribution by which pairs of faces are blended; 0 blends
+        none (Zhang et al. 2018).
+    :param agreement: weight of 1 - CCC, the mean of valence's and arousal's.
+    :param dropout: of the vector, before the head.
+    """
+
+    loop: LoopSettings
+    augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
+    sides_px: tuple[int, ...] = (48,)
+    mixup: float = 0.2
+    agreement: float = 0.5
+    dropout: float = 0.2
+
+
+class FaceVotes(NamedTuple):
+    """
+    What people would say of faces.
+
+    :param logits: of the votes, (n, 8), in the order of ``EMOTIONS``.
+    :param points: valence and arousal, (n, 2): the expectation over the votes.
+    """
+
+    logits: Tensor
+    points: Tensor
+
+
+class FaceHead(nn.Module):
+    """Reads the votes from a face's vector."""
+
+    points: Tensor
+
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.votes = nn.Linear(width, len(EMOTIONS))
+        self.register_buffer('points', torch.from_numpy(POINTS), persistent=False)
+
+    def forward(self, vectors: Tensor) -> FaceVotes:
+        """Map (n, width) to votes."""
+        logits = self.votes(self.dropout(vectors)).float()
+        return FaceVotes(logits, logits.softmax(-1) @ self.points)
+
+
+class FaceModel(nn.Module):
+    """The encoder with the head that it is trained with."""
+
+    def __init__(self, encoder: FaceEncoder, head: FaceHead) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, pictures: Tensor) -> FaceVotes:
+        """Map grey pictures (n, 1, side, side) in [0, 1] to votes."""
+        votes: FaceVotes = self.head(self.encoder.encode_grey(pictures))
+        return votes
+
+
+class FaceTask:
+    """Faces in batches, blended and augmented, and how well their votes are foretold."""
+
+    def __init__(self, settings: FaceSettings, train: Faces, valid: Faces, model: FaceModel,
+                 device: torch.device) -> None:
+        known = train.of(train.counted)
+        self.settings, self.device = settings, device
+        self.pictures = torch.from_numpy(known.images)[:, None]
+        self.shares = torch.from_numpy(known.shares)
+        self.valid = valid.of(valid.counted)
+        self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
+        self.steps = max(1, len(known) // settings.loop.batch_size)
+
+    def batches(self, epoch: int, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield pictures and shares of votes; what does not fill a batch is left out."""
+        order = torch.randperm(len(self.pictures), generator=random)
+        sides, epochs = self.settings.sides_px, self.settings.loop.epochs
+        side_px = sides[epoch * len(sides) // epochs]
+        for chosen in torch.split(order, self.settings.loop.batch_size)[:self.steps]:
+            pictures = augment(
+                self.pictures[chosen].float() / 255, self.settings.augmentation, random, side_px)
+            pictures, shares = mixup(
+                pictures, self.shares[chosen], self.settings.mixup, random)
+            yield (pictures.to(self.device, memory_format=torch.channels_last),
+                   shares.to(self.device))
+
+    def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Return the loss and its two parts."""
+        pictures, shares = batch
+        votes = model(pictures)
+        entropy = soft_cross_entropy(votes.logits, shares)
+        wanted = shares @ cast(FaceModel, model).head.points
+        distance = 1 - concordance(votes.points, wanted).mean()
+        return {'loss': entropy + self.settings.agreement * distance,
+                'cross_entropy': entropy, 'disagreement': distance}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Score the validation faces that count."""
+        return score(cast(FaceModel, model), self.valid)
+
+
+def predict(model: FaceModel, pictures: Tensor) -> FaceVotes:
+    """
+    Say how people would vote on many faces.
+
+    :param pictures: grey (n, 1, side, side), uint8 or float in [0, 1].
+    """
+    device = model.head.votes.weight.device
+    parts = []
+    with torch.inference_mode():
+        for part in torch.split(pictures, _VALIDATION_BATCH):
+            part = part.float() / 255 if part.dtype == torch.uint8 else part
+            parts.append(model(part.to(device, memory_format=torch.channels_last)))
+    return FaceVotes(torch.cat([part.logits for part in parts]).cpu(),
+                     torch.cat([part.points for part in parts]).cpu())
+
+
+def score(model: FaceModel, faces: Faces) -> dict[str, float]:
+    """
+    Score a model on faces that count, by the rule of :mod:`maven_ros.training.compact.ferplus`.
+
+    :returns: ``accuracy``, ``ccc_valence``, ``ccc_arousal`` and ``cross_entropy``.
+    """
+    votes = predict(model, torch.from_numpy(faces.images)[:, None])
+    right = votes.logits.argmax(1).numpy() == faces.majority
+    valence, arousal = concordance(votes.points, torch.from_numpy(faces.targets)).tolist()
+    entropy = soft_cross_entropy(votes.logits, torch.from_numpy(faces.shares))
+    return {'accuracy': float(right.mean()), 'ccc_valence': valence, 'ccc_arousal': arousal,
+            'cross_entropy': float(entropy)}
+
+
+def train_faces(settings: FaceSettings, context: StageContext) -> None:
+    """
+    Train the face encoder, and write it with its head and its figures.
+
+    :raises ResourceError: names a file of the data that is missing or broken.
+    """
+    train, valid = (read_ferplus(context.data, split) for split in ('train', 'valid'))
+    torch.manual_seed(context.seed)
+    encoder = FaceEncoder(context.config, normed=True)
+    model = FaceModel(encoder, FaceHead(encoder.width, settings.dropout))
+    task = FaceTask(settings, train, valid, model, context.device)
+    folder = context.out / NAME
+    recipe = {**dataclasses.asdict(settings), 'shape': context.config.face_channels,
+              'blocks': context.config.face_blocks, 'data': digest_of(train, valid)}
+    fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
+                 stop=context.stop)
+    model = cast(FaceModel, fitted.model)
+    best = FaceModel(folded(model.encoder), model.head)
+    save_stage(folder, best.encoder, best.head, {
+        'valid': score(best, task.valid),
+        'valid_degraded': {
+            name: score(best, Faces(images, task.valid.votes))
+            for name, images in faces_degraded(task.valid.images).items()}})

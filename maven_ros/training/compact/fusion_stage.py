@@ -1,0 +1,186 @@
+"""
+The stage ``fusion``: pathways, refinement, context and head, trained on composed windows.
+
+The encoders are frozen. What is minimised is the negative log-likelihood of the targets, which are
+themselves uncertain by their spread, under the head's normal distribution (weighted as in
+beta-NLL, Seitzer et al. 2022, so that what is hard is not given up), and 1 - CCC over a batch. At
+the end the spread is calibrated (:mod:`maven_ros.training.calibration`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from maven_ros.files import write_json
+from maven_ros.model.fusion import MODALITIES
+from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.resources import resource
+from maven_ros.scoring.metrics import coverage
+from maven_ros.training.calibration import calibrate
+from maven_ros.training.compact.bank import fingerprint
+from maven_ros.training.compact.compose import Composer, ComposeSettings, Windows
+from maven_ros.training.compact.corpora import GRID, BankSettings, encode_corpora
+from maven_ros.training.compact.stages import (
+    ENCODER,
+    METRICS,
+    StageContext,
+    load_stage,
+    save_state,
+)
+from maven_ros.training.loop import LoopSettings, fit
+from maven_ros.training.losses import concordance
+from maven_ros.training.reading import Reading, read
+
+NAME = 'fusion'
+FUSION = 'fusion.safetensors'
+STAGE_OF = {'video': 'faces', 'audio': 'voice', 'text': 'text'}  # that trains its encoder
+PARTS = ('fusion', 'context', 'head')  # of the network, that this stage trains
+DIMENSIONS = ('valence', 'arousal')
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """
+    How the fusion is trained.
+
+    :param loop: optimisation.
+    :param bank: how pieces are rendered.
+    :param compose: how windows are composed.
+    :param windows: composed for an epoch.
+    :param valid_windows: composed for validation and calibration.
+    :param beta: in [0, 1], power of the variance that weighs each window's likelihood: 0 none, 1
+        as the squared error.
+    :param agreement: weight of 1 - CCC, the mean of valence's and arousal's.
+    :param frames: weight of the squared error of each slot by itself.
+    """
+
+    loop: LoopSettings
+    bank: BankSettings = field(default_factory=BankSettings)
+    compose: ComposeSettings = field(default_factory=ComposeSettings)
+    windows: int = 40_000
+    valid_windows: int = 4_000
+    beta: float = 0.5
+    agreement: float = 0.5
+    frames: float = 0.1
+
+
+class FusionTask:
+    """Composed windows in batches, and how well they are read."""
+
+    def __init__(
+        self, settings: FusionSettings, model: MavenModel, train: Composer, valid: Windows,
+    ) -> None:
+        self.model: nn.Module = model
+        self.settings, self.train, self.valid = settings, train, valid
+        self.steps = max(1, settings.windows // settings.loop.batch_size)
+
+    def batches(self, epoch: int, random: torch.Generator) -> Iterator[Windows]:
+        """Yield windows that were never seen before and will never be again."""
+        for _ in range(self.steps):
+            yield self.train.windows(self.settings.loop.batch_size, random)
+
+    def losses(self, model: nn.Module, batch: Windows) -> dict[str, Tensor]:
+        """Return the loss and its parts."""
+        output = cast(MavenModel, model).fuse(batch.features)
+        point, log_variance = Reading.of(output)
+        error = (point - batch.targets).square() + batch.spreads.square()
+        variance = log_variance.exp()
+        likelihood = (log_variance + error / variance) / 2
+        likelihood = (likelihood * variance.detach() ** self.settings.beta).mean()
+        distance = 1 - concordance(point, batch.targets).mean()
+        frames = torch.stack([output.frame_valence, output.frame_arousal], -1)
+        frame_error = (frames - batch.targets[:, None]).square()[output.frame_mask].mean()
+        return {'loss': (likelihood + self.settings.agreement * distance
+                         + self.settings.frames * frame_error),
+                'likelihood': likelihood, 'disagreement': distance, 'frame_error': frame_error}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Score the validation windows: all evidence, and each modality where it is alone."""
+        return score(read(cast(MavenModel, model), self.valid.features), self.valid)
+
+
+def score(reading: Reading, windows: Windows) -> dict[str, float]:
+    """
+    Score what was read.
+
+    :returns: CCC of valence and arousal, their mean ``ccc``, coverage of the 90% intervals, and
+        the CCC of windows that hold one modality alone.
+    """
+    present = windows.features.present
+    figures = dict(zip(('ccc_valence', 'ccc_arousal'),
+                       concordance(reading.points, windows.targets).tolist(), strict=True))
+    figures['ccc'] = sum(figures.values()) / 2
+    for index, name in enumerate(DIMENSIONS):
+        point, std, target = (series[:, index].numpy() for series in (
+            reading.points, reading.stds, windows.targets))
+        figures[f'coverage_{name}'] = coverage(point, std, target)
+    for index, name in enumerate(MODALITIES):
+        alone = present[:, index] & (present.sum(1) == 1)
+        if alone.sum() > 1:
+            both = concordance(reading.points[alone], windows.targets[alone])
+            figures[f'ccc_{name}_alone'] = float(both.mean())
+    return figures
+
+
+def load_encoders(context: StageContext) -> MavenModel:
+    """
+    Build the network with the encoders that the stages before this left, which are frozen.
+
+    :raises ResourceError: names a stage that was not trained.
+    """
+    model: MavenModel = MavenModel.untrained(context.config, context.seed).eval()
+    for modality, own in ENCODERS.items():
+        encoder = getattr(model, own)
+        load_stage(context.out / STAGE_OF[modality], ENCODER, encoder)
+        encoder.requires_grad_(False)
+    return model
+
+
+def make_composer(
+    settings: FusionSettings, context: StageContext, model: MavenModel, split: str,
+) -> Composer:
+    """Encode a split of the corpora, or find it encoded, and compose windows of it."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(resource('models/compact/tokenizer.json')))
+    banks, noises = encode_corpora(
+        context.data, split, settings.bank, model, tokenizer, context.out / NAME / 'banks')
+    return Composer(settings.compose, banks, noises, GRID)
+
+
+def train_fusion(settings: FusionSettings, context: StageContext) -> None:
+    """
+    Train, calibrate and write what comes after the encoders, with figures on validation windows.
+
+    :raises ResourceError: names a stage that was not trained, or a file of the data that is
+        missing or broken.
+    """
+    model, folder = load_encoders(context), context.out / NAME
+    train, held_out = (make_composer(settings, context, model, split)
+                       for split in ('train', 'valid'))
+    valid = held_out.windows(
+        settings.valid_windows, torch.Generator().manual_seed(context.seed))
+    task = FusionTask(settings, model, train, valid)
+    fitted = fit(task, settings.loop, folder, name=NAME,
+                 recipe=_recipe(settings, model, train, held_out), seed=context.seed,
+                 stop=context.stop)
+    best = cast(MavenModel, fitted.model)
+    calibrate(best.head, read(best, valid.features), valid.targets)
+    save_state(folder / FUSION, {
+        name: value for name, value in best.state_dict().items()
+        if name.split('.')[0] in PARTS})
+    figures = score(read(best, valid.features), valid)
+    write_json(folder / METRICS, {'valid': figures})
+
+
+def _recipe(
+    settings: FusionSettings, model: MavenModel, train: Composer, valid: Composer,
+) -> Mapping[str, Any]:
+    encoders = {own: fingerprint(getattr(model, own)) for own in ENCODERS.values()}
+    return {**dataclasses.asdict(settings), **encoders, 'data': [train.digest, valid.digest]}

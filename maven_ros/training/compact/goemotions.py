@@ -1,0 +1,105 @@
+"""
+GoEmotions (Demszky et al., 2020): comments with 27 emotions and neutral; Apache-2.0.
+
+It has no valence or arousal. Ours come from the six groups into which the paper sorts its
+emotions (joy, anger, fear, sadness, surprise, disgust: Ekman's), at the points that all our data
+use (:mod:`maven_ros.training.compact.targets`); they are a help in training, never a figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.training.compact.targets import valence_arousal
+
+SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and the files' names
+GROUPS = {
+    'angry': ('anger', 'annoyance', 'disapproval'),
+    'disgusted': ('disgust',),
+    'fearful': ('fear', 'nervousness'),
+    'happy': ('joy', 'amusement', 'approval', 'excitement', 'gratitude', 'love', 'optimism',
+              'relief', 'pride', 'admiration', 'desire', 'caring'),
+    'sad': ('sadness', 'disappointment', 'embarrassment', 'grief', 'remorse'),
+    'surprised': ('surprise', 'realization', 'confusion', 'curiosity'),
+    'neutral': ('neutral',),
+}
+_PLACEHOLDERS = re.compile(r'\[(?:NAME|RELIGION)\]')  # put in by its makers
+
+
+@dataclass(frozen=True)
+class LabelledComments:
+    """
+    Comments with emotions.
+
+    :param texts: as written, without placeholders.
+    :param labels: float32 (comments, 28), 1 where the emotion was named, columns as ``names``.
+    :param targets: float32 (comments, 2), mean valence and arousal of the named emotions' groups.
+    :param names: of the emotions.
+    """
+
+    texts: tuple[str, ...]
+    labels: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_goemotions(data: Path, split: str) -> LabelledComments:
+    """
+    Read the comments of a split.
+
+    :param data: the folder that holds ``text/goemotions``.
+    :param split: ``'train'``, ``'valid'`` (``dev.tsv``) or ``'test'``.
+    :raises SettingsError: for another split.
+    :raises ResourceError: when a file is missing or a line is not as it must be.
+    """
+    if split not in SPLITS:
+        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
+    folder = data / 'text' / 'goemotions'
+    names = tuple(_lines(folder / 'labels.txt'))
+    points = _points(folder / 'labels.txt', names)
+    path = folder / f'{SPLITS[split]}.tsv'
+    texts, rows = [], []
+    for number, line in enumerate(_lines(path), 1):
+        text, row = _parse(f'{path}: line {number}', line, len(names))
+        texts.append(text)
+        rows.append(row)
+    labels = np.array(rows, np.float32).reshape(-1, len(names))
+    targets = labels @ points / labels.sum(1, keepdims=True)
+    return LabelledComments(tuple(texts), labels, targets, names)
+
+
+def _points(path: Path, names: tuple[str, ...]) -> NDArray[np.float32]:
+    group_of = {name: group for group, members in GROUPS.items() for name in members}
+    unknown = set(names) ^ group_of.keys()
+    if unknown:
+        raise ResourceError(f'{path}: missing or unknown: {", ".join(sorted(unknown))}')
+    return np.array([valence_arousal(group_of[name]) for name in names], np.float32)
+
+
+def _parse(where: str, line: str, emotions: int) -> tuple[str, NDArray[np.float32]]:
+    text, separator, rest = line.partition('\t')
+    ids = rest.partition('\t')[0].split(',')
+    if not separator or not all(one.isdecimal() and int(one) < emotions for one in ids):
+        raise ResourceError(f'{where}: {line!r} is no comment; allowed: text, a tab, and ids of '
+                            f'emotions below {emotions}, between commas')
+    row = np.zeros(emotions, np.float32)
+    row[[int(one) for one in ids]] = 1
+    return _PLACEHOLDERS.sub(' ', text), row
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding='utf-8') as lines:
+            yield from (line.rstrip('\n') for line in lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResourceError(f'{path}: cannot be read: {error}') from error

@@ -1,0 +1,222 @@
+"""
+Pieces of evidence about one window, from the corpora, in the form in which the engine takes them.
+
+Each kind gives evidence by index and version: version 0 is plain and whole, the others are changed
+at random, as rooms, cameras and recognisers change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Mask, Samples, Word
+from maven_ros.training.compact.face_augmentation import FaceAugmentation, augment
+from maven_ros.training.compact.voice_augmentation import (
+    VoiceAugmentation,
+    augment_waveforms,
+    resample,
+)
+from maven_ros.training.digests import digest_of
+
+LENGTH_S = 2.0  # of the windows that the network is trained on
+LENGTH_NS = round(LENGTH_S * NS)
+SAMPLES = round(LENGTH_S * SAMPLE_RATE_HZ)
+
+Indices = NDArray[np.int64]
+
+_SHIFT_S = 0.35              # standard deviation of where a clip is cut, from its loudest part
+_WORDS_A_SECOND = (2.0, 4.5)
+_PART_WORDS = (3, 12)        # fewest and most of a part of a sentence
+
+
+class Pieces(Protocol):
+    """Evidence of one modality, by index and version."""
+
+    def __len__(self) -> int:
+        """Return how many pieces there are."""
+
+    @property
+    def digest(self) -> str:
+        """Of what they are made of (:func:`maven_ros.training.digests.digest_of`)."""
+
+    def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
+        """
+        Return the versions of some pieces; the same arguments give the same evidence.
+
+        :returns: for each piece its versions: of sound and words one window each, of faces one
+            window in which each version has a slot.
+        """
+
+
+class FacePieces:
+    """
+    Pictures; all versions of a piece stand in one window, a slot each.
+
+    :param images: uint8 (pieces, side, side), grey.
+    :param slots: of the window; at most so many versions.
+    """
+
+    def __init__(
+        self, images: NDArray[np.uint8], augmentation: FaceAugmentation, slots: int,
+    ) -> None:
+        self._images, self._augmentation = images, augmentation
+        self._step_ns = LENGTH_NS // slots
+
+    def __len__(self) -> int:
+        """Return how many pieces there are."""
+        return len(self._images)
+
+    @property
+    def digest(self) -> str:
+        """Of the pictures."""
+        return digest_of(self._images)
+
+    def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
+        """Return a window each, which holds all versions."""
+        random = torch.Generator().manual_seed(seed)
+        plain = torch.from_numpy(self._images[indices])[:, None].float() / 255
+        rendered = torch.cat(
+            [plain, *(augment(plain, self._augmentation, random, plain.shape[-1])
+                      for _ in range(versions - 1))], 1)
+        pictures = (rendered * 255).round().clamp(0, 255).byte().numpy()
+        return [[self._window(str(index), own)]
+                for index, own in zip(indices, pictures, strict=True)]
+
+    def _window(self, person_id: str, pictures: NDArray[np.uint8]) -> Evidence:
+        side = pictures.shape[-1]
+        return Evidence(0, LENGTH_NS, person_id, tuple(
+            Face(slot * self._step_ns, person_id, Box(0, 0, side, side),
+                 np.repeat(picture[:, :, None], 3, 2)) for slot, picture in enumerate(pictures)))
+
+
+class VoicePieces:
+    """
+    Two seconds of each clip, about its loudest part.
+
+    :param waveforms: float32 (samples,) each, 16 kHz.
+    :param gaps: probability that a version has stretches in which nothing was heard.
+    """
+
+    def __init__(
+        self, waveforms: Sequence[Samples], augmentation: VoiceAugmentation, gaps: float,
+    ) -> None:
+        self._waveforms, self._augmentation, self._gaps = waveforms, augmentation, gaps
+
+    def __len__(self) -> int:
+        """Return how many pieces there are."""
+        return len(self._waveforms)
+
+    @property
+    def digest(self) -> str:
+        """Of the sound."""
+        return digest_of(list(self._waveforms))
+
+    def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
+        """Return a window for each version."""
+        random = torch.Generator().manual_seed(seed)
+        clips = [self._waveforms[index] for index in indices]
+        begin = torch.tensor([loudest(clip) for clip in clips])
+        length = max(map(len, clips))
+        padded = torch.from_numpy(
+            np.stack([np.pad(clip, (0, length - len(clip))) for clip in clips]))
+        same = torch.ones(len(clips))
+        rendered = [[_sound(one, None) for one in resample(padded, begin, same, SAMPLES)]]
+        for _ in range(versions - 1):
+            chance = 2 * torch.rand(len(clips), generator=random) - 1
+            shift = torch.randn(len(clips), generator=random) * _SHIFT_S * SAMPLE_RATE_HZ
+            cut = resample(
+                padded, (begin + shift).round(), 1 + self._augmentation.speed * chance, SAMPLES)
+            changed = augment_waveforms(cut, self._augmentation, random)
+            rendered.append([_sound(one, _heard(self._gaps, random)) for one in changed])
+        return [list(own) for own in zip(*rendered, strict=True)]
+
+
+class TextPieces:
+    """
+    Sentences that are spoken within a window.
+
+    :param texts: of words, or without any; those have a window without words.
+    :param whole: probability that a version is the whole sentence, not a part of it.
+    :param missed: share of the words that the recogniser missed.
+    """
+
+    def __init__(self, texts: Sequence[str], whole: float, missed: float) -> None:
+        self._texts, self._whole, self._missed = texts, whole, missed
+
+    def __len__(self) -> int:
+        """Return how many pieces there are."""
+        return len(self._texts)
+
+    @property
+    def digest(self) -> str:
+        """Of the texts."""
+        return digest_of(list(self._texts))
+
+    def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
+        """Return a window for each version; the plain one is the sentence from edge to edge."""
+        random = np.random.default_rng(seed)
+        every = [words_of(self._texts[index]) for index in indices]
+        return [[speak(words, 0.0, LENGTH_S),
+                 *(self._part(words, random) for _ in range(versions - 1))] for words in every]
+
+    def _part(self, words: Sequence[str], random: np.random.Generator) -> Evidence:
+        least, most = _PART_WORDS
+        whole = random.random() < self._whole
+        count = len(words) if whole else int(random.integers(least, most + 1))
+        first = int(random.integers(0, max(0, len(words) - count) + 1))
+        part = words[first:first + count]
+        heard = [word for word in part if random.random() >= self._missed] or part[:1]
+        length_s = min(LENGTH_S, len(heard) / random.uniform(*_WORDS_A_SECOND))
+        return speak(heard, random.uniform(0, LENGTH_S - length_s), length_s)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text: what stands between spaces and has a letter or a digit."""
+    return [word for word in text.split() if any(map(str.isalnum, word))]
+
+
+def speak(words: Sequence[str], start_s: float, length_s: float) -> Evidence:
+    """
+    Lay words over a window, one after another, each for as long as it is written.
+
+    :param start_s: of the first, from the window's beginning.
+    :param length_s: of all of them.
+    """
+    ends = np.cumsum([0, *(len(word) + 1 for word in words)])
+    edges_s = start_s + length_s * ends / max(1, ends[-1])
+    edges_ns = np.minimum((edges_s * NS).round().astype(int), LENGTH_NS)
+    return Evidence(0, LENGTH_NS, words=tuple(
+        Word(word, int(start), int(end), 1.0)
+        for word, start, end in zip(words, edges_ns, edges_ns[1:], strict=False)))
+
+
+def loudest(waveform: Samples) -> int:
+    """Return the sample at which the window's length of most energy begins."""
+    energy = np.cumsum(np.pad(np.square(waveform, dtype=np.float64), (1, 0)))
+    if len(waveform) <= SAMPLES:
+        return (len(waveform) - SAMPLES) // 2
+    return int((energy[SAMPLES:] - energy[:-SAMPLES]).argmax())
+
+
+def _sound(waveform: Tensor, heard: Mask | None) -> Evidence:
+    samples = waveform.float().numpy()
+    if heard is None:
+        return Evidence(0, LENGTH_NS, waveform=samples, heard=np.ones(SAMPLES, np.bool_))
+    return Evidence(0, LENGTH_NS, waveform=np.where(heard, samples, np.float32(0)), heard=heard)
+
+
+def _heard(probability: float, random: torch.Generator) -> Mask:
+    heard = np.ones(SAMPLES, np.bool_)
+    chance, *stretches = torch.rand(5, generator=random).tolist()
+    if chance < probability:
+        for where, share in (stretches[:2], stretches[2:]):
+            length = round((0.1 + 0.5 * share) * SAMPLE_RATE_HZ)
+            begin = round(where * (SAMPLES - length))
+            heard[begin:begin + length] = False
+    return heard

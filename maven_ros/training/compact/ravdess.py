@@ -1,0 +1,111 @@
+"""
+RAVDESS (Livingstone & Russo, 2018): acted emotions, two sentences, 24 actors; CC BY-NC-SA 4.0.
+
+A clip's name says what it is: modality-channel-emotion-intensity-statement-repetition-actor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.counters import Counters
+from maven_ros.devices.media import read_media
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.records import AudioChunk, Samples
+from maven_ros.senses.resample import Resampler
+from maven_ros.training.compact.targets import valence_arousal
+
+EMOTIONS = (
+    'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')  # 01 to 08
+
+#: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
+POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
+
+SPLITS = {'train': range(1, 19), 'valid': range(19, 21), 'test': range(21, 25)}  # actors
+
+_NAME = re.compile(r'03-01-0([1-8])-0([12])-0([12])-0([12])-(\d\d)')
+_ALLOWED = 'allowed: 03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR, as 03-01-05-02-01-01-19'
+
+
+@dataclass(frozen=True)
+class VoiceClips:
+    """
+    Spoken clips; the arrays have one entry a clip.
+
+    :param waveforms: float32 (samples,) each, 16 kHz mono in [-1, 1].
+    :param emotions: int64, index into ``EMOTIONS``.
+    :param strong: bool, spoken with strong intensity.
+    :param actors: int64, 1 to 24.
+    :param targets: float32 (clips, 2), valence and arousal in [-1, 1] of the emotion.
+    """
+
+    waveforms: tuple[Samples, ...]
+    emotions: NDArray[np.int64]
+    strong: NDArray[np.bool_]
+    actors: NDArray[np.int64]
+    targets: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.waveforms)
+
+    def of(self, chosen: NDArray[np.bool_]) -> VoiceClips:
+        """Return the clips for which ``chosen``, one entry a clip, is True."""
+        return VoiceClips(
+            tuple(self.waveforms[index] for index in np.flatnonzero(chosen)),
+            self.emotions[chosen], self.strong[chosen], self.actors[chosen], self.targets[chosen])
+
+
+def read_ravdess(
+    data: Path, split: str, actors: Collection[int] | None = None,
+) -> VoiceClips:
+    """
+    Read the clips of a split, in the order of their names; no actor is in two splits.
+
+    :param data: the folder that holds ``speech/ravdess``.
+    :param split: ``'train'``, ``'valid'`` or ``'test'``.
+    :param actors: of the split, those to read; all when left out.
+    :raises SettingsError: for another split.
+    :raises ResourceError: when the folder is missing, a name or a file is not as it must be, or an
+        actor of the split has no clips.
+    """
+    if split not in SPLITS:
+        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
+    wanted = set(SPLITS[split]).intersection(SPLITS[split] if actors is None else actors)
+    folder = data / 'speech' / 'ravdess'
+    described = [(path, _describe(path)) for path in sorted(folder.glob('*.flac'))]
+    chosen = [(path, fields) for path, fields in described if fields[2] in wanted]
+    absent = wanted - {actor for _, (_, _, actor) in chosen}
+    if absent:
+        raise ResourceError(f'{folder}: no clips of actors {", ".join(map(str, sorted(absent)))}, '
+                            f'who are in split {split!r}')
+    emotions, strong, actors = zip(*(fields for _, fields in chosen), strict=True)
+    return VoiceClips(
+        tuple(_read(path) for path, _ in chosen), np.array(emotions, np.int64),
+        np.array(strong), np.array(actors, np.int64), POINTS[list(emotions)])
+
+
+def _describe(path: Path) -> tuple[int, bool, int]:
+    """Return the emotion's index, whether it is strong, and the actor."""
+    match = _NAME.fullmatch(path.stem)
+    if not match:
+        raise ResourceError(f'{path}: {path.stem!r} is no name of RAVDESS speech; {_ALLOWED}')
+    emotion, intensity, _, _, actor = map(int, match.groups())
+    return emotion - 1, intensity == 2, actor
+
+
+def _read(path: Path) -> Samples:
+    counters = Counters()
+    chunks = [one for one in read_media(path, video=False, counters=counters)
+              if isinstance(one, AudioChunk)]
+    faults = counters.details()
+    if faults:
+        raise ResourceError('; '.join(faults.values()))
+    resampler = Resampler(chunks[0].sample_rate_hz)
+    return np.concatenate([resampler.accept(chunk.samples, last=chunk is chunks[-1])
+                           for chunk in chunks])

@@ -1,0 +1,160 @@
+"""
+A recipe: a YAML file with the seed and the settings of each stage, and what runs them in order.
+
+Each stage leaves its files in a folder of its own. A stage that is done is not done again, one
+that was cut off goes on: :mod:`maven_ros.training.loop`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
+
+import torch
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.configuration import MavenConfig
+from maven_ros.resources import resource
+from maven_ros.training.compact.export import ExportSettings, train_export
+from maven_ros.training.compact.face_stage import FaceSettings, train_faces
+from maven_ros.training.compact.fusion_stage import FusionSettings, train_fusion
+from maven_ros.training.compact.stages import StageContext
+from maven_ros.training.compact.teacher import TeacherSettings, train_teacher
+from maven_ros.training.compact.text_stage import TextSettings, train_text
+from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice
+from maven_ros.yaml_files import read_yaml
+
+
+class Stage(NamedTuple):
+    """
+    One step of a recipe.
+
+    :param settings: its dataclass.
+    :param train: does it.
+    """
+
+    settings: type[Any]
+    train: Callable[[Any, StageContext], None]
+
+
+#: In the order in which they run.
+STAGES: Mapping[str, Stage] = {
+    'faces': Stage(FaceSettings, train_faces),
+    'voice': Stage(VoiceSettings, train_voice),
+    'teacher': Stage(TeacherSettings, train_teacher),
+    'text': Stage(TextSettings, train_text),
+    'fusion': Stage(FusionSettings, train_fusion),
+    'export': Stage(ExportSettings, train_export),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    All that the weights depend on, beside the data.
+
+    :param seed: of all that is random.
+    :param stages: settings by the stage's name.
+    """
+
+    seed: int
+    stages: Mapping[str, Any]
+
+
+def read_recipe(name: str) -> Recipe:
+    """
+    Read a recipe.
+
+    :param name: of one that ships, such as ``'compact'``, or the path of a YAML file.
+    :raises ResourceError: when there is none of this name.
+    :raises SettingsError: when it cannot be read; names what is missing, unknown or of another
+        type.
+    """
+    path = Path(name)
+    if path.suffix not in ('.yaml', '.yml'):
+        path = resource('config/train') / f'{name}.yaml'
+        if not path.is_file():
+            raise ResourceError(f'{name}: no such recipe; allowed: one that ships, such as '
+                                'compact, or the path of a file that ends with .yaml or .yml')
+    values = read_yaml(path)
+    if not isinstance(values, dict) or type(values.get('seed')) is not int:
+        raise SettingsError(f'{path}: is no mapping with a whole number as seed')
+    unknown = values.keys() - STAGES.keys() - {'seed'}
+    if unknown:
+        raise SettingsError(
+            f'{path}: unknown: {", ".join(sorted(map(str, unknown)))}; allowed: seed, '
+            f'{", ".join(STAGES)}; settings of a run on recorded people go to `maven-ros train '
+            'run --config`')
+    return Recipe(values['seed'], {
+        stage: build(STAGES[stage].settings, values[stage], f'{path}: {stage}')
+        for stage in STAGES if stage in values})
+
+
+def train(
+    recipe: Recipe, data: Path, out: Path, stages: Sequence[str], device: torch.device,
+    stop: Event,
+) -> None:
+    """
+    Run stages, in the recipe's order.
+
+    :param data: folder of the data sets.
+    :param out: folder of the run; files of stages that are left out are taken from it.
+    :param stages: names; all when empty.
+    :param stop: ends the run after the step that runs.
+    :raises SettingsError: for a stage that the recipe has not.
+    """
+    for name in stages:
+        if name not in recipe.stages:
+            raise SettingsError(
+                f'stages: {name!r} is not one of {", ".join(recipe.stages)}')
+    context = StageContext(data, out, MavenConfig.compact(), recipe.seed, device, stop)
+    for name, settings in recipe.stages.items():
+        if not stages or name in stages:
+            STAGES[name].train(settings, context)
+
+
+def build(cls: type[Any], values: Any, where: str) -> Any:
+    """
+    Make a dataclass of what YAML gave; dataclasses in it, too, and tuples of lists.
+
+    :param where: what the messages begin with.
+    :raises SettingsError: names what is missing, unknown, of another type or refused.
+    """
+    if not isinstance(values, dict):
+        raise SettingsError(f'{where}: {values!r} is no mapping')
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING
+                and field.default_factory is dataclasses.MISSING}
+    for what, names in (('unknown', values.keys() - fields.keys()),
+                        ('missing', required - values.keys())):
+        if names:
+            raise SettingsError(f'{where}: {what}: {", ".join(sorted(map(str, names)))}')
+    hints = typing.get_type_hints(cls)
+    made = {name: _value(hints[name], value, f'{where}.{name}') for name, value in values.items()}
+    try:
+        return cls(**made)
+    except SettingsError as error:
+        raise SettingsError(f'{where}: {error}') from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if is_dataclass(kind):
+        return build(typing.cast(type[Any], kind), value, where)
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        kinds = typing.get_args(kind)
+        each = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else kinds
+        if len(each) == len(value):
+            return tuple(_value(one, item, f'{where}[{index}]')
+                         for index, (one, item) in enumerate(zip(each, value, strict=True)))
+    elif typing.get_origin(kind) is dict and isinstance(value, dict):
+        return value
+    elif kind is float and type(value) in (int, float):
+        return float(value)
+    elif type(value) is kind:
+        return value
+    raise SettingsError(f'{where}: {value!r} is not {getattr(kind, "__name__", kind)}')

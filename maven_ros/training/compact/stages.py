@@ -1,0 +1,73 @@
+"""What every stage of a recipe is given, and the files that it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from maven_ros.errors import ResourceError
+from maven_ros.files import write_json, written
+from maven_ros.model.configuration import MavenConfig
+
+ENCODER = 'encoder.safetensors'
+TASK_HEAD = 'task_head.safetensors'
+METRICS = 'metrics.json'
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """
+    What a stage works with.
+
+    :param data: folder of the data sets.
+    :param out: folder of the run; each stage has one in it, under its name.
+    :param config: shape of the network.
+    :param seed: of all that is random.
+    :param device: that encoders are trained on; the fusion is small, and trained on the
+        processor.
+    :param stop: set when training is to end.
+    """
+
+    data: Path
+    out: Path
+    config: MavenConfig
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device('cpu'))
+    stop: Event = field(default_factory=Event)
+
+
+def save_stage(
+    folder: Path, encoder: nn.Module, head: nn.Module, metrics: Mapping[str, Any],
+) -> None:
+    """Write what a stage trained: its encoder, its own head, and figures on validation."""
+    for name, module in ((ENCODER, encoder), (TASK_HEAD, head)):
+        save_state(folder / name, module.state_dict())
+    write_json(folder / METRICS, metrics)
+
+
+def load_stage(folder: Path, file: str, module: nn.Module) -> None:
+    """
+    Read what a stage left, ``ENCODER`` or ``TASK_HEAD``, into a module of the same shape.
+
+    :raises ResourceError: names the file and what is wrong with it.
+    """
+    path = folder / file
+    try:
+        module.load_state_dict(load_file(path))
+    except Exception as error:  # safetensors and torch raise whatever the bytes lead them to
+        raise ResourceError(f'{path}: cannot be loaded: {error}; train the stage '
+                            f'{folder.name!r} first') from error
+
+
+def save_state(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors by name, as safetensors, whole or not at all."""
+    with written(path) as beside:
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in state.items()}, beside)

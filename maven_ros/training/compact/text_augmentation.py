@@ -1,0 +1,74 @@
+"""
+Other wordings of sentences, as subwords: parts of them, and gaps.
+
+A window of two seconds holds a few words of a sentence, and a recogniser misses some.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from maven_ros.errors import SettingsError
+from maven_ros.model.configuration import UNKNOWN_TOKEN
+from maven_ros.training.compact.tokenizer import INSIDE
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TextAugmentation:
+    """
+    How far, and how often, sentences are changed.
+
+    :param fragment: probability that only some words in a row are left.
+    :param fragment_words: fewest and most of them.
+    :param blank: probability that a subword is not known.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
+    """
+
+    fragment: float = 0.2
+    fragment_words: tuple[int, int] = (3, 12)
+    blank: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('fragment', 'blank'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f'{name}: {getattr(self, name)!r} is not in [0, 1]')
+        if not 0 < self.fragment_words[0] <= self.fragment_words[1]:
+            raise SettingsError(f'fragment_words: {self.fragment_words!r} does not rise from 1')
+
+
+class TextAugmenter:
+    """
+    Changes rows of ids.
+
+    :param tokenizer: of subwords as :mod:`maven_ros.training.compact.tokenizer` builds it.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, settings: TextAugmentation) -> None:
+        self.settings = settings
+        ids = tokenizer.get_vocab()
+        self.unknown = ids[UNKNOWN_TOKEN]
+        self.begins = np.zeros(len(ids), np.bool_)
+        self.begins[[number for name, number in ids.items() if not name.startswith(INSIDE)]] = True
+
+    def __call__(self, ids: Ids, random: np.random.Generator) -> Ids:
+        """Change a row, (subwords,), to another of any length but 0."""
+        if random.random() < self.settings.fragment:
+            ids = self.cut(ids, random)
+        return np.where(random.random(len(ids)) < self.settings.blank, self.unknown, ids)
+
+    def cut(self, ids: Ids, random: np.random.Generator) -> Ids:
+        """Return some words in a row; all where there are no more."""
+        fewest, most = self.settings.fragment_words
+        count = int(random.integers(fewest, most + 1))
+        edges = np.append(np.flatnonzero(self.begins[ids]), len(ids))
+        if len(edges) - 1 <= count:
+            return ids
+        first = int(random.integers(len(edges) - count))
+        return ids[edges[first]:edges[first + count]]

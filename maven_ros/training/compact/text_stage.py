@@ -1,0 +1,227 @@
+"""
+The stage ``text``: the text encoder, trained on EmoBank and GoEmotions together.
+
+People's valence and arousal of 8,000 sentences teach it what is scored; the emotions of 43,000
+comments, and their groups' points, teach it words that those sentences lack; a language model
+that has read far more says all of it of all of them (:mod:`maven_ros.training.compact.teacher`). A
+window of two seconds holds few words, so parts of sentences are trained on, too
+(:mod:`maven_ros.training.compact.text_augmentation`). Words begin as what the teacher knows of
+them, and only how that is brought to the encoder's width is trained: so a word that no sentence
+holds stands near those that mean the like.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from maven_ros.errors import SettingsError
+from maven_ros.files import sha256_of
+from maven_ros.model.encoders import TextEncoder
+from maven_ros.resources import resource
+from maven_ros.training.compact.emobank import RatedSentences, read_emobank
+from maven_ros.training.compact.goemotions import LabelledComments, read_goemotions
+from maven_ros.training.compact.readings import (
+    SentenceBatch,
+    Targets,
+    TextHead,
+    TextReading,
+    encode,
+    losses,
+    pad,
+    score,
+    similar_lengths,
+)
+from maven_ros.training.compact.stages import StageContext, save_stage
+from maven_ros.training.compact.teacher import NAME as TEACHER
+from maven_ros.training.compact.teacher import Labels, read_labels, read_words
+from maven_ros.training.compact.text_augmentation import TextAugmentation, TextAugmenter
+from maven_ros.training.digests import digest_of
+from maven_ros.training.loop import CHECKPOINT, LoopSettings, fit
+
+NAME = 'text'
+TOKENIZER = 'models/compact/tokenizer.json'
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """
+    How the text encoder is trained.
+
+    :param loop: optimisation.
+    :param augmentation: what befalls the sentences.
+    :param repeats: how often an epoch has each of EmoBank's sentences; a comment it has once.
+        With a teacher, how much their ratings count.
+    :param taught: share of the teacher in the targets that people gave, too; 0 takes no teacher.
+    :param comments: weight of the squared error of the comments' points.
+    :param token_dropout: of subwords' vectors, before the transformer.
+    :param dropout: of the pooled vector, before the head.
+    """
+
+    loop: LoopSettings
+    augmentation: TextAugmentation = field(default_factory=TextAugmentation)
+    repeats: int = 2
+    taught: float = 0.0
+    comments: float = 2.0
+    token_dropout: float = 0.2
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not 0 <= self.taught <= 1:
+            raise SettingsError(f'taught: {self.taught!r} is not in [0, 1]')
+
+
+class WordVectors(nn.Module):
+    """
+    A teacher's vectors of subwords, brought to another width by what is trained.
+
+    :param vectors: (vocabulary, width of the teacher).
+    :param width: of what comes out.
+    """
+
+    def __init__(self, vectors: Tensor, width: int) -> None:
+        super().__init__()
+        self.vectors = vectors  # no buffer: it never changes, and is in no checkpoint
+        self.project = nn.Linear(vectors.shape[1], width, bias=False)
+        nn.init.normal_(self.project.weight, std=vectors.shape[1] ** -0.5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map ids (n, length) to (n, length, width)."""
+        projected: Tensor = self.project(self.vectors[tokens])
+        return projected
+
+    def embedding(self) -> nn.Embedding:
+        """Return the same as one table."""
+        with torch.no_grad():
+            table = self.vectors @ self.project.weight.T
+        embedding = nn.Embedding(len(table), table.shape[1])
+        embedding.weight = nn.Parameter(table)
+        return embedding
+
+
+class TextModel(nn.Module):
+    """The encoder with the head that it is trained with."""
+
+    def __init__(self, encoder: TextEncoder, head: TextHead, token_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.token_dropout = nn.Dropout(token_dropout)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> TextReading:
+        """Map ids (n, length) under a mask (n, length) to readings."""
+        vectors = self.token_dropout(self.encoder.embed(tokens))
+        reading: TextReading = self.head(self.encoder.transformer(vectors, mask), mask)
+        return reading
+
+
+class TextTask:
+    """Sentences in batches of about one length, and how well their ratings are told."""
+
+    def __init__(self, settings: TextSettings, tokenizer: Tokenizer, examples: Examples,
+                 valid: RatedSentences, model: TextModel, device: torch.device) -> None:
+        self.settings, self.tokenizer, self.device = settings, tokenizer, device
+        self.augmenter = TextAugmenter(tokenizer, settings.augmentation)
+        self.rows, self.targets = encode(tokenizer, examples.texts), examples.targets
+        self.valid = valid
+        self.model: nn.Module = model.to(device)
+        self.steps = -(-len(self.rows) // settings.loop.batch_size)
+
+    def batches(self, epoch: int, random: torch.Generator) -> Iterator[SentenceBatch]:
+        """Yield batches in random order; rows of a batch have about one length."""
+        numpy_random = np.random.default_rng(
+            int(torch.randint(2 ** 62, (), generator=random)))
+        lengths = np.array([len(row) for row in self.rows])
+        for chosen in similar_lengths(lengths, self.settings.loop.batch_size, numpy_random):
+            rows = [self.augmenter(self.rows[row], numpy_random) for row in chosen.tolist()]
+            yield SentenceBatch(
+                *pad(rows), self.targets.part(torch.from_numpy(chosen))).to(self.device)
+
+    def losses(self, model: nn.Module, batch: SentenceBatch) -> dict[str, Tensor]:
+        """Return the loss and its three parts, each a mean over the rows."""
+        with sdpa_kernel(SDPBackend.MATH):  # the fused one is slow to train on short rows
+            reading = model(batch.tokens, batch.mask)
+        return losses(reading, batch.targets, cast(TextModel, model).head.std,
+                      self.settings.comments)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Score EmoBank's validation sentences."""
+        return score(model, self.tokenizer, self.valid)
+
+
+class Examples(NamedTuple):
+    """Sentences, and what should be read in them."""
+
+    texts: tuple[str, ...]
+    targets: Targets
+
+
+def repeat(rated: RatedSentences, comments: LabelledComments, repeats: int) -> Examples:
+    """Return people's sentences, several times, and comments, once."""
+    often = RatedSentences(rated.texts * repeats, np.tile(rated.targets, (repeats, 1)))
+    return Examples((*often.texts, *comments.texts), Targets.of(often, comments))
+
+
+def taught(
+    rated: RatedSentences, comments: LabelledComments, labels: Labels, share: float, repeats: int,
+) -> Examples:
+    """
+    Return sentences, comments and parts of both, with what the teacher says of all of it.
+
+    :param share: of the teacher in the targets that people gave, too.
+    :param repeats: how much ratings of EmoBank's sentences count.
+    """
+    people = Targets.of(rated, comments)
+    reading, own = labels.reading, len(people.rated)
+    targets = Targets(
+        reading.rated.clone(), reading.logits.softmax(1), reading.grouped.clone(),
+        torch.ones(len(labels.texts)), torch.ones(len(labels.texts)))
+    targets.rated[:len(rated)] = repeats
+    for ours, theirs, counts in (
+            (targets.points, people.points, people.rated),
+            (targets.shares, people.shares, people.named),
+            (targets.groups, people.groups, people.named)):
+        ours[:own] = ours[:own].lerp(theirs, (1 - share) * counts[:, None])
+    return Examples(labels.texts, targets)
+
+
+def train_text(settings: TextSettings, context: StageContext) -> None:
+    """
+    Train the text encoder, and write it with its head and its figures.
+
+    :raises ResourceError: names a file of the data that is missing or broken.
+    """
+    rated, valid = (read_emobank(context.data, split) for split in ('train', 'valid'))
+    comments = read_goemotions(context.data, 'train')
+    examples = repeat(rated, comments, settings.repeats)
+    tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
+    torch.manual_seed(context.seed)
+    encoder = TextEncoder(context.config)
+    recipe = {**dataclasses.asdict(settings), 'data': digest_of(rated, valid, comments)}
+    if settings.taught:
+        labels = read_labels(context.out, (*rated.texts, *comments.texts))
+        examples = taught(rated, comments, labels, settings.taught, settings.repeats)
+        vectors = read_words(context.out, context.config.vocabulary).to(context.device)
+        cast(Any, encoder).embedding = WordVectors(vectors, encoder.width)
+        recipe['teacher'] = sha256_of(context.out / TEACHER / CHECKPOINT)
+    head = TextHead(encoder.width, len(comments.names), torch.from_numpy(rated.targets.mean(0)),
+                    torch.from_numpy(rated.targets.std(0)), settings.dropout)
+    model = TextModel(encoder, head, settings.token_dropout)
+    task = TextTask(settings, tokenizer, examples, valid, model, context.device)
+    shape = {name: value for name, value in context.config.own().items()
+             if name.startswith('text_') or name in ('vocabulary', 'dropout')}
+    folder = context.out / NAME
+    fitted = fit(task, settings.loop, folder, name=NAME,
+                 recipe={**recipe, 'shape': shape}, seed=context.seed, stop=context.stop)
+    best = cast(TextModel, fitted.model)
+    if settings.taught:
+        best.encoder.embedding = cast(WordVectors, best.encoder.embedding).embedding()
+    save_stage(folder, best.encoder, best.head, {'valid': score(best, tokenizer, valid)})

@@ -1,0 +1,317 @@
+"""
+The stage ``voice``: the voice encoder, trained on RAVDESS.
+
+Its head says which of eight emotions an actor was asked for; valence and arousal are the
+expectation over them. What is minimised is the cross-entropy, and how far the expectation is from
+agreeing with the emotions' points (1 - CCC over a batch). Every epoch hears another stretch of
+each clip, in another room, a few times: :mod:`maven_ros.training.compact.voice_augmentation`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maven_ros.errors import SettingsError
+from maven_ros.model.encoders import VoiceEncoder, folded
+from maven_ros.records import SAMPLE_RATE_HZ, Samples
+from maven_ros.training.compact.ravdess import EMOTIONS, POINTS, VoiceClips, read_ravdess
+from maven_ros.training.compact.stages import StageContext, save_stage
+from maven_ros.training.compact.voice_augmentation import (
+    TELEPHONE_HZ,
+    VoiceAugmentation,
+    augment_mel,
+    augment_waveforms,
+    resample,
+)
+from maven_ros.training.digests import digest_of
+from maven_ros.training.loop import LoopSettings, fit
+from maven_ros.training.losses import concordance, soft_cross_entropy
+from maven_ros.training.mixup import mixup
+
+NAME = 'voice'
+_QUIET_DB = -35.0   # of the loudest; what is quieter before and after the words is silence
+_ENERGY_SAMPLES = 160
+_ATTENTION_WIDTH = 32
+_SHORTEST_S = 0.1
+
+
+@dataclass(frozen=True)
+class VoiceSettings:
+    """
+    How the voice encoder is trained.
+
+    :param loop: optimisation.
+    :param augmentation: what befalls the voices.
+    :param repeats: how often an epoch has each stretch, each time with other parts blanked; the
+        rooms take as long to compute as a step of training.
+    :param length_s: of the stretches that are heard, shortest and longest; one length an epoch.
+    :param margin_s: of silence that a stretch may have before and after the words.
+    :param mixup: parameter of the Beta distribution by which pairs of spectrograms are blended;
+        0 blends none (Zhang et al. 2018).
+    :param smoothing: share of the emotions' targets that is spread over all of them.
+    :param agreement: weight of 1 - CCC, the sum of valence's and arousal's.
+    :param dropout: of the pooled vector, before the head.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
+    """
+
+    loop: LoopSettings
+    augmentation: VoiceAugmentation = field(default_factory=VoiceAugmentation)
+    repeats: int = 1
+    length_s: tuple[float, float] = (1.5, 3.0)
+    margin_s: float = 0.3
+    mixup: float = 0.0
+    smoothing: float = 0.1
+    agreement: float = 1.0
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not _SHORTEST_S <= self.length_s[0] <= self.length_s[1]:
+            raise SettingsError(
+                f'length_s: {self.length_s!r} does not rise from at least {_SHORTEST_S}')
+        if self.repeats < 1:
+            raise SettingsError(f'repeats: {self.repeats!r} is not at least 1')
+        if self.mixup < 0:
+            raise SettingsError(f'mixup: {self.mixup!r} is below 0')
+
+
+class VoiceReading(NamedTuple):
+    """
+    What a voice is heard to say.
+
+    :param logits: of the emotions, (n, 8), in the order of ``EMOTIONS``.
+    :param points: valence and arousal, (n, 2): the expectation over the emotions.
+    """
+
+    logits: Tensor
+    points: Tensor
+
+
+class VoiceHead(nn.Module):
+    """Weighs a clip's vectors by what they are, and reads the emotion from their mean."""
+
+    points: Tensor
+
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.Linear(width, _ATTENTION_WIDTH), nn.Tanh(), nn.Linear(_ATTENTION_WIDTH, 1))
+        self.dropout = nn.Dropout(dropout)
+        self.emotions = nn.Linear(width, len(EMOTIONS))
+        self.register_buffer('points', torch.from_numpy(POINTS), persistent=False)
+
+    def forward(self, vectors: Tensor, mask: Tensor) -> VoiceReading:
+        """Map (n, length, width) under a mask (n, length) to readings."""
+        scores = self.weigh(vectors)[..., 0].float()
+        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(1)
+        pooled = (weights[..., None] * vectors).sum(1)
+        logits = self.emotions(self.dropout(pooled)).float()
+        return VoiceReading(logits, logits.softmax(-1) @ self.points)
+
+
+class VoiceModel(nn.Module):
+    """The encoder with the head that it is trained with."""
+
+    def __init__(self, encoder: VoiceEncoder, head: VoiceHead) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, mel: Tensor, mask: Tensor) -> VoiceReading:
+        """Map what :meth:`VoiceEncoder.log_mel` returns to readings."""
+        reading: VoiceReading = self.head(*self.encoder.encode_mel(mel, mask))
+        return reading
+
+
+class VoiceTask:
+    """Stretches of clips in batches, in other rooms, and how well the emotions are told."""
+
+    def __init__(self, settings: VoiceSettings, train: VoiceClips, valid: VoiceClips,
+                 model: VoiceModel, device: torch.device) -> None:
+        self.settings, self.device = settings, device
+        self.train, self.valid = train, valid
+        margin = round(settings.margin_s * SAMPLE_RATE_HZ)
+        self.spoken = torch.tensor([spoken(clip, margin) for clip in train.waveforms])
+        self.shares = functional.one_hot(
+            torch.from_numpy(train.emotions), len(EMOTIONS)).float().lerp(
+                torch.full((len(EMOTIONS),), 1 / len(EMOTIONS)), settings.smoothing)
+        self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
+        self.encoder = model.encoder
+        self._batches = max(1, len(train) // settings.loop.batch_size)  # of each pass
+        self.steps = self._batches * settings.repeats
+
+    def batches(
+        self, epoch: int, random: torch.Generator,
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield spectrograms, their masks, and shares of emotions."""
+        size = self.settings.loop.batch_size
+        shortest_s, longest_s = self.settings.length_s
+        length = round(SAMPLE_RATE_HZ * (
+            shortest_s + (longest_s - shortest_s) * float(torch.rand(1, generator=random))))
+        everyone = torch.arange(len(self.train))
+        mels = torch.cat([self._hear(chosen, length, random)
+                          for chosen in torch.split(everyone, size)])
+        for _ in range(self.settings.repeats):
+            order = torch.randperm(len(mels), generator=random)
+            for chosen in torch.split(order, size)[:self._batches]:
+                mel = augment_mel(mels[chosen], self.settings.augmentation, random)
+                mel, shares = mixup(mel, self.shares[chosen], self.settings.mixup, random)
+                yield (mel.to(self.device),
+                       torch.ones(mel.shape[:2], dtype=torch.bool, device=self.device),
+                       shares.to(self.device))
+
+    def _hear(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
+        """Return spectrograms (n, frames, bands) of a stretch of each clip, in another room."""
+        waveforms = augment_waveforms(
+            self._cut(chosen, length, random), self.settings.augmentation, random).to(self.device)
+        with torch.no_grad():
+            mel, _ = self.encoder.log_mel(
+                waveforms, torch.ones_like(waveforms, dtype=torch.bool))
+        return mel.cpu()
+
+    def _cut(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
+        """Return a stretch of each clip, at another speed; a short clip stands in silence."""
+        where, speed = torch.rand(2, len(chosen), generator=random)
+        rate = 1 + self.settings.augmentation.speed * (2 * speed - 1)
+        first, last = self.spoken[chosen].unbind(1)
+        begin = first + where * (last - first - length * rate)
+        return resample(
+            pad([self.train.waveforms[index] for index in chosen.tolist()]), begin, rate, length)
+
+    def losses(
+        self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor],
+    ) -> dict[str, Tensor]:
+        """Return the loss and its two parts."""
+        mel, mask, shares = batch
+        reading = model(mel, mask)
+        entropy = soft_cross_entropy(reading.logits, shares)
+        wanted = shares @ cast(VoiceModel, model).head.points
+        distance = (1 - concordance(reading.points, wanted)).sum()
+        return {'loss': entropy + self.settings.agreement * distance,
+                'cross_entropy': entropy, 'disagreement': distance}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Score the validation clips, each as a whole."""
+        return score(cast(VoiceModel, model), self.valid)
+
+
+def spoken(waveform: Samples, margin: int) -> tuple[int, int]:
+    """
+    Return where the words begin and end, in samples, with a margin; all of it if it is silent.
+
+    :param waveform: (samples,).
+    :param margin: samples that are kept before and after.
+    """
+    whole = len(waveform) // _ENERGY_SAMPLES
+    energy = np.square(waveform[:whole * _ENERGY_SAMPLES]).reshape(whole, _ENERGY_SAMPLES).mean(1)
+    loud = np.flatnonzero(energy >= energy.max(initial=0) * 10 ** (_QUIET_DB / 10))
+    if not len(loud):
+        return 0, len(waveform)
+    return (max(0, int(loud[0]) * _ENERGY_SAMPLES - margin),
+            min(len(waveform), (int(loud[-1]) + 1) * _ENERGY_SAMPLES + margin))
+
+
+def pad(waveforms: Sequence[Samples]) -> Tensor:
+    """Stand waveforms side by side, (n, longest), with 0 past their ends."""
+    longest = max(map(len, waveforms))
+    return torch.from_numpy(np.stack([np.pad(one, (0, longest - len(one))) for one in waveforms]))
+
+
+def predict(
+    model: VoiceModel, waveforms: Sequence[Samples],
+    change: Callable[[Tensor], Tensor] | None = None,
+) -> VoiceReading:
+    """
+    Read emotions from whole clips, each by itself.
+
+    :param change: befalls each waveform (1, samples) first, such as a noise.
+    """
+    device = model.head.points.device
+    readings = []
+    with torch.inference_mode():
+        for waveform in waveforms:
+            sound = torch.from_numpy(waveform)[None]
+            sound = (change(sound) if change else sound).to(device)
+            readings.append(model(*model.encoder.log_mel(sound, torch.ones_like(
+                sound, dtype=torch.bool))))
+    return VoiceReading(torch.cat([one.logits for one in readings]).cpu(),
+                        torch.cat([one.points for one in readings]).cpu())
+
+
+def score(
+    model: VoiceModel, clips: VoiceClips, change: Callable[[Tensor], Tensor] | None = None,
+) -> dict[str, float]:
+    """
+    Score a model on whole clips.
+
+    :param change: as :func:`predict` has it.
+    :returns: ``accuracy``, ``ccc_valence`` and ``ccc_arousal``.
+    """
+    reading = predict(model, clips.waveforms, change)
+    right = reading.logits.argmax(1).numpy() == clips.emotions
+    valence, arousal = concordance(reading.points, torch.from_numpy(clips.targets)).tolist()
+    return {'accuracy': float(right.mean()), 'ccc_valence': valence, 'ccc_arousal': arousal}
+
+
+def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
+    """
+    Return what robustness is measured by, by name; each maps (1, samples) to the same shape.
+
+    ``noise_10_db``: white, over the whole clip. ``telephone``: nothing but 300 to 3400 Hz.
+    ``clipping``: 3% of the samples at the limit. ``louder_10_db``: another gain.
+    """
+    random = torch.Generator().manual_seed(seed)
+
+    def noise(sound: Tensor) -> Tensor:
+        level = sound.square().mean().sqrt() * 10 ** (-10 / 20)
+        return sound + level * torch.randn(sound.shape, generator=random)
+
+    def telephone(sound: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(sound)
+        hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, spectrum.shape[-1])
+        band = (hz >= TELEPHONE_HZ[0]) & (hz <= TELEPHONE_HZ[1])
+        passed: Tensor = torch.fft.irfft(spectrum * band, sound.shape[-1])
+        return passed
+
+    def clipping(sound: Tensor) -> Tensor:
+        limit = sound.abs().flatten().quantile(0.97)
+        return torch.minimum(torch.maximum(sound, -limit), limit)
+
+    def louder(sound: Tensor) -> Tensor:
+        return (sound * 10 ** (10 / 20)).clamp(-1, 1)
+
+    return {'noise_10_db': noise, 'telephone': telephone, 'clipping': clipping,
+            'louder_10_db': louder}
+
+
+def train_voice(settings: VoiceSettings, context: StageContext) -> None:
+    """
+    Train the voice encoder, and write it with its head and its figures.
+
+    :raises ResourceError: names a file of the data that is missing or broken.
+    """
+    train, valid = (read_ravdess(context.data, split) for split in ('train', 'valid'))
+    torch.manual_seed(context.seed)
+    encoder = VoiceEncoder(context.config, normed=True)
+    model = VoiceModel(encoder, VoiceHead(encoder.width, settings.dropout))
+    task = VoiceTask(settings, train, valid, model, context.device)
+    shape = {name: value for name, value in context.config.own().items()
+             if name.startswith(('voice_', 'mel_', 'log_mel_'))}
+    folder = context.out / NAME
+    fitted = fit(task, settings.loop, folder, name=NAME,
+                 recipe={**dataclasses.asdict(settings), 'shape': shape,
+                         'data': digest_of(train, valid)},
+                 seed=context.seed, stop=context.stop)
+    trained = cast(VoiceModel, fitted.model)
+    best = VoiceModel(folded(trained.encoder), trained.head)
+    metrics: dict[str, Any] = {'valid': score(best, valid)}
+    for name, change in disturbances(context.seed).items():
+        metrics[f'valid, {name}'] = score(best, valid, change)
+    save_stage(folder, best.encoder, best.head, metrics)

@@ -1,0 +1,1 @@
+"""Training on recorded people: features, clips, runs, predictions."""

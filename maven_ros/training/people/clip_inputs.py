@@ -1,0 +1,91 @@
+"""
+What the fusion is given of encoded clips: all of it, or less, as ablations have it.
+
+The node gives it all, masked where something is missing; only a network that was trained so is
+written as a checkpoint. Two ways in which the authors' code gives less are kept to be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maven_ros.errors import SettingsError
+from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.time_grid import Aligned
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """
+    What the fusion is given.
+
+    :param modalities: the others are missing throughout.
+    :param pooled: sound and words as one vector each, the mean over the clip, as in the authors'
+        code: attention over a single key is the identity on its value.
+    :param masked: whether what is missing is masked; in the authors' code it is zeros.
+    :param dropout: share of clips in training from which a modality that is present is taken, for
+        each modality; one always stays.
+    :raises SettingsError: names what cannot be, its value and what is allowed.
+    """
+
+    modalities: tuple[str, ...] = MODALITIES
+    pooled: bool = False
+    masked: bool = True
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        known = set(self.modalities) <= set(MODALITIES)
+        if not self.modalities or not known or len(set(self.modalities)) < len(self.modalities):
+            raise SettingsError(f'modalities: {list(self.modalities)!r}; allowed: one or more of '
+                                f'{", ".join(MODALITIES)}, each once')
+        if not 0 <= self.dropout < 1:
+            raise SettingsError(f'dropout: {self.dropout!r} is not in [0, 1)')
+
+    @property
+    def live(self) -> bool:
+        """Whether it is what the node gives."""
+        return set(self.modalities) == set(MODALITIES) and self.masked and not self.pooled
+
+
+def deny(features: Features, settings: InputSettings, dropped: Tensor | None = None) -> Features:
+    """
+    Return what the fusion is given of clips.
+
+    :param features: all of it.
+    :param dropped: bool (batch, 3), modalities to take away from each clip, in training.
+    """
+    streams = {}
+    keep = None if dropped is None else _kept(features, settings, dropped)
+    for index, (name, own) in enumerate(zip(MODALITIES, features.streams, strict=True)):
+        if name not in settings.modalities:
+            own = own._replace(mask=torch.zeros_like(own.mask))
+        elif keep is not None:
+            own = own._replace(mask=own.mask & keep[:, index, None])
+        if settings.pooled and name != 'video':
+            own = _pooled(own)
+        if not settings.masked:
+            own = Aligned(torch.where(own.mask[..., None], own.values, 0),
+                          torch.ones_like(own.mask))
+        streams[name] = own
+    return Features(**streams, slot_s=features.slot_s)
+
+
+def _kept(features: Features, settings: InputSettings, dropped: Tensor) -> Tensor:
+    """Return the modalities that stay, bool (batch, 3): all where nothing else would be left."""
+    allowed = torch.tensor([name in settings.modalities for name in MODALITIES])
+    present = features.present & allowed.to(features.present.device)
+    left = present & ~dropped.to(present.device)
+    return torch.where(left.any(1, keepdim=True), left, present)
+
+
+def _pooled(stream: Aligned) -> Aligned:
+    """Put the mean over the clip into every slot, which attends as a single key would."""
+    mask = stream.mask[..., None]
+    total = torch.where(mask, stream.values, 0).sum(1, keepdim=True)
+    mean = total / mask.sum(1, keepdim=True).clamp(min=1)
+    return Aligned(mean.expand_as(stream.values),
+                   stream.mask.any(1, keepdim=True).expand_as(stream.mask))

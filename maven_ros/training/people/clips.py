@@ -1,0 +1,129 @@
+"""Clips: windows of recorded people that are labelled, and what raters say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.time_grid import Grid
+from maven_ros.records import NS
+from maven_ros.training.digests import digest_of
+from maven_ros.training.people.feature_sources import Row, Source
+from maven_ros.training.people.prepared import PreparedSet
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """
+    Which windows are clips.
+
+    :param length_s: of a clip, that of the features; the node's ``windows.length_s``.
+    :param stride: windows from one clip to the next. Features have one a hop: neighbours share
+        all but ``stride`` hops of their evidence.
+    :param target_s: a window's target is the mean over so many seconds at its end, since its state
+        speaks from then on; 0 for all of it, which is late by half of the length.
+    :raises SettingsError: names what cannot be.
+    """
+
+    length_s: float = 2.0
+    stride: int = 1
+    target_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name in ('length_s', 'stride'):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
+        if not 0 <= self.target_s <= self.length_s:
+            raise SettingsError(f'target_s: {self.target_s!r} is not in [0, {self.length_s:g}], '
+                                'the length')
+
+
+class Labels(NamedTuple):
+    """
+    What raters say of clips; NaN where they say nothing.
+
+    :param points: float32 (clips, 2), targets of the windows: valence and arousal.
+    :param slots: float32 (clips, slots, 2), means over the labelled frames of each slot.
+    """
+
+    points: Tensor
+    slots: Tensor
+
+
+class Clips:
+    """
+    The clips of a split, those without a target left out.
+
+    :raises ResourceError: when there is none.
+    """
+
+    def __init__(
+        self, prepared: PreparedSet, source: Source, split: str, settings: ClipSettings,
+    ) -> None:
+        self.rows: list[Row] = []
+        #: How many have no target.
+        self.unlabelled = 0
+        points, slots = [], []
+        for person in prepared.people:
+            if person.split != split:
+                continue
+            windows = np.arange(0, source.windows(person.person), settings.stride)
+            frames = prepared.frames(person.person)
+            starts_ns = np.array([source.start_ns(int(one)) for one in windows], np.int64)
+            own = label(frames.stamps_ns, frames.values, starts_ns, source.grid, settings.target_s)
+            known = torch.isfinite(own.points).all(1)
+            self.rows += [(person.person, int(one)) for one in windows[known.numpy()]]
+            self.unlabelled += int((~known).sum())
+            points.append(own.points[known])
+            slots.append(own.slots[known])
+        if not self.rows:
+            raise ResourceError(f'{prepared.folder}: has no labelled clip of the split {split!r}')
+        self.labels = Labels(torch.cat(points), torch.cat(slots))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the SHA-256 over which clips they are, and their labels."""
+        return digest_of(self.rows, *self.labels)
+
+    def take(self, places: Sequence[int]) -> tuple[list[Row], Labels]:
+        """Return some of them."""
+        return ([self.rows[place] for place in places],
+                Labels(*(part[list(places)] for part in self.labels)))
+
+
+def label(
+    stamps_ns: NDArray[np.int64], values: NDArray[np.float32], starts_ns: NDArray[np.int64],
+    grid: Grid, target_s: float = 0.0,
+) -> Labels:
+    """
+    Return what raters say of some windows of one person.
+
+    :param stamps_ns: (frames,), ascending.
+    :param values: (frames, 2), NaN where unlabelled.
+    :param starts_ns: of the windows.
+    :param target_s: as of :class:`ClipSettings`.
+    """
+    edges_ns = starts_ns[:, None] + np.rint(
+        np.arange(grid.slots + 1) * (grid.slot_s * NS)).astype(np.int64)
+    at = np.searchsorted(stamps_ns, edges_ns)
+    labelled = np.isfinite(values.sum(1))
+    counts = np.concatenate([[0], np.cumsum(labelled)])
+    totals = np.concatenate([np.zeros((1, 2)), np.cumsum(
+        np.where(labelled[:, None], values, 0).astype(np.float64), 0)])
+    in_slot, of_slot = (np.diff(sums[at], axis=1) for sums in (counts, totals))
+    last = slice(-max(1, round(target_s / grid.slot_s)) if target_s else None, None)
+    with np.errstate(invalid='ignore'):
+        slots = of_slot / in_slot[..., None]
+        points = of_slot[:, last].sum(1) / in_slot[:, last].sum(1)[:, None]
+    return Labels(*(torch.from_numpy(one.astype(np.float32)) for one in (points, slots)))

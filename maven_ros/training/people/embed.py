@@ -1,0 +1,259 @@
+"""
+Encode a prepared set once, with encoders that stay as they are.
+
+What the encoders see, and how they are run, is the engine's
+(:class:`maven_ros.model.incremental.IncrementalEncoder`). What several people share, sound and
+words of one video, is encoded and stored once; of words a run of them once, however many windows
+have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maven_ros.counters import Counters
+from maven_ros.errors import ResourceError
+from maven_ros.files import readable, require_room
+from maven_ros.model.checkpoint import Checkpoint
+from maven_ros.model.compute import Batches, choose_dtype
+from maven_ros.model.incremental import IncrementalEncoder
+from maven_ros.model.maven import MavenModel
+from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.training.loop import Stopped
+from maven_ros.training.people.evidence import crops_of, sound_of, words_of
+from maven_ros.training.people.feature_spec import Windowing, describe, key_of
+from maven_ros.training.people.prepared import Person, PreparedSet
+from maven_ros.training.people.shards import IndexRow, ShardWriter, half, made_of_rows
+
+SHARD_BYTES = 512 * 10 ** 6
+_BATCH = {'video': 256, 'audio': 32, 'text': 64}
+_WORDS_A_SECOND = 2.5  # of somebody who speaks: only for the size in advance
+_SUBWORDS = 1.4        # a word
+
+_Item = TypeVar('_Item')
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Tensors that are to be made: of one person's faces, or of one video's sound or words."""
+
+    owner: str
+    modality: str
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True)
+class Size:
+    """
+    Bytes that features will take.
+
+    :param video: exactly.
+    :param audio: at most: somebody speaks in every window.
+    :param text: about.
+    """
+
+    video: int = 0
+    audio: int = 0
+    text: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of all three."""
+        return self.video + self.audio + self.text
+
+    def __str__(self) -> str:
+        return (f'up to {readable(self.total)}: faces {readable(self.video)}, sound '
+                f'{readable(self.audio)}, words {readable(self.text)}')
+
+
+class Embedder:
+    """
+    Encodes what is missing of a prepared set.
+
+    :param checkpoint: of its model only the encoders are used.
+    :param out: folder of the features.
+    :param precision: of the large products, as ``model.precision``.
+    :raises ResourceError: when ``out`` holds features of other encoders or windows.
+    """
+
+    def __init__(
+        self, prepared: PreparedSet, checkpoint: Checkpoint, out: Path, windowing: Windowing,
+        device: torch.device, precision: str = 'auto', shard_bytes: int = SHARD_BYTES,
+    ) -> None:
+        self._prepared, self._windowing, self._device = prepared, windowing, device
+        self._model = checkpoint.model.to(device).eval()
+        self._dtype = choose_dtype(precision, device)
+        self.counters = Counters()
+        self._encoder = IncrementalEncoder(
+            self._model, checkpoint.tokenizer, windowing.grid, device, self.counters,
+            Batches(self.counters))
+        self._vectors = _count_vectors(self._model, windowing.samples)  # of a window of sound
+        self._spec = describe(self._model, checkpoint.tokenizer, windowing)
+        self._writer = ShardWriter(out, self._spec, shard_bytes)
+        self._out = out
+        made_of = made_of_rows(self._writer.rows)
+        self._jobs = [job for job in _jobs(prepared) if any(
+            made_of.get((person.person, job.modality)) != person.made_of
+            for person in job.people)]
+
+    def size(self) -> Size:
+        """Return what is still to be written will take."""
+        bytes_of = {'video': 0, 'audio': 0, 'text': 0}
+        for job in self._jobs:
+            bytes_of[job.modality] += self._job_bytes(job)
+        return Size(**bytes_of)
+
+    def run(self, stop: Event, progress: Callable[[float, float], None]) -> None:
+        """
+        Encode, and write shards and index.
+
+        :param progress: is told how many seconds are done, and of how many.
+        :raises ResourceError: when there is no room for it, or a file cannot be read.
+        :raises CannotWrite: when the disk is full; the same call goes on.
+        :raises Stopped: when it was asked to stop.
+        """
+        require_room(self._out, self.size().total, 'features')
+        total_s = sum(job.people[0].duration_s for job in self._jobs)
+        done_s = 0.0
+        for job in self._jobs:
+            if stop.is_set():
+                self._writer.flush()
+                raise Stopped(f'{self._out}: stopped; the same command goes on')
+            with torch.inference_mode(), torch.autocast(
+                    self._device.type, self._dtype, self._dtype != torch.float32):
+                tensors, first_ns, step_ns = getattr(self, f'_{job.modality}')(job)
+            key = key_of(self._spec, job.owner, job.modality)
+            self._writer.add(
+                {f'{key}{part}': value for part, value in tensors.items()},
+                [_row(person, job, key, len(tensors['']), first_ns, step_ns)
+                 for person in job.people])
+            done_s += job.people[0].duration_s
+            progress(done_s, total_s)
+        self._writer.finish()
+
+    # --- one modality of somebody --------------------------------------------------------
+
+    def _video(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
+        frames = self._prepared.frames(job.owner)
+        count = len(frames.stamps_ns)
+        values = torch.zeros(count, self._model.face_encoder.width, dtype=torch.float16)
+        mask = torch.zeros(count, dtype=torch.bool)
+        for numbers, crops in crops_of(self._prepared.folder, frames.crops,
+                                       self._model.config.crop_px, _BATCH['video'],
+                                       self.counters):
+            values[numbers] = half(self._encoder.encode_faces(torch.from_numpy(crops)), job.owner)
+            mask[numbers] = True
+        stamps = torch.from_numpy(np.array(frames.stamps_ns))
+        step_ns = int((stamps[-1] - stamps[0]) // max(1, count - 1))
+        return {'': values, '.mask': mask, '.stamps': stamps}, int(stamps[0]), step_ns
+
+    def _audio(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
+        person = job.people[0]
+        windows = torch.full((self._windowing.count(person.duration_s),), -1)
+        values = [torch.zeros(0, self._vectors, self._model.voice_encoder.width,
+                              dtype=torch.float16)]
+        masks = [torch.zeros(0, self._vectors, dtype=torch.bool)]
+        found = 0
+        for some in _batched(sound_of(self._prepared.folder, person, self._windowing,
+                                      self.counters), _BATCH['audio']):
+            encoded, mask = self._encoder.encode_sounds(
+                torch.from_numpy(np.stack([one.waveform for one in some])),
+                torch.from_numpy(np.stack([one.heard for one in some])))
+            values.append(half(encoded, job.owner))
+            masks.append(mask.cpu())
+            for one in some:
+                windows[one.window] = found
+                found += 1
+        return {'': torch.cat(values), '.mask': torch.cat(masks),
+                '.windows': windows}, *self._times()
+
+    def _text(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
+        person = job.people[0]
+        spoken = list(words_of(self._prepared.folder, person, self._windowing))
+        runs = list(dict.fromkeys(one.words for one in spoken))
+        place: dict[Any, tuple[int, int]] = {}
+        values = [torch.zeros(0, self._model.text_encoder.width, dtype=torch.float16)]
+        words: list[tuple[int, int, int]] = []
+        for some in _batched(iter(runs), _BATCH['text']):
+            encoded = self._encoder.encode_texts([[word.text for word in run] for run in some])
+            for run, (vectors, word_of_token) in zip(some, encoded, strict=True):
+                place[run] = len(words), len(word_of_token)
+                values.append(half(vectors, job.owner))
+                words += [(number, run[number].start_ns, run[number].end_ns)
+                          for number in word_of_token]
+        windows = torch.zeros(self._windowing.count(person.duration_s), 2, dtype=torch.long)
+        for one in spoken:
+            windows[one.window] = torch.tensor(place[one.words])
+        return {'': torch.cat(values), '.windows': windows,
+                '.words': torch.tensor(words, dtype=torch.long).reshape(-1, 3)}, *self._times()
+
+    def _times(self) -> tuple[int, int]:
+        return self._windowing.start_ns(0), self._windowing.hop_ns
+
+    # --- sizes ---------------------------------------------------------------------------
+
+    def _job_bytes(self, job: _Job) -> int:
+        person = job.people[0]
+        windows = self._windowing.count(person.duration_s)
+        width: int = self._spec['encoders'][job.modality]['dim']
+        if job.modality == 'video':
+            return person.frames * (2 * width + 9)
+        if job.modality == 'audio':
+            return windows * (self._vectors * (2 * width + 1) + 8) if person.audio else 0
+        words = self._windowing.length_s * _WORDS_A_SECOND * _SUBWORDS
+        return round(windows * (words * (2 * width + 24) + 16)) if person.transcript else 0
+
+
+
+def _count_vectors(model: MavenModel, samples: int) -> int:
+    """
+    Return how many vectors the voice encoder gives for so many samples.
+
+    :raises ResourceError: when they are too few for any.
+    """
+    encoder = model.voice_encoder
+    if samples < round(2 * encoder.first_s * SAMPLE_RATE_HZ):
+        raise ResourceError(f'length: windows of {samples} samples are too short for the voice '
+                            'encoder')
+    silence = torch.zeros(1, samples, device=model.device)
+    with torch.inference_mode():
+        _, mask = encoder(silence, torch.ones(1, samples, dtype=torch.bool))
+    count: int = mask.shape[1]
+    return count
+
+
+def _jobs(prepared: PreparedSet) -> list[_Job]:
+    videos: dict[str, list[Person]] = {}
+    for person in prepared.people:
+        videos.setdefault(person.video, []).append(person)
+    jobs = []
+    for video, people in videos.items():
+        jobs += [_Job(person.person, 'video', (person,)) for person in people]
+        jobs += [_Job(video, modality, tuple(people)) for modality in ('audio', 'text')]
+    return jobs
+
+
+def _row(
+    person: Person, job: _Job, key: str, rows: int, first_ns: int, step_ns: int,
+) -> IndexRow:
+    return {'person': person.person, 'modality': job.modality, 'key': key, 'rows': rows,
+            'first_stamp_ns': first_ns, 'step_ns': step_ns, 'made_of': person.made_of}
+
+
+def _batched(items: Iterator[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    batch: list[_Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,146 @@
+"""
+What a set of features is of: which encoders, and which windows.
+
+Faces are encoded one by one. Sound and words are encoded window by window, as the engine does it
+live: a speech model attends over all of a window, and a word's vector depends on the other words
+in it. So a set of features is of one length and one hop.
+
+Window k of a person ends at ``(k + 1) * hop_ns`` on the file's clock and begins ``length_ns``
+before, which for the first ones is before the file does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.fusion import MODALITIES
+from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.model.time_grid import Grid
+from maven_ros.records import NS, SAMPLE_RATE_HZ
+from maven_ros.settings import Settings
+from maven_ros.training.compact.bank import fingerprint
+
+FORMAT = 1
+# Fields of the configuration that change what an encoder of ours says, beside its weights.
+_COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audio': (
+    'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """
+    Windows, and the gates that evidence passes on its way into them, as the node has them.
+
+    :param length_s: of a window.
+    :param hop_s: from one window to the next.
+    :param rate_hz: faces a second that the network sees, one in each slot of its grid.
+    :param offset_ms: added to the time of all sound.
+    :param voice_mode: strictness of the voice activity detector.
+    :param min_voiced_s: windows with less voice have no sound.
+    :param confidence_gate: words less sure are no evidence.
+    :raises SettingsError: names what cannot be.
+    """
+
+    length_s: float
+    hop_s: float
+    rate_hz: float
+    offset_ms: float
+    voice_mode: int
+    min_voiced_s: float
+    confidence_gate: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not 0.2 <= self.length_s <= 60:
+            raise SettingsError(f'length: {self.length_s} s is not in [0.2, 60]')
+        if not 0.02 <= self.hop_s <= self.length_s:
+            raise SettingsError(f'hop: {self.hop_s} s is not in [0.02, {self.length_s}], the '
+                                'length')
+
+    @classmethod
+    def of(cls, settings: Settings, hop_s: float) -> Windowing:
+        """Return those of a node's settings, but for the hop."""
+        return cls(settings.windows.length_s, hop_s, settings.faces.rate_hz,
+                   settings.audio.offset_ms, settings.audio.voice_mode,
+                   settings.audio.min_voiced_s, settings.speech.confidence_gate)
+
+    @property
+    def length_ns(self) -> int:
+        """Length of a window."""
+        return round(self.length_s * NS)
+
+    @property
+    def hop_ns(self) -> int:
+        """From one window to the next."""
+        return round(self.hop_s * NS)
+
+    @property
+    def samples(self) -> int:
+        """Of sound in a window."""
+        return round(self.length_ns * SAMPLE_RATE_HZ / NS)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of a window, as the engine has it."""
+        slots = max(1, round(self.length_s * self.rate_hz))
+        return Grid(slots, self.length_s / slots)
+
+    def count(self, duration_s: float) -> int:
+        """Return how many windows there are: every frame is in the last hop of one."""
+        return max(1, -(-round(duration_s * NS) // self.hop_ns))
+
+    def start_ns(self, window: int) -> int:
+        """Return when a window begins."""
+        return (window + 1) * self.hop_ns - self.length_ns
+
+    def slot(self, stamp_ns: int) -> int:
+        """Return the slot of the frame rate that a stamp falls into: its first frame counts."""
+        return stamp_ns * round(self.rate_hz * 1000) // (1000 * NS)
+
+
+def describe(model: MavenModel, tokenizer: Tokenizer, windowing: Windowing) -> dict[str, Any]:
+    """Return ``features.json``: format, windows and encoders, by name and hash."""
+    encoders = {}
+    for modality in MODALITIES:
+        encoder, backbone = getattr(model, ENCODERS[modality]), model.config.backbone(modality)
+        what: dict[str, Any] = {name: getattr(model.config, name) for name in _COUNTS[modality]}
+        if backbone:
+            what['preparation'] = backbone.preparation
+        if modality == 'text':
+            what['tokenizer'] = tokenizer.to_str()
+        encoders[modality] = {
+            'name': (backbone.name if backbone else model.config.name).replace('/', '--'),
+            'hash': fingerprint(encoder, **what), 'dim': encoder.width}
+    voice = model.voice_encoder
+    encoders['audio'] |= {'first_s': voice.first_s, 'step_s': voice.step_s,
+                          'rate_hz': 1 / voice.step_s}
+    return {'format': FORMAT, **asdict(windowing), 'encoders': encoders}
+
+
+def require_same(found: dict[str, Any], wanted: dict[str, Any], where: str) -> None:
+    """
+    Refuse features of other encoders, or of other windows.
+
+    :param where: what the message begins with.
+    :raises ResourceError: names what differs.
+    """
+    for modality in MODALITIES:
+        own, other = (one['encoders'][modality] for one in (found, wanted))
+        # The name is for people: a network trained on them has a name of its own.
+        if {**own, 'name': ''} != {**other, 'name': ''}:
+            raise ResourceError(
+                f'{where}: of the {modality} encoder {own["name"]}-{own["hash"]}; allowed: '
+                f'{other["name"]}-{other["hash"]}')
+    for name, value in wanted.items():
+        if name != 'encoders' and found.get(name) != value:
+            raise ResourceError(f'{where}: {name} is {found.get(name)!r}; allowed: {value!r}')
+
+
+def key_of(spec: dict[str, Any], owner: str, modality: str) -> str:
+    """Return the name of a tensor: the encoder with its hash, and whom or what it is of."""
+    encoder = spec['encoders'][modality]
+    return f'{encoder["name"]}-{encoder["hash"]}/{owner}/{modality}'

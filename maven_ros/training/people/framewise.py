@@ -1,0 +1,213 @@
+"""
+What is believed of every frame of recorded people, and how well it agrees with their labels.
+
+Three readings, of which each says what it is:
+
+- ``none``: the window that ended last, as ``/affect/state`` has it;
+- ``causal``: the same, smoothed as ``/affect/state_smoothed`` is: what a robot would have known;
+- ``centred``: each frame's own estimate, the mean over all windows that hold it, smoothed by a
+  Gaussian to both sides: it knows the future, and is for recordings alone.
+
+Every frame gets an estimate, as the challenge wants it: where there is none, the last one before
+(centred: a line between both neighbours) stands for it, is counted, and has no evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.acting.smoothing import Smoother
+from maven_ros.affect import Affect
+from maven_ros.files import written
+from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
+from maven_ros.scoring.alignment import Believed, Missing, Pairs, align, take
+from maven_ros.scoring.annotations import Annotation
+from maven_ros.scoring.metrics import Array
+from maven_ros.scoring.resultset import Excluded, ResultSet
+from maven_ros.settings import SmoothingSettings
+from maven_ros.training.people.prepared import Frames, Person
+
+SMOOTHINGS = ('none', 'causal', 'centred')
+PREDICTIONS = 'predictions.csv'
+
+
+@dataclass(frozen=True)
+class WindowEstimates:
+    """
+    What a network says of all windows of one person, in order.
+
+    :param ends_ns: int64 (windows,).
+    :param length_ns: of each.
+    :param points: float64 (windows, 2), NaN without evidence.
+    :param stds: float64 (windows, 2).
+    :param slots: float64 (windows, slots, 2), of each slot; NaN without evidence.
+    :param evidence: uint8 (windows,), masks of :class:`maven_ros.records.Modality`.
+    """
+
+    ends_ns: NDArray[np.int64]
+    length_ns: int
+    points: Array
+    stds: Array
+    slots: Array
+    evidence: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """
+    What is believed of every frame of one person.
+
+    :param pairs: of all frames, labelled or not.
+    :param filled: how many of them another frame's estimate stands for.
+    """
+
+    person: str
+    pairs: Pairs
+    filled: int
+
+
+def predict(
+    person: Person, frames: Frames, windows: WindowEstimates, smoothing: str, smoothing_s: float,
+) -> Prediction:
+    """
+    Say what is believed of every frame.
+
+    :param smoothing: one of ``SMOOTHINGS``.
+    :param smoothing_s: standard deviation of the centred one's Gaussian.
+    """
+    annotation = Annotation(person.person, '', frames.stamps_ns,
+                            frames.values.astype(np.float64), 0)
+    if smoothing == 'centred':
+        pairs = _centred(person, annotation, windows, smoothing_s)
+    else:
+        held = windows if smoothing == 'none' else _smoothed(windows)
+        hop_ns = int(np.diff(windows.ends_ns).min()) if len(windows.ends_ns) > 1 \
+            else windows.length_ns
+        known = np.isfinite(held.points.sum(1))
+        values = np.column_stack([held.points, held.stds, held.evidence])
+        values[~known] = np.nan
+        pairs = align(person.video, annotation, Believed(
+            windows.ends_ns, values, known, hop_ns / NS))
+    return _filled(person.person, pairs, smoothing == 'centred')
+
+
+def as_result_set(
+    name: str, predictions: Sequence[Prediction], about: dict[str, str],
+) -> ResultSet:
+    """Return the labelled frames, to be scored as replays are."""
+    pairs, excluded = [], []
+    for one in predictions:
+        labelled = np.isfinite(one.pairs.annotated).all(1)
+        if not labelled.any():
+            continue  # nothing to hold it against, as in a test split
+        if not one.pairs.covered.any():
+            excluded.append(Excluded(one.pairs.bag, one.person, 'no evidence in any window'))
+        pairs.append(replace(take(one.pairs, np.flatnonzero(labelled)),
+                             unlabelled=int((~labelled).sum())))
+    filled = sum(one.filled for one in predictions)
+    return ResultSet(name, pairs, excluded, about={**about, 'filled_frames': filled})
+
+
+def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
+    """
+    Write what the challenge takes: ``image_location,valence,arousal``, a line a frame.
+
+    People without any evidence have ``nan``.
+
+    :raises ResourceError: when it cannot be written.
+    """
+    with written(path) as beside, beside.open('w', encoding='utf-8') as file:
+        file.write('image_location,valence,arousal\n')
+        for one in predictions:
+            file.writelines(f'{one.person}/{number:05}.jpg,{valence:.6f},{arousal:.6f}\n'
+                            for number, (valence, arousal) in enumerate(one.pairs.estimated, 1))
+
+
+# --- readings --------------------------------------------------------------------------------
+
+
+def _smoothed(windows: WindowEstimates) -> WindowEstimates:
+    """Smooth windows as the node does."""
+    smoother = Smoother(SmoothingSettings())
+    states = [smoother.take(AffectState(
+        end_ns - windows.length_ns, end_ns, Status.OK, '', Affect(*point), std[0], std[1],
+        Modality(evidence), (0.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '', ''))
+        for end_ns, point, std, evidence in zip(
+            windows.ends_ns.tolist(), windows.points.tolist(), windows.stds.tolist(),
+            windows.evidence.tolist(), strict=True)]
+    return replace(
+        windows,
+        points=np.array([[one.affect.valence, one.affect.arousal] for one in states]),
+        stds=np.array([[one.valence_std, one.arousal_std] for one in states]))
+
+
+def _centred(
+    person: Person, annotation: Annotation, windows: WindowEstimates, smoothing_s: float,
+) -> Pairs:
+    """Take the mean over all windows that hold a frame, and smooth it to both sides."""
+    stamps_ns = annotation.times_ns
+    sums, counts = np.zeros((len(stamps_ns), 4)), np.zeros(len(stamps_ns))
+    evidence = np.zeros(len(stamps_ns), np.uint8)
+    slots = windows.slots.shape[1]
+    for window, end_ns in enumerate(windows.ends_ns.tolist()):
+        start_ns = end_ns - windows.length_ns
+        first, after = np.searchsorted(stamps_ns, (start_ns, end_ns))
+        places = np.arange(first, after)
+        slot = (stamps_ns[places] - start_ns) * slots // windows.length_ns
+        said = windows.slots[window, slot]
+        known = np.isfinite(said).all(1)
+        places = places[known]
+        sums[places, :2] += said[known]
+        sums[places, 2:] += windows.stds[window]
+        counts[places] += 1
+        evidence[places] |= windows.evidence[window]
+    values = _gaussian(sums, counts, stamps_ns, smoothing_s)
+    missing = np.where(np.isfinite(values[:, 0]), Missing.NOTHING, Missing.NO_EVIDENCE)
+    return Pairs(person.video, person.person, stamps_ns, annotation.affect, values[:, :2],
+                 values[:, 2:], evidence, missing.astype(np.uint8))
+
+
+def _gaussian(
+    sums: Array, counts: Array, stamps_ns: NDArray[np.int64], smoothing_s: float,
+) -> Array:
+    """Weigh the means of frames, where there are any, by how near they are; NaN beyond 3 sigma."""
+    step_s = float(np.median(np.diff(stamps_ns))) / NS if len(stamps_ns) > 1 else 1.0
+    reach = max(1, round(3 * smoothing_s / step_s))
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) * step_s / smoothing_s))
+    known = counts > 0
+    means = np.zeros_like(sums)
+    means[known] = sums[known] / counts[known, None]
+
+    def spread(series: Array) -> Array:
+        whole: Array = np.convolve(series, kernel)[reach:reach + len(series)]
+        return whole
+
+    weight = spread(known.astype(np.float64))
+    with np.errstate(invalid='ignore', divide='ignore'):
+        smooth: Array = np.column_stack([spread(series) for series in means.T]) / weight[:, None]
+    smooth[weight < kernel[0]] = np.nan  # rounding of what is out of reach
+    return smooth
+
+
+def _filled(person: str, pairs: Pairs, both_ways: bool) -> Prediction:
+    """Let other frames' estimates stand for those that are missing."""
+    lacking = ~pairs.covered
+    known = np.flatnonzero(~lacking)
+    if not lacking.any() or not len(known):
+        return Prediction(person, pairs, 0)
+    values = np.column_stack([pairs.estimated, pairs.spread])
+    places = np.flatnonzero(lacking)
+    if both_ways:
+        for column in values.T:
+            column[places] = np.interp(places, known, column[known])
+    else:  # before the first, nothing is known: the first stands for it
+        before = known[np.maximum(0, np.searchsorted(known, places, side='right') - 1)]
+        values[places] = values[before]
+    return Prediction(person, replace(
+        pairs, estimated=values[:, :2], spread=values[:, 2:],
+        missing=np.full_like(pairs.missing, Missing.NOTHING)), len(places))

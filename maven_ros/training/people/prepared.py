@@ -1,0 +1,106 @@
+"""
+A prepared set: what training and encoding need to know of recorded people, frame by frame.
+
+- ``manifest.parquet``: a row a frame: video, person, split, frame (from 1), stamp_ns on the
+  file's clock, valence and arousal (NaN where unlabelled), labelled, crop (a path; empty where
+  there is no face; relative to the set's folder, unless absolute);
+- ``videos.parquet``: a row a person: video, split, fps, frames, duration_s, audio and transcript
+  (paths in the folder), audio_start_ns, counts of frames, made_of (a digest of all that the
+  person's files depend on), status, reason;
+- ``prepared.json``: the options that it was made with, and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import ResourceError
+from maven_ros.files import read_json
+from maven_ros.tables import read_table, require_pyarrow
+
+FORMAT = 1
+MANIFEST_FILE, PEOPLE_FILE, SUMMARY = 'manifest.parquet', 'videos.parquet', 'prepared.json'
+
+
+@dataclass(frozen=True)
+class Person:
+    """
+    One person in one video; the fields are the columns of ``videos.parquet``.
+
+    :param audio: path of the sound in the set's folder; empty where there is none.
+    """
+
+    video: str
+    person: str
+    split: str
+    frames: int
+    duration_s: float
+    audio: str
+    audio_start_ns: int
+    transcript: str
+    made_of: str
+
+
+@dataclass(frozen=True)
+class Frames:
+    """
+    A person's frames, in order.
+
+    :param stamps_ns: int64 (frames,).
+    :param values: float32 (frames, 2), valence and arousal; NaN where unlabelled.
+    :param crops: paths; empty where there is no face.
+    """
+
+    stamps_ns: NDArray[np.int64]
+    values: NDArray[np.float32]
+    crops: Sequence[str]
+
+
+class PreparedSet:
+    """
+    A folder with a prepared set.
+
+    :raises ResourceError: when it is none, or one of another format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        summary = folder / SUMMARY
+        if not summary.is_file():
+            raise ResourceError(f'{folder}: is no prepared set: it has no {SUMMARY}, which '
+                                '`maven-ros data prepare` writes at its end')
+        found = read_json(summary)
+        if not isinstance(found, dict) or found.get('format') != FORMAT:
+            raise ResourceError(f'{summary}: is not of format {FORMAT}')
+        names = list(Person.__dataclass_fields__)
+        columns = read_table(folder / PEOPLE_FILE, [*names, 'status'])
+        rows = zip(*(columns[name] for name in [*names, 'status']), strict=True)
+        #: Whoever is not excluded, in the order of the file.
+        self.people = tuple(Person(*row[:-1]) for row in rows if row[-1] == 'ok')
+
+    def frames(self, person: str) -> Frames:
+        """
+        Return a person's frames.
+
+        :raises ResourceError: when the manifest cannot be read, or lacks the person.
+        """
+        pa, pq, _ = require_pyarrow()
+        path = self.folder / MANIFEST_FILE
+        try:
+            table = pq.read_table(path, filters=[('person', '=', person)], columns=[
+                'stamp_ns', 'valence', 'arousal', 'crop'])
+        except (OSError, pa.ArrowException) as error:
+            raise ResourceError(f'{path}: cannot be read as Parquet: {error}') from error
+        if not len(table):
+            raise ResourceError(f'{path}: has no frame of {person!r}')
+        column: Any = {name: table.column(name) for name in table.column_names}
+        return Frames(
+            column['stamp_ns'].to_numpy(),
+            np.stack([column['valence'].to_numpy(), column['arousal'].to_numpy()], 1),
+            column['crop'].to_pylist())

@@ -1,0 +1,156 @@
+"""The sound of a video on the pipeline's own clock, the words in it, and the files of both."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maven_ros.counters import Counters
+from maven_ros.devices.media import read_media
+from maven_ros.errors import ResourceError
+from maven_ros.files import read_json, write_json, written
+from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples, Utterance, Word
+from maven_ros.senses.audio import AudioSegment, AudioSense
+from maven_ros.senses.speech import Speech
+from maven_ros.settings import AudioSettings
+
+_HISTORY_S = 60.0  # a longer gap begins a new run of sound; it is silence here all the same
+_BLOCK = SAMPLE_RATE_HZ // 2
+_FULL_SCALE = 32767
+
+
+@dataclass(frozen=True)
+class Sound:
+    """
+    Sound without a gap; where none arrived it is 0.
+
+    :param waveform: float32 (samples,), 16 kHz mono in [-1, 1].
+    :param start_ns: time of the first sample on the file's clock.
+    """
+
+    waveform: Samples
+    start_ns: int
+
+
+def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound | None:
+    """
+    Read what a pipeline would hear of a file.
+
+    :param counters: gets gaps and what is damaged.
+    :returns: None where nothing could be decoded.
+    :raises ResourceError: when the file cannot be read.
+    """
+    sense = AudioSense(settings, _HISTORY_S, counters)
+    segments: list[AudioSegment] = []
+    for chunk in read_media(path, video=False, counters=counters):
+        if isinstance(chunk, AudioChunk):
+            segments += sense.add(chunk)
+    segments += sense.rest()
+    if not segments:
+        return None
+    start_ns = segments[0].start_ns
+    first = [round((one.start_ns - start_ns) * SAMPLE_RATE_HZ / NS) for one in segments]
+    waveform = np.zeros(first[-1] + len(segments[-1].samples), np.float32)
+    for at, one in zip(first, segments, strict=True):
+        waveform[at:at + len(one.samples)] = one.samples
+    return Sound(waveform, start_ns)
+
+
+def recognise(
+    sound: Sound, speech: Speech, passed: Callable[[float], None] = lambda _: None,
+) -> list[Word]:
+    """
+    Return the words in a sound, in order.
+
+    :param speech: that answers at once; it forgets what it heard before.
+    :param passed: is told how many seconds more have been heard.
+    """
+    speech.reset()
+    utterances: dict[int, Utterance] = {}  # by start: a later result replaces
+    for first in range(0, len(sound.waveform), _BLOCK):
+        block = sound.waveform[first:first + _BLOCK]
+        speech.put(block, sound.start_ns + first * NS // SAMPLE_RATE_HZ)
+        utterances |= {one.start_ns: one for one in speech.poll()}
+        passed(len(block) / SAMPLE_RATE_HZ)
+    utterances |= {one.start_ns: one for one in speech.finish(0.0)}
+    return sorted((word for one in utterances.values() for word in one.words),
+                  key=lambda word: word.start_ns)
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def write_flac(path: Path, waveform: Samples) -> None:
+    """
+    Write 16 kHz mono, 16 bit.
+
+    :raises CannotWrite: when it cannot be written.
+    """
+    import av
+
+    whole = io.BytesIO()
+    pcm = np.rint(np.clip(waveform, -1, 1) * _FULL_SCALE).astype(np.int16)
+    with av.open(whole, 'w', format='flac') as container:
+        stream: Any = container.add_stream('flac', rate=SAMPLE_RATE_HZ, layout='mono')
+        for first in range(0, len(pcm), SAMPLE_RATE_HZ):
+            frame = av.AudioFrame.from_ndarray(pcm[None, first:first + SAMPLE_RATE_HZ], 's16',
+                                               'mono')
+            frame.sample_rate, frame.time_base = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ)
+            frame.pts = first
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with written(path) as beside:
+        beside.write_bytes(whole.getvalue())
+
+
+def read_flac(path: Path) -> Samples:
+    """
+    Read what :func:`write_flac` wrote: float32 (samples,).
+
+    :raises ResourceError: when it cannot be read.
+    """
+    chunks = [one.samples for one in read_media(path, video=False) if isinstance(one, AudioChunk)]
+    return np.concatenate(chunks)[:, 0]
+
+
+def write_words(path: Path, words: Sequence[Word]) -> None:
+    """
+    Write a transcript: a JSON list of words with ``text, start_ns, end_ns, confidence``.
+
+    :raises CannotWrite: when it cannot be written.
+    """
+    write_json(path, [asdict(word) for word in words])
+
+
+def read_words(path: Path) -> list[Word]:
+    """
+    Read a transcript.
+
+    :raises ResourceError: names the word that is not as it must be, and what is allowed.
+    """
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise ResourceError(f'{path}: is no list; allowed: a list of words')
+    return sorted((_word(path, one) for one in content), key=lambda word: word.start_ns)
+
+
+def _word(path: Path, one: Any) -> Word:
+    try:
+        word = Word(one['text'], one['start_ns'], one['end_ns'], float(one['confidence']))
+        lone = any('\ud800' <= letter <= '\udfff' for letter in word.text)
+        usable = (type(word.text) is str and not lone
+                  and type(word.start_ns) is type(word.end_ns) is int
+                  and word.start_ns <= word.end_ns and 0 <= word.confidence <= 1)
+    except (KeyError, TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise ResourceError(f'{path}: {one!r} is no word; allowed: text (without lone '
+                            'surrogates), start_ns and end_ns (whole numbers, the end not before '
+                            'the start), confidence in [0, 1]')
+    return word
