@@ -29,7 +29,7 @@ from maven_ros.resources import resource
 from maven_ros.training.loop import LoopSettings
 from maven_ros.training.people.clip_task import ClipTask
 from maven_ros.training.people.clips import Clips
-from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource, Source
+from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource, FusionSource
 from maven_ros.training.people.features import FeatureSet
 from maven_ros.training.people.prepared import PreparedSet
 from maven_ros.training.people.run_settings import RunSettings
@@ -75,7 +75,7 @@ def make(folder: Path, data: Path | None) -> None:
 
 def cached_against_encoded(folder: Path, steps: int) -> None:
     prepared, base = PreparedSet(folder / 'data'), checkpoint.load(resource('models/compact'))
-    sources: dict[str, Source] = {
+    sources: dict[str, FusionSource] = {
         'from features': FeatureSource(FeatureSet(folder / 'features')),
         'encoded on the fly': EvidenceSource(
             prepared, base.tokenizer, base.model.config.crop_px, 2.0)}
@@ -91,7 +91,7 @@ def cached_against_encoded(folder: Path, steps: int) -> None:
     print(f'features once against encoding on the fly: {cached / encoded:.1f} times as fast')
 
 
-def task(folder: Path, source: Source, processes: Processes) -> ClipTask:
+def task(folder: Path, source: FusionSource, processes: Processes) -> ClipTask:
     settings = RunSettings(loop=LoopSettings(1, BATCH, 1e-3))
     prepared, base = PreparedSet(folder / 'data'), checkpoint.load(resource('models/compact'))
     clips = [Clips(prepared, source, split, settings.clips) for split in ('train', 'valid')]

@@ -10,7 +10,7 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stop(threading.Event):
+class Interrupts(threading.Event):
     """
     Set by SIGINT and SIGTERM; a command that looks at it ends by itself, in order.
 
@@ -27,7 +27,7 @@ class Stop(threading.Event):
         self._early = early
 
     @classmethod
-    def on_signals(cls, early: int | None = None) -> Stop:
+    def on_signals(cls, early: int | None = None) -> Interrupts:
         """Return one that SIGINT, SIGTERM and SIGHUP set from now on."""
         stop = cls(early)
         for number in _SIGNALS:

@@ -43,7 +43,7 @@ from maven_ros.records import (
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speaker import ActiveSpeaker
-from maven_ros.senses.speech import Speech, SpeechWorker
+from maven_ros.senses.speech import SpeechStream, SpeechWorker
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
@@ -70,7 +70,7 @@ class Pipeline(Closing):
 
     def __init__(
         self, settings: Settings, live: bool = False, counters: Counters | None = None,
-        speech: Speech | None = None,
+        speech: SpeechStream | None = None,
     ) -> None:
         self.settings = settings
         self.counters = counters if counters is not None else Counters()
@@ -82,7 +82,7 @@ class Pipeline(Closing):
         self._windows = Windows(settings.windows, self._audio, self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
-        self.speech: Speech = speech if speech is not None else SpeechWorker(
+        self.speech: SpeechStream = speech if speech is not None else SpeechWorker(
             settings.speech, self.counters, inline=not live)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame

@@ -43,10 +43,12 @@ def imports(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in known)
-        elif isinstance(node, ast.ImportFrom) and node.module in known:
+        elif isinstance(node, ast.ImportFrom) and node.module:
             for one in node.names:
                 module = f'{node.module}.{one.name}'
-                yield module if module in known else node.module
+                module = module if module in known else node.module
+                if module in known:
+                    yield module
 
 
 def arrows(root: Path) -> dict[str, set[str]]:

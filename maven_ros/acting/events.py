@@ -57,7 +57,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Person:
+class PersonTrack:
     """
     What is known of one person.
 
@@ -113,7 +113,7 @@ class Events(Freezing):
 
     def reset(self) -> None:
         """Forget everybody, without a word; :meth:`end` goes before."""
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, PersonTrack] = {}
         self._end_ns = 0
 
     @property
@@ -146,7 +146,7 @@ class Events(Freezing):
         person_id, end_ns = state.person_id, state.window_end_ns
         known = math.isfinite(state.affect.valence)
         appears = person_id not in self._people
-        person = self._people.setdefault(person_id, Person(end_ns, state.frame_id))
+        person = self._people.setdefault(person_id, PersonTrack(end_ns, state.frame_id))
         if end_ns - person.seen_ns > self._gap_ns:  # nothing has lasted over that
             person.entering = person.leaving = person.turning = None
         person.seen_ns, person.frame_id = end_ns, state.frame_id
@@ -165,7 +165,7 @@ class Events(Freezing):
             person.point, person.known_ns = state.affect, end_ns
 
     def _place(
-        self, person_id: str, person: Person, point: Affect, spread: float,
+        self, person_id: str, person: PersonTrack, point: Affect, spread: float,
     ) -> Iterator[AffectEvent]:
         """Notice regions that are left and entered, in that order."""
         end_ns, region = person.seen_ns, self._regions.get(person.region)
@@ -183,7 +183,7 @@ class Events(Freezing):
             yield self._event(person_id, person, EventKind.REGION_ENTERED, run, point, inside)
             person.region = inside
 
-    def _lose(self, person_id: str, person: Person) -> Iterator[AffectEvent]:
+    def _lose(self, person_id: str, person: PersonTrack) -> Iterator[AffectEvent]:
         """Leave the region of a person of whom nothing has been known for too long."""
         person.inside, person.entering = '', None
         if person.region and person.seen_ns - person.known_ns >= self._gap_ns:
@@ -193,7 +193,7 @@ class Events(Freezing):
             person.region, person.leaving = '', None
 
     def _change(
-        self, person_id: str, person: Person, point: Affect, spread: float,
+        self, person_id: str, person: PersonTrack, point: Affect, spread: float,
     ) -> Iterator[AffectEvent]:
         """Notice sharp rises and falls of intensity."""
         end_ns = person.seen_ns
@@ -213,7 +213,7 @@ class Events(Freezing):
                 return
 
     def _listen(
-        self, person_id: str, person: Person, state: AffectState,
+        self, person_id: str, person: PersonTrack, state: AffectState,
     ) -> Iterator[AffectEvent]:
         """Notice speech that started or stopped."""
         voice = (bool(state.modalities & Modality.AUDIO)
@@ -227,7 +227,7 @@ class Events(Freezing):
             kind = EventKind.SPEECH_STARTED if voice else EventKind.SPEECH_STOPPED
             yield self._event(person_id, person, kind, run, state.affect)
 
-    def _go(self, person_id: str, person: Person) -> Iterator[AffectEvent]:
+    def _go(self, person_id: str, person: PersonTrack) -> Iterator[AffectEvent]:
         """End all that goes on with a person, and forget them."""
         run = Run(self._end_ns, person.seen_ns, person.point)
         if person.region:
@@ -240,7 +240,7 @@ class Events(Freezing):
         del self._people[person_id]
 
     def _run(
-        self, run: Run | None, holds: bool, person: Person, since_ns: int | None = None,
+        self, run: Run | None, holds: bool, person: PersonTrack, since_ns: int | None = None,
     ) -> Run | None:
         """Begin, go on with or end a run, with the state that a person was seen in last."""
         if not holds:
@@ -252,7 +252,7 @@ class Events(Freezing):
         return run if run and end_ns - run.first_ns >= self._dwell_ns else None
 
     def _event(
-        self, person_id: str, person: Person, kind: EventKind, run: Run, after: Affect,
+        self, person_id: str, person: PersonTrack, kind: EventKind, run: Run, after: Affect,
         region: str = '',
     ) -> AffectEvent:
         return AffectEvent(self._end_ns, kind, person_id, run.since_ns, run.before, after,

@@ -196,7 +196,7 @@ def _add_compare(declare: Declare) -> None:
 
 
 def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
-    from maven_ros.report.benchmark import Plan, replay_all
+    from maven_ros.report.benchmark import BenchmarkPlan, replay_all
     from maven_ros.report.console import as_text
     from maven_ros.report.outcome import score_replays
     from maven_ros.report.page import require_jinja, write_report
@@ -204,7 +204,7 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
 
     require_pyarrow()
     require_jinja()
-    plan = Plan(
+    plan = BenchmarkPlan(
         bags=tuple(arguments.bags), annotations=arguments.annotations, out=arguments.out,
         settings=settings_of(arguments), without=tuple(arguments.without),
         offset_search_s=arguments.offset_search, sources=sources_of(arguments),

@@ -65,7 +65,7 @@ def run_demo(
     bag = folder / 'bag' if record or not live else None
     from maven_ros.graph.dds.dds_graph import DdsGraph
 
-    heard = Heard()
+    heard = DemoCounts()
     with DdsGraph(node_name='maven_ros_demo') as graph, Parts(folder) as parts:
         view = LiveView(str(media or 'the shipped clip') if not live else 'live devices')
         view.say('loading the models ...')
@@ -102,7 +102,7 @@ def run_demo(
     return _conclude(heard, folder, bag, _counted(parts.said('affect')))
 
 
-class Heard:
+class DemoCounts:
     """What the demo has heard on the graph."""
 
     def __init__(self) -> None:
@@ -228,7 +228,7 @@ def _new_folder(out: Path) -> Path:
             raise ResourceError(f'{folder}: cannot be made: {error.strerror}') from error
 
 
-def _wait_until_ready(heard: Heard, parts: Parts, stop: threading.Event) -> None:
+def _wait_until_ready(heard: DemoCounts, parts: Parts, stop: threading.Event) -> None:
     deadline = time.monotonic() + _READY_S
     while not heard.ready() and not stop.wait(0.1):
         parts.check()
@@ -284,7 +284,7 @@ def _counted(log: list[str]) -> str:
     return said[-1] if said else ''
 
 
-def _conclude(heard: Heard, folder: Path, bag: Path | None, counted: str) -> int:
+def _conclude(heard: DemoCounts, folder: Path, bag: Path | None, counted: str) -> int:
     """Write the picture, where there is a bag, and say where everything is."""
     if not heard.states:
         print(f'no state was published; the logs are in {folder}', file=sys.stderr)

@@ -36,7 +36,7 @@ from maven_ros.cli.view_command import add_command as add_view_command
 from maven_ros.counters import Counters
 from maven_ros.errors import MavenError
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
-from maven_ros.interrupts import Stop
+from maven_ros.interrupts import Interrupts
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(level=arguments.log_level.upper(),
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
-    stop = Stop.on_signals()
+    stop = Interrupts.on_signals()
     if arguments.end_with_stdin:
         threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()
     try:

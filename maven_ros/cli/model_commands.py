@@ -13,7 +13,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.resources import models_folder
 from maven_ros.store.describe import describe, table, terms
 from maven_ros.store.fetch import Fetcher
-from maven_ros.store.manifest import Entry, read_manifest
+from maven_ros.store.manifest import ManifestEntry, read_manifest
 from maven_ros.store.shelf import find_model, known_models
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def info(name: str) -> str:
     return describe(find_model(name, read_manifest()))
 
 
-def _entries(names: Sequence[str]) -> list[Entry]:
+def _entries(names: Sequence[str]) -> list[ManifestEntry]:
     manifest = read_manifest()
     for name in names:
         if name not in manifest:
@@ -91,7 +91,7 @@ def _entries(names: Sequence[str]) -> list[Entry]:
     return [manifest[name] for name in dict.fromkeys(names)]
 
 
-def _ask(entries: Sequence[Entry]) -> None:
+def _ask(entries: Sequence[ManifestEntry]) -> None:
     if not sys.stdin.isatty():
         raise SettingsError('--yes: is needed to agree to the licences where nobody can be asked')
     what = 'this model under its licence' if len(entries) == 1 else 'these under their licences'
@@ -99,7 +99,7 @@ def _ask(entries: Sequence[Entry]) -> None:
         raise ResourceError('not agreed: nothing was fetched')
 
 
-def _fetch(entry: Entry, base_url: str | None, console: Console) -> Path:
+def _fetch(entry: ManifestEntry, base_url: str | None, console: Console) -> Path:
     from rich.progress import (
         BarColumn,
         DownloadColumn,

@@ -15,7 +15,7 @@ from typing import Any
 from maven_ros.errors import MavenError
 from maven_ros.graph.ros.ros_graph import RosGraph
 from maven_ros.graph.ros.ros_node import RosNodeGraph, Spinning, open_context
-from maven_ros.interrupts import Stop
+from maven_ros.interrupts import Interrupts
 from maven_ros.nodes.parameters import declare, given_to, initial_values
 from maven_ros.resources import resource
 from maven_ros.settings import declared, setting
@@ -164,7 +164,7 @@ def main_view(argv: list[str] | None = None) -> int:
 def _run(
     name: str, argv: list[str] | None, work: Callable[[Sequence[str], threading.Event], None],
 ) -> int:
-    stop = Stop.on_signals(early=0)  # launch calls all else a death
+    stop = Interrupts.on_signals(early=0)  # launch calls all else a death
     try:
         work(sys.argv[1:] if argv is None else argv, stop)
     except MavenError as error:

@@ -16,7 +16,7 @@ from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import Estimate, Evidence
-from maven_ros.senses.speech import Speech
+from maven_ros.senses.speech import SpeechStream
 from maven_ros.settings import Settings
 
 MODALITIES = ('video', 'audio', 'text')
@@ -53,7 +53,7 @@ class AblatedPipeline(Pipeline):
 
     def __init__(
         self, settings: Settings, without: Collection[str], counters: Counters | None = None,
-        speech: Speech | None = None,
+        speech: SpeechStream | None = None,
     ) -> None:
         check_ablations(without)
         super().__init__(settings, False, counters, speech)

@@ -38,7 +38,7 @@ from maven_ros.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Excerpt:
     """
     What part of a bag is replayed.
 
@@ -131,7 +131,8 @@ class Ahead(Closing):
     """
 
     def __init__(
-        self, part: Part, settings: Settings, speech: Foreheard, state: bytes | None, voice: Any,
+        self, part: Excerpt, settings: Settings, speech: Foreheard, state: bytes | None,
+        voice: Any,
     ) -> None:
         self._speech = speech
         #: What the recogniser had learnt of the voice when it last came to rest.
@@ -242,7 +243,7 @@ def main() -> None:
 
 
 def _listen(
-    part: Part, settings: Settings, state: bytes | None, voice: Any,
+    part: Excerpt, settings: Settings, state: bytes | None, voice: Any,
 ) -> Iterator[_Heard | None]:
     teller = _Teller(settings)
     with BagGraph(part.bag) as graph, _Listener(settings, False, Counters(), teller) as pipeline:

@@ -27,10 +27,10 @@ _ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow
 #: some of our own classes start processes.
 _PLAIN = frozenset({
     ('maven_ros.acting.baseline', 'Offset'),
-    *(('maven_ros.acting.events', name) for name in ('Person', 'Run')),
+    *(('maven_ros.acting.events', name) for name in ('PersonTrack', 'Run')),
     *(('maven_ros.acting.smoothing', name) for name in ('Axis', 'Track')),
     ('maven_ros.affect', 'Affect'),
-    ('maven_ros.replay.journal', 'Checkpoint'), ('maven_ros.graph.sound', 'RawFormat'),
+    ('maven_ros.replay.journal', 'ReplayCheckpoint'), ('maven_ros.graph.sound', 'RawFormat'),
     *(('maven_ros.records', name) for name in ('Box', 'Face', 'Stream', 'Utterance', 'Word')),
     ('maven_ros.senses.crops', 'Outline'), ('maven_ros.senses.face_tracker', '_Every'),
     ('maven_ros.senses.face_tracker', '_Track'), ('maven_ros.senses.speaker', 'Mouth'),
@@ -68,7 +68,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """
     One thing that became known.
 
@@ -112,7 +112,7 @@ class Journal(Closing):
                 raise ResourceError(f'{self.path}: {found} bytes; its checkpoint needs {length}')
             self._file.truncate(length)
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: JournalEntry) -> None:
         """
         Add an entry.
 
@@ -151,16 +151,16 @@ class Journal(Closing):
             raise ResourceError(f'{self.path}: cannot be written: {error.strerror}') from error
 
 
-def read_journal(path: Path) -> Iterator[Entry]:
+def read_journal(path: Path) -> Iterator[JournalEntry]:
     """Yield the entries of a journal that is closed, or secured."""
     with path.open('rb') as file:
         while head := file.read(_ENTRY.size):
             kind, known_ns, length = _ENTRY.unpack(head)
-            yield Entry(kind, known_ns, file.read(length))
+            yield JournalEntry(kind, known_ns, file.read(length))
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class ReplayCheckpoint:
     """
     Where a replay may go on.
 
@@ -200,7 +200,7 @@ class Checkpoint:
             raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
 
 
-def read_checkpoint(path: Path) -> Checkpoint | None:
+def read_checkpoint(path: Path) -> ReplayCheckpoint | None:
     """
     Return the checkpoint in a file; None where there is none.
 
@@ -209,6 +209,6 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     found = decode(path.read_bytes())
-    if not isinstance(found, Checkpoint):
+    if not isinstance(found, ReplayCheckpoint):
         raise ResourceError(f'{path}: holds a {type(found).__name__}; allowed: a Checkpoint')
     return found

@@ -35,11 +35,11 @@ from maven_ros.graph.topics import OUTPUT_TYPES, output_message
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, AffectState, Output, nanoseconds
 from maven_ros.replay.feed import Feed
-from maven_ros.replay.hearing import Ahead, Foreheard, Part
+from maven_ros.replay.hearing import Ahead, Excerpt, Foreheard
 from maven_ros.replay.journal import (
-    Checkpoint,
-    Entry,
     Journal,
+    JournalEntry,
+    ReplayCheckpoint,
     decode,
     encode,
     read_checkpoint,
@@ -53,7 +53,7 @@ from maven_ros.replay.results import (
 )
 from maven_ros.replay.sources import Sources, find_sources
 from maven_ros.replay.summary import Summary, differences, identify, values, versions
-from maven_ros.senses.speech.worker import InlineRecogniser, Speech
+from maven_ros.senses.speech.worker import InlineRecogniser, SpeechStream
 from maven_ros.settings import Settings
 
 _SHOW_S = 0.2
@@ -148,9 +148,9 @@ class _Replay(ExitStack):
             last_ns, self._start_ns + nanoseconds(options.duration_s))
         self._counters = Counters()
         recognised = settings.speech.recogniser != 'none'
-        speech: Speech = Foreheard() if recognised else InlineRecogniser(None)
+        speech: SpeechStream = Foreheard() if recognised else InlineRecogniser(None)
         self._pipeline = self.enter_context(self._open_pipeline(speech))
-        part = Part(bag, sources, self._start_ns, self._end_ns,
+        part = Excerpt(bag, sources, self._start_ns, self._end_ns,
                     rest_every_ns=nanoseconds(options.rest_s))
         self._feed = Feed(self._pipeline, part.rest_every_ns)
         self._about = identify(part, settings, options.without, self._pipeline.engine)
@@ -162,14 +162,14 @@ class _Replay(ExitStack):
             part, settings, speech, found.state if found else None,
             found.voice if found else None)) if isinstance(speech, Foreheard) else None
 
-    def _open_pipeline(self, speech: Speech) -> Pipeline:
+    def _open_pipeline(self, speech: SpeechStream) -> Pipeline:
         if not self._options.without:
             return Pipeline(self._settings, False, self._counters, speech)
         from maven_ros.replay.ablation import AblatedPipeline
 
         return AblatedPipeline(self._settings, self._options.without, self._counters, speech)
 
-    def _resume(self) -> Checkpoint | None:
+    def _resume(self) -> ReplayCheckpoint | None:
         """Open the journal, which keeps others away; take up what an interrupted replay left."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -234,7 +234,7 @@ class _Replay(ExitStack):
         self._write(known)
         ends_ns = [one.window_end_ns for _, one in known if isinstance(one, AffectState)]
         if ends_ns:
-            self._journal.append(Entry(TIMING, received.received_ns, struct.pack(
+            self._journal.append(JournalEntry(TIMING, received.received_ns, struct.pack(
                 '<qd', ends_ns[-1], took_s * 1e3)))
         again = received.received_ns == self._received_ns
         self._received_ns, self._skip = received.received_ns, self._skip + 1 if again else 1
@@ -246,7 +246,7 @@ class _Replay(ExitStack):
         for known_ns, output in known:
             try:
                 topic, message = output_message(output, known_ns)
-                entry = Entry(KINDS[topic], known_ns, to_cdr(message, OUTPUT_TYPES[topic]))
+                entry = JournalEntry(KINDS[topic], known_ns, to_cdr(message, OUTPUT_TYPES[topic]))
             except GraphError as error:  # a stamp at the edge of what a message can hold
                 self._counters.count('output', 'unpublishable', str(error))
             else:
@@ -257,7 +257,7 @@ class _Replay(ExitStack):
         self._write(self._feed.rest())
         state = encode(self._feed.freeze())
         self._feed.thaw(decode(state))
-        Checkpoint(
+        ReplayCheckpoint(
             self._about, self._journal.secure(), self._received_ns, self._skip, self._taken,
             wall_s, state, self._ahead.voice if self._ahead else None,
         ).write(self._folder / 'checkpoint')

@@ -14,7 +14,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.topics import hear_affect
 from maven_ros.records import AffectState, Utterance, nanoseconds
-from maven_ros.replay.hearing import Part
+from maven_ros.replay.hearing import Excerpt
 from maven_ros.replay.replay import Progress, ReplayOptions, default_out, replay
 from maven_ros.replay.sources import Sources, find_sources
 from maven_ros.replay.state_table import read_states
@@ -148,7 +148,7 @@ def _check(task: ReplayTask, found: Summary) -> None:
     settings = task.settings.with_absolute_paths()
     engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
     with BagGraph(task.bag) as graph:
-        part = Part(task.bag.resolve(), find_sources(graph, task.sources), *graph.span_ns)
+        part = Excerpt(task.bag.resolve(), find_sources(graph, task.sources), *graph.span_ns)
     wanted = identify(part, settings, task.without, engine)
     if differing := differences(found.identity, wanted):
         raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or make '

@@ -13,7 +13,7 @@ from maven_ros import __version__
 from maven_ros.acting.regions import read_regions
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.replay.hearing import Part
+from maven_ros.replay.hearing import Excerpt
 from maven_ros.replay.stamps import stamp_faults
 from maven_ros.settings import Settings, parameters
 
@@ -150,7 +150,7 @@ def versions() -> dict[str, str]:
 
 
 def identify(
-    part: Part, settings: Settings, without: tuple[str, ...], engine: Engine,
+    part: Excerpt, settings: Settings, without: tuple[str, ...], engine: Engine,
 ) -> dict[str, str]:
     """Return what must be the same for a replay to go on, and for its result to stand."""
     files = [part.bag] if part.bag.is_file() else sorted(

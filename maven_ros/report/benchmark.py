@@ -27,7 +27,7 @@ _log = logging.getLogger('maven_ros.evaluate')
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """
     What a benchmark is to do.
 
@@ -67,7 +67,8 @@ class Plan:
 
     def tasks(self) -> list[ReplayTask]:
         """Return the replays that it rests on, those of the full model first."""
-        return [ReplayTask(bag, folder_for(bag, self.out, without), self.settings, without, self.sources)
+        return [ReplayTask(bag, folder_for(bag, self.out, without), self.settings, without,
+                           self.sources)
                 for without in ((), *((name,) for name in self.without)) for bag in self.bags]
 
 
@@ -76,7 +77,7 @@ OpenProgress = Callable[[str], AbstractContextManager[Progress]]
 
 
 def replay_all(
-    plan: Plan, stop: threading.Event, open_progress: OpenProgress, workers: int = 1,
+    plan: BenchmarkPlan, stop: threading.Event, open_progress: OpenProgress, workers: int = 1,
     ray_address: str = '',
 ) -> dict[ReplayTask, str]:
     """

@@ -23,7 +23,7 @@ _THUMBNAIL_PX = 240
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Subset:
     """
     Frames of one kind, and the errors there.
 
@@ -37,7 +37,7 @@ class Part:
     bias: tuple[float, float]
 
 
-def by_quadrant(pairs: Sequence[Pairs]) -> list[Part]:
+def by_quadrant(pairs: Sequence[Pairs]) -> list[Subset]:
     """Split covered frames by the quadrant of the annotation; those near neutral are apart."""
     annotated, estimated, _ = _covered(pairs)
     right, up = annotated[:, 0] >= 0, annotated[:, 1] >= 0
@@ -47,7 +47,7 @@ def by_quadrant(pairs: Sequence[Pairs]) -> list[Part]:
             for index, name in enumerate((*_QUADRANTS, 'neutral')) if (quadrant == index).any()]
 
 
-def by_evidence(pairs: Sequence[Pairs]) -> list[Part]:
+def by_evidence(pairs: Sequence[Pairs]) -> list[Subset]:
     """Split covered frames by the evidence that their state rests on."""
     annotated, estimated, evidence = _covered(pairs)
     return [_part(evidence_name(Modality(mask)), annotated, estimated, evidence == mask)
@@ -78,9 +78,9 @@ def _covered(
 def _part(
     name: str, annotated: NDArray[np.float64], estimated: NDArray[np.float64],
     chosen: NDArray[np.bool_],
-) -> Part:
+) -> Subset:
     error = estimated[chosen] - annotated[chosen]
-    return Part(name, int(chosen.sum()), float(np.hypot(*error.T).mean()),
+    return Subset(name, int(chosen.sum()), float(np.hypot(*error.T).mean()),
                 (float(error[:, 0].mean()), float(error[:, 1].mean())))
 
 

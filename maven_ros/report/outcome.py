@@ -12,7 +12,7 @@ from maven_ros.errors import MavenError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.replay.pictures import picture_stamps
 from maven_ros.replay.replayed import Replayed, ReplayTask, name_of, read_replayed
-from maven_ros.report.benchmark import Plan, described
+from maven_ros.report.benchmark import BenchmarkPlan, described
 from maven_ros.report.breakdown import evidence_shares
 from maven_ros.scoring.alignment import Believed, align, believed, check_order, states_of
 from maven_ros.scoring.annotations import (
@@ -61,7 +61,7 @@ class Outcome:
     :param search: for the raters' offset, if it was asked for.
     """
 
-    plan: Plan
+    plan: BenchmarkPlan
     cases: list[Case]
     sets: list[tuple[ResultSet, SetScores]]
     comparisons: list[Comparison | None]
@@ -87,7 +87,7 @@ class _Gathered:
     unmatched: list[str] = field(default_factory=list)
 
 
-def score_replays(plan: Plan, errors: dict[ReplayTask, str]) -> Outcome:
+def score_replays(plan: BenchmarkPlan, errors: dict[ReplayTask, str]) -> Outcome:
     """
     Score the replays of a plan, which have been made, and write the result sets.
 
@@ -119,8 +119,8 @@ def score_replays(plan: Plan, errors: dict[ReplayTask, str]) -> Outcome:
 
 
 def _case(
-    plan: Plan, task: ReplayTask, errors: dict[ReplayTask, str], files: AnnotationFolder | None,
-    gathered: _Gathered,
+    plan: BenchmarkPlan, task: ReplayTask, errors: dict[ReplayTask, str],
+    files: AnnotationFolder | None, gathered: _Gathered,
 ) -> Case:
     name = name_of(task.bag)
     error, replayed = errors.get(task, ''), None
@@ -179,7 +179,9 @@ def _all_unlabelled(bag: str, one: Annotation) -> str:
     return f'{bag}: all {one.unlabelled} values{whose} in {one.source} are unlabelled'
 
 
-def _ablated(task: ReplayTask, errors: dict[ReplayTask, str], gathered: _Gathered) -> Replayed | None:
+def _ablated(
+    task: ReplayTask, errors: dict[ReplayTask, str], gathered: _Gathered,
+) -> Replayed | None:
     error = errors.get(task, '')
     if not error:
         try:
@@ -204,7 +206,7 @@ def _tracks(
 
 
 def _result_set(
-    name: str, plan: Plan, cases: Sequence[Case], held: dict[str, list[Believed]],
+    name: str, plan: BenchmarkPlan, cases: Sequence[Case], held: dict[str, list[Believed]],
     replays: dict[Path, Replayed | None], offset_s: float, gathered: _Gathered,
 ) -> tuple[ResultSet, SetScores]:
     """Score one result set and write it down."""
@@ -234,7 +236,7 @@ def _evidence(
                    for case, own in states for one in case.annotations]}
 
 
-def _compared(full: ResultSet, ablated: ResultSet, plan: Plan) -> Comparison | None:
+def _compared(full: ResultSet, ablated: ResultSet, plan: BenchmarkPlan) -> Comparison | None:
     try:
         return compare(full, ablated, plan.draws, plan.seed)
     except ResourceError:  # no frame in common, as where nothing else was in view

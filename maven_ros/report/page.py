@@ -17,8 +17,8 @@ from maven_ros.replay.replayed import Replayed
 from maven_ros.replay.summary import is_loss
 from maven_ros.report import figures
 from maven_ros.report.breakdown import (
-    Part,
     Shot,
+    Subset,
     by_evidence,
     by_quadrant,
     evidence_shares,
@@ -198,7 +198,7 @@ def _ablations(outcome: Outcome) -> list[dict[str, Any]]:
     return rows
 
 
-def _parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
+def _parts(parts: Sequence[Subset]) -> list[dict[str, Any]]:
     """Lay out errors with bars as long as they are large."""
     frames = sum(part.frames for part in parts)
     longest = max((part.distance for part in parts), default=1.0) or 1.0

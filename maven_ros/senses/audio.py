@@ -54,7 +54,7 @@ class AudioSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WindowSound:
     """
     What was heard in an interval.
 
@@ -194,19 +194,19 @@ class AudioSense(Freezing):
         segments = list(self._join(chunk, sealed_ns, lost > 0))
         return [segment for segment in segments if len(segment.samples)]
 
-    def read(self, start_ns: int, end_ns: int) -> Heard:
+    def read(self, start_ns: int, end_ns: int) -> WindowSound:
         """Return what was heard in [start, end); the waveform's length follows from it alone."""
         length = round((end_ns - start_ns) * SAMPLE_RATE_HZ / NS)
         waveform, heard = np.zeros(length, np.float32), np.zeros(length, np.bool_)
         if self._epoch_ns is None:
-            return Heard(waveform, heard, np.zeros(length // VOICE_FRAME, np.bool_))
+            return WindowSound(waveform, heard, np.zeros(length // VOICE_FRAME, np.bool_))
         first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
         oldest = self._count - len(self._samples)
         begin, end = max(first, oldest), min(first + length, self._count)
         if begin < end:
             waveform[begin - first:end - first] = self._samples[begin - oldest:end - oldest]
             heard[begin - first:end - first] = self._heard[begin - oldest:end - oldest]
-        return Heard(waveform, heard, self._voice_in(first, length))
+        return WindowSound(waveform, heard, self._voice_in(first, length))
 
     # --- inside ------------------------------------------------------------------------------
 

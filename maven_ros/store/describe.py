@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maven_ros.errors import ResourceError
 from maven_ros.files import sha256_of
-from maven_ros.store.manifest import Entry
+from maven_ros.store.manifest import ManifestEntry
 from maven_ros.store.shelf import CONFIG, Model
 
 _CARD_LINES = 12
@@ -27,7 +27,7 @@ def table(models: Sequence[Model]) -> str:
         for row in rows)
 
 
-def terms(entry: Entry) -> str:
+def terms(entry: ManifestEntry) -> str:
     """Return what somebody has to know before fetching a model."""
     return (f'{entry.name}: {entry.kind}, {entry.size}, from {entry.hub or entry.url}\n'
             f'    for      {entry.purpose}\n'

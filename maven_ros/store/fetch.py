@@ -19,8 +19,8 @@ from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.files import readable, require_room, sha256_of
 from maven_ros.store.archive import unpack
 from maven_ros.store.download import PATIENCE, NotOnServer, Patience, download
-from maven_ros.store.lock import Lock, Source, inside
-from maven_ros.store.manifest import Entry, RemoteFile
+from maven_ros.store.lock import Lock, LockedSource, inside
+from maven_ros.store.manifest import ManifestEntry, RemoteFile
 from maven_ros.store.pickles import convert
 
 _CHECKED = {
@@ -47,7 +47,7 @@ class Fetcher:
     say: Callable[[str], None] = print
     progress: Callable[[str, int, int | None], None] = lambda path, done, total: None
 
-    def fetch(self, entry: Entry) -> Path:
+    def fetch(self, entry: ManifestEntry) -> Path:
         """
         Fetch a model, unless it is there and sound.
 
@@ -70,7 +70,7 @@ class Fetcher:
         self.say(f'{entry.name}: is in {folder}')
         return folder
 
-    def _is_sound(self, folder: Path, entry: Entry) -> bool:
+    def _is_sound(self, folder: Path, entry: ManifestEntry) -> bool:
         """Say whether it can stay; refuse to replace what may be the user's own."""
         lock = Lock.read(folder)
         if lock is None:
@@ -85,7 +85,7 @@ class Fetcher:
             self.say(f'{entry.name}: {fault}; it is fetched anew')
         return not bad
 
-    def _download_all(self, entry: Entry, staging: Path) -> Lock:
+    def _download_all(self, entry: ManifestEntry, staging: Path) -> Lock:
         lock = _kept(entry, staging)
         came = {source.path for source in lock.sources}
         todo = [file for file in entry.files if not came & {file.path, file.otherwise}]
@@ -102,8 +102,8 @@ class Fetcher:
         return lock
 
     def _download(
-        self, entry: Entry, file: RemoteFile, lock: Lock, staging: Path,
-    ) -> tuple[Source, str | None]:
+        self, entry: ManifestEntry, file: RemoteFile, lock: Lock, staging: Path,
+    ) -> tuple[LockedSource, str | None]:
         url = entry.address(file.path, self.base_url, lock.commit)
         target = staging / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ class Fetcher:
                 raise
             other = RemoteFile(file.otherwise, None, None)
             return self._download(entry, other, lock, staging)
-        return Source(file.path, url, got.size, got.sha256, got.checked), got.commit
+        return LockedSource(file.path, url, got.size, got.sha256, got.checked), got.commit
 
     def _finish(self, lock: Lock, staging: Path) -> None:
         """Turn what was downloaded into what is used, and lock it."""
@@ -143,7 +143,7 @@ class Fetcher:
         lock.with_files(staging).write(staging)
 
 
-def _kept(entry: Entry, staging: Path) -> Lock:
+def _kept(entry: ManifestEntry, staging: Path) -> Lock:
     """Return the lock of what an earlier fetch brought and is still wanted; remove the rest."""
     earlier = Lock.read(staging)
     new = Lock(entry.name, entry.licence, entry.revision)
@@ -171,7 +171,7 @@ def _replace(folder: Path, staging: Path) -> None:
         raise ResourceError(f'{folder}: cannot be put in place: {error}') from error
 
 
-def _require_room(entry: Entry, todo: list[RemoteFile], staging: Path) -> None:
+def _require_room(entry: ManifestEntry, todo: list[RemoteFile], staging: Path) -> None:
     """Refuse what cannot fit, as far as the sizes are known; weights to convert count twice."""
     needed = 0
     for file in todo:

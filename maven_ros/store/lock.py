@@ -14,13 +14,13 @@ from pathlib import Path
 
 from maven_ros.errors import ResourceError
 from maven_ros.files import sha256_of, written
-from maven_ros.store.manifest import Entry
+from maven_ros.store.manifest import ManifestEntry
 
 LOCK = 'maven-ros-lock.json'
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LockedSource:
     """
     A file as it was downloaded; it may have been converted or unpacked since.
 
@@ -74,10 +74,10 @@ class Lock:
     licence: str
     revision: str | None = None
     commit: str | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[LockedSource, ...] = ()
     files: tuple[Held, ...] = ()
 
-    def with_source(self, source: Source, commit: str | None) -> Lock:
+    def with_source(self, source: LockedSource, commit: str | None) -> Lock:
         """Return a lock that knows one more download."""
         others = tuple(one for one in self.sources if one.path != source.path)
         return replace(self, sources=(*others, source), commit=self.commit or commit)
@@ -106,7 +106,7 @@ class Lock:
             return None
         try:
             values = json.loads(path.read_text('utf-8'))
-            values['sources'] = tuple(Source(**one) for one in values['sources'])
+            values['sources'] = tuple(LockedSource(**one) for one in values['sources'])
             values['files'] = tuple(Held(**one) for one in values['files'])
             lock = cls(**values)
             texts = [lock.name, lock.licence, *(source.path for source in lock.sources),
@@ -117,7 +117,7 @@ class Lock:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ResourceError(f'{path}: not a lock of maven-ros: {error!r}') from error
 
-    def faults(self, folder: Path, entry: Entry | None) -> list[Fault]:
+    def faults(self, folder: Path, entry: ManifestEntry | None) -> list[Fault]:
         """
         Compare a folder with this lock, and this lock with the manifest's entry.
 
@@ -129,7 +129,7 @@ class Lock:
         found += [Fault('extra', path) for path in sorted(here - known)]
         return found + list(self._outdated(entry) if entry else ())
 
-    def _outdated(self, entry: Entry) -> Iterator[Fault]:
+    def _outdated(self, entry: ManifestEntry) -> Iterator[Fault]:
         came = {source.path: source for source in self.sources}
         for file in entry.files:
             source = came.get(file.path) or came.get(file.otherwise or '')

@@ -50,7 +50,7 @@ class RemoteFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """
     A model that can be fetched.
 
@@ -113,7 +113,7 @@ class Entry:
         return f'{_server(base_url) + urlsplit(url).path if base_url else url}/{path}'
 
 
-def read_manifest(path: Path | None = None) -> dict[str, Entry]:
+def read_manifest(path: Path | None = None) -> dict[str, ManifestEntry]:
     """
     Read a manifest; the shipped one when left out.
 
@@ -130,11 +130,11 @@ def read_manifest(path: Path | None = None) -> dict[str, Entry]:
         raise ResourceError(f'{path}: {error}') from error
 
 
-def _entry(name: str, values: Mapping[str, Any]) -> Entry:
+def _entry(name: str, values: Mapping[str, Any]) -> ManifestEntry:
     files = tuple(
         _build(RemoteFile, f'{name}: {path}', {'path': path, **_mapping(path, value)})
         for path, value in _mapping(f'{name}: files', values.get('files')).items())
-    return _build(Entry, name, {'name': name, **values, 'files': files})
+    return _build(ManifestEntry, name, {'name': name, **values, 'files': files})
 
 
 def _build(record: type[_Record], what: str, values: dict[str, Any]) -> _Record:

@@ -13,7 +13,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import readable
 from maven_ros.resources import models_folder, resource
 from maven_ros.store.lock import Lock
-from maven_ros.store.manifest import Entry
+from maven_ros.store.manifest import ManifestEntry
 
 CARD, CONFIG = 'README.md', 'config.json'
 
@@ -32,7 +32,7 @@ class Model:
     name: str
     folder: Path | None
     lock: Lock | None = None
-    entry: Entry | None = None
+    entry: ManifestEntry | None = None
     fault: str = ''
 
     @property
@@ -95,14 +95,14 @@ class Model:
         return values if isinstance(values, dict) else {}, text
 
 
-def known_models(manifest: Mapping[str, Entry]) -> list[Model]:
+def known_models(manifest: Mapping[str, ManifestEntry]) -> list[Model]:
     """Return the shipped models, then those of the manifest."""
     shipped = sorted(path.parent for path in resource('models').glob(f'*/{CONFIG}'))
     return ([Model(folder.name, folder) for folder in shipped]
             + [_at(models_folder() / name, entry) for name, entry in manifest.items()])
 
 
-def find_model(text: str, manifest: Mapping[str, Entry]) -> Model:
+def find_model(text: str, manifest: Mapping[str, ManifestEntry]) -> Model:
     """
     Return the model that a name or a path means.
 
@@ -122,7 +122,7 @@ def find_model(text: str, manifest: Mapping[str, Entry]) -> Model:
     return Model(folder.name, folder, lock, manifest.get(lock.name) if lock else None)
 
 
-def _at(folder: Path, entry: Entry) -> Model:
+def _at(folder: Path, entry: ManifestEntry) -> Model:
     """Return a fetched model; a folder without our lock is none."""
     try:
         lock = Lock.read(folder) if folder.is_dir() else None

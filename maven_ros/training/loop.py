@@ -95,7 +95,7 @@ class LoopSettings:
                                 'go by one')
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """
     What a stage trains, on what.
 
@@ -148,8 +148,9 @@ class Stopped(MavenError):
 
 
 def fit(
-    task: Task, settings: LoopSettings, folder: Path, *, name: str, recipe: Mapping[str, Any],
-    seed: int = 0, stop: Event | None = None, processes: Processes | None = None,
+    task: TrainingTask, settings: LoopSettings, folder: Path, *, name: str,
+    recipe: Mapping[str, Any], seed: int = 0, stop: Event | None = None,
+    processes: Processes | None = None,
 ) -> Fitted:
     """
     Train, or go on where a run in that folder was cut off.
@@ -197,7 +198,7 @@ def _plain(recipe: Mapping[str, Any], settings: LoopSettings, seed: int) -> dict
 
 
 def _train_epoch(
-    task: Task, state: _State, settings: LoopSettings, number: int, seed: int,
+    task: TrainingTask, state: _State, settings: LoopSettings, number: int, seed: int,
     log: RunLog | Silence, stop: Event | None, processes: Processes,
 ) -> dict[str, float]:
     """Return the means of the losses over an epoch."""
@@ -228,7 +229,7 @@ def _train_epoch(
 class _State:
     """All that changes while training, and its checkpoint."""
 
-    def __init__(self, task: Task, settings: LoopSettings, recipe: dict[str, Any]) -> None:
+    def __init__(self, task: TrainingTask, settings: LoopSettings, recipe: dict[str, Any]) -> None:
         self.model, self.recipe = task.model, recipe
         self.history: list[Epoch] = []
         self.plateaus = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
 from maven_ros.store.download import Patience
-from maven_ros.store.manifest import Entry, RemoteFile
+from maven_ros.store.manifest import ManifestEntry, RemoteFile
 
 IMPATIENT = Patience(retries=2, delay_s=0.01, timeout_s=5)
 
@@ -129,7 +129,7 @@ def pinned(path: str, data: bytes, **more: str) -> RemoteFile:
     return RemoteFile(path, len(data), sha256(data), **more)
 
 
-def entry(*files: RemoteFile, **changes: str | None) -> Entry:
+def entry(*files: RemoteFile, **changes: str | None) -> ManifestEntry:
     values = {'name': 'tiny', 'kind': 'text encoder', 'purpose': 'tests', 'licence': 'MIT',
               'licence_means': 'free for any use', 'url': 'https://models.invalid/all', **changes}
-    return Entry(files=files, **values)
+    return ManifestEntry(files=files, **values)

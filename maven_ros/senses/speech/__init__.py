@@ -1,6 +1,6 @@
 """Words from sound, on the device."""
 
 from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
-from maven_ros.senses.speech.worker import Speech, SpeechWorker
+from maven_ros.senses.speech.worker import SpeechStream, SpeechWorker
 
-__all__ = ['Recogniser', 'Speech', 'SpeechWorker', 'open_recogniser']
+__all__ = ['Recogniser', 'SpeechStream', 'SpeechWorker', 'open_recogniser']

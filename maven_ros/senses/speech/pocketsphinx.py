@@ -21,7 +21,7 @@ from maven_ros.senses.speech.sound_run import SoundListener, SoundRun
 from maven_ros.senses.speech.sphinx_decoder import (
     FRAME_BYTES,
     FRAME_SAMPLES,
-    Heard,
+    DecodedSpeech,
     SphinxDecoder,
 )
 from maven_ros.senses.speech.stability import Stability
@@ -39,7 +39,7 @@ RECENT_BYTES = 2 * SAMPLE_RATE_HZ      # one second: more than endpointer's dela
 
 
 @dataclass(slots=True)
-class Speech:
+class HeardSpeech:
     """
     Speech that is going on.
 
@@ -142,7 +142,7 @@ class PocketSphinxRecogniser(SoundListener):
         self._recent = bytearray()
         self._position = 0           # samples that the endpointer has seen
         self._free = 0               # sound before this sample belongs to closed speech
-        self._speech: Speech | None = None
+        self._speech: HeardSpeech | None = None
         self._stability = Stability()
 
     def _listen(self, frame: bytes) -> Iterator[Utterance]:
@@ -173,14 +173,14 @@ class PocketSphinxRecogniser(SoundListener):
         self._open(start, self._recent[2 * (start - oldest):])
 
     def _open(self, start: int, sound: bytearray) -> None:
-        self._speech = Speech(start, sound)
+        self._speech = HeardSpeech(start, sound)
         self._decoder.begin(bytes(sound))
 
-    def _take(self, speech: Speech, sound: bytes) -> None:
+    def _take(self, speech: HeardSpeech, sound: bytes) -> None:
         speech.sound += sound
         self._decoder.feed(sound)
 
-    def _partial(self, speech: Speech) -> Iterator[Utterance]:
+    def _partial(self, speech: HeardSpeech) -> Iterator[Utterance]:
         heard = [one for one in self._decoder.heard() if one.text]
         now = speech.start + len(speech.sound) // 2
         starts_ns = [self._at_ns(speech, one.start) for one in heard]
@@ -189,7 +189,7 @@ class PocketSphinxRecogniser(SoundListener):
         confidences = [self.SETTLED if one else self.FRESH for one in settled]
         yield from self._utterance(speech, heard, confidences, now, is_final=False)
 
-    def _cut(self, speech: Speech) -> Generator[Utterance, None, bool]:
+    def _cut(self, speech: HeardSpeech) -> Generator[Utterance, None, bool]:
         """Close speech at the last settled edge and go on behind it, if there is one."""
         frames, pauses_only = speech.frames, speech.frames < CUT_FRAMES
         if not _edge(self._decoder.heard(), frames, pauses_only) and frames < LONGEST_FRAMES:
@@ -202,19 +202,21 @@ class PocketSphinxRecogniser(SoundListener):
         self._open(end, speech.sound[edge * FRAME_BYTES:])
         return True
 
-    def _close(self, speech: Speech) -> Iterator[Utterance]:
+    def _close(self, speech: HeardSpeech) -> Iterator[Utterance]:
         self._speech = None
         self._free = speech.start + len(speech.sound) // 2
         yield from self._final(speech, self._decoder.end(), self._free)
 
-    def _final(self, speech: Speech, heard: list[Heard], end: int) -> Iterator[Utterance]:
+    def _final(
+        self, speech: HeardSpeech, heard: list[DecodedSpeech], end: int,
+    ) -> Iterator[Utterance]:
         words = [one for one in heard if one.text]
         confidences = [float(np.interp(one.posterior, self.POSTERIOR, self.RIGHT))
                        for one in words]
         yield from self._utterance(speech, words, confidences, end, is_final=True)
 
     def _utterance(
-        self, speech: Speech, heard: list[Heard], confidences: list[float], end: int,
+        self, speech: HeardSpeech, heard: list[DecodedSpeech], confidences: list[float], end: int,
         is_final: bool,
     ) -> Iterator[Utterance]:
         if not heard and not speech.shown:
@@ -228,11 +230,11 @@ class PocketSphinxRecogniser(SoundListener):
         yield Utterance(
             self._at_ns(speech, 0), self._run.at_ns(end), words, is_final, self.name)
 
-    def _at_ns(self, speech: Speech, frame: int) -> int:
+    def _at_ns(self, speech: HeardSpeech, frame: int) -> int:
         return self._run.at_ns(speech.start + frame * FRAME_SAMPLES)
 
 
-def _edge(heard: list[Heard], frames: int, pauses_only: bool = False) -> int | None:
+def _edge(heard: list[DecodedSpeech], frames: int, pauses_only: bool = False) -> int | None:
     """Return the frame of the last edge that more sound will hardly move, if there is one."""
     edges = [one.end for one in heard
              if SHORTEST_FRAMES <= one.end <= frames - SETTLED_FRAMES

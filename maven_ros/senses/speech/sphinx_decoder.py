@@ -20,7 +20,7 @@ _ALTERNATE = re.compile(r'\(\d+\)$')  # the dictionary's second, third ... pronu
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DecodedSpeech:
     """
     A word or filler in an utterance's best path.
 
@@ -142,15 +142,15 @@ class SphinxDecoder:
         if len(self._held) >= self.PRIME_FRAMES * FRAME_BYTES:
             self._prime()
 
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[DecodedSpeech]:
         """Return the best path through the utterance, so far or, after its end, finally."""
         return [
-            Heard(_spelling(segment.word), segment.start_frame, segment.end_frame + 1,
+            DecodedSpeech(_spelling(segment.word), segment.start_frame, segment.end_frame + 1,
                   min(segment.prob, 1.0))
             for segment in self._decoder.seg() or ()
         ] if self._bytes else []
 
-    def end(self) -> list[Heard]:
+    def end(self) -> list[DecodedSpeech]:
         """End the utterance and return its best path, with posteriors."""
         if self._held:
             self._prime()

@@ -12,7 +12,7 @@ from maven_ros.senses.speech.remote import RemoteRecogniser
 from maven_ros.settings import SpeechSettings
 
 
-class Speech(Protocol):
+class SpeechStream(Protocol):
     """What the pipeline asks of whoever hosts recognition; :class:`SpeechWorker` explains."""
 
     @property

@@ -32,7 +32,7 @@ PEOPLE = {
 
 
 @dataclass(frozen=True)
-class Labels:
+class FrameLabels:
     """
     Labels of every frame.
 
@@ -44,7 +44,7 @@ class Labels:
     remark: str = ''
 
 
-def read_labels(subject: Subject, frames: int, mismatch: str) -> Labels:
+def read_labels(subject: Subject, frames: int, mismatch: str) -> FrameLabels:
     """
     Read a person's labels: line i is of frame i.
 
@@ -58,7 +58,7 @@ def read_labels(subject: Subject, frames: int, mismatch: str) -> Labels:
     values = read_frame_values(subject.annotation)
     lines = len(values)
     if lines == frames:
-        return Labels(values)
+        return FrameLabels(values)
     name = subject.annotation.name
     if mismatch == 'exclude' or abs(lines - frames) > _FURTHEST * frames:
         allowed = 'as many' if mismatch == 'exclude' else f'within {_FURTHEST:.0%}'
@@ -68,11 +68,11 @@ def read_labels(subject: Subject, frames: int, mismatch: str) -> Labels:
               else f'cut: {frames - lines} frames beyond the last line unlabelled')
     whole = np.full((frames, 2), np.nan, np.float32)
     whole[:lines] = values[:frames]
-    return Labels(whole, remark)
+    return FrameLabels(whole, remark)
 
 
 def manifest_rows(
-    subject: Subject, stamps_ns: NDArray[np.int64], labels: Labels, crops: Sequence[str],
+    subject: Subject, stamps_ns: NDArray[np.int64], labels: FrameLabels, crops: Sequence[str],
 ) -> dict[str, Any]:
     """Return the columns of a person's rows; ``crops`` are paths, empty where no face is."""
     count = len(stamps_ns)

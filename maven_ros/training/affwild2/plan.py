@@ -51,7 +51,7 @@ class PrepareOptions:
 
 
 @dataclass(frozen=True)
-class Plan:
+class VideoPlan:
     """
     What one video is made of.
 
@@ -85,7 +85,7 @@ class Plan:
         return bool(part and part['whole'] and part['inputs'] == self.inputs)
 
     @classmethod
-    def of(cls, layout: Layout, name: str, options: PrepareOptions) -> Plan:
+    def of(cls, layout: Layout, name: str, options: PrepareOptions) -> VideoPlan:
         """Look at a video and at all that is said of it."""
         path, subjects = layout.videos[name], layout.subjects[name]
         crops = {one.person: layout.crops[one.person] for one in subjects

@@ -23,7 +23,7 @@ from maven_ros.senses.speech import SpeechWorker
 from maven_ros.tables import require_pyarrow
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE, person_row
 from maven_ros.training.affwild2.layout import Layout
-from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
+from maven_ros.training.affwild2.plan import PrepareOptions, VideoPlan, part_path
 from maven_ros.training.affwild2.prepared_report import write_report
 from maven_ros.training.affwild2.video import Preparer, prepare_alone, schema_of
 from maven_ros.training.digests import digest_of
@@ -50,7 +50,7 @@ def prepare(
     """
     if workers < 1:
         raise SettingsError(f'workers: {workers}; allowed: 1 and above')
-    plans = [Plan.of(layout, name, options) for name in layout.subjects]
+    plans = [VideoPlan.of(layout, name, options) for name in layout.subjects]
     missing = [plan for plan in plans if not plan.is_done(out)]
     _require_all(missing, options)
     _prepare_all(missing, out, options, stop, progress, workers)
@@ -62,7 +62,7 @@ def prepare(
     return write_report(out, layout, options.what_counts, rows)
 
 
-def _require_all(plans: Sequence[Plan], options: PrepareOptions) -> None:
+def _require_all(plans: Sequence[VideoPlan], options: PrepareOptions) -> None:
     """Look for packages and models before hours of work: no video is to blame for them."""
     require_pyarrow()
     if importlib.util.find_spec('av') is None:
@@ -73,13 +73,13 @@ def _require_all(plans: Sequence[Plan], options: PrepareOptions) -> None:
 
 
 def _prepare_all(
-    plans: Sequence[Plan], out: Path, options: PrepareOptions, stop: Event, progress: Progress,
-    workers: int,
+    plans: Sequence[VideoPlan], out: Path, options: PrepareOptions, stop: Event,
+    progress: Progress, workers: int,
 ) -> None:
     total_s, done_s = sum(plan.duration_s for plan in plans), 0.0
     failed: list[str] = []
 
-    def done(plan: Plan, error: str) -> None:
+    def done(plan: VideoPlan, error: str) -> None:
         nonlocal done_s
         done_s += plan.duration_s
         progress(done_s, total_s)
@@ -97,7 +97,7 @@ def _prepare_all(
             raise
 
 
-def _join(out: Path, plans: Sequence[Plan], people: Sequence[Mapping[str, Any]]) -> None:
+def _join(out: Path, plans: Sequence[VideoPlan], people: Sequence[Mapping[str, Any]]) -> None:
     pa, pq, _ = require_pyarrow()
     with written(out / MANIFEST_FILE) as beside, \
             pq.ParquetWriter(beside, schema_of(pa, MANIFEST)) as writer:

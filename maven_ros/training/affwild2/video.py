@@ -28,7 +28,7 @@ from maven_ros.training.affwild2.annotated import (
 )
 from maven_ros.training.affwild2.frames import Faces, Seen, choose, see
 from maven_ros.training.affwild2.layout import Subject, read_crops
-from maven_ros.training.affwild2.plan import Plan, PrepareOptions, part_path
+from maven_ros.training.affwild2.plan import PrepareOptions, VideoPlan, part_path
 from maven_ros.training.people.recorded_sound import (
     Sound,
     read_sound,
@@ -65,7 +65,7 @@ class Preparer(Closing):
             self._speech.close()
             self._speech = None
 
-    def prepare(self, plan: Plan) -> None:
+    def prepare(self, plan: VideoPlan) -> None:
         """Do one video; what is wrong with it is written into its part."""
         whole = True
         try:
@@ -83,7 +83,7 @@ class Preparer(Closing):
                    {'inputs': plan.inputs, 'whole': whole, 'people': people})
 
     def _do(
-        self, plan: Plan, counters: Counters,
+        self, plan: VideoPlan, counters: Counters,
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         if plan.media is None:
             raise ResourceError(plan.fault)
@@ -120,7 +120,7 @@ class Preparer(Closing):
     # --- pictures ------------------------------------------------------------------------
 
     def _look(
-        self, plan: Plan, tracked: Sequence[Subject], counters: Counters,
+        self, plan: VideoPlan, tracked: Sequence[Subject], counters: Counters,
     ) -> tuple[NDArray[np.int64], list[Faces]]:
         """Return the stamps of all frames and, where somebody is to be tracked, the faces."""
         options = self._options
@@ -167,7 +167,7 @@ class Preparer(Closing):
 
     # --- sound ---------------------------------------------------------------------------
 
-    def _listen(self, plan: Plan, counters: Counters) -> dict[str, Any]:
+    def _listen(self, plan: VideoPlan, counters: Counters) -> dict[str, Any]:
         """Write sound and words; return where they are."""
         assert plan.media
         sound = self._sound(plan, counters) if plan.media.has_audio else None
@@ -181,7 +181,7 @@ class Preparer(Closing):
             write_words(self._out / known['transcript'], words)
         return known
 
-    def _sound(self, plan: Plan, counters: Counters) -> Sound | None:
+    def _sound(self, plan: VideoPlan, counters: Counters) -> Sound | None:
         try:
             return read_sound(plan.path, self._options.settings.audio, counters)
         except ResourceError as error:  # the pictures may be sound all the same
@@ -198,7 +198,7 @@ class Preparer(Closing):
         return recognise(sound, self._speech)
 
 
-def prepare_alone(plan: Plan, out: Path, options: PrepareOptions) -> None:
+def prepare_alone(plan: VideoPlan, out: Path, options: PrepareOptions) -> None:
     """Do one video in a process of its own, which is ended from outside."""
     with Preparer(out, options, Event(), lambda part_s: None) as preparer:
         preparer.prepare(plan)

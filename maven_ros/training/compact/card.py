@@ -35,7 +35,7 @@ from maven_ros.settings import Settings
 from maven_ros.training.compact import face_stage as faces_stage
 from maven_ros.training.compact import readings, voice_stage
 from maven_ros.training.compact.bank import encode
-from maven_ros.training.compact.compose import Composer, Windows
+from maven_ros.training.compact.compose import ComposedWindows, Composer
 from maven_ros.training.compact.corpora import GRID, encode_corpora
 from maven_ros.training.compact.degradations import faces_degraded
 from maven_ros.training.compact.emobank import read_emobank
@@ -241,7 +241,7 @@ class Evaluator:
         # As trained: whatever is present, for the confidence.
         self._windows('any evidence', composer.windows(self._settings.valid_windows, random))
 
-    def _windows(self, condition: str, windows: Windows, keep: bool = False) -> None:
+    def _windows(self, condition: str, windows: ComposedWindows, keep: bool = False) -> None:
         reading = read(self._model, windows.features)
         self._read('composed', condition, reading, windows.targets, keep)
 

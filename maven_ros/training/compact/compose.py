@@ -64,7 +64,7 @@ class ComposeSettings:
             raise SettingsError(f'near: {self.near!r} is not above 0')
 
 
-class Windows(NamedTuple):
+class ComposedWindows(NamedTuple):
     """
     A batch of composed windows.
 
@@ -79,7 +79,7 @@ class Windows(NamedTuple):
     spreads: Tensor
     informative: Tensor
 
-    def only(self, modality: str) -> Windows:
+    def only(self, modality: str) -> ComposedWindows:
         """Mask all but one modality; targets stay those of the whole."""
         features = self.features
         for name in MODALITIES:
@@ -87,7 +87,7 @@ class Windows(NamedTuple):
                 features = features.without(name)
         return self._replace(features=features)
 
-    def without(self, modality: str) -> Windows:
+    def without(self, modality: str) -> ComposedWindows:
         """Mask one modality; targets stay those of the whole."""
         return self._replace(features=self.features.without(modality))
 
@@ -154,7 +154,7 @@ class Composer:
 
     def windows(
         self, count: int, random: torch.Generator, complete: bool = False,
-    ) -> Windows:
+    ) -> ComposedWindows:
         """
         Compose a batch.
 
@@ -174,9 +174,12 @@ class Composer:
         video, audio, text = (stream.aligned for stream in streams)
         features = Features(video, audio, text, self._grid.slot_s)
         informative = features.present & ~noisy
-        return Windows(features, *_target(streams, informative, features.present), informative)
+        return ComposedWindows(
+            features, *_target(streams, informative, features.present), informative)
 
-    def with_noise(self, windows: Windows, modality: str, random: torch.Generator) -> Windows:
+    def with_noise(
+        self, windows: ComposedWindows, modality: str, random: torch.Generator,
+    ) -> ComposedWindows:
         """Replace one modality by noise, throughout; targets stay those of the whole."""
         streams = dict(zip(MODALITIES, windows.features.streams, strict=True))
         noise = self._noise(modality, len(windows.targets), random)

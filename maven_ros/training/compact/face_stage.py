@@ -32,7 +32,7 @@ _VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)
-class FaceSettings:
+class FaceStageSettings:
     """
     How the face encoder is trained.
 
@@ -98,7 +98,7 @@ class FaceModel(nn.Module):
 class FaceTask:
     """Faces in batches, blended and augmented, and how well their votes are foretold."""
 
-    def __init__(self, settings: FaceSettings, train: Faces, valid: Faces, model: FaceModel,
+    def __init__(self, settings: FaceStageSettings, train: Faces, valid: Faces, model: FaceModel,
                  device: torch.device) -> None:
         known = train.of(train.counted)
         self.settings, self.device = settings, device
@@ -166,7 +166,7 @@ def score(model: FaceModel, faces: Faces) -> dict[str, float]:
             'cross_entropy': float(entropy)}
 
 
-def train_faces(settings: FaceSettings, context: StageContext) -> None:
+def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
     """
     Train the face encoder, and write it with its head and its figures.
 

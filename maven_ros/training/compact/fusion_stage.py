@@ -24,7 +24,7 @@ from maven_ros.resources import resource
 from maven_ros.scoring.metrics import coverage
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.compact.bank import fingerprint
-from maven_ros.training.compact.compose import Composer, ComposeSettings, Windows
+from maven_ros.training.compact.compose import ComposedWindows, Composer, ComposeSettings
 from maven_ros.training.compact.corpora import GRID, BankSettings, encode_corpora
 from maven_ros.training.compact.stages import (
     ENCODER,
@@ -74,18 +74,18 @@ class FusionTask:
     """Composed windows in batches, and how well they are read."""
 
     def __init__(
-        self, settings: FusionSettings, model: MavenModel, train: Composer, valid: Windows,
+        self, settings: FusionSettings, model: MavenModel, train: Composer, valid: ComposedWindows,
     ) -> None:
         self.model: nn.Module = model
         self.settings, self.train, self.valid = settings, train, valid
         self.steps = max(1, settings.windows // settings.loop.batch_size)
 
-    def batches(self, epoch: int, random: torch.Generator) -> Iterator[Windows]:
+    def batches(self, epoch: int, random: torch.Generator) -> Iterator[ComposedWindows]:
         """Yield windows that were never seen before and will never be again."""
         for _ in range(self.steps):
             yield self.train.windows(self.settings.loop.batch_size, random)
 
-    def losses(self, model: nn.Module, batch: Windows) -> dict[str, Tensor]:
+    def losses(self, model: nn.Module, batch: ComposedWindows) -> dict[str, Tensor]:
         """Return the loss and its parts."""
         output = cast(MavenModel, model).fuse(batch.features)
         point, log_variance = Reading.of(output)
@@ -105,7 +105,7 @@ class FusionTask:
         return score(read(cast(MavenModel, model), self.valid.features), self.valid)
 
 
-def score(reading: Reading, windows: Windows) -> dict[str, float]:
+def score(reading: Reading, windows: ComposedWindows) -> dict[str, float]:
     """
     Score what was read.
 

@@ -21,7 +21,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.resources import resource
 from maven_ros.training.compact.export import ExportSettings, train_export
-from maven_ros.training.compact.face_stage import FaceSettings, train_faces
+from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
 from maven_ros.training.compact.fusion_stage import FusionSettings, train_fusion
 from maven_ros.training.compact.stages import StageContext
 from maven_ros.training.compact.teacher import TeacherSettings, train_teacher
@@ -44,7 +44,7 @@ class Stage(NamedTuple):
 
 #: In the order in which they run.
 STAGES: Mapping[str, Stage] = {
-    'faces': Stage(FaceSettings, train_faces),
+    'faces': Stage(FaceStageSettings, train_faces),
     'voice': Stage(VoiceSettings, train_voice),
     'teacher': Stage(TeacherSettings, train_teacher),
     'text': Stage(TextSettings, train_text),

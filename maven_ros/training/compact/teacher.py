@@ -93,7 +93,7 @@ class TeacherSettings:
             raise SettingsError(f'part_words: {self.part_words!r} does not rise from 1')
 
 
-class Labels(NamedTuple):
+class TaughtLabels(NamedTuple):
     """
     What the teacher says.
 
@@ -289,7 +289,7 @@ def read_words(folder: Path, vocabulary: int) -> Tensor:
     return centred / centred.std()
 
 
-def read_labels(folder: Path, texts: Sequence[str]) -> Labels:
+def read_labels(folder: Path, texts: Sequence[str]) -> TaughtLabels:
     """
     Read what the stage wrote.
 
@@ -308,4 +308,4 @@ def read_labels(folder: Path, texts: Sequence[str]) -> Labels:
     if len(labelled) != len(reading.rated):
         raise ResourceError(f'{path / LABELS}: is of {len(reading.rated)} texts, not '
                             f'{len(labelled)}; train the stage {NAME!r} again')
-    return Labels(labelled, reading)
+    return TaughtLabels(labelled, reading)

@@ -42,7 +42,7 @@ from maven_ros.training.compact.readings import (
 )
 from maven_ros.training.compact.stages import StageContext, save_stage
 from maven_ros.training.compact.teacher import NAME as TEACHER
-from maven_ros.training.compact.teacher import Labels, read_labels, read_words
+from maven_ros.training.compact.teacher import TaughtLabels, read_labels, read_words
 from maven_ros.training.compact.text_augmentation import TextAugmentation, TextAugmenter
 from maven_ros.training.digests import digest_of
 from maven_ros.training.loop import CHECKPOINT, LoopSettings, fit
@@ -171,7 +171,8 @@ def repeat(rated: RatedSentences, comments: LabelledComments, repeats: int) -> E
 
 
 def taught(
-    rated: RatedSentences, comments: LabelledComments, labels: Labels, share: float, repeats: int,
+    rated: RatedSentences, comments: LabelledComments, labels: TaughtLabels, share: float,
+    repeats: int,
 ) -> Examples:
     """
     Return sentences, comments and parts of both, with what the teacher says of all of it.

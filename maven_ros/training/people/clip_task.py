@@ -13,8 +13,8 @@ from maven_ros.errors import SettingsError
 from maven_ros.model.maven import MavenModel
 from maven_ros.training.losses import concordance, disagreement
 from maven_ros.training.people.clip_inputs import deny
-from maven_ros.training.people.clips import Clips, Labels
-from maven_ros.training.people.feature_sources import Row, Source
+from maven_ros.training.people.clips import ClipLabels, Clips
+from maven_ros.training.people.feature_sources import FusionSource, Row
 from maven_ros.training.people.run_settings import RunSettings
 from maven_ros.training.people.starting import frozen_encoders
 from maven_ros.training.processes import Processes
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     """
 
     rows: list[Row]
-    labels: Labels
+    labels: ClipLabels
     dropped: Tensor
 
 
@@ -47,7 +47,7 @@ class ClipReading(NamedTuple):
 
 class ClipTask:
     """
-    A :class:`maven_ros.training.loop.Task` on clips.
+    A :class:`maven_ros.training.loop.TrainingTask` on clips.
 
     :param model: as :func:`maven_ros.training.people.starting.start` returns it, on its device.
     :param source: of the clips of both splits.
@@ -55,8 +55,8 @@ class ClipTask:
     """
 
     def __init__(
-        self, settings: RunSettings, model: MavenModel, source: Source, train: Clips, valid: Clips,
-        processes: Processes,
+        self, settings: RunSettings, model: MavenModel, source: FusionSource, train: Clips,
+        valid: Clips, processes: Processes,
     ) -> None:
         self.model: nn.Module = model
         self._settings, self._source, self._processes = settings, source, processes
@@ -101,7 +101,7 @@ class ClipTask:
             [self.read_clips(cast(MavenModel, model), self._valid, places)])
         points = torch.cat([read.reading.points for read, _ in parts])
         frames = torch.cat([read.frames for read, _ in parts])
-        labels = Labels(*(torch.cat(same) for same in zip(
+        labels = ClipLabels(*(torch.cat(same) for same in zip(
             *(labels for _, labels in parts), strict=True)))
         figures: dict[str, float] = {}
         for prefix, said, wanted in (('', points, labels.points), ('frames_', frames,
@@ -114,7 +114,7 @@ class ClipTask:
 
     def read_clips(
         self, model: MavenModel, clips: Clips, places: range,
-    ) -> tuple[ClipReading, Labels]:
+    ) -> tuple[ClipReading, ClipLabels]:
         """Read some clips, a batch at a time; what comes out is on the processor."""
         found = []
         with torch.no_grad():

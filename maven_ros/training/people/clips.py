@@ -15,7 +15,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.time_grid import Grid
 from maven_ros.records import NS
 from maven_ros.training.digests import digest_of
-from maven_ros.training.people.feature_sources import Row, Source
+from maven_ros.training.people.feature_sources import FusionSource, Row
 from maven_ros.training.people.prepared import PreparedSet
 
 
@@ -46,7 +46,7 @@ class ClipSettings:
                                 'the length')
 
 
-class Labels(NamedTuple):
+class ClipLabels(NamedTuple):
     """
     What raters say of clips; NaN where they say nothing.
 
@@ -66,7 +66,7 @@ class Clips:
     """
 
     def __init__(
-        self, prepared: PreparedSet, source: Source, split: str, settings: ClipSettings,
+        self, prepared: PreparedSet, source: FusionSource, split: str, settings: ClipSettings,
     ) -> None:
         self.rows: list[Row] = []
         #: How many have no target.
@@ -86,7 +86,7 @@ class Clips:
             slots.append(own.slots[known])
         if not self.rows:
             raise ResourceError(f'{prepared.folder}: has no labelled clip of the split {split!r}')
-        self.labels = Labels(torch.cat(points), torch.cat(slots))
+        self.labels = ClipLabels(torch.cat(points), torch.cat(slots))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,16 +96,16 @@ class Clips:
         """16 hexadecimal digits of the SHA-256 over which clips they are, and their labels."""
         return digest_of(self.rows, *self.labels)
 
-    def take(self, places: Sequence[int]) -> tuple[list[Row], Labels]:
+    def take(self, places: Sequence[int]) -> tuple[list[Row], ClipLabels]:
         """Return some of them."""
         return ([self.rows[place] for place in places],
-                Labels(*(part[list(places)] for part in self.labels)))
+                ClipLabels(*(part[list(places)] for part in self.labels)))
 
 
 def label(
     stamps_ns: NDArray[np.int64], values: NDArray[np.float32], starts_ns: NDArray[np.int64],
     grid: Grid, target_s: float = 0.0,
-) -> Labels:
+) -> ClipLabels:
     """
     Return what raters say of some windows of one person.
 
@@ -126,4 +126,4 @@ def label(
     with np.errstate(invalid='ignore'):
         slots = of_slot / in_slot[..., None]
         points = of_slot[:, last].sum(1) / in_slot[:, last].sum(1)[:, None]
-    return Labels(*(torch.from_numpy(one.astype(np.float32)) for one in (points, slots)))
+    return ClipLabels(*(torch.from_numpy(one.astype(np.float32)) for one in (points, slots)))

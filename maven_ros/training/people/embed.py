@@ -30,7 +30,7 @@ from maven_ros.records import SAMPLE_RATE_HZ
 from maven_ros.training.loop import Stopped
 from maven_ros.training.people.evidence import crops_of, sound_of, words_of
 from maven_ros.training.people.feature_spec import Windowing, describe, key_of
-from maven_ros.training.people.prepared import Person, PreparedSet
+from maven_ros.training.people.prepared import PreparedSet, RecordedPerson
 from maven_ros.training.people.shards import IndexRow, ShardWriter, half, made_of_rows
 
 SHARD_BYTES = 512 * 10 ** 6
@@ -47,7 +47,7 @@ class _Job:
 
     owner: str
     modality: str
-    people: tuple[Person, ...]
+    people: tuple[RecordedPerson, ...]
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _count_vectors(model: MavenModel, samples: int) -> int:
 
 
 def _jobs(prepared: PreparedSet) -> list[_Job]:
-    videos: dict[str, list[Person]] = {}
+    videos: dict[str, list[RecordedPerson]] = {}
     for person in prepared.people:
         videos.setdefault(person.video, []).append(person)
     jobs = []
@@ -242,7 +242,7 @@ def _jobs(prepared: PreparedSet) -> list[_Job]:
 
 
 def _row(
-    person: Person, job: _Job, key: str, rows: int, first_ns: int, step_ns: int,
+    person: RecordedPerson, job: _Job, key: str, rows: int, first_ns: int, step_ns: int,
 ) -> IndexRow:
     return {'person': person.person, 'modality': job.modality, 'key': key, 'rows': rows,
             'first_stamp_ns': first_ns, 'step_ns': step_ns, 'made_of': person.made_of}

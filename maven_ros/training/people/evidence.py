@@ -17,7 +17,7 @@ from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Mask, Pixels, Samp
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import AudioSettings
 from maven_ros.training.people.feature_spec import Windowing
-from maven_ros.training.people.prepared import Person
+from maven_ros.training.people.prepared import RecordedPerson
 from maven_ros.training.people.recorded_sound import read_flac, read_words
 
 _SLACK_S = 5.0  # of the ring of sound
@@ -85,7 +85,7 @@ def _read_crop(path: Path, side_px: int) -> Pixels | None:
 
 
 def sound_of(
-    folder: Path, person: Person, windowing: Windowing, counters: Counters,
+    folder: Path, person: RecordedPerson, windowing: Windowing, counters: Counters,
 ) -> Iterator[WindowOfSound]:
     """
     Return the windows in which somebody speaks.
@@ -115,7 +115,9 @@ def sound_of(
             window += 1
 
 
-def words_of(folder: Path, person: Person, windowing: Windowing) -> Iterator[WindowOfWords]:
+def words_of(
+    folder: Path, person: RecordedPerson, windowing: Windowing,
+) -> Iterator[WindowOfWords]:
     """
     Return the windows in which there are words, each wholly inside.
 

@@ -33,7 +33,7 @@ _NOWHERE = Box(0, 0, 0, 0)  # where in its picture a face was does not count
 Row: TypeAlias = tuple[str, int]
 
 
-class Source(Protocol):
+class FusionSource(Protocol):
     """
     Windows of recorded people.
 

@@ -28,7 +28,7 @@ from maven_ros.records import Word
 from maven_ros.tables import read_table
 from maven_ros.training.digests import digest_of
 from maven_ros.training.people.feature_spec import FORMAT, Windowing, describe, require_same
-from maven_ros.training.people.prepared import Person
+from maven_ros.training.people.prepared import RecordedPerson
 from maven_ros.training.people.shards import COLUMNS, INDEX, made_of_rows, read_index, read_spec
 
 #: A person, and the number of a window.
@@ -96,7 +96,7 @@ class FeatureSet:
         """
         require_same(self.spec, describe(model, tokenizer, self.windowing), str(self.folder))
 
-    def check_people(self, people: Sequence[Person]) -> None:
+    def check_people(self, people: Sequence[RecordedPerson]) -> None:
         """
         Refuse features of people who were prepared otherwise since.
 

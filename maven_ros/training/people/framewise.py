@@ -30,7 +30,7 @@ from maven_ros.scoring.annotations import Annotation
 from maven_ros.scoring.metrics import Array
 from maven_ros.scoring.resultset import Excluded, ResultSet
 from maven_ros.settings import SmoothingSettings
-from maven_ros.training.people.prepared import Frames, Person
+from maven_ros.training.people.prepared import Frames, RecordedPerson
 
 SMOOTHINGS = ('none', 'causal', 'centred')
 PREDICTIONS = 'predictions.csv'
@@ -72,7 +72,8 @@ class Prediction:
 
 
 def predict(
-    person: Person, frames: Frames, windows: WindowEstimates, smoothing: str, smoothing_s: float,
+    person: RecordedPerson, frames: Frames, windows: WindowEstimates, smoothing: str,
+    smoothing_s: float,
 ) -> Prediction:
     """
     Say what is believed of every frame.
@@ -147,7 +148,7 @@ def _smoothed(windows: WindowEstimates) -> WindowEstimates:
 
 
 def _centred(
-    person: Person, annotation: Annotation, windows: WindowEstimates, smoothing_s: float,
+    person: RecordedPerson, annotation: Annotation, windows: WindowEstimates, smoothing_s: float,
 ) -> Pairs:
     """Take the mean over all windows that hold a frame, and smooth it to both sides."""
     stamps_ns = annotation.times_ns

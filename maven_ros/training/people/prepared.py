@@ -29,7 +29,7 @@ MANIFEST_FILE, PEOPLE_FILE, SUMMARY = 'manifest.parquet', 'videos.parquet', 'pre
 
 
 @dataclass(frozen=True)
-class Person:
+class RecordedPerson:
     """
     One person in one video; the fields are the columns of ``videos.parquet``.
 
@@ -78,11 +78,11 @@ class PreparedSet:
         found = read_json(summary)
         if not isinstance(found, dict) or found.get('format') != FORMAT:
             raise ResourceError(f'{summary}: is not of format {FORMAT}')
-        names = list(Person.__dataclass_fields__)
+        names = list(RecordedPerson.__dataclass_fields__)
         columns = read_table(folder / PEOPLE_FILE, [*names, 'status'])
         rows = zip(*(columns[name] for name in [*names, 'status']), strict=True)
         #: Whoever is not excluded, in the order of the file.
-        self.people = tuple(Person(*row[:-1]) for row in rows if row[-1] == 'ok')
+        self.people = tuple(RecordedPerson(*row[:-1]) for row in rows if row[-1] == 'ok')
 
     def frames(self, person: str) -> Frames:
         """

@@ -8,16 +8,16 @@ import torch
 from maven_ros.model.maven import MavenModel
 from maven_ros.scoring.metrics import Array
 from maven_ros.training.people.clip_inputs import InputSettings, deny
-from maven_ros.training.people.feature_sources import Source
+from maven_ros.training.people.feature_sources import FusionSource
 from maven_ros.training.people.framewise import WindowEstimates
-from maven_ros.training.people.prepared import Frames, Person, PreparedSet
+from maven_ros.training.people.prepared import Frames, PreparedSet, RecordedPerson
 from maven_ros.training.reading import Reading
 
 _WINDOWS_AT_ONCE = 64
 
 
 def read_person(
-    model: MavenModel, source: Source, person: str, inputs: InputSettings,
+    model: MavenModel, source: FusionSource, person: str, inputs: InputSettings,
 ) -> WindowEstimates:
     """Fuse all windows of a person, in evaluation mode; a raw head may leave the square."""
     count = source.windows(person)
@@ -41,8 +41,9 @@ def read_person(
 
 
 def read_split(
-    model: MavenModel, source: Source, prepared: PreparedSet, split: str, inputs: InputSettings,
-) -> list[tuple[Person, Frames, WindowEstimates]]:
+    model: MavenModel, source: FusionSource, prepared: PreparedSet, split: str,
+    inputs: InputSettings,
+) -> list[tuple[RecordedPerson, Frames, WindowEstimates]]:
     """Read everybody in a split."""
     return [(person, prepared.frames(person.person),
              read_person(model, source, person.person, inputs))

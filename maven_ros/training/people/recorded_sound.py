@@ -17,7 +17,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import read_json, write_json, written
 from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples, Utterance, Word
 from maven_ros.senses.audio import AudioSegment, AudioSense
-from maven_ros.senses.speech import Speech
+from maven_ros.senses.speech import SpeechStream
 from maven_ros.settings import AudioSettings
 
 _HISTORY_S = 60.0  # a longer gap begins a new run of sound; it is silence here all the same
@@ -63,7 +63,7 @@ def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound
 
 
 def recognise(
-    sound: Sound, speech: Speech, passed: Callable[[float], None] = lambda _: None,
+    sound: Sound, speech: SpeechStream, passed: Callable[[float], None] = lambda _: None,
 ) -> list[Word]:
     """
     Return the words in a sound, in order.

@@ -31,7 +31,7 @@ from maven_ros.training.compact.bank import fingerprint
 from maven_ros.training.loop import CHECKPOINT, Epoch, Stopped, fit
 from maven_ros.training.people.clip_task import ClipTask
 from maven_ros.training.people.clips import Clips
-from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource, Source
+from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource, FusionSource
 from maven_ros.training.people.features import FeatureSet
 from maven_ros.training.people.framewise import (
     PREDICTIONS,
@@ -122,7 +122,7 @@ def train_run(
 def open_source(
     settings: RunSettings, prepared: PreparedSet, features: Path | None,
     base: checkpoint.Checkpoint,
-) -> Source:
+) -> FusionSource:
     """
     Open what clips are read from.
 
@@ -150,7 +150,8 @@ def open_source(
 
 
 def score_valid(
-    settings: RunSettings, model: MavenModel, source: Source, prepared: PreparedSet, out: Path,
+    settings: RunSettings, model: MavenModel, source: FusionSource, prepared: PreparedSet,
+    out: Path,
 ) -> dict[str, tuple[ResultSet, SetScores]]:
     """Predict and score every labelled frame of the validation split; write both."""
     found = {}
@@ -210,7 +211,7 @@ def _model_folder(name: str) -> Path:
 
 
 def _recipe(
-    settings: RunSettings, base: MavenModel, source: Source, train: Clips, valid: Clips,
+    settings: RunSettings, base: MavenModel, source: FusionSource, train: Clips, valid: Clips,
 ) -> dict[str, Any]:
     """Return all that the weights depend on, in plain values."""
     plain = {name: value for name, value in dataclasses.asdict(settings).items()

@@ -21,7 +21,7 @@ from maven_ros.training.people.run import train_run
 from maven_ros.training.people.run_settings import read_run_settings
 from maven_ros.training.processes import Processes
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / 'shared' / 'data'
 
 

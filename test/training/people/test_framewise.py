@@ -12,9 +12,9 @@ from maven_ros.training.people.framewise import (
     predict,
     write_predictions,
 )
-from maven_ros.training.people.prepared import Frames, Person
+from maven_ros.training.people.prepared import Frames, RecordedPerson
 
-PERSON = Person('clip', 'clip_left', 'valid', 4.0, 40, '', 0, '', '')
+PERSON = RecordedPerson('clip', 'clip_left', 'valid', 4.0, 40, '', 0, '', '')
 STAMPS = np.arange(40) * NS // 10
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from maven_ros.errors import ResourceError
+from maven_ros.replay.replayed import ReplayTask
 from maven_ros.settings import Settings
-from maven_ros.workers import Task, run_tasks
+from maven_ros.workers import run_tasks
 
 
 def work(task):
@@ -29,7 +30,7 @@ def work(task):
 
 
 def run(tmp_path, names, workers=1, stop=None):
-    tasks = [Task(Path(name), tmp_path / name, Settings()) for name in names]
+    tasks = [ReplayTask(Path(name), tmp_path / name, Settings()) for name in names]
     errors = {}
     run_tasks(tasks, work, lambda task, error: errors.setdefault(task.bag.name, error),
               stop or threading.Event(), workers)

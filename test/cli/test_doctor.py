@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
+from maven_ros.cli import doctor
 from maven_ros.cli.doctor import CHECKERS, Check, Checker, report, run_checks
-from maven_ros.cli.main import doctor
 from maven_ros.devices import listing as devices
 from maven_ros.devices.listing import CameraDevice, cameras, describe_devices, portaudio
 from maven_ros.errors import ResourceError

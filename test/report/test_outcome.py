@@ -27,7 +27,7 @@ from maven_ros.replay.from_media import START_NS
 from maven_ros.replay.pictures import picture_stamps
 from maven_ros.replay.replayed import ReplayTask, run_replay
 from maven_ros.replay.sources import Sources
-from maven_ros.report.benchmark import Plan, replay_all
+from maven_ros.report.benchmark import BenchmarkPlan, replay_all
 from maven_ros.report.console import as_text
 from maven_ros.report.outcome import score_replays
 from maven_ros.report.page import write_report
@@ -69,7 +69,7 @@ def cut(bag):
 
 
 def scored(tmp_path, *bags, annotations=None):
-    return scored_by(Plan(bags, annotations, tmp_path / 'out', QUIET, draws=10))
+    return scored_by(BenchmarkPlan(bags, annotations, tmp_path / 'out', QUIET, draws=10))
 
 
 def scored_by(plan):
@@ -197,7 +197,7 @@ def test_topics_that_are_named_hold_for_the_counting_of_pictures_too(tmp_path):
     (folder / 'two.txt').write_text('valence,arousal\n' + '0,0\n' * 30)
     bag = record(tmp_path / 'two', topics=('/a/image', '/b/image'),
                  sounds=('/a/sound', '/b/sound'))
-    plan = Plan((bag,), folder, tmp_path / 'out', QUIET, draws=10,
+    plan = BenchmarkPlan((bag,), folder, tmp_path / 'out', QUIET, draws=10,
                 sources=Sources(image='/a/image', audio='/b/sound'))
     outcome = scored_by(plan)
     assert not outcome.excluded and outcome.sets[0][1].overall.frames == 30

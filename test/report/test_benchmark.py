@@ -17,7 +17,7 @@ from maven_ros.graph.interface import SENSOR, STATE
 from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
 from maven_ros.replay.from_media import START_NS, bags_from_media
 from maven_ros.replay.pictures import picture_stamps, pictures_at
-from maven_ros.report.benchmark import Plan
+from maven_ros.report.benchmark import BenchmarkPlan
 from maven_ros.resources import resource
 from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import Settings
@@ -165,7 +165,7 @@ def test_a_replay_that_was_made_otherwise_is_no_result(bags, done, capsys):
 
 def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):
     def plan(**changed):
-        return Plan(**{'bags': (tmp_path / 'a',), 'annotations': None, 'out': tmp_path,
+        return BenchmarkPlan(**{'bags': (tmp_path / 'a',), 'annotations': None, 'out': tmp_path,
                        'settings': Settings(), **changed})
 
     with pytest.raises(SettingsError, match=r"bags: 2 have the name 'a'"):
@@ -179,7 +179,7 @@ def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):
 def test_a_plan_means_the_same_wherever_it_is_carried_out(tmp_path, monkeypatch):
     (tmp_path / 'vosk').mkdir()
     monkeypatch.chdir(tmp_path)
-    plan = Plan((Path('a'),), None, Path('out'), Settings().with_values(
+    plan = BenchmarkPlan((Path('a'),), None, Path('out'), Settings().with_values(
         {'speech.vosk_model': 'vosk'}))
     [task] = plan.tasks()
     assert (task.bag, task.out) == (tmp_path / 'a', tmp_path / 'out' / 'replays' / 'a')

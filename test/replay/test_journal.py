@@ -12,9 +12,9 @@ from maven_ros.errors import ResourceError
 from maven_ros.graph.sound import RawFormat
 from maven_ros.records import Box, Face, Stream, Word
 from maven_ros.replay.journal import (
-    Checkpoint,
-    Entry,
     Journal,
+    JournalEntry,
+    ReplayCheckpoint,
     decode,
     encode,
     read_checkpoint,
@@ -65,17 +65,17 @@ def test_nothing_else_is_made(content):
 def test_a_journal_is_cut_where_its_checkpoint_says(tmp_path):
     path = tmp_path / 'journal'
     with Journal(path) as journal:
-        journal.append(Entry(1, 10, b'one'))
+        journal.append(JournalEntry(1, 10, b'one'))
         length = journal.secure()
-        journal.append(Entry(2, -20, b''))
+        journal.append(JournalEntry(2, -20, b''))
         with pytest.raises(ResourceError, match='journal: another replay is writing it'):
             Journal(path)
         assert length == 16 and path.stat().st_size <= 29  # nor does its try cut anything
-    assert list(read_journal(path)) == [Entry(1, 10, b'one'), Entry(2, -20, b'')]
+    assert list(read_journal(path)) == [JournalEntry(1, 10, b'one'), JournalEntry(2, -20, b'')]
     with Journal(path) as journal:
         journal.cut(length)
-        journal.append(Entry(3, 30, b'three'))
-    assert list(read_journal(path)) == [Entry(1, 10, b'one'), Entry(3, 30, b'three')]
+        journal.append(JournalEntry(3, 30, b'three'))
+    assert list(read_journal(path)) == [JournalEntry(1, 10, b'one'), JournalEntry(3, 30, b'three')]
     size = path.stat().st_size
     with Journal(path) as journal, pytest.raises(
             ResourceError, match=f'journal: {size} bytes; its checkpoint needs 999'):
@@ -85,7 +85,7 @@ def test_a_journal_is_cut_where_its_checkpoint_says(tmp_path):
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is full')
 def test_a_full_disk_is_named_when_the_last_entries_are_written():
     journal = Journal(Path('/dev/full'))
-    journal.append(Entry(1, 10, b'one'))
+    journal.append(JournalEntry(1, 10, b'one'))
     with pytest.raises(ResourceError, match='/dev/full: cannot be written: No space left'):
         journal.close()
     journal.close()  # a second call does nothing
@@ -94,7 +94,7 @@ def test_a_full_disk_is_named_when_the_last_entries_are_written():
 def test_a_checkpoint_is_replaced_as_a_whole(tmp_path):
     path = tmp_path / 'checkpoint'
     assert read_checkpoint(path) is None
-    one = Checkpoint({'bag': 'x'}, 5, 6, 1, 7, 1.5, b'state', ([1.0], 2.0))
+    one = ReplayCheckpoint({'bag': 'x'}, 5, 6, 1, 7, 1.5, b'state', ([1.0], 2.0))
     one.write(path)
     assert read_checkpoint(path) == one and list(tmp_path.iterdir()) == [path]
     path.write_bytes(encode([1]))

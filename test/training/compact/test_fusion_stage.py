@@ -21,7 +21,7 @@ from maven_ros.training.compact.card_report import markdown, show, update_card, 
 from maven_ros.training.compact.compose import ComposeSettings
 from maven_ros.training.compact.corpora import GRID, READERS, BankSettings, encode_corpora
 from maven_ros.training.compact.export import ExportSettings, load_probes, train_export
-from maven_ros.training.compact.face_stage import FaceSettings, train_faces
+from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
 from maven_ros.training.compact.fusion_stage import FusionSettings, load_encoders, train_fusion
 from maven_ros.training.compact.goals import goals
 from maven_ros.training.compact.stages import METRICS, StageContext
@@ -46,7 +46,7 @@ def trained(tmp_path_factory):
     """Every stage, on a few examples; returns the context."""
     folder = tmp_path_factory.mktemp('recipe')
     context = StageContext(tiny_corpora.write(folder / 'data'), folder / 'run', CONFIG, seed=3)
-    train_faces(FaceSettings(LOOP), context)
+    train_faces(FaceStageSettings(LOOP), context)
     train_voice(VoiceSettings(LOOP, length_s=(0.5, 0.6)), context)
     train_text(TextSettings(LOOP), context)
     train_fusion(FUSION, context)

@@ -12,7 +12,7 @@ from maven_ros.model.encoders import FaceEncoder
 from maven_ros.training.compact.face_stage import (
     FaceHead,
     FaceModel,
-    FaceSettings,
+    FaceStageSettings,
     FaceTask,
     predict,
     score,
@@ -22,7 +22,7 @@ from maven_ros.training.compact.ferplus import POINTS, read_ferplus
 from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
 from maven_ros.training.loop import LoopSettings
 
-SETTINGS = FaceSettings(LoopSettings(2, 8, 0.01), sides_px=(32, 48))
+SETTINGS = FaceStageSettings(LoopSettings(2, 8, 0.01), sides_px=(32, 48))
 
 
 @pytest.fixture(scope='module')
@@ -59,7 +59,7 @@ def test_the_stage_leaves_what_fits_into_the_network(data, tmp_path):
 def test_a_stage_does_not_go_on_with_other_pictures(tmp_path):
     write_faces(tmp_path / 'data/faces', np.random.default_rng(0))
     context = StageContext(tmp_path / 'data', tmp_path / 'out', tiny_config())
-    settings = FaceSettings(LoopSettings(1, 8, 0.01), sides_px=(16,))
+    settings = FaceStageSettings(LoopSettings(1, 8, 0.01), sides_px=(16,))
     train_faces(settings, context)
     path = tmp_path / 'data/faces/ferplus_train.npz'
     with np.load(path) as arrays:

@@ -170,7 +170,7 @@ def test_a_recorder_that_dies_ends_the_demo(tmp_path):
 
 
 def test_two_demos_in_one_second_get_a_folder_each(tmp_path, monkeypatch):
-    from maven_ros.cli.main import demo as module
+    from maven_ros.cli import demo as module
     monkeypatch.setattr(module.time, 'strftime', lambda text: 'demo-now')
     folders = [module._new_folder(tmp_path).name for _ in range(3)]
     assert folders == ['demo-now', 'demo-now_2', 'demo-now_3']

@@ -54,7 +54,7 @@ def test_every_parameter_is_a_flag_with_its_range_and_default(capsys):
     (['demo', '--faces.detector', 'eyes'], "faces.detector: 'eyes' is not 'haar' or 'yunet'"),
     (['demo', '--media', 'a.mp4', '--camera', '0'], '--media a.mp4 and live devices: choose'),
     (['play', '/nowhere.mp4'], '/nowhere.mp4: no such file'),
-    (['play', __file__], 'test_cli.py'),
+    (['play', __file__], 'test_main.py'),
     (['play', 'x.mp4', '--remap', 'a=b'], "--remap: 'a=b'; allowed: FROM:=TO"),
     (['echo', '/nothing', '--wait', '0.2'], '/nothing: no such topic here; topics: none'),
     (['echo', 'a//b'], 'a//b'),

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from maven_ros.interrupts import Stop
+from maven_ros.interrupts import Interrupts
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_signal_before_anybody_looks_ends_on_the_spot():
     with pytest.raises(SystemExit) as ended:
-        Stop().on_signal(signal.SIGTERM, None)
+        Interrupts().on_signal(signal.SIGTERM, None)
     assert ended.value.code == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize('look', [Stop.is_set, lambda stop: stop.wait(0.0)])
+@pytest.mark.parametrize('look', [Interrupts.is_set, lambda stop: stop.wait(0.0)])
 def test_a_signal_after_somebody_looked_only_sets_it(look):
-    stop = Stop()
+    stop = Interrupts()
     assert not look(stop)
     stop.on_signal(signal.SIGINT, None)
     assert stop.is_set()
@@ -40,7 +40,7 @@ def test_a_signal_while_a_module_is_imported_ends_on_the_spot(tmp_path):
 
 
 def test_a_signal_whose_end_gets_lost_is_seen_at_the_first_look():
-    stop = Stop()
+    stop = Interrupts()
     with suppress(SystemExit):
         stop.on_signal(signal.SIGINT, None)
     assert stop.is_set()

@@ -7,10 +7,10 @@ from maven_ros.counters import Counters
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Word
 from maven_ros.training.people.evidence import sound_of, words_of
 from maven_ros.training.people.feature_spec import Windowing
-from maven_ros.training.people.prepared import Person
+from maven_ros.training.people.prepared import RecordedPerson
 from maven_ros.training.people.recorded_sound import write_flac, write_words
 
-PERSON = Person('clip', 'clip', 'train', 100, 4.0, 'clip.flac', 0, 'clip.json', '')
+PERSON = RecordedPerson('clip', 'clip', 'train', 100, 4.0, 'clip.flac', 0, 'clip.json', '')
 STARTS_S, ENDS_S = 1.5, 1.9  # of the one word, on the file's clock
 
 

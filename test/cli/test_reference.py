@@ -12,7 +12,7 @@ from maven_ros.cli.main import main
 from maven_ros.cli.reference import TABLES, TOPICS, parameter_file, with_tables
 from maven_ros.settings import Settings, load_values, parameters
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / 'config' / 'affect.yaml'
 PAGE = ROOT / 'docs' / 'ros2.md'
 

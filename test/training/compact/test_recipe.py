@@ -8,7 +8,7 @@ from tiny_corpora import write
 
 from maven_ros.cli.main import main
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.face_stage import FaceSettings
+from maven_ros.training.compact.face_stage import FaceStageSettings
 from maven_ros.training.compact.recipe import STAGES, build, read_recipe, train
 
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_is_named(values, message):
 def test_the_shipped_one_has_every_stage():
     recipe = read_recipe('compact')
     assert recipe.stages.keys() == STAGES.keys()
-    assert isinstance(recipe.stages['faces'], FaceSettings)
+    assert isinstance(recipe.stages['faces'], FaceStageSettings)
 
 
 @pytest.mark.parametrize(('text', 'message'), [

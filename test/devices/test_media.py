@@ -12,7 +12,7 @@ from maven_ros.devices.media import available_ns, probe, read_media
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.records import NS, AudioChunk, Frame
 
-CLIPS = Path(__file__).parents[2] / 'shared' / 'data' / 'clips'
+CLIPS = Path(__file__).parents[3] / 'shared' / 'data' / 'clips'
 RATE_HZ = 16_000
 FPS = 25
 
