@@ -32,7 +32,8 @@ def test_a_signal_while_a_module_is_imported_ends_on_the_spot(tmp_path):
     (tmp_path / 'slow.py').write_text(
         'import signal\ntry:\n    signal.raise_signal(signal.SIGTERM)\n'
         'except BaseException: pass\n')  # as libraries do
-    run = 'from maven_ros.interrupts import Stop; stop = Stop.on_signals({}); import slow'
+    run = ('from maven_ros.interrupts import Interrupts; stop = Interrupts.on_signals({}); '
+           'import slow')
     for early, code in (('', 128 + signal.SIGTERM), ('early=0', 0)):
         ended = subprocess.run([sys.executable, '-c', f'{run.format(early)}; 1 / 0'], check=False,
                                env={**os.environ, 'PYTHONPATH': str(tmp_path)}, cwd=ROOT)
@@ -49,12 +50,12 @@ def test_a_signal_whose_end_gets_lost_is_seen_at_the_first_look():
 # From an object that outlives the modules: then Python has set its own handlers back already.
 ENDS_SLOWLY = """
 import signal, sys
-from maven_ros.interrupts import Stop
+from maven_ros.interrupts import Interrupts
 class Late:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 signal.late = Late()
-stop = Stop.on_signals()
+stop = Interrupts.on_signals()
 stop.is_set()
 for _ in range(2):
     signal.raise_signal(signal.SIGINT)

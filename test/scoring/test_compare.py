@@ -107,7 +107,7 @@ def test_sets_that_have_nothing_in_common_cannot_be_compared():
 
 
 def test_the_offset_of_late_raters_is_found():
-    from test_evaluation_alignment import state
+    from test_alignment import state
 
     curve = np.sin(np.arange(300) / 7) * 0.8
     states = [state(2 + index / 5, valence=value) for index, value in enumerate(curve)]
