@@ -20,8 +20,8 @@ from machine import processor
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Grid
 from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.rules import Grid
 
 SLOTS, SLOT_S, WORDS = 20, 0.1, 6
 

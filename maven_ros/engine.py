@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maven_ros import rules
 from maven_ros.affect import Affect
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
-from maven_ros.evidence_checks import check_evidence, no_evidence, not_finite, window_samples
+from maven_ros.evidence_checks import check_evidence, no_evidence, not_finite
 from maven_ros.records import Box, Estimate, Evidence, Face, Word, nanoseconds
 from maven_ros.resources import resource
 from maven_ros.settings import ModelSettings, WindowSettings
@@ -61,7 +62,6 @@ class Engine:
 
         from maven_ros.model.compute import choose_device
         from maven_ros.model.incremental import Memory
-        from maven_ros.model.time_grid import Grid
 
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
@@ -73,8 +73,7 @@ class Engine:
         self.crop_px = checkpoint.model.config.crop_px
         self._settings, self._compiled = settings, settings.compile
         self._length_ns = nanoseconds(windows.length_s)
-        slots = max(1, round(windows.length_s * frame_rate_hz))
-        self._grid = Grid(slots, windows.length_s / slots)
+        self._grid = rules.time_grid(windows.length_s, frame_rate_hz)
         self._counters = counters if counters is not None else Counters()
         self._memory = Memory()
         try:
@@ -249,7 +248,7 @@ def _read(settings: ModelSettings) -> Checkpoint:
 
 def _made_up(people: int, length_ns: int, crop_px: int) -> list[Evidence]:
     """Return evidence of nobody: all of it about the first, then each modality alone."""
-    samples = window_samples(length_ns)
+    samples = rules.window_samples(length_ns)
     sound = {'waveform': np.zeros(samples, np.float32), 'heard': np.ones(samples, np.bool_)}
     words = {'words': (Word('hello', 0, length_ns, 1.0),)}
     crop = np.zeros((crop_px, crop_px, 3), np.uint8)

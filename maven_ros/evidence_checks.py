@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from maven_ros import rules
 from maven_ros.errors import InputError
-from maven_ros.records import LOUDEST, NS, SAMPLE_RATE_HZ, Evidence
+from maven_ros.records import LOUDEST, SAMPLE_RATE_HZ, Evidence
 
 
 def check_evidence(pieces: Sequence[Evidence], length_ns: int, crop_px: int) -> None:
@@ -32,13 +33,8 @@ def check_evidence(pieces: Sequence[Evidence], length_ns: int, crop_px: int) -> 
         if not piece.modalities:
             raise no_evidence(piece)
         _check_faces(piece, (crop_px, crop_px, 3))
-        _check_sound(piece, window_samples(length_ns))
+        _check_sound(piece, rules.window_samples(length_ns))
         _check_words(piece)
-
-
-def window_samples(length_ns: int) -> int:
-    """Return how many samples of sound a window has."""
-    return round(length_ns * SAMPLE_RATE_HZ / NS)
 
 
 def no_evidence(piece: Evidence) -> InputError:
@@ -59,7 +55,7 @@ def _check_faces(piece: Evidence, shape: tuple[int, int, int]) -> None:
         if face.person_id != piece.person_id:
             raise _refuse(piece, 'face_of_another', f'a face of {face.person_id!r}',
                           f'{piece.person_id!r}')
-        if not piece.start_ns <= face.stamp_ns < piece.end_ns:
+        if not rules.holds(piece.start_ns, piece.end_ns, face.stamp_ns):
             raise _refuse(piece, 'face_outside', f'a face at {face.stamp_ns} ns', 'inside')
         if face.crop.shape != shape or face.crop.dtype != np.uint8:
             raise _refuse(piece, 'crop_shape', f'a crop is {face.crop.dtype} {face.crop.shape}',

@@ -16,6 +16,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from maven_ros import rules
 from maven_ros.acting.stage import Acting
 from maven_ros.affect import Affect
 from maven_ros.closing import Closing
@@ -23,7 +24,6 @@ from maven_ros.counters import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import InputError
 from maven_ros.records import (
-    NS,
     AffectState,
     AudioChunk,
     Estimate,
@@ -47,8 +47,6 @@ from maven_ros.senses.speech import SpeechStream, SpeechWorker
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
-#: Sound is kept this much longer than a window, for streams that are behind one another.
-_HISTORY_SLACK_S = 5.0
 _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
 
 
@@ -78,7 +76,7 @@ class Pipeline(Closing):
         self.engine = self._open_engine()
         self._faces = self._open_faces()
         self._audio = AudioSense(
-            settings.audio, settings.windows.length_s + _HISTORY_SLACK_S, self.counters)
+            settings.audio, settings.windows.length_s + rules.RING_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
@@ -252,7 +250,7 @@ class Pipeline(Closing):
             self.counters.count('video', cause, f'frame at {stamp_ns} ns came after {last_ns} ns')
             return outputs
         self._frame_ns = stamp_ns
-        if last_ns is not None and self._slot(stamp_ns) == self._slot(last_ns):
+        if not rules.is_looked_at(stamp_ns, last_ns, self.settings.faces.rate_hz):
             self.counters.count('video', 'thinned', normal=True)
         else:
             try:
@@ -264,14 +262,6 @@ class Pipeline(Closing):
                 self.counters.count('video', error.cause, str(error))
         self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)
         return outputs
-
-    def _slot(self, stamp_ns: int) -> int:
-        """
-        Return the slot of the model's frame rate that a stamp falls into.
-
-        The first frame of each slot is looked at: the same ones live and in replay.
-        """
-        return int(stamp_ns * round(self.settings.faces.rate_hz * 1000) // (1000 * NS))
 
     def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Output]:
         outputs: list[Output] = []
@@ -322,8 +312,10 @@ class Pipeline(Closing):
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""
-        whose = self._whose(window)
-        pieces = [self._evidence(window, person_id, voice) for person_id, voice in whose.items()]
+        gates = rules.Gates.of(self.settings)
+        whose = rules.voices(window, self._speaker.take(window), gates)
+        pieces = [rules.evidence_of(window, person_id, voice, gates)
+                  for person_id, voice in whose.items()]
         estimates = self._infer([piece for piece in pieces if piece.modalities])
         return [self._state(window, piece, whose[piece.person_id], estimates.get(piece.person_id))
                 for piece in pieces]
@@ -339,31 +331,6 @@ class Pipeline(Closing):
                 return {}
         return {person_id: estimate for piece in pieces
                 for person_id, estimate in self._infer([piece]).items()}
-
-    def _whose(self, window: Window) -> dict[str, VoiceAssigned]:
-        """Return everybody in a window, and whose the voice in it is to each."""
-        people = {face.person_id: None for face in window.faces} or {'': None}
-        speaker = self._speaker.take(window)
-        if window.voiced_s < self.settings.audio.min_voiced_s:
-            return dict.fromkeys(people, VoiceAssigned.NONE)
-        if not speaker or len(people) == 1:
-            return dict.fromkeys(people, VoiceAssigned.UNDECIDED)
-        return {person_id: VoiceAssigned.SELF if person_id == speaker else VoiceAssigned.OTHER
-                for person_id in people}
-
-    def _evidence(self, window: Window, person_id: str, voice: VoiceAssigned) -> Evidence:
-        """Return what of a window's evidence is of one person."""
-        faces = tuple(face for face in window.faces if face.person_id == person_id)
-        # Sound and words are of whoever is alone in view, or of the one who speaks.
-        alone = len(faces) == len(window.faces)
-        own = alone or voice is VoiceAssigned.SELF
-        heard = own and voice is not VoiceAssigned.NONE
-        gate = self.settings.speech.confidence_gate
-        return Evidence(
-            window.start_ns, window.end_ns, person_id, faces,
-            waveform=window.waveform if heard else window.waveform[:0],
-            heard=window.heard if heard else window.heard[:0],
-            words=tuple(word for word in window.words if own and word.confidence >= gate))
 
     def _state(
         self, window: Window, piece: Evidence, voice: VoiceAssigned, estimate: Estimate | None,

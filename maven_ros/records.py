@@ -222,11 +222,6 @@ class Window:
     stale: frozenset[Stream] = frozenset()
     frame_id: str = ''
 
-    @property
-    def voiced_s(self) -> float:
-        """Seconds of voice activity in it."""
-        return int(self.voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -16,9 +16,9 @@ from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Grid
 from maven_ros.records import NS, Box, Evidence, Face, Word
 from maven_ros.resources import resource
+from maven_ros.rules import Grid
 from maven_ros.settings import ModelSettings, WindowSettings
 
 LENGTH_NS, HOP_NS, SAMPLES = 2 * NS, NS // 5, 32_000

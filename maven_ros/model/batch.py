@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from maven_ros.errors import InputError
-from maven_ros.model.time_grid import Grid
+from maven_ros.rules import Grid
 
 
 @dataclass(frozen=True)

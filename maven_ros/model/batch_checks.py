@@ -7,10 +7,11 @@ import math
 import torch
 from torch import Tensor
 
+from maven_ros import rules
 from maven_ros.errors import InputError
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.records import LOUDEST, SAMPLE_RATE_HZ
+from maven_ros.records import LOUDEST, SAMPLE_RATE_HZ, nanoseconds
 
 _TOGETHER = (('frames', 'frame_mask'), ('waveform', 'heard'),
              ('tokens', 'token_mask', 'token_weights'))
@@ -68,7 +69,7 @@ def _check_audio(waveform: Tensor, heard: Tensor, window_s: float, field_samples
     if waveform.dtype != torch.float32 or waveform.ndim != 2:
         raise InputError('bad_shape', f'waveform: {_kind(waveform)}; allowed: float32 '
                                       '(batch, samples)')
-    found, expected = waveform.shape[1], round(window_s * SAMPLE_RATE_HZ)
+    found, expected = waveform.shape[1], rules.window_samples(nanoseconds(window_s))
     if abs(found - expected) > 1:  # a window's end may fall between two samples
         raise InputError('waveform_length', f'waveform: {found} samples; allowed: {expected}, '
                                             f'{window_s:g} s at {SAMPLE_RATE_HZ} Hz')

@@ -18,13 +18,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
+from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.model.compute import Batches, upload
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Aligned, Grid, newest_per_slot, weigh, word_weights
+from maven_ros.model.time_grid import Aligned, weigh, word_weights
 from maven_ros.records import Evidence, Face, Pixels
+from maven_ros.rules import Grid
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,7 +69,7 @@ class Memory:
         """Forget what is in none of these windows."""
         windows = {(piece.start_ns, piece.end_ns) for piece in pieces}
         self.seen = {key: seen for key, seen in self.seen.items()
-                     if any(start_ns <= key[1] < end_ns for start_ns, end_ns in windows)}
+                     if any(rules.holds(*window, key[1]) for window in windows)}
         spoken = {_texts(piece) for piece in pieces}
         self.read = {texts: read for texts, read in self.read.items() if texts in spoken}
 
@@ -174,9 +176,11 @@ class IncrementalEncoder:
 
     def _video(self, rows: Sequence[Row]) -> Aligned:
         slots = self._grid.slots
-        placed = [(row, slot, memory, face) for row, (memory, piece) in enumerate(rows)
-                  for slot, face in newest_per_slot(
-                      piece.faces, piece.start_ns, piece.end_ns, slots).items()]
+        placed = [(row, slot, memory, piece.faces[place])
+                  for row, (memory, piece) in enumerate(rows)
+                  for slot, place in rules.newest_per_slot(
+                      [face.stamp_ns for face in piece.faces],
+                      piece.start_ns, piece.end_ns, slots).items()]
         self._look_at([(memory, face) for _, _, memory, face in placed])
         numbers = np.zeros((len(rows), slots), np.int64)
         vectors = [torch.zeros(self._model.face_encoder.width, device=self._device)]

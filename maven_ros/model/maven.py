@@ -28,9 +28,10 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead, Point
-from maven_ros.model.time_grid import Aligned, Grid, interpolate, weigh
+from maven_ros.model.time_grid import Aligned, interpolate, weigh
 from maven_ros.records import SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
+from maven_ros.rules import Grid
 
 #: Where the encoder of each modality stands in the network, and in its checkpoints.
 ENCODERS = {'video': 'face_encoder', 'audio': 'voice_encoder', 'text': 'text_encoder'}

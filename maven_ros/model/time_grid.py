@@ -1,9 +1,9 @@
 """
 One time grid for three modalities (eq. 12).
 
-The grid is the window's own: ``slots`` equal intervals from its beginning. A face stands in the
-slot that its stamp falls in, a word in every slot that it was spoken in, and sound is interpolated
-to the centres of the slots. A slot where a modality has nothing is masked, never filled.
+The grid is the window's own (:func:`maven_ros.rules.time_grid`). A face stands in the slot that
+its stamp falls in, a word in every slot that it was spoken in, and sound is interpolated to the
+centres of the slots. A slot where a modality has nothing is masked, never filled.
 """
 
 from __future__ import annotations
@@ -17,14 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maven_ros.records import Face, Word
-
-
-class Grid(NamedTuple):
-    """The slots of a window: how many, and how long each is in seconds."""
-
-    slots: int
-    slot_s: float
+from maven_ros import rules
+from maven_ros.records import Word
+from maven_ros.rules import Grid
 
 
 class Aligned(NamedTuple):
@@ -37,19 +32,6 @@ class Aligned(NamedTuple):
 
     values: Tensor
     mask: Tensor
-
-
-def slot_of(stamp_ns: int, start_ns: int, end_ns: int, slots: int) -> int:
-    """Return the slot of ``[start_ns, end_ns)`` that a stamp falls in."""
-    return (stamp_ns - start_ns) * slots // (end_ns - start_ns)
-
-
-def newest_per_slot(
-    faces: Sequence[Face], start_ns: int, end_ns: int, slots: int,
-) -> dict[int, Face]:
-    """Return the face that stands in each slot: the newest one."""
-    ordered = sorted(faces, key=lambda face: face.stamp_ns)
-    return {slot_of(face.stamp_ns, start_ns, end_ns, slots): face for face in ordered}
 
 
 def word_weights(
@@ -70,8 +52,8 @@ def word_weights(
         own = tokens == index
         if not own.any():
             continue
-        first = min(slots - 1, max(0, slot_of(word.start_ns, start_ns, end_ns, slots)))
-        after = slot_of(word.end_ns - 1, start_ns, end_ns, slots) + 1
+        first = min(slots - 1, max(0, rules.slot_of(word.start_ns, start_ns, end_ns, slots)))
+        after = rules.slot_of(word.end_ns - 1, start_ns, end_ns, slots) + 1
         weights[first:max(first + 1, after), own] += 1.0 / own.sum()
     total = weights.sum(1, keepdims=True)
     total[total == 0] = 1

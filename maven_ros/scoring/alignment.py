@@ -1,9 +1,10 @@
 """
 Alignment: which state speaks for which annotated time.
 
-A state is known at the end of its window, and speaks from then until the next window ends: what
-a robot would have believed at that time. ``offset_s`` shifts the annotation: raters are late, so a
-value given at ``t`` is held against what was believed at ``t - offset_s``.
+A state speaks from the end of its window until the next one ends
+(:func:`maven_ros.rules.speaks_until`): what a robot would have believed at that time. ``offset_s``
+shifts the annotation: raters are late, so a value given at ``t`` is held against what was believed
+at ``t - offset_s``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros import rules
 from maven_ros.errors import InputError
 from maven_ros.records import AffectState, nanoseconds
 from maven_ros.scoring.annotations import SIDES, Annotation
@@ -137,7 +139,8 @@ def align(bag: str, annotation: Annotation, held: Believed, offset_s: float = 0.
     asked_ns = annotation.times_ns - nanoseconds(offset_s)
     index = np.searchsorted(held.ends_ns, asked_ns, side='right') - 1
     known = index >= 0
-    known[known] = asked_ns[known] - held.ends_ns[index[known]] < nanoseconds(held.hop_s)
+    known[known] = asked_ns[known] < rules.speaks_until(
+        held.ends_ns[index[known]], nanoseconds(held.hop_s))
     found = np.full((len(index), 5), np.nan)
     found[known] = held.values[index[known]]
     missing = np.full(len(index), Missing.NO_WINDOW, np.uint8)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
@@ -66,11 +67,6 @@ class WindowSound:
     waveform: Samples
     heard: Mask
     voiced: Mask
-
-    @property
-    def voiced_s(self) -> float:
-        """How long there was a voice, in seconds."""
-        return int(self.voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
 
 
 class AudioSense(Freezing):
@@ -196,7 +192,7 @@ class AudioSense(Freezing):
 
     def read(self, start_ns: int, end_ns: int) -> WindowSound:
         """Return what was heard in [start, end); the waveform's length follows from it alone."""
-        length = round((end_ns - start_ns) * SAMPLE_RATE_HZ / NS)
+        length = rules.window_samples(end_ns - start_ns)
         waveform, heard = np.zeros(length, np.float32), np.zeros(length, np.bool_)
         if self._epoch_ns is None:
             return WindowSound(waveform, heard, np.zeros(length // VOICE_FRAME, np.bool_))

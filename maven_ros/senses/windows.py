@@ -18,6 +18,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar
 
+from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.freezing import Freezing
 from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
@@ -77,7 +78,7 @@ class Windows(Freezing):
         last_end_ns = None if self._next_end_ns is None else self._next_end_ns - self._hop_ns
         self._use(settings)
         if last_end_ns is not None:
-            self._next_end_ns = (last_end_ns // self._hop_ns + 1) * self._hop_ns
+            self._next_end_ns = rules.end_after(last_end_ns, self._hop_ns)
 
     @property
     def sealed_ns(self) -> int | None:
@@ -115,7 +116,7 @@ class Windows(Freezing):
         if self._next_end_ns is None:
             first_ns = watermark_ns if self._sealed_ns is None else max(
                 watermark_ns, self._sealed_ns)
-            self._next_end_ns = (first_ns // self._hop_ns + 1) * self._hop_ns
+            self._next_end_ns = rules.end_after(first_ns, self._hop_ns)
 
     def add_faces(self, faces: tuple[Face, ...], frame_id: str) -> None:
         """Add the faces of one frame; frames come in order of time."""
@@ -128,7 +129,7 @@ class Windows(Freezing):
 
         One that no window will hold any more is late: dropped and counted.
         """
-        next_start_ns = (self._next_end_ns or 0) - self._length_ns
+        next_start_ns = rules.start_of(self._next_end_ns or 0, self._length_ns)
         if utterance.end_ns <= next_start_ns:
             self._counters.count('speech', 'late', f'words up to {utterance.end_ns} ns were '
                                                    'recognised after their windows had closed')
@@ -249,7 +250,7 @@ class Windows(Freezing):
     def _close(self, now_ns: int) -> Window:
         assert self._next_end_ns is not None
         end_ns = self._next_end_ns
-        start_ns = end_ns - self._length_ns
+        start_ns = rules.start_of(end_ns, self._length_ns)
         stopped = self.stopped(now_ns)
         for stream, progress in self._progress.items():
             if progress.watermark_ns < end_ns and stream not in stopped:
@@ -258,19 +259,19 @@ class Windows(Freezing):
             self._faces.popleft()
         heard = self._audio.read(start_ns, end_ns)
         self._sealed_ns = end_ns
-        self._next_end_ns = end_ns + self._hop_ns
+        self._next_end_ns = rules.end_after(end_ns, self._hop_ns)
         return Window(
             start_ns, end_ns,
-            faces=tuple(face for face in self._faces if face.stamp_ns < end_ns),
+            faces=tuple(face for face in self._faces
+                        if rules.holds(start_ns, end_ns, face.stamp_ns)),
             waveform=heard.waveform, heard=heard.heard, voiced=heard.voiced,
             words=self._words(start_ns, end_ns), stale=stopped, frame_id=self._frame_id)
 
     def _words(self, start_ns: int, end_ns: int) -> tuple[Word, ...]:
-        """Return the words that were spoken wholly inside [start, end), in order."""
+        """Return the words of a window; forget utterances that none will hold any more."""
         for begun_ns, utterance in list(self._utterances.items()):
             if utterance.end_ns < start_ns:
                 del self._utterances[begun_ns]
-        words = (word for utterance in self._utterances.values() for word in utterance.words)
-        return tuple(sorted((word for word in words
-                             if start_ns <= word.start_ns and word.end_ns <= end_ns),
-                            key=lambda word: word.start_ns))
+        return rules.words_inside(
+            (word for utterance in self._utterances.values() for word in utterance.words),
+            start_ns, end_ns)

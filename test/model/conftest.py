@@ -8,7 +8,7 @@ from tiny_encoders import BACKBONES, tiny_config
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Grid
+from maven_ros.rules import Grid
 
 SLOTS, SLOT_S = 8, 0.1
 

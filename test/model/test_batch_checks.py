@@ -10,7 +10,7 @@ from tiny_encoders import tiny_config
 from maven_ros.errors import InputError
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Grid
+from maven_ros.rules import Grid
 
 NAN = float('nan')
 

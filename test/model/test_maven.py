@@ -12,7 +12,7 @@ from maven_ros.model.checkpoint import weights_hash
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.fusion import MODALITIES, PATHWAYS
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Grid
+from maven_ros.rules import Grid
 
 SAMPLES_PER_SLOT = 1600
 

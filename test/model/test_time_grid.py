@@ -3,27 +3,14 @@ import pytest
 import torch
 
 from maven_ros.model.time_grid import (
-    Grid,
     hidden_keys,
     interpolate,
-    newest_per_slot,
     sinusoids,
-    slot_of,
     weigh,
     word_weights,
 )
-from maven_ros.records import Box, Face, Word
-
-
-def test_slots_are_half_open():
-    assert [slot_of(stamp, 1000, 1100, 4) for stamp in (1000, 1024, 1025, 1099)] == [0, 0, 1, 3]
-
-
-def test_newest_face_stands_in_its_slot():
-    faces = [Face(stamp, 'p', Box(0, 0, 1, 1), np.zeros((1, 1, 3), np.uint8))
-             for stamp in (99, 0, 30, 49)]
-    standing = newest_per_slot(faces, 0, 100, 2)
-    assert {slot: face.stamp_ns for slot, face in standing.items()} == {0: 49, 1: 99}
+from maven_ros.records import Word
+from maven_ros.rules import Grid
 
 
 def word(start_ns, end_ns):

@@ -14,7 +14,7 @@ from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS
 from maven_ros.resources import resource
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE
-from maven_ros.training.people.feature_spec import Windowing, describe, key_of
+from maven_ros.training.people.feature_spec import Windowing, describe, key_of, windows_key
 from maven_ros.training.people.shards import ShardWriter
 
 TINY = MavenConfig(
@@ -96,15 +96,15 @@ def write_features(folder, model_folder, seconds=20, made_of=''):
             'audio': {
                 '': _noisy(felt[at] * [0.2, 1], mixing['audio'], random),
                 '.mask': torch.from_numpy(times_s >= 0),
-                '.windows': torch.where(torch.arange(windows) % 5 == 0, -1,
-                                        torch.arange(windows))},
+                windows_key(name): torch.where(torch.arange(windows) % 5 == 0, -1,
+                                               torch.arange(windows))},
             'text': {
                 '': _noisy(felt[:windows], mixing['text'], random),
                 '.words': torch.tensor([[0, WINDOWING.start_ns(window) + NS,
                                          WINDOWING.start_ns(window) + NS + NS // 2]
                                         for window in range(windows)]),
-                '.windows': torch.tensor([[window, int(window % 3 == 0)]
-                                          for window in range(windows)])}}
+                windows_key(name): torch.tensor([[window, int(window % 3 == 0)]
+                                                 for window in range(windows)])}}
         for modality, parts in tensors.items():
             key = key_of(spec, name, modality)
             writer.add({f'{key}{part}': value for part, value in parts.items()}, [{

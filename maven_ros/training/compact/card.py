@@ -36,14 +36,20 @@ from maven_ros.training.compact import face_stage as faces_stage
 from maven_ros.training.compact import readings, voice_stage
 from maven_ros.training.compact.bank import encode
 from maven_ros.training.compact.compose import ComposedWindows, Composer
-from maven_ros.training.compact.corpora import GRID, encode_corpora
+from maven_ros.training.compact.corpora import encode_corpora
 from maven_ros.training.compact.degradations import faces_degraded
 from maven_ros.training.compact.emobank import read_emobank
 from maven_ros.training.compact.export import load_probes
 from maven_ros.training.compact.face_augmentation import FaceAugmentation
 from maven_ros.training.compact.ferplus import Faces, read_ferplus
 from maven_ros.training.compact.fusion_stage import FusionSettings
-from maven_ros.training.compact.pieces import FacePieces, Pieces, TextPieces, VoicePieces
+from maven_ros.training.compact.pieces import (
+    GRID,
+    FacePieces,
+    Pieces,
+    TextPieces,
+    VoicePieces,
+)
 from maven_ros.training.compact.ravdess import read_ravdess
 from maven_ros.training.compact.recipe import read_recipe
 from maven_ros.training.compact.text_stage import TextModel

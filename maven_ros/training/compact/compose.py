@@ -18,7 +18,8 @@ from torch import Tensor
 
 from maven_ros.errors import SettingsError
 from maven_ros.model.fusion import MODALITIES, Features
-from maven_ros.model.time_grid import Aligned, Grid
+from maven_ros.model.time_grid import Aligned
+from maven_ros.rules import Grid
 from maven_ros.training.compact.bank import Bank
 from maven_ros.training.digests import digest_of
 

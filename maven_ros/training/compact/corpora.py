@@ -18,7 +18,6 @@ from maven_ros.model.compute import Batches, uses_bf16
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.maven import ENCODERS, MavenModel
-from maven_ros.model.time_grid import Grid
 from maven_ros.training.compact.bank import Bank, encode, fingerprint, keep
 from maven_ros.training.compact.emobank import read_emobank
 from maven_ros.training.compact.face_augmentation import FaceAugmentation
@@ -26,7 +25,7 @@ from maven_ros.training.compact.ferplus import POINTS, read_ferplus
 from maven_ros.training.compact.goemotions import read_goemotions
 from maven_ros.training.compact.noise import noise_pictures, noise_texts, noise_waveforms
 from maven_ros.training.compact.pieces import (
-    LENGTH_S,
+    GRID,
     FacePieces,
     Pieces,
     TextPieces,
@@ -36,7 +35,6 @@ from maven_ros.training.compact.pieces import (
 from maven_ros.training.compact.ravdess import read_ravdess
 from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
 
-GRID = Grid(20, LENGTH_S / 20)  # as the node's, by default: ten faces a second
 _SEEDS = {'train': 1, 'valid': 2, 'test': 3}
 
 

@@ -25,7 +25,8 @@ from maven_ros.scoring.metrics import coverage
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.compact.bank import fingerprint
 from maven_ros.training.compact.compose import ComposedWindows, Composer, ComposeSettings
-from maven_ros.training.compact.corpora import GRID, BankSettings, encode_corpora
+from maven_ros.training.compact.corpora import BankSettings, encode_corpora
+from maven_ros.training.compact.pieces import GRID
 from maven_ros.training.compact.stages import (
     ENCODER,
     METRICS,

@@ -15,7 +15,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Mask, Samples, Word
+from maven_ros import rules
+from maven_ros.records import (
+    NS,
+    SAMPLE_RATE_HZ,
+    Box,
+    Evidence,
+    Face,
+    Mask,
+    Samples,
+    Word,
+    nanoseconds,
+)
+from maven_ros.settings import FaceSettings, WindowSettings
 from maven_ros.training.compact.face_augmentation import FaceAugmentation, augment
 from maven_ros.training.compact.voice_augmentation import (
     VoiceAugmentation,
@@ -24,9 +36,11 @@ from maven_ros.training.compact.voice_augmentation import (
 )
 from maven_ros.training.digests import digest_of
 
-LENGTH_S = 2.0  # of the windows that the network is trained on
-LENGTH_NS = round(LENGTH_S * NS)
-SAMPLES = round(LENGTH_S * SAMPLE_RATE_HZ)
+# Of the windows that the network is trained on: the node's, by default.
+LENGTH_S = WindowSettings().length_s
+LENGTH_NS = nanoseconds(LENGTH_S)
+SAMPLES = rules.window_samples(LENGTH_NS)
+GRID = rules.time_grid(LENGTH_S, FaceSettings().rate_hz)
 
 Indices = NDArray[np.int64]
 
@@ -66,7 +80,7 @@ class FacePieces:
         self, images: NDArray[np.uint8], augmentation: FaceAugmentation, slots: int,
     ) -> None:
         self._images, self._augmentation = images, augmentation
-        self._step_ns = LENGTH_NS // slots
+        self._stamps_ns = rules.slot_edges(0, LENGTH_NS, slots).tolist()
 
     def __len__(self) -> int:
         """Return how many pieces there are."""
@@ -91,8 +105,9 @@ class FacePieces:
     def _window(self, person_id: str, pictures: NDArray[np.uint8]) -> Evidence:
         side = pictures.shape[-1]
         return Evidence(0, LENGTH_NS, person_id, tuple(
-            Face(slot * self._step_ns, person_id, Box(0, 0, side, side),
-                 np.repeat(picture[:, :, None], 3, 2)) for slot, picture in enumerate(pictures)))
+            Face(stamp_ns, person_id, Box(0, 0, side, side),
+                 np.repeat(picture[:, :, None], 3, 2))
+            for stamp_ns, picture in zip(self._stamps_ns, pictures, strict=False)))
 
 
 class VoicePieces:

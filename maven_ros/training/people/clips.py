@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from maven_ros import rules
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.model.time_grid import Grid
-from maven_ros.records import NS
+from maven_ros.records import nanoseconds
+from maven_ros.rules import Grid
 from maven_ros.training.digests import digest_of
 from maven_ros.training.people.feature_sources import FusionSource, Row
 from maven_ros.training.people.prepared import PreparedSet
@@ -114,8 +115,8 @@ def label(
     :param starts_ns: of the windows.
     :param target_s: as of :class:`ClipSettings`.
     """
-    edges_ns = starts_ns[:, None] + np.rint(
-        np.arange(grid.slots + 1) * (grid.slot_s * NS)).astype(np.int64)
+    length_ns = nanoseconds(grid.slots * grid.slot_s)
+    edges_ns = starts_ns[:, None] + rules.slot_edges(0, length_ns, grid.slots)
     at = np.searchsorted(stamps_ns, edges_ns)
     labelled = np.isfinite(values.sum(1))
     counts = np.concatenate([[0], np.cumsum(labelled)])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -26,10 +26,10 @@ from maven_ros.model.checkpoint import Checkpoint
 from maven_ros.model.compute import Batches, choose_dtype
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.maven import MavenModel
-from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.records import SAMPLE_RATE_HZ, Evidence
 from maven_ros.training.loop import Stopped
-from maven_ros.training.people.evidence import crops_of, sound_of, words_of
-from maven_ros.training.people.feature_spec import Windowing, describe, key_of
+from maven_ros.training.people.evidence import RecordedVideo, crops_of, evidence_in
+from maven_ros.training.people.feature_spec import Windowing, describe, key_of, windows_key
 from maven_ros.training.people.prepared import PreparedSet, RecordedPerson
 from maven_ros.training.people.shards import IndexRow, ShardWriter, half, made_of_rows
 
@@ -48,6 +48,14 @@ class _Job:
     owner: str
     modality: str
     people: tuple[RecordedPerson, ...]
+
+
+class _HeardWindow(NamedTuple):
+    """A window's number, the people whose sound it is, and that sound."""
+
+    window: int
+    people: list[str]
+    sound: Evidence
 
 
 @dataclass(frozen=True)
@@ -156,29 +164,28 @@ class Embedder:
         return {'': values, '.mask': mask, '.stamps': stamps}, int(stamps[0]), step_ns
 
     def _audio(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
-        person = job.people[0]
-        windows = torch.full((self._windowing.count(person.duration_s),), -1)
+        windows = self._tables(job, -1)
         values = [torch.zeros(0, self._vectors, self._model.voice_encoder.width,
                               dtype=torch.float16)]
         masks = [torch.zeros(0, self._vectors, dtype=torch.bool)]
         found = 0
-        for some in _batched(sound_of(self._prepared.folder, person, self._windowing,
-                                      self.counters), _BATCH['audio']):
+        for some in _batched(self._heard(job), _BATCH['audio']):
             encoded, mask = self._encoder.encode_sounds(
-                torch.from_numpy(np.stack([one.waveform for one in some])),
-                torch.from_numpy(np.stack([one.heard for one in some])))
+                torch.from_numpy(np.stack([one.sound.waveform for one in some])),
+                torch.from_numpy(np.stack([one.sound.heard for one in some])))
             values.append(half(encoded, job.owner))
             masks.append(mask.cpu())
             for one in some:
-                windows[one.window] = found
+                for person in one.people:
+                    windows[person][one.window] = found
                 found += 1
-        return {'': torch.cat(values), '.mask': torch.cat(masks),
-                '.windows': windows}, *self._times()
+        return {'': torch.cat(values), '.mask': torch.cat(masks), **_named(windows)
+                }, *self._times()
 
     def _text(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
-        person = job.people[0]
-        spoken = list(words_of(self._prepared.folder, person, self._windowing))
-        runs = list(dict.fromkeys(one.words for one in spoken))
+        spoken = [(number, person, piece.words) for number, whose in enumerate(self._evidence(job))
+                  for person, piece in whose.items() if piece.words]
+        runs = list(dict.fromkeys(run for _, _, run in spoken))
         place: dict[Any, tuple[int, int]] = {}
         values = [torch.zeros(0, self._model.text_encoder.width, dtype=torch.float16)]
         words: list[tuple[int, int, int]] = []
@@ -189,11 +196,30 @@ class Embedder:
                 values.append(half(vectors, job.owner))
                 words += [(number, run[number].start_ns, run[number].end_ns)
                           for number in word_of_token]
-        windows = torch.zeros(self._windowing.count(person.duration_s), 2, dtype=torch.long)
-        for one in spoken:
-            windows[one.window] = torch.tensor(place[one.words])
-        return {'': torch.cat(values), '.windows': windows,
-                '.words': torch.tensor(words, dtype=torch.long).reshape(-1, 3)}, *self._times()
+        windows = self._tables(job, 0, 2)
+        for number, person, run in spoken:
+            windows[person][number] = torch.tensor(place[run])
+        return {'': torch.cat(values), '.words': torch.tensor(words, dtype=torch.long).reshape(
+            -1, 3), **_named(windows)}, *self._times()
+
+    def _heard(self, job: _Job) -> Iterator[_HeardWindow]:
+        """Yield the windows whose sound is somebody's."""
+        for window, whose in enumerate(self._evidence(job)):
+            own = [person for person, piece in whose.items() if len(piece.waveform)]
+            if own:
+                yield _HeardWindow(window, own, whose[own[0]])
+
+    def _evidence(self, job: _Job) -> Iterator[dict[str, Evidence]]:
+        """Yield what is whose in each window of a video."""
+        frames = {one.person: self._prepared.frames(one.person) for one in job.people}
+        return evidence_in(RecordedVideo(self._prepared.folder, job.people, frames,
+                                         self._model.config.crop_px),
+                           self._windowing, self.counters)
+
+    def _tables(self, job: _Job, fill: int, *shape: int) -> dict[str, Tensor]:
+        """Return a table of each person's windows."""
+        count = self._windowing.count(job.people[0].duration_s)
+        return {one.person: torch.full((count, *shape), fill) for one in job.people}
 
     def _times(self) -> tuple[int, int]:
         return self._windowing.start_ns(0), self._windowing.hop_ns
@@ -239,6 +265,10 @@ def _jobs(prepared: PreparedSet) -> list[_Job]:
         jobs += [_Job(person.person, 'video', (person,)) for person in people]
         jobs += [_Job(video, modality, tuple(people)) for modality in ('audio', 'text')]
     return jobs
+
+
+def _named(windows: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {windows_key(person): table for person, table in windows.items()}
 
 
 def _row(

@@ -1,48 +1,58 @@
-"""What a prepared person shows, says and sounds like in each window, as the node would have it."""
+"""What recorded people show, say and sound like in each window, as the node would have it."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros import rules
 from maven_ros.counters import Counters
-from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Mask, Pixels, Samples, Word
-from maven_ros.senses.audio import AudioSense
-from maven_ros.settings import AudioSettings
+from maven_ros.records import (
+    NS,
+    SAMPLE_RATE_HZ,
+    AudioChunk,
+    Box,
+    Evidence,
+    Face,
+    Pixels,
+    VoiceAssigned,
+    Window,
+    Word,
+)
+from maven_ros.senses.audio import AudioSense, WindowSound
+from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.training.people.feature_spec import Windowing
-from maven_ros.training.people.prepared import RecordedPerson
+from maven_ros.training.people.prepared import Frames, RecordedPerson
 from maven_ros.training.people.recorded_sound import read_flac, read_words
 
-_SLACK_S = 5.0  # of the ring of sound
 _READERS = 4
+_NOWHERE = Box(0, 0, 0, 0)  # where in its picture a face was does not count
+_NO_CROP = np.zeros((0, 0, 3), np.uint8)
 
 
-class WindowOfSound(NamedTuple):
+@dataclass(frozen=True)
+class RecordedVideo:
     """
-    Sound with enough voice in it.
+    One video of a prepared set.
 
-    :param window: its number.
-    :param waveform: float32 (samples,).
-    :param heard: bool (samples,).
+    :param folder: of the set.
+    :param people: everybody in it; its sound and its words are in each of them.
+    :param frames: of each person.
+    :param side_px: of the faces that the network takes.
     """
 
-    window: int
-    waveform: Samples
-    heard: Mask
-
-
-class WindowOfWords(NamedTuple):
-    """Words in order, and the window's number."""
-
-    window: int
-    words: tuple[Word, ...]
+    folder: Path
+    people: Sequence[RecordedPerson]
+    frames: Mapping[str, Frames]
+    side_px: int
 
 
 def crops_of(
@@ -71,6 +81,110 @@ def crops_of(
                 yield np.array([number for number, _ in read]), np.stack([one for _, one in read])
 
 
+def evidence_in(
+    video: RecordedVideo, windowing: Windowing, counters: Counters,
+) -> Iterator[dict[str, Evidence]]:
+    """
+    Yield, window by window, what of it is whose.
+
+    :returns: evidence by person; its faces are without crops.
+    :raises ResourceError: when the sound or the transcript cannot be read.
+    """
+    several = len(video.people) > 1
+    speaker = ActiveSpeaker(windowing.speaker)
+    for window in windows_of(video, windowing, counters, crops=several):
+        voices = rules.voices(window, speaker.take(window) if several else '', windowing.gates)
+        beside = voices.get('', VoiceAssigned.OTHER)  # to somebody out of view
+        pieces = {one.person: rules.evidence_of(
+            window, one.person, voices.get(one.person, beside), windowing.gates)
+            for one in video.people}
+        yield {person: replace(piece, faces=tuple(
+            replace(face, crop=_NO_CROP) for face in piece.faces))
+            for person, piece in pieces.items()}
+
+
+def windows_of(
+    video: RecordedVideo, windowing: Windowing, counters: Counters, crops: bool = True,
+) -> Iterator[Window]:
+    """
+    Yield the windows of a video, as the node cuts them.
+
+    :param crops: whether faces are read.
+    :raises ResourceError: when the sound or the transcript cannot be read.
+    """
+    sound, words = _Sound(video, windowing, counters), _Words(video, windowing)
+    coming = deque(_looked_at(video, windowing))
+    faces: deque[Face] = deque()
+    for window in range(windowing.count(video.people[0].duration_s)):
+        start_ns, end_ns = windowing.start_ns(window), windowing.end_ns(window)
+        while coming and coming[0][0] <= end_ns:
+            stamp_ns, person, path = coming.popleft()
+            crop = _counted_crop(video, path, counters) if crops else _NO_CROP
+            if crop is not None:
+                faces.append(Face(stamp_ns, person, _NOWHERE, crop))
+        while faces and faces[0].stamp_ns < start_ns:
+            faces.popleft()
+        heard = sound.read(start_ns, end_ns)
+        yield Window(
+            start_ns, end_ns,
+            faces=tuple(face for face in faces if rules.holds(start_ns, end_ns, face.stamp_ns)),
+            waveform=heard.waveform, heard=heard.heard, voiced=heard.voiced,
+            words=words.read(start_ns, end_ns))
+
+
+class _Sound:
+    """The sound of a video on the node's sample clock; it is read in order of time."""
+
+    def __init__(self, video: RecordedVideo, windowing: Windowing, counters: Counters) -> None:
+        person = video.people[0]
+        self._sense = AudioSense(
+            windowing.audio, windowing.length_s + rules.RING_SLACK_S, counters)
+        self._rest = read_flac(video.folder / person.audio) if person.audio \
+            else np.zeros(0, np.float32)
+        self._next_ns = person.audio_start_ns + windowing.offset_ns
+
+    def read(self, start_ns: int, end_ns: int) -> WindowSound:
+        while len(self._rest) and (self._sense.watermark_ns or start_ns) < end_ns:
+            block, self._rest = self._rest[:SAMPLE_RATE_HZ], self._rest[SAMPLE_RATE_HZ:]
+            self._sense.add(AudioChunk(self._next_ns, block[:, None], SAMPLE_RATE_HZ))
+            self._next_ns += len(block) * NS // SAMPLE_RATE_HZ
+        return self._sense.read(start_ns, end_ns)
+
+
+class _Words:
+    """The words of a video, heard when their sound is."""
+
+    def __init__(self, video: RecordedVideo, windowing: Windowing) -> None:
+        transcript, offset_ns = video.people[0].transcript, windowing.offset_ns
+        self._words = [
+            replace(word, start_ns=word.start_ns + offset_ns, end_ns=word.end_ns + offset_ns)
+            for word in (read_words(video.folder / transcript) if transcript else ())]
+        self._starts_ns = [word.start_ns for word in self._words]
+        self._ended_ns = list(accumulate((word.end_ns for word in self._words), max))
+
+    def read(self, start_ns: int, end_ns: int) -> tuple[Word, ...]:
+        near = slice(bisect_left(self._ended_ns, start_ns), bisect_right(self._starts_ns, end_ns))
+        return rules.words_inside(self._words[near], start_ns, end_ns)
+
+
+def _looked_at(video: RecordedVideo, windowing: Windowing) -> list[tuple[int, str, str]]:
+    """Return stamp, person and crop of each face that the node would look at, in order."""
+    found = []
+    for person, frames in video.frames.items():
+        chosen = rules.looked_at(frames.stamps_ns, windowing.rate_hz)
+        found += [(stamp_ns, person, path) for stamp_ns, path, is_chosen in zip(
+            frames.stamps_ns.tolist(), frames.crops, chosen.tolist(), strict=True)
+            if path and is_chosen]
+    return sorted(found)
+
+
+def _counted_crop(video: RecordedVideo, path: str, counters: Counters) -> Pixels | None:
+    crop = _read_crop(video.folder / path, video.side_px)
+    if crop is None:
+        counters.count('video', 'unreadable_crop', f'{video.folder / path} is no picture')
+    return crop
+
+
 def _read_crop(path: Path, side_px: int) -> Pixels | None:
     import cv2
 
@@ -82,58 +196,3 @@ def _read_crop(path: Path, side_px: int) -> Pixels | None:
         crop = cv2.resize(crop, (side_px, side_px),
                           interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(crop, np.uint8)
-
-
-def sound_of(
-    folder: Path, person: RecordedPerson, windowing: Windowing, counters: Counters,
-) -> Iterator[WindowOfSound]:
-    """
-    Return the windows in which somebody speaks.
-
-    :raises ResourceError: when the sound cannot be read.
-    """
-    if not person.audio:
-        return
-    settings = AudioSettings(offset_ms=windowing.offset_ms, voice_mode=windowing.voice_mode,
-                             min_voiced_s=windowing.min_voiced_s)
-    sense = AudioSense(settings, windowing.length_s + _SLACK_S, counters)
-    waveform = read_flac(folder / person.audio)
-    begin_ns = person.audio_start_ns + round(windowing.offset_ms * 1e6)
-    window, count = 0, windowing.count(person.duration_s)
-    for first in range(0, len(waveform), SAMPLE_RATE_HZ):
-        block = waveform[first:first + SAMPLE_RATE_HZ, None]
-        sense.add(AudioChunk(begin_ns + first * NS // SAMPLE_RATE_HZ, block, SAMPLE_RATE_HZ))
-        last = first + SAMPLE_RATE_HZ >= len(waveform)
-        while window < count:
-            start_ns = windowing.start_ns(window)
-            end_ns = start_ns + windowing.length_ns
-            if not last and end_ns > (sense.watermark_ns or 0):
-                break
-            heard = sense.read(start_ns, end_ns)
-            if heard.voiced_s >= windowing.min_voiced_s:
-                yield WindowOfSound(window, heard.waveform, heard.heard)
-            window += 1
-
-
-def words_of(
-    folder: Path, person: RecordedPerson, windowing: Windowing,
-) -> Iterator[WindowOfWords]:
-    """
-    Return the windows in which there are words, each wholly inside.
-
-    :raises ResourceError: when the transcript cannot be read.
-    """
-    if not person.transcript:
-        return
-    offset_ns = round(windowing.offset_ms * 1e6)  # words are heard when their sound is
-    words = [replace(word, start_ns=word.start_ns + offset_ns, end_ns=word.end_ns + offset_ns)
-             for word in read_words(folder / person.transcript)
-             if word.confidence >= windowing.confidence_gate]
-    starts_ns = [word.start_ns for word in words]
-    for window in range(windowing.count(person.duration_s)):
-        start_ns = windowing.start_ns(window)
-        end_ns = start_ns + windowing.length_ns
-        first, after = bisect_left(starts_ns, start_ns), bisect_left(starts_ns, end_ns)
-        own = tuple(word for word in words[first:after] if word.end_ns <= end_ns)
-        if own:
-            yield WindowOfWords(window, own)

@@ -16,18 +16,18 @@ from maven_ros.model.compute import Batches
 from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder, Memory
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Aligned, Grid
-from maven_ros.records import Box, Evidence, Face, Word
+from maven_ros.model.time_grid import Aligned
+from maven_ros.records import Evidence, Face
+from maven_ros.rules import Grid
 from maven_ros.settings import Settings
 from maven_ros.training.digests import digest_of
-from maven_ros.training.people.evidence import WindowOfSound, crops_of, sound_of, words_of
+from maven_ros.training.people.evidence import RecordedVideo, crops_of, evidence_in
 from maven_ros.training.people.feature_spec import Windowing
 from maven_ros.training.people.features import FeatureSet
 from maven_ros.training.people.prepared import Frames, PreparedSet
 
 HOP_S = 0.5             # between windows of evidence, as `data embed` has it by default
-_PEOPLE_AT_ONCE = 64    # whose sound is held in memory
-_NOWHERE = Box(0, 0, 0, 0)  # where in its picture a face was does not count
+_VIDEOS_AT_ONCE = 64    # whose sound is held in memory
 
 #: A person and the number of one of their windows.
 Row: TypeAlias = tuple[str, int]
@@ -90,11 +90,10 @@ class FeatureSource:
 
 
 class _Known(NamedTuple):
-    """What there is of a person: frames, and sound and words by the number of their window."""
+    """What there is of a video: frames of its people, and window by window what is whose."""
 
-    frames: Frames
-    sound: Mapping[int, WindowOfSound]
-    words: Mapping[int, tuple[Word, ...]]
+    frames: Mapping[str, Frames]
+    windows: Sequence[Mapping[str, Evidence]]
 
 
 class EvidenceSource:
@@ -115,7 +114,7 @@ class EvidenceSource:
         self.hop_ns, self.start_ns = self._windowing.hop_ns, self._windowing.start_ns
         self._people = {person.person: person for person in prepared.people}
         self._counters = Counters()
-        self._open = lru_cache(_PEOPLE_AT_ONCE)(self._read)
+        self._open = lru_cache(_VIDEOS_AT_ONCE)(self._read)
 
     @property
     def digest(self) -> str:
@@ -135,41 +134,22 @@ class EvidenceSource:
 
     def evidence(self, person: str, window: int) -> Evidence:
         """Return what the node would have of a window."""
-        start_ns = self.start_ns(window)
-        end_ns = start_ns + self.length_ns
-        piece = Evidence(start_ns, end_ns, person, self._faces(person, start_ns, end_ns))
-        others = (one.person for one in self._people.values()
-                  if one.video == self._people[person].video and one.person != person)
-        if any(self._shown(one, start_ns, end_ns) for one in others):
-            return piece  # whose voice it is nobody knows
-        known = self._open(person)
-        piece = replace(piece, words=known.words.get(window, ()))
-        sound = known.sound.get(window)
-        return replace(piece, waveform=sound.waveform, heard=sound.heard) if sound else piece
+        known = self._open(self._people[person].video)
+        piece = known.windows[window][person]
+        return replace(piece, faces=self._with_crops(piece.faces, known.frames[person]))
 
-    def _shown(self, person: str, start_ns: int, end_ns: int) -> list[tuple[int, str]]:
-        """Return stamp and crop of the first frame of each slot, where there is a face."""
-        frames = self._open(person).frames
-        first, after = np.searchsorted(frames.stamps_ns, (start_ns, end_ns)).tolist()
-        slots = [self._windowing.slot(int(one)) for one in frames.stamps_ns[first:after]]
-        return [(int(frames.stamps_ns[first + at]), frames.crops[first + at])
-                for at, slot in enumerate(slots)
-                if frames.crops[first + at] and (at == 0 or slot != slots[at - 1])]
+    def _with_crops(self, faces: Sequence[Face], frames: Frames) -> tuple[Face, ...]:
+        """Read the crops of faces; one that cannot be read is counted, and is no face."""
+        paths = [frames.crops[place] for place in np.searchsorted(
+            frames.stamps_ns, [face.stamp_ns for face in faces])]
+        return tuple(
+            replace(faces[number], crop=crop) for numbers, crops in crops_of(
+                self._prepared.folder, paths, self._crop_px, max(1, len(paths)), self._counters)
+            for number, crop in zip(numbers, crops, strict=True))
 
-    def _faces(self, person: str, start_ns: int, end_ns: int) -> tuple[Face, ...]:
-        shown = self._shown(person, start_ns, end_ns)
-        faces: list[Face] = []
-        for numbers, crops in crops_of(
-                self._prepared.folder, [path for _, path in shown], self._crop_px,
-                max(1, len(shown)), self._counters):
-            faces += [Face(shown[number][0], person, _NOWHERE, crop)
-                      for number, crop in zip(numbers, crops, strict=True)]
-        return tuple(faces)
-
-    def _read(self, name: str) -> _Known:
-        person, folder = self._people[name], self._prepared.folder
-        return _Known(
-            self._prepared.frames(name),
-            {one.window: one for one in sound_of(
-                folder, person, self._windowing, self._counters)},
-            {one.window: one.words for one in words_of(folder, person, self._windowing)})
+    def _read(self, video: str) -> _Known:
+        people = [one for one in self._people.values() if one.video == video]
+        frames = {one.person: self._prepared.frames(one.person) for one in people}
+        return _Known(frames, list(evidence_in(
+            RecordedVideo(self._prepared.folder, people, frames, self._crop_px),
+            self._windowing, self._counters)))

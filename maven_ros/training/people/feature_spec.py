@@ -5,26 +5,27 @@ Faces are encoded one by one. Sound and words are encoded window by window, as t
 live: a speech model attends over all of a window, and a word's vector depends on the other words
 in it. So a set of features is of one length and one hop.
 
-Window k of a person ends at ``(k + 1) * hop_ns`` on the file's clock and begins ``length_ns``
-before, which for the first ones is before the file does.
+Windows lie on the file's clock, where :mod:`maven_ros.rules` has them: window 0 is the first that
+ends after 0, and the first ones begin before the file does.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from maven_ros import rules
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.maven import ENCODERS, MavenModel
-from maven_ros.model.time_grid import Grid
-from maven_ros.records import NS, SAMPLE_RATE_HZ
-from maven_ros.settings import Settings
+from maven_ros.records import nanoseconds
+from maven_ros.settings import AudioSettings, Settings, SpeakerSettings
 from maven_ros.training.compact.bank import fingerprint
 
-FORMAT = 1
+FORMAT = 2
 # Fields of the configuration that change what an encoder of ours says, beside its weights.
 _COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audio': (
     'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
@@ -33,7 +34,7 @@ _COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audi
 @dataclass(frozen=True)
 class Windowing:
     """
-    Windows, and the gates that evidence passes on its way into them, as the node has them.
+    Windows, and what evidence passes on its way into them, as the node has it.
 
     :param length_s: of a window.
     :param hop_s: from one window to the next.
@@ -42,6 +43,7 @@ class Windowing:
     :param voice_mode: strictness of the voice activity detector.
     :param min_voiced_s: windows with less voice have no sound.
     :param confidence_gate: words less sure are no evidence.
+    :param speaker: whose voice it is, of several people in view.
     :raises SettingsError: names what cannot be.
     """
 
@@ -52,6 +54,7 @@ class Windowing:
     voice_mode: int
     min_voiced_s: float
     confidence_gate: float
+    speaker: SpeakerSettings = field(default_factory=SpeakerSettings)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -66,40 +69,64 @@ class Windowing:
         """Return those of a node's settings, but for the hop."""
         return cls(settings.windows.length_s, hop_s, settings.faces.rate_hz,
                    settings.audio.offset_ms, settings.audio.voice_mode,
-                   settings.audio.min_voiced_s, settings.speech.confidence_gate)
+                   settings.audio.min_voiced_s, settings.speech.confidence_gate,
+                   settings.speaker)
+
+    @classmethod
+    def read(cls, spec: Mapping[str, Any]) -> Windowing:
+        """Return those that :func:`describe` has written down."""
+        values = {one.name: spec[one.name] for one in fields(cls)}
+        return cls(**{**values, 'speaker': SpeakerSettings(**values['speaker'])})
+
+    @property
+    def audio(self) -> AudioSettings:
+        """The node's settings of sound."""
+        return AudioSettings(offset_ms=self.offset_ms, voice_mode=self.voice_mode,
+                             min_voiced_s=self.min_voiced_s)
+
+    @property
+    def gates(self) -> rules.Gates:
+        """What evidence has to pass."""
+        return rules.Gates(self.min_voiced_s, self.confidence_gate)
 
     @property
     def length_ns(self) -> int:
         """Length of a window."""
-        return round(self.length_s * NS)
+        return nanoseconds(self.length_s)
 
     @property
     def hop_ns(self) -> int:
         """From one window to the next."""
-        return round(self.hop_s * NS)
+        return nanoseconds(self.hop_s)
+
+    @property
+    def offset_ns(self) -> int:
+        """Added to the time of all sound."""
+        return nanoseconds(self.offset_ms / 1000.0)
 
     @property
     def samples(self) -> int:
         """Of sound in a window."""
-        return round(self.length_ns * SAMPLE_RATE_HZ / NS)
+        return rules.window_samples(self.length_ns)
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> rules.Grid:
         """The grid of a window, as the engine has it."""
-        slots = max(1, round(self.length_s * self.rate_hz))
-        return Grid(slots, self.length_s / slots)
+        return rules.time_grid(self.length_s, self.rate_hz)
 
     def count(self, duration_s: float) -> int:
         """Return how many windows there are: every frame is in the last hop of one."""
-        return max(1, -(-round(duration_s * NS) // self.hop_ns))
+        first_ns = rules.end_after(0, self.hop_ns)
+        last_ns = rules.end_after(max(0, nanoseconds(duration_s) - 1), self.hop_ns)
+        return (last_ns - first_ns) // self.hop_ns + 1
+
+    def end_ns(self, window: int) -> int:
+        """Return when a window ends."""
+        return rules.end_after(0, self.hop_ns) + window * self.hop_ns
 
     def start_ns(self, window: int) -> int:
         """Return when a window begins."""
-        return (window + 1) * self.hop_ns - self.length_ns
-
-    def slot(self, stamp_ns: int) -> int:
-        """Return the slot of the frame rate that a stamp falls into: its first frame counts."""
-        return stamp_ns * round(self.rate_hz * 1000) // (1000 * NS)
+        return rules.start_of(self.end_ns(window), self.length_ns)
 
 
 def describe(model: MavenModel, tokenizer: Tokenizer, windowing: Windowing) -> dict[str, Any]:
@@ -144,3 +171,8 @@ def key_of(spec: dict[str, Any], owner: str, modality: str) -> str:
     """Return the name of a tensor: the encoder with its hash, and whom or what it is of."""
     encoder = spec['encoders'][modality]
     return f'{encoder["name"]}-{encoder["hash"]}/{owner}/{modality}'
+
+
+def windows_key(person: str) -> str:
+    """Return what follows a tensor's name in that of a person's windows: what each has of it."""
+    return f'.windows/{person}'

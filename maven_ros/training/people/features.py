@@ -7,7 +7,6 @@ It equals what the engine computes live of the same evidence, but for float16's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,14 +19,21 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from maven_ros import rules
 from maven_ros.errors import ResourceError
 from maven_ros.model.fusion import Features
 from maven_ros.model.maven import MavenModel
-from maven_ros.model.time_grid import Aligned, interpolate, slot_of, weigh, word_weights
+from maven_ros.model.time_grid import Aligned, interpolate, weigh, word_weights
 from maven_ros.records import Word
 from maven_ros.tables import read_table
 from maven_ros.training.digests import digest_of
-from maven_ros.training.people.feature_spec import FORMAT, Windowing, describe, require_same
+from maven_ros.training.people.feature_spec import (
+    FORMAT,
+    Windowing,
+    describe,
+    require_same,
+    windows_key,
+)
 from maven_ros.training.people.prepared import RecordedPerson
 from maven_ros.training.people.shards import COLUMNS, INDEX, made_of_rows, read_index, read_spec
 
@@ -43,7 +49,7 @@ class _Entry(NamedTuple):
 
 
 class _Frames(NamedTuple):
-    """The frames that the network sees, in order: stamps, and their rows, -1 without a face."""
+    """The frames that the network sees, in order: stamps, and their rows."""
 
     stamps_ns: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -74,16 +80,11 @@ class FeatureSet:
                 raise ResourceError(f'{folder / shard}: is missing; {INDEX} has {modality} of '
                                     f'{person} in it')
             self._entries[person, modality] = _Entry(shard, key)
-        self.windowing = Windowing(**{
-            field.name: self.spec[field.name] for field in fields(Windowing)})
+        self.windowing = Windowing.read(self.spec)
         self.grid = self.windowing.grid
         self.length_ns, self.hop_ns = self.windowing.length_ns, self.windowing.hop_ns
         #: Whoever there are features of.
         self.people = tuple(sorted({person for person, _ in self._entries}))
-        self._together: dict[str, list[str]] = {}  # people by the sound that they share
-        for (person, modality), entry in self._entries.items():
-            if modality == 'audio':
-                self._together.setdefault(entry.key, []).append(person)
         self._shards: dict[str, Any] = {}
         self._tensor = lru_cache(maxsize=None)(self._read_whole)
         self._seen = lru_cache(maxsize=None)(self._read_frames)
@@ -120,7 +121,7 @@ class FeatureSet:
 
         :raises ResourceError: when there are no features of the person.
         """
-        return len(self._tensor(person, 'audio', '.windows'))
+        return len(self._windows(person, 'audio'))
 
     def start_ns(self, window: int) -> int:
         """Return when a window begins, on the file's clock."""
@@ -129,9 +130,6 @@ class FeatureSet:
     def batch(self, places: Sequence[Place]) -> Features:
         """
         Return what the fusion takes for some windows: float32, on the host.
-
-        Beside another person of the same video who is in view there is neither sound nor words:
-        among several the node gives nobody the voice.
 
         :param places: at least one.
         :raises ResourceError: when there are no features of a person.
@@ -148,20 +146,18 @@ class FeatureSet:
             begin_ns = self.start_ns(window)
             end_ns = begin_ns + self.length_ns
             seen = self._seen(person)
-            first, after = np.searchsorted(seen.stamps_ns, [begin_ns, end_ns])
-            slots = {slot_of(int(stamp_ns), begin_ns, end_ns, self.grid.slots): int(row)
-                     for stamp_ns, row in zip(seen.stamps_ns[first:after],
-                                              seen.rows[first:after], strict=True) if row >= 0}
-            if slots:  # of several faces in a slot the newest is left
-                rows = list(slots.values())
-                some = self._slice(person, 'video', '', rows[0], rows[-1] + 1)
-                values[number, list(slots)] = some[[row - rows[0] for row in rows]].float()
+            some = rules.holds(begin_ns, end_ns, seen.stamps_ns)
+            slots = rules.newest_per_slot(
+                seen.stamps_ns[some].tolist(), begin_ns, end_ns, self.grid.slots)
+            if slots:
+                rows = seen.rows[some][list(slots.values())].tolist()
+                vectors = self._slice(person, 'video', '', rows[0], rows[-1] + 1)
+                values[number, list(slots)] = vectors[[row - rows[0] for row in rows]].float()
                 mask[number, list(slots)] = True
         return Aligned(values, mask)
 
     def _audio(self, places: Sequence[Place]) -> Aligned:
-        rows = [(person, -1 if self._beside_another(person, window)
-                 else int(self._tensor(person, 'audio', '.windows')[window]))
+        rows = [(person, int(self._windows(person, 'audio')[window]))
                 for person, window in places]
         voiced = [(person, row) for person, row in rows if row >= 0]
         if not voiced:
@@ -179,9 +175,7 @@ class FeatureSet:
         return empty
 
     def _text(self, places: Sequence[Place]) -> Aligned:
-        spans = [[0, 0] if self._beside_another(person, window)
-                 else self._tensor(person, 'text', '.windows')[window].tolist()
-                 for person, window in places]
+        spans = [self._windows(person, 'text')[window].tolist() for person, window in places]
         longest = max(count for _, count in spans)
         if not longest:
             return self._nothing('text', len(places))
@@ -200,16 +194,9 @@ class FeatureSet:
                 begin_ns, begin_ns + self.length_ns, self.grid.slots)
         return weigh(pad_sequence(vectors, True), torch.from_numpy(weights))
 
-    def _beside_another(self, person: str, window: int) -> bool:
-        """Tell whether another of the same video is in view: whose voice it is nobody knows."""
-        begin_ns = self.start_ns(window)
-        return any(one != person and self._in_view(one, begin_ns, begin_ns + self.length_ns)
-                   for one in self._together[self._entry(person, 'audio').key])
-
-    def _in_view(self, person: str, begin_ns: int, end_ns: int) -> bool:
-        seen = self._seen(person)
-        first, after = np.searchsorted(seen.stamps_ns, [begin_ns, end_ns])
-        return bool((seen.rows[first:after] >= 0).any())
+    def _windows(self, person: str, modality: str) -> Tensor:
+        """Return what each of a person's windows has of what the video has."""
+        return self._tensor(person, modality, windows_key(person))
 
     def _nothing(self, modality: str, count: int) -> Aligned:
         return Aligned(torch.zeros(count, self.grid.slots, self._width(modality)),
@@ -221,12 +208,11 @@ class FeatureSet:
     # --- files ---------------------------------------------------------------------------
 
     def _read_frames(self, person: str) -> _Frames:
-        """Return the first frame of each slot of the frame rate: the node looks at no other."""
+        """Return the faces in the frames that the node looks at."""
         stamps_ns = self._tensor(person, 'video', '.stamps').numpy()
         mask = self._tensor(person, 'video', '.mask').numpy()
-        slots = np.array([self.windowing.slot(int(stamp_ns)) for stamp_ns in stamps_ns])
-        first = np.flatnonzero(np.diff(slots, prepend=slots[0] - 1))
-        return _Frames(stamps_ns[first], np.where(mask[first], first, -1))
+        rows = np.flatnonzero(rules.looked_at(stamps_ns, self.windowing.rate_hz) & mask)
+        return _Frames(stamps_ns[rows], rows)
 
     def _read_whole(self, person: str, modality: str, part: str) -> Tensor:
         shard, key = self._open(person, modality)

@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros import rules
 from maven_ros.acting.smoothing import Smoother
 from maven_ros.affect import Affect
 from maven_ros.files import written
-from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
+from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned, seconds
 from maven_ros.scoring.alignment import Believed, Missing, Pairs, align, take
 from maven_ros.scoring.annotations import Annotation
 from maven_ros.scoring.metrics import Array
@@ -43,6 +44,7 @@ class WindowEstimates:
 
     :param ends_ns: int64 (windows,).
     :param length_ns: of each.
+    :param hop_ns: from the end of one to the end of the next.
     :param points: float64 (windows, 2), NaN without evidence.
     :param stds: float64 (windows, 2).
     :param slots: float64 (windows, slots, 2), of each slot; NaN without evidence.
@@ -51,6 +53,7 @@ class WindowEstimates:
 
     ends_ns: NDArray[np.int64]
     length_ns: int
+    hop_ns: int
     points: Array
     stds: Array
     slots: Array
@@ -87,13 +90,11 @@ def predict(
         pairs = _centred(person, annotation, windows, smoothing_s)
     else:
         held = windows if smoothing == 'none' else _smoothed(windows)
-        hop_ns = int(np.diff(windows.ends_ns).min()) if len(windows.ends_ns) > 1 \
-            else windows.length_ns
         known = np.isfinite(held.points.sum(1))
         values = np.column_stack([held.points, held.stds, held.evidence])
         values[~known] = np.nan
         pairs = align(person.video, annotation, Believed(
-            windows.ends_ns, values, known, hop_ns / NS))
+            windows.ends_ns, values, known, seconds(windows.hop_ns)))
     return _filled(person.person, pairs, smoothing == 'centred')
 
 
@@ -136,8 +137,8 @@ def _smoothed(windows: WindowEstimates) -> WindowEstimates:
     """Smooth windows as the node does."""
     smoother = Smoother(SmoothingSettings())
     states = [smoother.take(AffectState(
-        end_ns - windows.length_ns, end_ns, Status.OK, '', Affect(*point), std[0], std[1],
-        Modality(evidence), (0.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '', ''))
+        rules.start_of(end_ns, windows.length_ns), end_ns, Status.OK, '', Affect(*point), std[0],
+        std[1], Modality(evidence), (0.0, 0.0, 0.0), VoiceAssigned.NONE, '', None, '', ''))
         for end_ns, point, std, evidence in zip(
             windows.ends_ns.tolist(), windows.points.tolist(), windows.stds.tolist(),
             windows.evidence.tolist(), strict=True)]
@@ -156,11 +157,9 @@ def _centred(
     evidence = np.zeros(len(stamps_ns), np.uint8)
     slots = windows.slots.shape[1]
     for window, end_ns in enumerate(windows.ends_ns.tolist()):
-        start_ns = end_ns - windows.length_ns
-        first, after = np.searchsorted(stamps_ns, (start_ns, end_ns))
-        places = np.arange(first, after)
-        slot = (stamps_ns[places] - start_ns) * slots // windows.length_ns
-        said = windows.slots[window, slot]
+        start_ns = rules.start_of(end_ns, windows.length_ns)
+        places = np.flatnonzero(rules.holds(start_ns, end_ns, stamps_ns))
+        said = windows.slots[window, rules.slot_of(stamps_ns[places], start_ns, end_ns, slots)]
         known = np.isfinite(said).all(1)
         places = places[known]
         sums[places, :2] += said[known]

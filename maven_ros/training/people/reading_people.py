@@ -36,7 +36,7 @@ def read_person(
     ends_ns = np.array([source.start_ns(window) + source.length_ns for window in range(count)],
                        np.int64)
     return WindowEstimates(
-        ends_ns, source.length_ns, np.concatenate(points), np.concatenate(stds),
+        ends_ns, source.length_ns, source.hop_ns, np.concatenate(points), np.concatenate(stds),
         np.concatenate(slots), np.concatenate(evidence).astype(np.uint8))
 
 

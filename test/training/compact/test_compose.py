@@ -3,7 +3,7 @@ import torch
 
 from maven_ros.errors import SettingsError
 from maven_ros.model.fusion import MODALITIES
-from maven_ros.model.time_grid import Grid
+from maven_ros.rules import Grid
 from maven_ros.training.compact.bank import Bank
 from maven_ros.training.compact.compose import Composer, ComposeSettings
 

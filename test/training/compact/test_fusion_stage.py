@@ -19,11 +19,12 @@ from maven_ros.settings import ModelSettings, WindowSettings
 from maven_ros.training.compact.card import Evaluator
 from maven_ros.training.compact.card_report import markdown, show, update_card, write
 from maven_ros.training.compact.compose import ComposeSettings
-from maven_ros.training.compact.corpora import GRID, READERS, BankSettings, encode_corpora
+from maven_ros.training.compact.corpora import READERS, BankSettings, encode_corpora
 from maven_ros.training.compact.export import ExportSettings, load_probes, train_export
 from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
 from maven_ros.training.compact.fusion_stage import FusionSettings, load_encoders, train_fusion
 from maven_ros.training.compact.goals import goals
+from maven_ros.training.compact.pieces import GRID
 from maven_ros.training.compact.stages import METRICS, StageContext
 from maven_ros.training.compact.text_stage import TextSettings, train_text
 from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice

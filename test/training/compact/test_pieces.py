@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.model.time_grid import Grid
 from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.rules import Grid
 from maven_ros.training.compact.face_augmentation import FaceAugmentation
 from maven_ros.training.compact.noise import noise_pictures, noise_texts, noise_waveforms
 from maven_ros.training.compact.pieces import (

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.time_grid import Grid
 from maven_ros.records import NS
+from maven_ros.rules import Grid
 from maven_ros.training.people.clips import ClipSettings, label
 
 NAN = float('nan')

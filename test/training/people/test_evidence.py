@@ -5,12 +5,13 @@ import pytest
 
 from maven_ros.counters import Counters
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Word
-from maven_ros.training.people.evidence import sound_of, words_of
+from maven_ros.training.people.evidence import RecordedVideo, evidence_in
 from maven_ros.training.people.feature_spec import Windowing
-from maven_ros.training.people.prepared import RecordedPerson
+from maven_ros.training.people.prepared import Frames, RecordedPerson
 from maven_ros.training.people.recorded_sound import write_flac, write_words
 
 PERSON = RecordedPerson('clip', 'clip', 'train', 100, 4.0, 'clip.flac', 0, 'clip.json', '')
+NO_FRAMES = Frames(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), [])
 STARTS_S, ENDS_S = 1.5, 1.9  # of the one word, on the file's clock
 
 
@@ -29,8 +30,10 @@ def folder(tmp_path):
 @pytest.mark.parametrize('offset_ms', [0.0, 250.0, -250.0])
 def test_words_move_with_the_sound_that_they_are_heard_in(folder, offset_ms):
     windowing = Windowing(1.5, 0.5, 10.0, offset_ms, 0, 0.05, 0.5)
-    heard = {one.window: one.waveform for one in sound_of(folder, PERSON, windowing, Counters())}
-    said = {one.window: one.words for one in words_of(folder, PERSON, windowing)}
+    video = RecordedVideo(folder, [PERSON], {'clip': NO_FRAMES}, 48)
+    pieces = [whose['clip'] for whose in evidence_in(video, windowing, Counters())]
+    heard = {window: piece.waveform for window, piece in enumerate(pieces) if len(piece.waveform)}
+    said = {window: piece.words for window, piece in enumerate(pieces) if piece.words}
     starts_s = {window: windowing.start_ns(window) / NS for window in range(8)}
     assert list(said) == [window for window, start_s in starts_s.items()
                           if start_s <= STARTS_S + offset_ms / 1000

@@ -4,20 +4,20 @@ import shutil
 from threading import Event
 
 import cv2
-import numpy as np
 import pytest
 import tiny_affwild2
 import torch
 from full_disk import largest_file
+from listening import Listening, blank_frames, chunks_of, feed
 from tiny_encoders import save_checkpoint
 
+from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
 from maven_ros.model import checkpoint
 from maven_ros.model.compute import Batches
 from maven_ros.model.incremental import IncrementalEncoder, Memory
-from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Box, Face, Frame, Utterance, Word
+from maven_ros.records import NS, AffectState, Box, Face, Utterance, Word
 from maven_ros.settings import Settings
 from maven_ros.tables import read_table
 from maven_ros.training.loop import Stopped
@@ -32,6 +32,7 @@ SETTINGS = Settings().with_values({
     'audio.min_voiced_s': 0.1})
 WINDOWING = Windowing.of(SETTINGS, 0.5)
 CPU = torch.device('cpu')
+NEWEST, SLOT_OF, GRID_OF = rules.newest_per_slot, rules.slot_of, rules.time_grid
 
 
 @pytest.fixture(scope='module')
@@ -55,33 +56,8 @@ def embed(folder, out, stop=None, **options):
     return one
 
 
-class GivenFaces:
-    """Stands where the tracker does: the crops of a prepared set, by stamp."""
-
-    def __init__(self, faces):
-        self.faces = faces
-
-    def update(self, stamp_ns, pixels):
-        return tuple(self.faces.get(stamp_ns, ()))
-
-
-class Listening(Pipeline):
-    """The node's pipeline; keeps what it gives to the engine."""
-
-    def __init__(self, settings, faces):
-        self.given, self.pieces = GivenFaces(faces), []
-        super().__init__(settings)
-
-    def _open_faces(self):
-        return self.given
-
-    def _infer(self, pieces):
-        self.pieces += pieces
-        return super()._infer(pieces)
-
-
 def live(folder, people, model):
-    """Return the evidence of all windows of one video, as the node's pipeline gathers it."""
+    """Return the node's pipeline after it has taken in all of one video."""
     prepared, side = PreparedSet(folder / 'prepared'), 16
     faces = {}
     for person in people:
@@ -93,20 +69,13 @@ def live(folder, people, model):
                 faces.setdefault(stamp_ns, []).append(
                     Face(stamp_ns, person.person, Box(0, 0, 9, 9), crop))
     pipeline = Listening(SETTINGS.with_values({'model.path': str(model), 'model.device': 'cpu'}),
-                         faces)
+                         faces, judges=True)
     words = tuple(read_words(prepared.folder / person.transcript))
     pipeline.feed(Utterance(words[0].start_ns, words[-1].end_ns, words, True, 'made'), 0)
     waveform = read_flac(prepared.folder / person.audio)
-    chunks = [AudioChunk(person.audio_start_ns + first * NS // SAMPLE_RATE_HZ,
-                         waveform[first:first + 512, None], SAMPLE_RATE_HZ)
-              for first in range(0, len(waveform), 512)]
-    records = [Frame.of(stamp_ns, np.zeros((9, 9, 3), np.uint8))
-               for stamp_ns in frames.stamps_ns.tolist()]
-    for record in sorted([*chunks, *records], key=lambda one: getattr(
-            one, 'end_ns', one.stamp_ns)):
-        pipeline.feed(record)
-    pipeline.finish()
-    return pipeline.pieces
+    pipeline.outputs = feed(pipeline, [
+        *chunks_of(waveform, person.audio_start_ns), *blank_frames(frames.stamps_ns)])
+    return pipeline
 
 
 @pytest.mark.parametrize('video', ['1-25-288x144', '2-25-144x144'])
@@ -116,7 +85,7 @@ def test_a_window_from_the_features_is_what_the_model_sees_live(folder, video):
     encoder = IncrementalEncoder(loaded.model, loaded.tokenizer, WINDOWING.grid, CPU, Counters(),
                                  Batches(Counters()))
     people = [one for one in PreparedSet(folder / 'prepared').people if one.video == video]
-    pieces = [piece for piece in live(folder, people, folder / 'models/trained')
+    pieces = [piece for piece in live(folder, people, folder / 'models/trained').pieces
               if piece.person_id]
     places = [(piece.person_id, piece.end_ns // features.hop_ns - 1) for piece in pieces]
     assert len(places) >= 7 * len(people) and len(set(places)) == len(places)
@@ -138,7 +107,36 @@ def test_a_window_from_the_features_is_what_the_model_sees_live(folder, video):
     assert seen.video.mask.any() and not seen.video.mask.all()
 
 
-def test_nobody_has_a_voice_beside_another_who_is_in_view(folder):
+@pytest.mark.parametrize(('name', 'other'), [
+    ('newest_per_slot', lambda stamps_ns, start_ns, end_ns, slots: {
+        slots - 1 - slot: place for slot, place in NEWEST(
+            stamps_ns[::2], start_ns, end_ns, slots).items()}),
+    ('slot_of', lambda stamp_ns, start_ns, end_ns, slots: SLOT_OF(
+        stamp_ns, start_ns, end_ns, slots) // 2),
+    ('time_grid', lambda length_s, rate_hz: GRID_OF(length_s, rate_hz / 3)),
+])
+def test_a_rule_of_slots_is_one_for_the_node_and_for_features(folder, name, other, monkeypatch):
+    """What the node says of a window is what training has its features say."""
+    people = [one for one in PreparedSet(folder / 'prepared').people if '2-25' in one.person]
+    loaded = checkpoint.load(folder / 'models/trained')
+    said = {}
+    for rule in (getattr(rules, name), other):
+        monkeypatch.setattr(rules, name, rule)
+        features = FeatureSet(folder / 'features')
+        pipeline = live(folder, people, folder / 'models/trained')
+        states = {one.window_end_ns: one for one in pipeline.outputs
+                  if isinstance(one, AffectState) and one.person_id and one.modalities}
+        with torch.inference_mode():
+            read = loaded.model.fuse(features.batch([
+                (people[0].person, end_ns // features.hop_ns - 1) for end_ns in states]))
+        said[rule] = read.valence.tolist()
+        assert said[rule] == pytest.approx(
+            [one.affect.valence for one in states.values()], abs=1e-4)
+    assert len(said[other]) >= 7 and said[other] != pytest.approx(
+        said[next(iter(said))], abs=1e-4)
+
+
+def test_nobody_has_a_voice_beside_another_while_it_is_undecided_who_speaks(folder):
     features = FeatureSet(folder / 'features')
     left, right = (features.batch([(f'1-25-288x144_{side}', window) for window in range(
         features.windows(f'1-25-288x144_{side}'))]).present for side in ('left', 'right'))

@@ -29,7 +29,7 @@ def windows():
     points = np.repeat(np.arange(1, 9)[:, None] / 10, 2, 1)
     slots = np.repeat(points[:, None], 20, 1)
     return WindowEstimates(
-        np.arange(1, 9) * NS // 2, 2 * NS, points, np.full((8, 2), 0.2), slots,
+        np.arange(1, 9) * NS // 2, 2 * NS, NS // 2, points, np.full((8, 2), 0.2), slots,
         np.full(8, 5, np.uint8))
 
 
