@@ -9,7 +9,7 @@ of all streams.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,7 @@ class Engine:
         self._grid = rules.time_grid(windows.length_s, frame_rate_hz)
         self._counters = counters if counters is not None else Counters()
         self._memory = Memory()
+        self._silent: frozenset[str] = frozenset()
         try:
             self._place(checkpoint, device)
         except RuntimeError as error:
@@ -110,6 +111,7 @@ class Engine:
         if self._compiled:
             compile_parts(getattr(self._model, part) for part in (
                 'face_encoder', 'voice_encoder', 'fusion', 'context', 'head'))
+        self._model.fusion.silent = self._silent
         self._batches = Batches(self._counters)
         self._encoder = IncrementalEncoder(
             self._model, checkpoint.tokenizer, self._grid, device, self._counters, self._batches)
@@ -138,6 +140,15 @@ class Engine:
                                 f'{checkpoint.name!r}; allowed: {self.name!r}, as at the start')
         self._compiled = False
         self._place(checkpoint, torch.device('cpu'))
+
+    def silence(self, pathways: Collection[str]) -> None:
+        """
+        Let some pathways of the network add nothing from now on; the others do again.
+
+        :param pathways: some of ``PATHWAYS``.
+        """
+        self._silent = frozenset(pathways)
+        self._model.fusion.silent = self._silent
 
     def adopt_thread(self) -> None:
         """Give the calling thread the settings' number of CPU threads: torch counts by thread."""

@@ -269,6 +269,13 @@ class Modality(enum.IntFlag):
     TEXT = 4
 
 
+#: The modalities by name, in the order of their bits.
+MODALITIES = ('video', 'audio', 'text')
+
+#: The network's pathways, ``X_to_Y``: X attends to Y (eq. 13-14).
+PATHWAYS = {f'{x}_to_{y}': (x, y) for x in MODALITIES for y in MODALITIES if x != y}
+
+
 class Status(enum.IntEnum):
     """What a state rests on (AffectState.msg: ``status``)."""
 

@@ -93,6 +93,22 @@ def test_moves_to_the_processor_when_nothing_fits(engine, counters):
 
 
 @pytest.mark.filterwarnings('ignore:.*CUDA is not available')
+def test_a_pathway_stays_silent_when_the_model_moves_to_the_processor(engine):
+    """Once the model that was read again said all of it, under an ablation's name."""
+    full = numbers(engine.infer_streams(streams(engine.crop_px)))
+    engine.silence(['audio_to_text'])
+    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    assert not np.allclose(expected, full, atol=1e-5)
+    on_cuda(engine)
+    found = numbers(engine.infer_streams(streams(engine.crop_px)))
+    assert engine.device == 'cpu'
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    engine.silence([])
+    np.testing.assert_allclose(
+        numbers(engine.infer_streams(streams(engine.crop_px))), full, atol=1e-5)
+
+
+@pytest.mark.filterwarnings('ignore:.*CUDA is not available')
 def test_moves_while_warming_up(engine, counters):
     on_cuda(engine)
     engine.warm_up()

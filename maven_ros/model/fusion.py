@@ -13,11 +13,7 @@ from maven_ros.model.backbones import BeitLayers
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import Transformer
 from maven_ros.model.time_grid import Aligned, hidden_keys, sinusoids
-
-MODALITIES = ('video', 'audio', 'text')
-
-#: (X, Y): X attends to Y (eq. 13-14).
-PATHWAYS = tuple((x, y) for x in MODALITIES for y in MODALITIES if x != y)
+from maven_ros.records import MODALITIES, PATHWAYS
 
 # Periods of the encoding of time: two slots at 10 frames a second to twice the longest window.
 _SHORTEST_S, _LONGEST_S = 0.2, 120.0
@@ -129,7 +125,9 @@ class CrossModalFusion(nn.Module):
         self.project = nn.ModuleDict({
             name: nn.Linear(own, width) for name, own in zip(MODALITIES, widths, strict=True)})
         self.pathways = nn.ModuleDict({
-            f'{x}_to_{y}': Attention(width, heads, dropout) for x, y in PATHWAYS})
+            pathway: Attention(width, heads, dropout) for pathway in PATHWAYS})
+        #: Pathways that add nothing: X' = X in the mean of what X attended to.
+        self.silent: frozenset[str] = frozenset()
         self.enhanced_norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in MODALITIES})
         self.refine = nn.ModuleDict({
             name: Attention(width, heads, dropout) for name in MODALITIES})
@@ -185,8 +183,8 @@ class CrossModalFusion(nn.Module):
         """
         projected, masks = self.projected(features), features.masks
         pathways = cast(dict[str, Attention], self.pathways)
-        return {f'{x}_to_{y}': pathways[f'{x}_to_{y}'].weights(
-                    projected[x], projected[y], masks[y]) for x, y in PATHWAYS}
+        return {pathway: pathways[pathway].weights(projected[x], projected[y], masks[y])
+                for pathway, (x, y) in PATHWAYS.items()}
 
     def enhance(
         self, name: str, projected: dict[str, Tensor], masks: dict[str, Tensor],
@@ -205,7 +203,8 @@ class CrossModalFusion(nn.Module):
         for other in MODALITIES:
             if other != name:
                 present[other] = masks[other].any(1)[:, None, None].float()
-                attended = self.pathways[f'{name}_to_{other}'](
+                pathway = f'{name}_to_{other}'
+                attended = 0 if pathway in self.silent else self.pathways[pathway](
                     own, projected[other], masks[other])
                 added[other] = present[other] * (own + attended)
         means = []

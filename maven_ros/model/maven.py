@@ -26,10 +26,10 @@ from maven_ros.model.batch import MavenInputs, MavenOutput
 from maven_ros.model.batch_checks import check_inputs
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
-from maven_ros.model.fusion import MODALITIES, ContextEncoders, CrossModalFusion, Features
+from maven_ros.model.fusion import ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead, Point
 from maven_ros.model.time_grid import Aligned, interpolate, weigh
-from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.records import MODALITIES, SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 from maven_ros.rules import Grid
 

@@ -10,18 +10,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from maven_ros.counters import Counters
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import SettingsError
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import Estimate, Evidence
+from maven_ros.records import MODALITIES, PATHWAYS, Estimate, Evidence
 from maven_ros.senses.speech import SpeechStream
 from maven_ros.settings import Settings
-
-MODALITIES = ('video', 'audio', 'text')
-#: X_to_Y: X attends to Y (eq. 13-14).
-PATHWAYS = tuple(f'{x}_to_{y}' for x in MODALITIES for y in MODALITIES if x != y)
 
 
 def check_ablations(names: Collection[str]) -> None:
@@ -58,27 +53,12 @@ class AblatedPipeline(Pipeline):
         check_ablations(without)
         super().__init__(settings, False, counters, speech)
         self._without = frozenset(without)
-        self._silenced: set[str] = set()  # pathways that ran, to no effect
-        pathways = self.engine._model.fusion.pathways
-        for name in self._without.intersection(PATHWAYS):
-            pathways[name].register_forward_hook(self._silence(name))
-
-    def _silence(self, name: str) -> Any:
-        def hook(module: Any, arguments: Any, attended: Any) -> Any:
-            self._silenced.add(name)
-            return attended * 0
-
-        return hook
+        self.engine.silence(self._without & PATHWAYS.keys())
 
     def _infer(self, pieces: list[Evidence]) -> dict[str, Estimate]:
         seen = [piece for piece in (without(piece, self._without) for piece in pieces)
                 if piece.modalities]
-        estimates = super()._infer(seen) if seen else {}
-        for name in self._without.intersection(PATHWAYS) - self._silenced:
-            if estimates:  # never a full model's result under an ablation's name
-                raise ResourceError(f'without {name}: {self.engine.name} has run, and this '
-                                    'pathway was not in its way; allowed: modalities')
-        return estimates
+        return super()._infer(seen) if seen else {}
 
 
 def without(piece: Evidence, names: Collection[str]) -> Evidence:

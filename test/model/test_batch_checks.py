@@ -8,8 +8,8 @@ import torch
 from tiny_encoders import tiny_config
 
 from maven_ros.errors import InputError
-from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.maven import MavenModel
+from maven_ros.records import MODALITIES
 from maven_ros.rules import Grid
 
 NAN = float('nan')

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.model.fusion import MODALITIES, PATHWAYS, CrossModalFusion, Features
+from maven_ros.model.fusion import CrossModalFusion, Features
 from maven_ros.model.time_grid import Aligned
+from maven_ros.records import MODALITIES, PATHWAYS
 
 BATCH, SLOTS = 2, 5
 WIDTHS = (16, 8, 8)  # of the tiny configuration's encoders
@@ -78,7 +79,7 @@ def test_pathways_agree_with_equations_13_and_14(fusion, features, name):
     assert enhanced[0].detach().numpy() == pytest.approx(norm(total / 3), abs=1e-5)
 
 
-@pytest.mark.parametrize(('name', 'missing'), PATHWAYS)
+@pytest.mark.parametrize(('name', 'missing'), PATHWAYS.values())
 def test_a_missing_modality_is_left_out_of_the_mean(fusion, features, name, missing):
     features = features.without(missing)
     projected = project(fusion, features)
@@ -112,26 +113,39 @@ def test_refinement_agrees_with_equation_18(fusion, features, name):
 @pytest.mark.parametrize('pathway', PATHWAYS)
 def test_a_map_says_what_its_pathway_attends_to(fusion, features, pathway):
     """The values by the weights of the map, projected, are what the pathway itself gives."""
-    name = '{}_to_{}'.format(*pathway)
-    attention, projected = fusion.pathways[name], fusion.projected(features)
-    own, other = (projected[one] for one in pathway)
-    inner, weights = attention.attention, fusion.attention_maps(features)[name]
+    attention, projected = fusion.pathways[pathway], fusion.projected(features)
+    own, other = (projected[one] for one in PATHWAYS[pathway])
+    inner, weights = attention.attention, fusion.attention_maps(features)[pathway]
     width, heads = own.shape[-1], inner.num_heads
     values = other @ inner.in_proj_weight[2 * width:].T + inner.in_proj_bias[2 * width:]
     values = values.view(BATCH, SLOTS, heads, -1).transpose(1, 2)
     weighed = inner.out_proj((weights @ values).transpose(1, 2).flatten(2))
     torch.testing.assert_close(
-        weighed, attention(own, other, features.masks[pathway[1]]), atol=1e-6, rtol=1e-5)
+        weighed, attention(own, other, features.masks[PATHWAYS[pathway][1]]), atol=1e-6, rtol=1e-5)
     assert weights.std() > 0.01
 
 
 def test_there_are_six_pathways():
-    assert len(PATHWAYS) == len(set(PATHWAYS)) == 6
+    assert len(PATHWAYS) == len(set(PATHWAYS.values())) == 6
+    assert PATHWAYS['audio_to_text'] == ('audio', 'text')
+
+
+@pytest.mark.parametrize('pathway', PATHWAYS)
+def test_a_silent_pathway_adds_nothing(fusion, features, pathway):
+    before = fusion(features).values
+    fusion.silent = frozenset({pathway})
+    silent = fusion(features).values
+    assert not torch.allclose(silent, before, atol=1e-4)
+    with torch.no_grad():
+        for parameter in fusion.pathways[pathway].parameters():
+            parameter.zero_()
+    fusion.silent = frozenset()
+    assert torch.equal(fusion(features).values, silent)
 
 
 @pytest.mark.parametrize('pathway', PATHWAYS)
 def test_each_pathway_counts_and_learns(fusion, features, pathway):
-    attention = fusion.pathways['{}_to_{}'.format(*pathway)]
+    attention = fusion.pathways[pathway]
     before = fusion(features).values
     before.square().sum().backward()
     for name, parameter in attention.named_parameters():

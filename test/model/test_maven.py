@@ -10,8 +10,8 @@ from tiny_encoders import BACKBONES, tiny_config
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import weights_hash
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.fusion import MODALITIES, PATHWAYS
 from maven_ros.model.maven import MavenModel
+from maven_ros.records import MODALITIES, PATHWAYS
 from maven_ros.rules import Grid
 
 SAMPLES_PER_SLOT = 1600
@@ -186,7 +186,7 @@ def test_gradient_reaches_every_parameter(tiny, inputs, head):
 def test_each_pathway_reaches_the_point(model, inputs, pathway):
     before = model(inputs)
     (before.valence + before.arousal).sum().backward()
-    attention = model.fusion.pathways['{}_to_{}'.format(*pathway)]
+    attention = model.fusion.pathways[pathway]
     for name, parameter in attention.named_parameters():
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 1e-7, name
@@ -238,7 +238,7 @@ def test_influence_and_attention_are_there_when_asked_for(model, inputs, drop):
     assert plain.influence is None
     assert plain.attention is None
     torch.testing.assert_close(full.influence, model.explain(model.encode(inputs)).influence)
-    assert full.attention.keys() == {f'{x}_to_{y}' for x, y in PATHWAYS}
+    assert full.attention.keys() == PATHWAYS.keys()
     masks = model.encode(inputs).masks
     for name, weights in full.attention.items():
         assert weights.shape == (2, 2, 8, 8)

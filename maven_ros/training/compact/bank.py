@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from maven_ros.errors import ResourceError
 from maven_ros.files import written
-from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.incremental import IncrementalEncoder, Memory
+from maven_ros.records import MODALITIES
 from maven_ros.training.compact.pieces import Pieces
 
 _WINDOWS_AT_ONCE = 256

@@ -25,11 +25,11 @@ from maven_ros.errors import SettingsError
 from maven_ros.model import checkpoint
 from maven_ros.model.compute import Batches
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
-from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.time_grid import Aligned
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import AffectState, seconds
+from maven_ros.records import MODALITIES, AffectState, seconds
 from maven_ros.scoring.metrics import DIMENSIONS, agreement
 from maven_ros.settings import Settings
 from maven_ros.training.compact import face_stage as faces_stage

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.fusion import Features
 from maven_ros.model.time_grid import Aligned
+from maven_ros.records import MODALITIES
 from maven_ros.rules import Grid
 from maven_ros.training.compact.bank import Bank
 from maven_ros.training.digests import digest_of

@@ -15,9 +15,9 @@ from torch import Tensor
 from maven_ros.counters import Counters
 from maven_ros.errors import SettingsError
 from maven_ros.model.compute import Batches, uses_bf16
-from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.records import MODALITIES
 from maven_ros.training.compact.bank import Bank, encode, fingerprint, keep
 from maven_ros.training.compact.emobank import read_emobank
 from maven_ros.training.compact.face_augmentation import FaceAugmentation

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from maven_ros.files import write_json
-from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.records import MODALITIES
 from maven_ros.resources import resource
 from maven_ros.scoring.metrics import coverage
 from maven_ros.training.calibration import calibrate

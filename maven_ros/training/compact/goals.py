@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from maven_ros.model.fusion import MODALITIES
+from maven_ros.records import MODALITIES
 from maven_ros.scoring.metrics import DIMENSIONS
 from maven_ros.training.compact.card import Evaluation, Row
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.files import written
-from maven_ros.model.fusion import MODALITIES
+from maven_ros.records import MODALITIES
 from maven_ros.scoring.scores import Score, Scores
 from maven_ros.training.people.run import READINGS, train_run
 from maven_ros.training.people.run_card import interval_of, value_of

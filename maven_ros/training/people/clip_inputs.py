@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.fusion import Features
 from maven_ros.model.time_grid import Aligned
+from maven_ros.records import MODALITIES
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from tokenizers import Tokenizer
 
 from maven_ros import rules
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.model.fusion import MODALITIES
 from maven_ros.model.maven import ENCODERS, MavenModel
-from maven_ros.records import nanoseconds
+from maven_ros.records import MODALITIES, nanoseconds
 from maven_ros.settings import AudioSettings, Settings, SpeakerSettings
 from maven_ros.training.compact.bank import fingerprint
 

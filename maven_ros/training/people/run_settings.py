@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.fusion import MODALITIES
+from maven_ros.records import MODALITIES
 from maven_ros.resources import resource
 from maven_ros.training.compact.recipe import build
 from maven_ros.training.loop import LoopSettings

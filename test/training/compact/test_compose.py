@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from maven_ros.errors import SettingsError
-from maven_ros.model.fusion import MODALITIES
+from maven_ros.records import MODALITIES
 from maven_ros.rules import Grid
 from maven_ros.training.compact.bank import Bank
 from maven_ros.training.compact.compose import Composer, ComposeSettings

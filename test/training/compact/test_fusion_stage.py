@@ -12,9 +12,9 @@ from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import checkpoint
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.fusion import MODALITIES, Features
+from maven_ros.model.fusion import Features
 from maven_ros.model.time_grid import Aligned
-from maven_ros.records import Evidence, Face
+from maven_ros.records import MODALITIES, Evidence, Face
 from maven_ros.settings import ModelSettings, WindowSettings
 from maven_ros.training.compact.card import Evaluator
 from maven_ros.training.compact.card_report import markdown, show, update_card, write
