@@ -18,6 +18,12 @@ class GivenFaces:
     def reset(self):
         """Forget nothing."""
 
+    def change(self, settings):
+        """See as before."""
+
+    def freeze(self):
+        return {}
+
 
 class NoEngine:
     """Stands where the engine does: says nothing of any evidence."""

@@ -232,3 +232,34 @@ def check_cause(event, states):
         assert event.kind is EventKind.APPEARED and during == [during[0]]
         assert not any(event.stamp_ns - NS < one.window_end_ns < event.stamp_ns
                        for one in states)
+
+
+def after_a_gap(gap_ns, kinds, before, after, **fields):
+    """Return what is told at the first state after a gap, and when what began then is told."""
+    events = maker()
+    begin = [event for hop, point in enumerate(before)
+             for event in events.take([state(T0 + hop * HOP_NS, *point, std=0.1, **fields)])]
+    again_ns = T0 + (len(before) - 1) * HOP_NS + gap_ns
+    later = [event for hop, point in enumerate(after)
+             for event in events.take([state(again_ns + hop * HOP_NS, *point, std=0.1, **fields)])]
+    assert not [event for event in begin if event.kind in kinds]
+    return [(event.stamp_ns - again_ns) for event in later if event.kind in kinds]
+
+
+@pytest.mark.parametrize(('gap_ns', 'told_after_ns'), [
+    (GAP_NS, 0), (GAP_NS + 1, DWELL_NS)])  # not seen for longer: nothing has lasted
+def test_a_region_is_not_entered_by_time_that_nobody_saw(gap_ns, told_after_ns):
+    assert after_a_gap(gap_ns, {ENTERED}, [HAPPY] * 2, [HAPPY] * 9) == [told_after_ns]
+
+
+def test_speech_does_not_start_by_time_that_nobody_heard():
+    assert after_a_gap(GAP_NS + 1, {STARTED}, [HAPPY] * 2, [HAPPY] * 9, voice=True) == [DWELL_NS]
+
+
+def test_a_region_is_not_left_by_time_that_nobody_saw():
+    inside, again_ns = [HAPPY] * 9, T0 + 10 * HOP_NS + GAP_NS + 1
+    events = maker()
+    run([*inside, ANGRY, ANGRY], events)
+    left = [event for hop in range(9) for event in events.take(
+        [state(again_ns + hop * HOP_NS, *ANGRY, std=0.1)]) if event.kind is LEFT_IT]
+    assert [event.stamp_ns - again_ns for event in left] == [DWELL_NS]

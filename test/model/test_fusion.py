@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.model.fusion import CrossModalFusion, Features
+from maven_ros.model.fusion import ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.time_grid import Aligned
 from maven_ros.records import MODALITIES, PATHWAYS
 
@@ -184,3 +184,24 @@ def test_hiding_is_masking(fusion, features, hiding):
 def test_presence(features):
     assert features.present.all()
     assert features.without('audio').present.tolist() == [[True, False, True]] * BATCH
+
+
+def test_a_slot_is_encoded_as_the_time_of_its_centre(tiny):
+    context = ContextEncoders(tiny).eval()
+    context.first = context.second = PassedOn()
+    width = tiny.context_width
+    nothing = Aligned(torch.zeros(1, 4, width), torch.ones(1, 4, dtype=torch.bool))
+    added = context(nothing, 0.1)[0]
+    # The shortest period is 0.2 s: the centres lie 1/4, 3/4, 5/4 and 7/4 of it in.
+    assert added[:, 0].tolist() == pytest.approx([1, -1, 1, -1], abs=1e-5)
+    assert added[:, width // 2].tolist() == pytest.approx([0] * 4, abs=1e-5)
+    # The longest is 120 s.
+    assert added[:, width // 2 - 1].tolist() == pytest.approx(
+        [math.sin(2 * math.pi * seconds / 120) for seconds in (0.05, 0.15, 0.25, 0.35)], abs=1e-6)
+
+
+class PassedOn(torch.nn.Module):
+    """Stands where a transformer does: passes on what it is given."""
+
+    def forward(self, values, mask):
+        return values

@@ -178,3 +178,26 @@ def test_a_gradient_that_is_no_number_is_an_error(tmp_path):
 def test_settings_that_cannot_be_are_refused(values, message):
     with pytest.raises(SettingsError, match=message):
         LoopSettings(**{'epochs': 1, 'batch_size': 1, 'learning_rate': 0.1, **values})
+
+
+class Constant(Line):
+    """A toy with nothing to learn: all that changes its weights is their decay."""
+
+    def losses(self, model, batch):
+        loss = model(batch).sum() * 0
+        return {'loss': loss, 'root': loss}
+
+    def validate(self, model):
+        return {'score': 0.0}
+
+
+def test_weights_decay_but_biases_and_norms_do_not(tmp_path):
+    task = Constant()
+    with torch.no_grad():
+        for value in task.model.parameters():
+            value.fill_(1.0)
+    run(tmp_path, LoopSettings(1, 8, 0.1, weight_decay=0.5, warmup_epochs=0.0), task)
+    for name, value in task.model.named_parameters():
+        decayed = name in ('0.weight', '4.weight')
+        assert (float(value.detach().max()) < 0.95) == decayed, name
+        assert decayed or torch.equal(value, torch.ones_like(value)), name

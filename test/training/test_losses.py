@@ -13,9 +13,9 @@ def test_concordance_of_a_sample_with_itself_is_1():
 
 
 def test_concordance_by_hand():
-    # covariance 2/3, variances 2/3 and 2/3, means 2 and 3
-    assert float(concordance(torch.tensor([1.0, 2, 3]), torch.tensor([2.0, 3, 4]))) == (
-        pytest.approx(2 * (2 / 3) / (4 / 3 + 1)))
+    # covariance 2/3, variances 2/3 and 2/3, means 2 and 4: not 1 apart, whose square is itself
+    assert float(concordance(torch.tensor([1.0, 2, 3]), torch.tensor([3.0, 4, 5]))) == (
+        pytest.approx(2 * (2 / 3) / (4 / 3 + 4)))
 
 
 def test_concordance_has_a_gradient():
