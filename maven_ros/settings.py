@@ -10,36 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import re
-import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maven_ros.declarations import Checked, Parameter, declared, setting
 from maven_ros.errors import SettingsError
-
-
-def setting(
-    default: Any, doc: str, *, minimum: float = -math.inf, maximum: float = math.inf,
-    choices: tuple[str, ...] = (), path: str = '', live: bool = False,
-) -> Any:
-    """
-    Declare one parameter.
-
-    :param doc: one sentence on its effect, for users.
-    :param minimum: smallest value allowed.
-    :param maximum: largest value allowed.
-    :param choices: the values allowed, for names.
-    :param path: ``'file'`` or ``'folder'`` when it names one that must exist unless empty.
-    :param live: whether it may change while the node is configured.
-    """
-    metadata = {
-        'doc': doc, 'minimum': minimum, 'maximum': maximum, 'choices': choices, 'path': path,
-        'live': live,
-    }
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -260,7 +238,7 @@ class OutputSettings:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """The whole configuration."""
 
     faces: FaceSettings = field(default_factory=FaceSettings)
@@ -274,23 +252,12 @@ class Settings:
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
 
-    def __post_init__(self) -> None:
-        """Refuse what is out of range."""
-        self.check()
+    def declared(self) -> Iterator[Parameter]:
+        """Yield every parameter by its full name."""
+        return parameters(self)
 
-    def check(self) -> None:
-        """
-        Check every value, each by itself and against the others.
-
-        :raises SettingsError: names each parameter at fault, its value and what is allowed.
-        """
-        faults = [fault for parameter in parameters(self) for fault in parameter.faults()]
-        if not faults:
-            faults = list(self._contradictions())
-        if faults:
-            raise SettingsError('; '.join(faults))
-
-    def _contradictions(self) -> Iterator[str]:
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be of parameters that are allowed each by itself."""
         if self.windows.hop_s > self.windows.length_s:
             yield (f'windows.hop_s: {self.windows.hop_s} is longer than '
                    f'windows.length_s, {self.windows.length_s}')
@@ -389,84 +356,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f'{prefix}{key}', value
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter as users meet it: its full name, value and declaration."""
-
-    name: str
-    type: type
-    value: Any
-    default: Any
-    doc: str
-    minimum: float
-    maximum: float
-    choices: tuple[str, ...]
-    path: str
-    live: bool
-
-    @property
-    def allowed(self) -> str:
-        """What is allowed, in words."""
-        if self.choices:
-            return ' or '.join(repr(choice) for choice in self.choices)
-        if self.type is bool:
-            return 'true or false'
-        if self.path:
-            return f'an existing {self.path}, or nothing'
-        low, high = math.isfinite(self.minimum), math.isfinite(self.maximum)
-        if low and high:
-            return f'{self.type.__name__} in [{self.minimum:g}, {self.maximum:g}]'
-        return self.type.__name__
-
-    def parse(self, value: Any) -> Any:
-        """
-        Convert text (or a YAML value) to this parameter's type.
-
-        :raises SettingsError: when it does not convert without loss.
-        """
-        try:
-            if self.type is bool and isinstance(value, str):
-                return {'true': True, 'false': False}[value.lower()]
-            if (self.type is bool) != isinstance(value, bool):
-                raise ValueError
-            if isinstance(value, str) or self.type is not str:
-                converted = self.type(value)
-                if self.type is not int or isinstance(value, str) or converted == value:
-                    return converted
-            raise ValueError
-        except (KeyError, ValueError, TypeError, OverflowError) as error:
-            raise SettingsError(f'{self.name}: {value!r} is not {self.allowed}') from error
-
-    def faults(self) -> Iterator[str]:
-        """Yield what is wrong with the value, if anything."""
-        value: Any = self.value
-        if self.type is float and type(value) is int:
-            value = float(value)
-        if type(value) is not self.type or not self._allows(value):
-            near = difflib.get_close_matches(str(value), self.choices, 1)
-            hint = f'; did you mean {near[0]!r}?' if near else ''
-            yield f'{self.name}: {value!r} is not {self.allowed}{hint}'
-
-    def _allows(self, value: Any) -> bool:
-        if self.choices:
-            return value in self.choices
-        if self.type in (int, float):
-            return bool(self.minimum <= value <= self.maximum)
-        if self.path and value:
-            return Path(value).is_file() if self.path == 'file' else Path(value).is_dir()
-        return True
-
-
 def parameters(settings: Settings) -> Iterator[Parameter]:
     """Yield every parameter of ``settings`` with its full name, in order of declaration."""
     for section in dataclasses.fields(settings):
         yield from declared(getattr(settings, section.name), f'{section.name}.')
-
-
-def declared(values: Any, prefix: str = '') -> Iterator[Parameter]:
-    """Yield the parameters that a dataclass declares by :func:`setting`."""
-    types = typing.get_type_hints(type(values))
-    for one in dataclasses.fields(values):
-        yield Parameter(
-            name=f'{prefix}{one.name}', type=types[one.name],
-            value=getattr(values, one.name), default=one.default, **one.metadata)

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from maven_ros.declarations import Parameter
 from maven_ros.graph.convert import AFFECT_EVENT, AFFECT_STATE, DIAGNOSTICS, LIVE_SPEECH, UTTERANCE
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import IMAGE_SOURCE, SENSOR, SOUND, STATE, Qos
@@ -32,7 +33,7 @@ from maven_ros.graph.topics import (
 from maven_ros.intake.input_reader import INPUT_TYPES
 from maven_ros.intake.tracked_faces import IDS_LIST, LANDMARKS, REGION
 from maven_ros.nodes.ros4hri import EXPRESSION
-from maven_ros.settings import Parameter, Settings, parameters
+from maven_ros.settings import Settings, parameters
 
 _WIDTH = 96
 _LIVE = 'may change while the node runs'

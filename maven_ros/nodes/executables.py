@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maven_ros.declarations import declared, setting
 from maven_ros.errors import MavenError
 from maven_ros.graph.ros.ros_graph import RosGraph
 from maven_ros.graph.ros.ros_node import RosNodeGraph, Spinning, open_context
 from maven_ros.interrupts import Interrupts
 from maven_ros.nodes.parameters import declare, given_to, initial_values
 from maven_ros.resources import resource
-from maven_ros.settings import declared, setting
 from maven_ros.view import DEFAULT_PORT
 
 #: The name under which the sources publish; a launch file remaps it to where the camera is.

@@ -15,13 +15,14 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from maven_ros.counters import Counters
+from maven_ros.declarations import declared, setting
 from maven_ros.errors import MavenError, SettingsError
 from maven_ros.graph.cv_bridges import cv_bridge
 from maven_ros.graph.ros.ros_graph import RosGraph
 from maven_ros.intake.inputs import InputTopics
 from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.nodes.parameters import changed_values, declare, given_to, initial_values
-from maven_ros.settings import Settings, declared, parameters, setting, unknown_parameter
+from maven_ros.settings import Settings, parameters, unknown_parameter
 
 NAME = 'affect_node'
 #: The node's own names; a launch file remaps ``image`` to where the camera is.

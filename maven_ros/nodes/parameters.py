@@ -8,8 +8,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from maven_ros.declarations import Parameter
 from maven_ros.errors import SettingsError
-from maven_ros.settings import Parameter, unknown_parameter
+from maven_ros.settings import unknown_parameter
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from maven_ros.errors import MavenError, ResourceError, SettingsError
+from maven_ros.declarations import Checked, setting
+from maven_ros.errors import MavenError, ResourceError
 from maven_ros.model.compute import first_line, uses_bf16
 from maven_ros.training.logs import RunLog, Silence
 from maven_ros.training.processes import Processes
@@ -36,63 +37,42 @@ _NEWER = {'schedule': 'cosine', 'plateau_epochs': 10}
 
 
 @dataclass(frozen=True)
-class LoopSettings:
-    """
-    How a stage is optimised.
+class LoopSettings(Checked):
+    """How a stage is optimised."""
 
-    :param epochs: passes over the data, by which the learning rate falls to 0.
-    :param stop_after: epochs after which training ends all the same, and from which it goes on if
-        this is raised; 0 for none.
-    :param batch_size: examples a step, of all processes together.
-    :param learning_rate: the highest, after the warm-up.
-    :param weight_decay: of matrices and kernels; vectors (biases, norms) have none.
-    :param warmup_epochs: while the rate rises linearly.
-    :param clip_norm: longest gradient.
-    :param average_decay: of the running mean of the weights, per step; quicker at the start.
-    :param select: validation figure whose highest value says which epoch is kept; empty keeps
-        the last.
-    :param precision: of the large products: ``fp32``, ``bf16``, or ``auto``: bf16 where the
-        processor has it.
-    :param schedule: of the learning rate after the warm-up: ``cosine``, to 0 by the last epoch;
-        or ``plateau``, halved whenever ``select`` has not risen for ``plateau_epochs``.
-    :param plateau_epochs: see there.
-    :param patience: epochs without a rise of ``select`` after which training ends; 0 for none.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
+    epochs: int = setting(
+        doc='Passes over the data, by which the learning rate falls to 0.', minimum=1)
+    batch_size: int = setting(doc='Examples a step, of all processes together.', minimum=1)
+    learning_rate: float = setting(doc='The highest, after the warm-up.', above=0)
+    weight_decay: float = setting(
+        0.01, 'Of matrices and kernels; vectors (biases, norms) have none.', minimum=0)
+    warmup_epochs: float = setting(1.0, 'While the rate rises linearly.', minimum=0)
+    clip_norm: float = setting(1.0, 'Longest gradient.', above=0)
+    average_decay: float = setting(
+        0.998, 'Of the running mean of the weights, per step; quicker at the start.', minimum=0,
+        below=1)
+    select: str = setting(
+        '', 'Validation figure whose highest value says which epoch is kept; empty keeps the '
+        'last.')
+    precision: str = setting(
+        'auto', 'Of the large products: fp32, bf16, or auto: bf16 where the processor has it.',
+        choices=PRECISIONS)
+    stop_after: int = setting(
+        0, 'Epochs after which training ends all the same, and from which it goes on if this is '
+        'raised; 0 for none.', minimum=0)
+    schedule: str = setting(
+        'cosine', 'Of the learning rate after the warm-up: cosine, to 0 by the last epoch; or '
+        'plateau, halved whenever select has not risen for plateau_epochs.', choices=SCHEDULES)
+    plateau_epochs: int = setting(10, 'See there.', minimum=1)
+    patience: int = setting(
+        0, 'Epochs without a rise of select after which training ends; 0 for none.', minimum=0)
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.01
-    warmup_epochs: float = 1.0
-    clip_norm: float = 1.0
-    average_decay: float = 0.998
-    select: str = ''
-    precision: str = 'auto'
-    stop_after: int = 0
-    schedule: str = 'cosine'
-    plateau_epochs: int = 10
-    patience: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('epochs', 'batch_size', 'learning_rate', 'clip_norm', 'plateau_epochs'):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
-        if not 0 <= self.average_decay < 1:
-            raise SettingsError(f'average_decay: {self.average_decay!r} is not in [0, 1)')
-        if not 0 <= self.stop_after <= self.epochs:
-            raise SettingsError(
-                f'stop_after: {self.stop_after!r} is not in [0, {self.epochs}], the epochs')
-        for name, allowed in (('precision', PRECISIONS), ('schedule', SCHEDULES)):
-            if getattr(self, name) not in allowed:
-                raise SettingsError(
-                    f'{name}: {getattr(self, name)!r} is not one of {", ".join(allowed)}')
-        if self.patience < 0:
-            raise SettingsError(f'patience: {self.patience!r} is below 0')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
+        if self.stop_after > self.epochs:
+            yield f'stop_after: {self.stop_after} is more than epochs, {self.epochs}'
         if not self.select and (self.patience or self.schedule == 'plateau'):
-            raise SettingsError("select: '' names no figure, and patience or schedule: plateau "
-                                'go by one')
+            yield "select: '' names no figure, and patience or schedule: plateau go by one"
 
 
 class TrainingTask(Protocol):

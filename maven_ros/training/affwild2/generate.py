@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.declarations import Checked, setting
+from maven_ros.errors import ResourceError
 from maven_ros.files import written
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Pixels, Samples, Word
 from maven_ros.training.affwild2.cast import FACE_PX, Actor, Corpora, DrawnActor, Said
@@ -36,25 +37,14 @@ _CONFIDENCE = 0.9    # of words that nobody recognised
 
 
 @dataclass(frozen=True)
-class GenerateSettings:
-    """
-    How much is generated.
+class GenerateSettings(Checked):
+    """How much is generated."""
 
-    :param videos: in all; a quarter is for validation, a sixth for testing.
-    :param seconds: length of each.
-    :raises SettingsError: names what cannot be.
-    """
-
-    videos: int = 12
-    seconds: float = 20.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if self.videos < 3:
-            raise SettingsError(f'videos: {self.videos} is not at least 3, one a split')
-        if not 2 <= self.seconds <= 3600:
-            raise SettingsError(f'seconds: {self.seconds} is not in [2, 3600]')
+    videos: int = setting(
+        12, 'In all; a quarter is for validation, a sixth for testing, at least one each.',
+        minimum=3)
+    seconds: float = setting(20.0, 'Length of each.', minimum=2, maximum=3600)
+    seed: int = setting(0, 'Of all that is random.')
 
     @property
     def splits(self) -> dict[str, int]:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from maven_ros.declarations import Checked, setting
 from maven_ros.devices.media import Media, probe
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import ResourceError
 from maven_ros.files import read_json
 from maven_ros.records import NS
 from maven_ros.settings import Settings
@@ -19,28 +20,15 @@ _PARTS = 'parts'
 
 
 @dataclass(frozen=True)
-class PrepareOptions:
-    """
-    How a set is prepared.
-
-    :param settings: of tracking, sound and recognition, as the node has them.
-    :param crop_px: side of the crops that are cut; the paper's are 112.
-    :param mismatch: what becomes of a person whose lines and frames are not as many: ``cut``
-        (line i is of frame i, the rest of the longer is left out) or ``exclude``.
-    :raises SettingsError: names what cannot be.
-    """
+class PrepareOptions(Checked):
+    """How a set is prepared; tracking, sound and recognition are as the node has them."""
 
     settings: Settings
-    crop_px: int = 112
-    mismatch: str = 'cut'
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if self.mismatch not in MISMATCHES:
-            raise SettingsError(f'mismatch: {self.mismatch!r} is not one of '
-                                f'{", ".join(MISMATCHES)}')
-        if not 16 <= self.crop_px <= 1024:
-            raise SettingsError(f'crop_px: {self.crop_px} is not in [16, 1024]')
+    crop_px: int = setting(112, 'Side of the crops that are cut; the paper\'s are 112.',
+                           minimum=16, maximum=1024)
+    mismatch: str = setting(
+        'cut', 'What becomes of a person whose lines and frames are not as many: cut (line i is '
+        'of frame i, the rest of the longer is left out) or exclude.', choices=MISMATCHES)
 
     @property
     def what_counts(self) -> dict[str, Any]:

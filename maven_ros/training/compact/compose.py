@@ -9,14 +9,14 @@ apart is the target's uncertainty. They are composed, not recorded: nobody ever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.model.fusion import Features
 from maven_ros.model.time_grid import Aligned
 from maven_ros.records import MODALITIES
@@ -28,42 +28,29 @@ _CELL = 0.05  # targets that round to the same are interchangeable
 
 
 @dataclass(frozen=True)
-class ComposeSettings:
-    """
-    The generator's shares and levels; all shares are probabilities.
+class ComposeSettings(Checked):
+    """The generator's shares and levels; all shares are probabilities."""
 
-    :param alone: that one modality stands alone.
-    :param paired: that one is absent.
-    :param near: standard deviation of the distance between what is said to agree.
-    :param disagreeing: that a piece has nothing to do with the window's first.
-    :param noise: that a piece is replaced by noise.
-    :param partly: that a piece is missing in some slots.
-    :param still: that all slots show one picture, not the same face as it changes.
-    :param changing: that another face of like affect takes over within the window.
-    :param balance: power of its count by which a point of the circumplex is drawn: 1 as frequent
-        as in the corpus, 0 all the same.
-    :raises SettingsError: names what cannot be.
-    """
+    alone: float = fraction(0.25, 'That one modality stands alone.')
+    paired: float = fraction(0.25, 'That one is absent.')
+    near: float = setting(
+        0.15, 'Standard deviation of the distance between what is said to agree.', above=0,
+        maximum=1)
+    disagreeing: float = fraction(0.15, 'That a piece has nothing to do with the window\'s first.')
+    noise: float = fraction(0.12, 'That a piece is replaced by noise.')
+    partly: float = fraction(0.3, 'That a piece is missing in some slots.')
+    still: float = fraction(
+        0.4, 'That all slots show one picture, not the same face as it changes.')
+    changing: float = fraction(
+        0.2, 'That another face of like affect takes over within the window.')
+    balance: float = fraction(
+        0.5, 'Power of its count by which a point of the circumplex is drawn: 1 as frequent as '
+        'in the corpus, 0 all the same.')
 
-    alone: float = 0.25
-    paired: float = 0.25
-    near: float = 0.15
-    disagreeing: float = 0.15
-    noise: float = 0.12
-    partly: float = 0.3
-    still: float = 0.4
-    changing: float = 0.2
-    balance: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse what is no probability."""
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise SettingsError(f'{name}: {value!r} is not in [0, 1]')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
         if self.alone + self.paired > 1:
-            raise SettingsError(f'alone, paired: {self.alone} and {self.paired} are more than 1')
-        if not self.near > 0:
-            raise SettingsError(f'near: {self.near!r} is not above 0')
+            yield f'alone, paired: {self.alone} and {self.paired} are more than 1'
 
 
 class ComposedWindows(NamedTuple):

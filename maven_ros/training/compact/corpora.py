@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from maven_ros.counters import Counters
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.model.compute import Batches, uses_bf16
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.maven import ENCODERS, MavenModel
@@ -39,45 +39,25 @@ _SEEDS = {'train': 1, 'valid': 2, 'test': 3}
 
 
 @dataclass(frozen=True)
-class BankSettings:
-    """
-    How pieces are rendered for the banks.
+class BankSettings(Checked):
+    """How pieces are rendered for the banks."""
 
-    :param faces: of FER+ at most.
-    :param face_versions: of each face, the plain one and changed ones; at most the grid's slots.
-    :param voice_versions: of each clip.
-    :param text_versions: of each sentence.
-    :param comments: of GoEmotions at most, beside all sentences of EmoBank.
-    :param noises: pieces of noise, of each modality.
-    :param noise_versions: of each.
-    :param gaps: share of changed voices with stretches that were not heard.
-    :param whole: share of changed sentences that are whole; of the others a part is spoken.
-    :param missed: share of their words that the recogniser missed.
-    :param face: how faces are changed.
-    :param voice: how voices are changed.
-    """
-
-    faces: int = 16_000
-    face_versions: int = 4
-    voice_versions: int = 10
-    text_versions: int = 4
-    comments: int = 16_000
-    noises: int = 600
-    noise_versions: int = 3
-    gaps: float = 0.3
-    whole: float = 0.4
-    missed: float = 0.05
-    face: FaceAugmentation = field(default_factory=FaceAugmentation)
-    voice: VoiceAugmentation = field(default_factory=VoiceAugmentation)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('faces', 'face_versions', 'voice_versions', 'text_versions', 'noises',
-                     'noise_versions'):
-            if getattr(self, name) < 1:
-                raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
-        if self.face_versions > GRID.slots:
-            raise SettingsError(f'face_versions: {self.face_versions} is above {GRID.slots}')
+    faces: int = setting(16_000, 'Of FER+ at most.', minimum=1)
+    face_versions: int = setting(
+        4, 'Of each face, the plain one and changed ones; at most the grid\'s slots.',
+        minimum=1, maximum=GRID.slots)
+    voice_versions: int = setting(10, 'Of each clip.', minimum=1)
+    text_versions: int = setting(4, 'Of each sentence.', minimum=1)
+    comments: int = setting(
+        16_000, 'Of GoEmotions at most, beside all sentences of EmoBank.', minimum=0)
+    noises: int = setting(600, 'Pieces of noise, of each modality.', minimum=1)
+    noise_versions: int = setting(3, 'Of each.', minimum=1)
+    gaps: float = fraction(0.3, 'Share of changed voices with stretches that were not heard.')
+    whole: float = fraction(
+        0.4, 'Share of changed sentences that are whole; of the others a part is spoken.')
+    missed: float = fraction(0.05, 'Share of their words that the recogniser missed.')
+    face: FaceAugmentation = setting(doc='How faces are changed.', made=FaceAugmentation)
+    voice: VoiceAugmentation = setting(doc='How voices are changed.', made=VoiceAugmentation)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from maven_ros.declarations import Checked, setting
 from maven_ros.errors import ResourceError
 from maven_ros.model import checkpoint
 from maven_ros.model.maven import MavenModel
@@ -33,15 +34,12 @@ PROBES = 'probes.safetensors'
 
 
 @dataclass(frozen=True)
-class ExportSettings:
-    """
-    How the checkpoint is put together.
+class ExportSettings(Checked):
+    """How the checkpoint is put together."""
 
-    :param card: shipped file that becomes its ``README.md``; ``maven-ros evaluate model --card``
-        puts the figures in.
-    """
-
-    card: str = 'config/train/compact.md'
+    card: str = setting(
+        'config/train/compact.md', 'Shipped file that becomes its README.md; `maven-ros evaluate '
+        'model --card` puts the figures in.')
 
 
 class Probes(NamedTuple):

@@ -14,36 +14,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from maven_ros.declarations import Checked, fraction, setting
+
 
 @dataclass(frozen=True)
-class FaceAugmentation:
-    """
-    How much, and how often.
+class FaceAugmentation(Checked):
+    """How much, and how often, pictures are changed."""
 
-    :param rotation_deg: most, to either side; the small ones are the most frequent.
-    :param scale: most, as a natural logarithm, for the size and again for the aspect (a third).
-    :param shift: most, as a share of the side.
-    :param gamma: most, as a natural logarithm.
-    :param shade: strongest gradient of light across the picture, as a share of its lightness.
-    :param dark: share of pictures that are dimmed, down to a tenth, and rounded to bytes.
-    :param blurred: share of pictures that are blurred, by up to 1.5 pixels of deviation.
-    :param shrunk: share of pictures that are shrunk to 16 to 40 pixels and enlarged again.
-    :param noisy: share of pictures with Gaussian noise, of up to 0.08 of deviation.
-    :param compressed: share of pictures that go through JPEG, of quality 15 to 70.
-    :param covered: share of pictures with a covered rectangle, of up to half of each side.
-    """
-
-    rotation_deg: float = 30.0
-    scale: float = 0.2
-    shift: float = 0.1
-    gamma: float = 0.5
-    shade: float = 0.5
-    dark: float = 0.1
-    blurred: float = 0.15
-    shrunk: float = 0.1
-    noisy: float = 0.1
-    compressed: float = 0.05
-    covered: float = 0.25
+    rotation_deg: float = setting(
+        30.0, 'Most, to either side; the small ones are the most frequent.', minimum=0,
+        maximum=180)
+    scale: float = setting(
+        0.2, 'Most, as a natural logarithm, for the size and again for the aspect (a third).',
+        minimum=0)
+    shift: float = fraction(0.1, 'Most, as a share of the side.')
+    gamma: float = setting(0.5, 'Most, as a natural logarithm.', minimum=0)
+    shade: float = fraction(
+        0.5, 'Strongest gradient of light across the picture, as a share of its lightness.')
+    dark: float = fraction(
+        0.1, 'Share of pictures that are dimmed, down to a tenth, and rounded to bytes.')
+    blurred: float = fraction(
+        0.15, 'Share of pictures that are blurred, by up to 1.5 pixels of deviation.')
+    shrunk: float = fraction(
+        0.1, 'Share of pictures that are shrunk to 16 to 40 pixels and enlarged again.')
+    noisy: float = fraction(
+        0.1, 'Share of pictures with Gaussian noise, of up to 0.08 of deviation.')
+    compressed: float = fraction(
+        0.05, 'Share of pictures that go through JPEG, of quality 15 to 70.')
+    covered: float = fraction(
+        0.25, 'Share of pictures with a covered rectangle, of up to half of each side.')
 
 
 def augment(

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from maven_ros.declarations import Checked, setting
 from maven_ros.model.encoders import FaceEncoder, folded
 from maven_ros.training.compact.degradations import faces_degraded
 from maven_ros.training.compact.face_augmentation import FaceAugmentation, augment
@@ -32,25 +33,20 @@ _VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)
-class FaceStageSettings:
-    """
-    How the face encoder is trained.
+class FaceStageSettings(Checked):
+    """How the face encoder is trained."""
 
-    :param loop: optimisation.
-    :param augmentation: what befalls the pictures.
-    :param sides_px: side of the pictures in training, in equal shares of the epochs.
-    :param mixup: parameter of the Beta distribution by which pairs of faces are blended; 0 blends
-        none (Zhang et al. 2018).
-    :param agreement: weight of 1 - CCC, the mean of valence's and arousal's.
-    :param dropout: of the vector, before the head.
-    """
-
-    loop: LoopSettings
-    augmentation: FaceAugmentation = field(default_factory=FaceAugmentation)
-    sides_px: tuple[int, ...] = (48,)
-    mixup: float = 0.2
-    agreement: float = 0.5
-    dropout: float = 0.2
+    loop: LoopSettings = setting(doc='Optimisation.')
+    augmentation: FaceAugmentation = setting(
+        doc='What befalls the pictures.', made=FaceAugmentation)
+    sides_px: tuple[int, ...] = setting(
+        (48,), 'Side of the pictures in training, in equal shares of the epochs.', minimum=8)
+    mixup: float = setting(
+        0.2, 'Parameter of the Beta distribution by which pairs of faces are blended; 0 blends '
+        'none (Zhang et al. 2018).', minimum=0)
+    agreement: float = setting(
+        0.5, 'Weight of 1 - CCC, the mean of valence\'s and arousal\'s.', minimum=0)
+    dropout: float = setting(0.2, 'Of the vector, before the head.', minimum=0, below=1)
 
 
 class FaceVotes(NamedTuple):

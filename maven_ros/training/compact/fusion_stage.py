@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.files import write_json
 from maven_ros.model.maven import ENCODERS, MavenModel
 from maven_ros.records import MODALITIES
@@ -46,29 +47,21 @@ DIMENSIONS = ('valence', 'arousal')
 
 
 @dataclass(frozen=True)
-class FusionSettings:
-    """
-    How the fusion is trained.
+class FusionSettings(Checked):
+    """How the fusion is trained."""
 
-    :param loop: optimisation.
-    :param bank: how pieces are rendered.
-    :param compose: how windows are composed.
-    :param windows: composed for an epoch.
-    :param valid_windows: composed for validation and calibration.
-    :param beta: in [0, 1], power of the variance that weighs each window's likelihood: 0 none, 1
-        as the squared error.
-    :param agreement: weight of 1 - CCC, the mean of valence's and arousal's.
-    :param frames: weight of the squared error of each slot by itself.
-    """
-
-    loop: LoopSettings
-    bank: BankSettings = field(default_factory=BankSettings)
-    compose: ComposeSettings = field(default_factory=ComposeSettings)
-    windows: int = 40_000
-    valid_windows: int = 4_000
-    beta: float = 0.5
-    agreement: float = 0.5
-    frames: float = 0.1
+    loop: LoopSettings = setting(doc='Optimisation.')
+    bank: BankSettings = setting(doc='How pieces are rendered.', made=BankSettings)
+    compose: ComposeSettings = setting(doc='How windows are composed.', made=ComposeSettings)
+    windows: int = setting(40_000, 'Composed for an epoch.', minimum=1)
+    valid_windows: int = setting(4_000, 'Composed for validation and calibration.', minimum=2)
+    beta: float = fraction(
+        0.5, 'Power of the variance that weighs each window\'s likelihood: 0 none, 1 as the '
+        'squared error.')
+    agreement: float = setting(
+        0.5, 'Weight of 1 - CCC, the mean of valence\'s and arousal\'s.', minimum=0)
+    frames: float = setting(
+        0.1, 'Weight of the squared error of each slot by itself.', minimum=0)
 
 
 class FusionTask:

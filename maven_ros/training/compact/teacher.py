@@ -24,7 +24,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.declarations import Checked, fraction, setting
+from maven_ros.errors import ResourceError
 from maven_ros.files import sha256_of, write_json
 from maven_ros.model import hub, weights
 from maven_ros.model.backbones import TextBackbone
@@ -54,43 +55,26 @@ PARTS = 'parts.json'
 
 
 @dataclass(frozen=True)
-class TeacherSettings:
-    """
-    Which language model teaches, and how it is tuned.
+class TeacherSettings(Checked):
+    """Which language model teaches, and how it is tuned."""
 
-    :param loop: optimisation.
-    :param model: folder in the hub's format, or ``package/archive.zip`` of an installed package.
-    :param sha256: of its ``model.safetensors``; another one is refused.
-    :param frozen_layers: the first ones, which stay as they are, as does the embedding.
-    :param comments: of GoEmotions in an epoch, drawn anew each time, beside all of EmoBank.
-    :param comments_weight: weight of the squared error of the comments' points.
-    :param dropout: of the pooled vector, before the head.
-    :param parts: parts of a sentence of EmoBank that are labelled, too.
-    :param comment_parts: share of the comments of which a part is labelled, too.
-    :param part_words: fewest and most words of a part.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
-
-    loop: LoopSettings
-    model: str
-    sha256: str
-    frozen_layers: int = 2
-    comments: int = 6000
-    comments_weight: float = 2.0
-    dropout: float = 0.1
-    parts: int = 2
-    comment_parts: float = 0.4
-    part_words: tuple[int, int] = (3, 12)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('frozen_layers', 'comments', 'parts'):
-            if getattr(self, name) < 0:
-                raise SettingsError(f'{name}: {getattr(self, name)!r} is below 0')
-        if not 0 <= self.comment_parts <= 1:
-            raise SettingsError(f'comment_parts: {self.comment_parts!r} is not in [0, 1]')
-        if not 0 < self.part_words[0] <= self.part_words[1]:
-            raise SettingsError(f'part_words: {self.part_words!r} does not rise from 1')
+    loop: LoopSettings = setting(doc='Optimisation.')
+    model: str = setting(
+        doc='Folder in the hub\'s format, or package/archive.zip of an installed package.')
+    sha256: str = setting(doc='Of its model.safetensors; another one is refused.')
+    frozen_layers: int = setting(
+        2, 'The first ones, which stay as they are, as does the embedding.', minimum=0)
+    comments: int = setting(
+        6000, 'Of GoEmotions in an epoch, drawn anew each time, beside all of EmoBank.',
+        minimum=0)
+    comments_weight: float = setting(
+        2.0, 'Weight of the squared error of the comments\' points.', minimum=0)
+    dropout: float = setting(0.1, 'Of the pooled vector, before the head.', minimum=0, below=1)
+    parts: int = setting(
+        2, 'Parts of a sentence of EmoBank that are labelled, too.', minimum=0)
+    comment_parts: float = fraction(0.4, 'Share of the comments of which a part is labelled, too.')
+    part_words: tuple[int, int] = setting(
+        (3, 12), 'Fewest and most words of a part.', minimum=1, rises=True)
 
 
 class TaughtLabels(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.model.configuration import UNKNOWN_TOKEN
 from maven_ros.training.compact.tokenizer import INSIDE
 
@@ -20,27 +20,13 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class TextAugmentation:
-    """
-    How far, and how often, sentences are changed.
+class TextAugmentation(Checked):
+    """How far, and how often, sentences are changed."""
 
-    :param fragment: probability that only some words in a row are left.
-    :param fragment_words: fewest and most of them.
-    :param blank: probability that a subword is not known.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
-
-    fragment: float = 0.2
-    fragment_words: tuple[int, int] = (3, 12)
-    blank: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('fragment', 'blank'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f'{name}: {getattr(self, name)!r} is not in [0, 1]')
-        if not 0 < self.fragment_words[0] <= self.fragment_words[1]:
-            raise SettingsError(f'fragment_words: {self.fragment_words!r} does not rise from 1')
+    fragment: float = fraction(0.2, 'Probability that only some words in a row are left.')
+    fragment_words: tuple[int, int] = setting(
+        (3, 12), 'Fewest and most of them.', minimum=1, rises=True)
+    blank: float = fraction(0.1, 'Probability that a subword is not known.')
 
 
 class TextAugmenter:

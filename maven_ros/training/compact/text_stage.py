@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.files import sha256_of
 from maven_ros.model.encoders import TextEncoder
 from maven_ros.resources import resource
@@ -52,32 +52,22 @@ TOKENIZER = 'models/compact/tokenizer.json'
 
 
 @dataclass(frozen=True)
-class TextSettings:
-    """
-    How the text encoder is trained.
+class TextSettings(Checked):
+    """How the text encoder is trained."""
 
-    :param loop: optimisation.
-    :param augmentation: what befalls the sentences.
-    :param repeats: how often an epoch has each of EmoBank's sentences; a comment it has once.
-        With a teacher, how much their ratings count.
-    :param taught: share of the teacher in the targets that people gave, too; 0 takes no teacher.
-    :param comments: weight of the squared error of the comments' points.
-    :param token_dropout: of subwords' vectors, before the transformer.
-    :param dropout: of the pooled vector, before the head.
-    """
-
-    loop: LoopSettings
-    augmentation: TextAugmentation = field(default_factory=TextAugmentation)
-    repeats: int = 2
-    taught: float = 0.0
-    comments: float = 2.0
-    token_dropout: float = 0.2
-    dropout: float = 0.3
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if not 0 <= self.taught <= 1:
-            raise SettingsError(f'taught: {self.taught!r} is not in [0, 1]')
+    loop: LoopSettings = setting(doc='Optimisation.')
+    augmentation: TextAugmentation = setting(
+        doc='What befalls the sentences.', made=TextAugmentation)
+    repeats: int = setting(
+        2, 'How often an epoch has each of EmoBank\'s sentences; a comment it has once. With a '
+        'teacher, how much their ratings count.', minimum=1)
+    taught: float = fraction(
+        0.0, 'Share of the teacher in the targets that people gave, too; 0 takes no teacher.')
+    comments: float = setting(
+        2.0, 'Weight of the squared error of the comments\' points.', minimum=0)
+    token_dropout: float = setting(
+        0.2, 'Of subwords\' vectors, before the transformer.', minimum=0, below=1)
+    dropout: float = setting(0.3, 'Of the pooled vector, before the head.', minimum=0, below=1)
 
 
 class WordVectors(nn.Module):

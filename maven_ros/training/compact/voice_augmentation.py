@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.records import SAMPLE_RATE_HZ
 
 TELEPHONE_HZ = (300.0, 3400.0)
@@ -28,54 +28,27 @@ _FFT_STEP = 8000  # a multiple of it is a product of small primes, and quick to 
 
 
 @dataclass(frozen=True)
-class VoiceAugmentation:
-    """
-    How far, and how often, voices are changed.
+class VoiceAugmentation(Checked):
+    """How far, and how often, voices are changed."""
 
-    :param speed: largest change of tempo and pitch together, as a share.
-    :param gain_db: largest change of level, either way.
-    :param reverb: probability of a room.
-    :param reverb_s: longest time in which its sound decays by 60 dB.
-    :param tilt_db: largest slope, and largest bend, of a microphone from 0 to 8 kHz.
-    :param noise: probability of noise.
-    :param noise_db: lowest and highest ratio of voice to noise.
-    :param telephone: probability of a band of 300 to 3400 Hz or thereabouts.
-    :param mu_law: probability of 8-bit mu-law.
-    :param clipping: probability of an overload.
-    :param warp: largest warp along the mel bands, as a share.
-    :param band_masks: how many stripes of bands are blanked.
-    :param band_mask: widest of them, in bands.
-    :param time_masks: how many stretches of time are blanked.
-    :param time_mask_s: longest of them.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
-
-    speed: float = 0.15
-    gain_db: float = 20.0
-    reverb: float = 0.3
-    reverb_s: float = 0.6
-    tilt_db: float = 8.0
-    noise: float = 0.6
-    noise_db: tuple[float, float] = (3.0, 35.0)
-    telephone: float = 0.15
-    mu_law: float = 0.1
-    clipping: float = 0.15
-    warp: float = 0.12
-    band_masks: int = 2
-    band_mask: int = 10
-    time_masks: int = 2
-    time_mask_s: float = 0.25
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('reverb', 'noise', 'telephone', 'mu_law', 'clipping', 'speed', 'warp'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f'{name}: {getattr(self, name)!r} is not in [0, 1]')
-        if self.reverb_s < _SHORTEST_REVERB_S:
-            raise SettingsError(
-                f'reverb_s: {self.reverb_s!r} is not at least {_SHORTEST_REVERB_S}')
-        if self.noise_db[0] > self.noise_db[1]:
-            raise SettingsError(f'noise_db: {self.noise_db!r} does not rise')
+    speed: float = fraction(0.15, 'Largest change of tempo and pitch together, as a share.')
+    gain_db: float = setting(20.0, 'Largest change of level, either way.', minimum=0)
+    reverb: float = fraction(0.3, 'Probability of a room.')
+    reverb_s: float = setting(
+        0.6, 'Longest time in which its sound decays by 60 dB.', minimum=_SHORTEST_REVERB_S)
+    tilt_db: float = setting(
+        8.0, 'Largest slope, and largest bend, of a microphone from 0 to 8 kHz.', minimum=0)
+    noise: float = fraction(0.6, 'Probability of noise.')
+    noise_db: tuple[float, float] = setting(
+        (3.0, 35.0), 'Lowest and highest ratio of voice to noise.', rises=True)
+    telephone: float = fraction(0.15, 'Probability of a band of 300 to 3400 Hz or thereabouts.')
+    mu_law: float = fraction(0.1, 'Probability of 8-bit mu-law.')
+    clipping: float = fraction(0.15, 'Probability of an overload.')
+    warp: float = fraction(0.12, 'Largest warp along the mel bands, as a share.')
+    band_masks: int = setting(2, 'How many stripes of bands are blanked.', minimum=0)
+    band_mask: int = setting(10, 'Widest of them, in bands.', minimum=0)
+    time_masks: int = setting(2, 'How many stretches of time are blanked.', minimum=0)
+    time_mask_s: float = setting(0.25, 'Longest of them.', minimum=0)
 
 
 def resample(waveforms: Tensor, begin: Tensor, rate: Tensor, length: int) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.model.encoders import VoiceEncoder, folded
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.training.compact.ravdess import EMOTIONS, POINTS, VoiceClips, read_ravdess
@@ -40,47 +40,31 @@ NAME = 'voice'
 _QUIET_DB = -35.0   # of the loudest; what is quieter before and after the words is silence
 _ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
-_SHORTEST_S = 0.1
 
 
 @dataclass(frozen=True)
-class VoiceSettings:
-    """
-    How the voice encoder is trained.
+class VoiceSettings(Checked):
+    """How the voice encoder is trained."""
 
-    :param loop: optimisation.
-    :param augmentation: what befalls the voices.
-    :param repeats: how often an epoch has each stretch, each time with other parts blanked; the
-        rooms take as long to compute as a step of training.
-    :param length_s: of the stretches that are heard, shortest and longest; one length an epoch.
-    :param margin_s: of silence that a stretch may have before and after the words.
-    :param mixup: parameter of the Beta distribution by which pairs of spectrograms are blended;
-        0 blends none (Zhang et al. 2018).
-    :param smoothing: share of the emotions' targets that is spread over all of them.
-    :param agreement: weight of 1 - CCC, the sum of valence's and arousal's.
-    :param dropout: of the pooled vector, before the head.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
-
-    loop: LoopSettings
-    augmentation: VoiceAugmentation = field(default_factory=VoiceAugmentation)
-    repeats: int = 1
-    length_s: tuple[float, float] = (1.5, 3.0)
-    margin_s: float = 0.3
-    mixup: float = 0.0
-    smoothing: float = 0.1
-    agreement: float = 1.0
-    dropout: float = 0.3
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if not _SHORTEST_S <= self.length_s[0] <= self.length_s[1]:
-            raise SettingsError(
-                f'length_s: {self.length_s!r} does not rise from at least {_SHORTEST_S}')
-        if self.repeats < 1:
-            raise SettingsError(f'repeats: {self.repeats!r} is not at least 1')
-        if self.mixup < 0:
-            raise SettingsError(f'mixup: {self.mixup!r} is below 0')
+    loop: LoopSettings = setting(doc='Optimisation.')
+    augmentation: VoiceAugmentation = setting(
+        doc='What befalls the voices.', made=VoiceAugmentation)
+    repeats: int = setting(
+        1, 'How often an epoch has each stretch, each time with other parts blanked; the rooms '
+        'take as long to compute as a step of training.', minimum=1)
+    length_s: tuple[float, float] = setting(
+        (1.5, 3.0), 'Of the stretches that are heard, shortest and longest; one length an epoch.',
+        minimum=0.1, rises=True)
+    margin_s: float = setting(
+        0.3, 'Of silence that a stretch may have before and after the words.', minimum=0)
+    mixup: float = setting(
+        0.0, 'Parameter of the Beta distribution by which pairs of spectrograms are blended; 0 '
+        'blends none (Zhang et al. 2018).', minimum=0)
+    smoothing: float = fraction(
+        0.1, 'Share of the emotions\' targets that is spread over all of them.')
+    agreement: float = setting(
+        1.0, 'Weight of 1 - CCC, the sum of valence\'s and arousal\'s.', minimum=0)
+    dropout: float = setting(0.3, 'Of the pooled vector, before the head.', minimum=0, below=1)
 
 
 class VoiceReading(NamedTuple):

@@ -7,44 +7,38 @@ written as a checkpoint. Two ways in which the authors' code gives less are kept
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, setting
 from maven_ros.model.fusion import Features
 from maven_ros.model.time_grid import Aligned
 from maven_ros.records import MODALITIES
 
 
 @dataclass(frozen=True)
-class InputSettings:
-    """
-    What the fusion is given.
+class InputSettings(Checked):
+    """What the fusion is given."""
 
-    :param modalities: the others are missing throughout.
-    :param pooled: sound and words as one vector each, the mean over the clip, as in the authors'
-        code: attention over a single key is the identity on its value.
-    :param masked: whether what is missing is masked; in the authors' code it is zeros.
-    :param dropout: share of clips in training from which a modality that is present is taken, for
-        each modality; one always stays.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
+    modalities: tuple[str, ...] = setting(
+        MODALITIES, 'The others are missing throughout.', choices=MODALITIES)
+    pooled: bool = setting(
+        False, 'Sound and words as one vector each, the mean over the clip, as in the authors\' '
+        'code: attention over a single key is the identity on its value.')
+    masked: bool = setting(
+        True, 'Whether what is missing is masked; in the authors\' code it is zeros.')
+    dropout: float = setting(
+        0.1, 'Share of clips in training from which a modality that is present is taken, for '
+        'each modality; one always stays.', minimum=0, below=1)
 
-    modalities: tuple[str, ...] = MODALITIES
-    pooled: bool = False
-    masked: bool = True
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        known = set(self.modalities) <= set(MODALITIES)
-        if not self.modalities or not known or len(set(self.modalities)) < len(self.modalities):
-            raise SettingsError(f'modalities: {list(self.modalities)!r}; allowed: one or more of '
-                                f'{", ".join(MODALITIES)}, each once')
-        if not 0 <= self.dropout < 1:
-            raise SettingsError(f'dropout: {self.dropout!r} is not in [0, 1)')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
+        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
+            yield (f'modalities: {list(self.modalities)!r}; allowed: one or more of '
+                   f'{", ".join(MODALITIES)}, each once')
 
     @property
     def live(self) -> bool:

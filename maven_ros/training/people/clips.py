@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maven_ros import rules
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.declarations import Checked, setting
+from maven_ros.errors import ResourceError
 from maven_ros.records import nanoseconds
 from maven_ros.rules import Grid
 from maven_ros.training.digests import digest_of
@@ -21,30 +22,22 @@ from maven_ros.training.people.prepared import PreparedSet
 
 
 @dataclass(frozen=True)
-class ClipSettings:
-    """
-    Which windows are clips.
+class ClipSettings(Checked):
+    """Which windows are clips."""
 
-    :param length_s: of a clip, that of the features; the node's ``windows.length_s``.
-    :param stride: windows from one clip to the next. Features have one a hop: neighbours share
-        all but ``stride`` hops of their evidence.
-    :param target_s: a window's target is the mean over so many seconds at its end, since its state
-        speaks from then on; 0 for all of it, which is late by half of the length.
-    :raises SettingsError: names what cannot be.
-    """
+    length_s: float = setting(
+        2.0, 'Of a clip, that of the features; the node\'s windows.length_s.', above=0)
+    stride: int = setting(
+        1, 'Windows from one clip to the next. Features have one a hop: neighbours share all but '
+        'stride hops of their evidence.', minimum=1)
+    target_s: float = setting(
+        0.0, 'A window\'s target is the mean over so many seconds at its end, since its state '
+        'speaks from then on; 0 for all of it, which is late by half of the length.', minimum=0)
 
-    length_s: float = 2.0
-    stride: int = 1
-    target_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name in ('length_s', 'stride'):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f'{name}: {getattr(self, name)!r} is not above 0')
-        if not 0 <= self.target_s <= self.length_s:
-            raise SettingsError(f'target_s: {self.target_s!r} is not in [0, {self.length_s:g}], '
-                                'the length')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
+        if self.target_s > self.length_s:
+            yield f'target_s: {self.target_s} is longer than length_s, {self.length_s}'
 
 
 class ClipLabels(NamedTuple):

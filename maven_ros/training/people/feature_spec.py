@@ -11,14 +11,15 @@ ends after 0, and the first ones begin before the file does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from maven_ros import rules
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.declarations import Checked, fraction, setting
+from maven_ros.errors import ResourceError
 from maven_ros.model.maven import ENCODERS, MavenModel
 from maven_ros.records import MODALITIES, nanoseconds
 from maven_ros.settings import AudioSettings, Settings, SpeakerSettings
@@ -31,37 +32,25 @@ _COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audi
 
 
 @dataclass(frozen=True)
-class Windowing:
-    """
-    Windows, and what evidence passes on its way into them, as the node has it.
+class Windowing(Checked):
+    """Windows, and what evidence passes on its way into them, as the node has it."""
 
-    :param length_s: of a window.
-    :param hop_s: from one window to the next.
-    :param rate_hz: faces a second that the network sees, one in each slot of its grid.
-    :param offset_ms: added to the time of all sound.
-    :param voice_mode: strictness of the voice activity detector.
-    :param min_voiced_s: windows with less voice have no sound.
-    :param confidence_gate: words less sure are no evidence.
-    :param speaker: whose voice it is, of several people in view.
-    :raises SettingsError: names what cannot be.
-    """
+    length_s: float = setting(doc='Of a window.', minimum=0.2, maximum=60)
+    hop_s: float = setting(doc='From one window to the next.', minimum=0.02, maximum=60)
+    rate_hz: float = setting(
+        doc='Faces a second that the network sees, one in each slot of its grid.', above=0)
+    offset_ms: float = setting(doc='Added to the time of all sound.')
+    voice_mode: int = setting(
+        doc='Strictness of the voice activity detector.', minimum=0, maximum=3)
+    min_voiced_s: float = setting(doc='Windows with less voice have no sound.', minimum=0)
+    confidence_gate: float = fraction(MISSING, 'Words less sure are no evidence.')
+    speaker: SpeakerSettings = setting(
+        doc='Whose voice it is, of several people in view.', made=SpeakerSettings)
 
-    length_s: float
-    hop_s: float
-    rate_hz: float
-    offset_ms: float
-    voice_mode: int
-    min_voiced_s: float
-    confidence_gate: float
-    speaker: SpeakerSettings = field(default_factory=SpeakerSettings)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if not 0.2 <= self.length_s <= 60:
-            raise SettingsError(f'length: {self.length_s} s is not in [0.2, 60]')
-        if not 0.02 <= self.hop_s <= self.length_s:
-            raise SettingsError(f'hop: {self.hop_s} s is not in [0.02, {self.length_s}], the '
-                                'length')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
+        if self.hop_s > self.length_s:
+            yield f'hop_s: {self.hop_s} is longer than length_s, {self.length_s}'
 
     @classmethod
     def of(cls, settings: Settings, hop_s: float) -> Windowing:

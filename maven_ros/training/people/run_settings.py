@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from maven_ros.errors import SettingsError
+from maven_ros.declarations import Checked, setting
 from maven_ros.records import MODALITIES
 from maven_ros.resources import resource
 from maven_ros.training.compact.recipe import build
@@ -23,51 +24,40 @@ NETWORK = ('fusion_width', 'fusion_heads', 'context_width', 'context_layers', 'c
 
 
 @dataclass(frozen=True)
-class LossSettings:
+class LossSettings(Checked):
     """
     What is minimised: of windows, and of slots, squared error + agreement x (1 - CCC).
 
     The CCC is that of the whole batch, the mean of valence's and arousal's.
-
-    :param agreement: weight of 1 - CCC beside the mean squared error (eq. 32).
-    :param window: weight of the windows' estimates.
-    :param frames: weight of the slots' own estimates.
-    :param spread: weight of the likelihood of the windows' errors under the head's standard
-        deviations, which trains those alone.
-    :raises SettingsError: names what cannot be.
     """
 
-    agreement: float = 1.0
-    window: float = 1.0
-    frames: float = 0.0
-    spread: float = 0.0
+    agreement: float = setting(
+        1.0, 'Weight of 1 - CCC beside the mean squared error (eq. 32).', minimum=0)
+    window: float = setting(
+        1.0, 'Weight of the windows\' estimates.', minimum=0)
+    frames: float = setting(
+        0.0, 'Weight of the slots\' own estimates.', minimum=0)
+    spread: float = setting(
+        0.0, 'Weight of the likelihood of the windows\' errors under the head\'s standard '
+        'deviations, which trains those alone.', minimum=0)
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name, value in vars(self).items():
-            if not 0 <= value < float('inf'):
-                raise SettingsError(f'{name}: {value!r} is not in [0, inf)')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
         if not self.window and not self.frames:
-            raise SettingsError('window, frames: both are 0; allowed: one above 0')
+            yield 'window, frames: both are 0; allowed: one above 0'
 
 
 @dataclass(frozen=True)
-class TuneSettings:
+class TuneSettings(Checked):
     """
     How many of an encoder's last blocks are trained, too; what follows them is, with them.
 
     Where any is, clips are read as frames, sound and words, not as features.
     """
 
-    video: int = 0
-    audio: int = 0
-    text: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name, value in vars(self).items():
-            if value < 0:
-                raise SettingsError(f'{name}: {value!r} is below 0')
+    video: int = setting(0, 'Of the face encoder.', minimum=0)
+    audio: int = setting(0, 'Of the voice encoder.', minimum=0)
+    text: int = setting(0, 'Of the text encoder.', minimum=0)
 
     @property
     def blocks(self) -> dict[str, int]:
@@ -76,44 +66,34 @@ class TuneSettings:
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """
-    A run.
+class RunSettings(Checked):
+    """A run."""
 
-    :param name: of the network that comes out.
-    :param seed: of all that is random.
-    :param model: folder of the network that the encoders are taken from; one that ships, or a
-        path.
-    :param keep: parts whose weights are taken from it, too; the others begin at random.
-    :param network: changes to its configuration.
-    :param smoothing_s: standard deviation of the centred smoothing of predictions.
-    :param deterministic: use only what gives the same bits every time, which is slower on GPUs.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
-    """
+    loop: LoopSettings = setting(doc='Optimisation.')
+    name: str = setting('affwild2', 'Of the network that comes out.')
+    seed: int = setting(1, 'Of all that is random.')
+    model: str = setting(
+        'models/compact', 'Folder of the network that the encoders are taken from; one that '
+        'ships, or a path.')
+    keep: tuple[str, ...] = setting(
+        (), 'Parts whose weights are taken from it, too; the others begin at random.',
+        choices=PARTS)
+    network: dict[str, Any] = setting(doc='Changes to its configuration.', made=dict)
+    clips: ClipSettings = setting(doc='Which windows are clips.', made=ClipSettings)
+    inputs: InputSettings = setting(doc='What the fusion is given.', made=InputSettings)
+    loss: LossSettings = setting(doc='What is minimised.', made=LossSettings)
+    tune: TuneSettings = setting(doc='Which encoders are trained.', made=TuneSettings)
+    smoothing_s: float = setting(
+        1.0, 'Standard deviation of the centred smoothing of predictions.', above=0)
+    deterministic: bool = setting(
+        False, 'Use only what gives the same bits every time, which is slower on GPUs.')
 
-    loop: LoopSettings
-    name: str = 'affwild2'
-    seed: int = 1
-    model: str = 'models/compact'
-    keep: tuple[str, ...] = ()
-    network: dict[str, Any] = field(default_factory=dict)
-    clips: ClipSettings = field(default_factory=ClipSettings)
-    inputs: InputSettings = field(default_factory=InputSettings)
-    loss: LossSettings = field(default_factory=LossSettings)
-    tune: TuneSettings = field(default_factory=TuneSettings)
-    smoothing_s: float = 1.0
-    deterministic: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        for name, given, allowed in (('keep', self.keep, PARTS),
-                                     ('network', self.network, NETWORK)):
-            unknown = set(given) - set(allowed)
-            if unknown:
-                raise SettingsError(f'{name}: unknown: {", ".join(sorted(unknown))}; allowed: '
-                                    f'{", ".join(allowed)}')
-        if not self.smoothing_s > 0:
-            raise SettingsError(f'smoothing_s: {self.smoothing_s!r} is not above 0')
+    def contradictions(self) -> Iterator[str]:
+        """Yield what cannot be together."""
+        unknown = self.network.keys() - set(NETWORK)
+        if unknown:
+            yield (f'network: unknown: {", ".join(sorted(unknown))}; allowed: '
+                   f'{", ".join(NETWORK)}')
 
 
 def read_run_settings(path: Path, model: str = '') -> RunSettings:

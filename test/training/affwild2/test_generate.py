@@ -67,9 +67,9 @@ def test_what_cannot_be_is_refused(tmp_path):
     (tmp_path / 'old').touch()
     with pytest.raises(ResourceError, match='is not empty; allowed: a folder that is not there'):
         generate(tmp_path, GenerateSettings(3, 2.0))
-    with pytest.raises(SettingsError, match='videos: 2 is not at least 3, one a split'):
+    with pytest.raises(SettingsError, match='videos: 2 is not int of at least 3'):
         GenerateSettings(2)
-    with pytest.raises(SettingsError, match=r'seconds: 1 is not in \[2, 3600\]'):
+    with pytest.raises(SettingsError, match=r'seconds: 1 is not float in \[2, 3600\]'):
         GenerateSettings(seconds=1)
     with pytest.raises(ResourceError, match=r'ferplus_train.npz: cannot be read'):
         generate(tmp_path / 'set', GenerateSettings(3, 2.0), tmp_path)

@@ -198,9 +198,9 @@ def test_what_the_machine_lacks_is_no_fault_of_a_video(own):
 
 
 def test_options_that_cannot_be_are_refused():
-    with pytest.raises(SettingsError, match="mismatch: 'guess' is not one of cut, exclude"):
+    with pytest.raises(SettingsError, match="mismatch: 'guess' is not 'cut' or 'exclude'"):
         PrepareOptions(Settings(), mismatch='guess')
-    with pytest.raises(SettingsError, match=r'crop_px: 2000 is not in \[16, 1024\]'):
+    with pytest.raises(SettingsError, match=r'crop_px: 2000 is not int in \[16, 1024\]'):
         PrepareOptions(Settings(), crop_px=2000)
 
 

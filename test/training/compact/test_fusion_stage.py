@@ -140,9 +140,9 @@ def test_a_stage_that_was_not_trained_is_named(trained, tmp_path):
 
 
 def test_impossible_bank_settings_are_refused():
-    with pytest.raises(SettingsError, match='face_versions: 21 is above 20'):
+    with pytest.raises(SettingsError, match=r'face_versions: 21 is not int in \[1, 20\]'):
         BankSettings(face_versions=21)
-    with pytest.raises(SettingsError, match='noises: 0 is not above 0'):
+    with pytest.raises(SettingsError, match='noises: 0 is not int of at least 1'):
         BankSettings(noises=0)
 
 

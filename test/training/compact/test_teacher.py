@@ -167,12 +167,12 @@ def test_an_archive_in_a_package_is_unpacked_and_not_run(
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'comments': -1}, 'comments: -1 is below 0'),
-    ({'comment_parts': 2.0}, r'comment_parts: 2.0 is not in \[0, 1\]'),
-    ({'part_words': (3, 2)}, r'part_words: \(3, 2\) does not rise from 1'),
+    ({'comments': -1}, 'comments: -1 is not int of at least 0'),
+    ({'comment_parts': 2.0}, r'comment_parts: 2.0 is not float in \[0, 1\]'),
+    ({'part_words': (3, 2)}, r'part_words: \(3, 2\) is not 2 rising ints of at least 1'),
 ])
 def test_what_cannot_be_is_refused(changes, message):
     with pytest.raises(SettingsError, match=message):
         TeacherSettings(LOOP, 'x', 'y', **changes)
-    with pytest.raises(SettingsError, match=r'taught: 2 is not in \[0, 1\]'):
+    with pytest.raises(SettingsError, match=r'taught: 2 is not float in \[0, 1\]'):
         TextSettings(LOOP, taught=2)

@@ -64,8 +64,8 @@ def test_the_same_seed_gives_the_same(tokenizer, ids):
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
-    ({'blank': -0.1}, r'blank: -0\.1 is not in \[0, 1\]'),
-    ({'fragment_words': (0, 3)}, r'fragment_words: \(0, 3\) does not rise from 1')])
+    ({'blank': -0.1}, r'blank: -0\.1 is not float in \[0, 1\]'),
+    ({'fragment_words': (0, 3)}, r'fragment_words: \(0, 3\) is not 2 rising ints of at least 1')])
 def test_what_cannot_be_is_refused(settings, message):
     with pytest.raises(SettingsError, match=message):
         TextAugmentation(**settings)

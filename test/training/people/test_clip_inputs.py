@@ -56,10 +56,10 @@ def test_dropout_always_leaves_something():
 
 
 @pytest.mark.parametrize(('values', 'message'), [
-    ({'modalities': ('face',)}, r"modalities: \['face'\]; allowed: one or more of video, audio"),
+    ({'modalities': ('face',)}, r"modalities: \('face',\) is not some of 'video', 'audio'"),
     ({'modalities': ()}, r'modalities: \[\]; allowed'),
     ({'modalities': ('video', 'video')}, 'each once'),
-    ({'dropout': 1.0}, r'dropout: 1.0 is not in \[0, 1\)'),
+    ({'dropout': 1.0}, r'dropout: 1.0 is not float in \[0, 1\)'),
 ])
 def test_settings_that_cannot_be_are_refused(values, message):
     with pytest.raises(SettingsError, match=message):

@@ -36,9 +36,9 @@ def test_a_window_before_the_first_frame_is_not_labelled():
 
 
 @pytest.mark.parametrize(('values', 'message'), [
-    ({'length_s': 0.0}, 'length_s: 0.0 is not above 0'),
-    ({'stride': 0}, 'stride: 0 is not above 0'),
-    ({'target_s': 3.0}, r'target_s: 3.0 is not in \[0, 2\], the length'),
+    ({'length_s': 0.0}, 'length_s: 0.0 is not float above 0'),
+    ({'stride': 0}, 'stride: 0 is not int of at least 1'),
+    ({'target_s': 3.0}, 'target_s: 3.0 is longer than length_s, 2.0'),
 ])
 def test_settings_that_cannot_be_are_refused(values, message):
     with pytest.raises(SettingsError, match=message):

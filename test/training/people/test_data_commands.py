@@ -28,7 +28,7 @@ def test_generate_prepare_and_embed_follow_on_each_other(tmp_path, capsys, monke
     assert features.windows('2-25-144x144') == 8
     for more, message in (
             (['--length', '1', '--hop', '0.5'], 'holds features: hop_s is 0.25; allowed: 0.5'),
-            (['--length', '1', '--hop', '2'], 'hop: 2.0 s is not in [0.02, 1.0], the length'),
+            (['--length', '1', '--hop', '2'], 'hop_s: 2.0 is longer than length_s, 1.0'),
             (['--data', 'set'], 'set: is no prepared set: it has no prepared.json')):
         assert main([*embed, *more]) == 1
         assert message in capsys.readouterr().err
