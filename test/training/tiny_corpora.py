@@ -5,12 +5,24 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from maven_ros.training.compact.goemotions import GROUPS
+from maven_ros.training.corpora.goemotions import GROUPS
+from maven_ros.training.listed import Corpora, CorpusSettings
 
 FACES = {'train': 24, 'valid': 12, 'test': 12}
 FER_EMOTIONS = ('neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear',
                 'contempt', 'unknown', 'NF')
 LABELS = sorted(name for group in GROUPS.values() for name in group)
+
+
+#: As a recipe lists them; of some at most so many pieces.
+LISTED = (
+    CorpusSettings('ferplus', 'faces', most=20), CorpusSettings('ravdess', 'speech/ravdess'),
+    CorpusSettings('emobank', 'text/emobank'),
+    CorpusSettings('goemotions', 'text/goemotions', most=8))
+
+
+def corpora(folder, listed=LISTED):
+    return Corpora(listed, folder)
 
 
 def write(folder):

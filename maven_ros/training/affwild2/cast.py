@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.records import SAMPLE_RATE_HZ, Pixels, Samples
-from maven_ros.training.compact.emobank import read_emobank
-from maven_ros.training.compact.ferplus import read_ferplus
 from maven_ros.training.compact.pieces import words_of
-from maven_ros.training.compact.ravdess import SPLITS, read_ravdess
-from maven_ros.training.compact.targets import VALENCE_AROUSAL
+from maven_ros.training.corpora.emobank import read_emobank
+from maven_ros.training.corpora.ferplus import read_ferplus
+from maven_ros.training.corpora.ravdess import ACTORS, read_ravdess
+from maven_ros.training.targets import VALENCE_AROUSAL
 
 FACE_PX = 112
 Point = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Actor(Protocol):
         """Return words near a point."""
 
 
-class Corpora:
+class Roles:
     """
     Faces, voices and sentences of one split of the corpora.
 
@@ -64,11 +64,12 @@ class Corpora:
     """
 
     def __init__(self, data: Path, split: str, count: int) -> None:
-        faces = read_ferplus(data, split)
+        faces = read_ferplus(data / 'faces', split)
         faces = faces.of(faces.counted)
         self.images, self.points = faces.images, faces.targets.astype(np.float64)
-        self.clips = read_ravdess(data, split, list(SPLITS[split])[:count])
-        sentences = read_emobank(data, split)
+        self.clips = read_ravdess(
+            data / 'speech/ravdess', split, list(ACTORS[split])[:count])
+        sentences = read_emobank(data / 'text/emobank', split)
         self.texts, self.text_points = sentences.texts, sentences.targets.astype(np.float64)
 
     def actor(self, number: int) -> Actor:
@@ -78,24 +79,24 @@ class Corpora:
 
 
 class _CorpusActor:
-    def __init__(self, corpora: Corpora, number: int) -> None:
-        self._corpora = corpora
-        self._clips = np.flatnonzero(corpora.clips.actors == number)
+    def __init__(self, roles: Roles, number: int) -> None:
+        self._roles = roles
+        self._clips = np.flatnonzero(roles.clips.actors == number)
 
     def says(self, random: np.random.Generator) -> Said:
         clip = int(random.choice(self._clips))
-        clips = self._corpora.clips
+        clips = self._roles.clips
         return Said(clips.waveforms[clip], clips.targets[clip].astype(np.float64))
 
     def shows(self, point: Point, random: np.random.Generator) -> Pixels:
         import cv2
 
-        image = self._corpora.images[_near(self._corpora.points, point, random)]
+        image = self._roles.images[_near(self._roles.points, point, random)]
         large = cv2.resize(image, (FACE_PX, FACE_PX), interpolation=cv2.INTER_CUBIC)
         return np.repeat(large[:, :, None], 3, 2)
 
     def words(self, point: Point, random: np.random.Generator) -> list[str]:
-        return words_of(self._corpora.texts[_near(self._corpora.text_points, point, random)])
+        return words_of(self._roles.texts[_near(self._roles.text_points, point, random)])
 
 
 def _near(points: NDArray[np.float64], point: Point, random: np.random.Generator) -> int:

@@ -21,7 +21,7 @@ from maven_ros.declarations import Checked, setting
 from maven_ros.errors import ResourceError
 from maven_ros.files import written
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Pixels, Samples, Word
-from maven_ros.training.affwild2.cast import FACE_PX, Actor, Corpora, DrawnActor, Said
+from maven_ros.training.affwild2.cast import FACE_PX, Actor, DrawnActor, Roles, Said
 from maven_ros.training.affwild2.frames import encode_jpeg
 from maven_ros.training.people.recorded_sound import write_words
 
@@ -75,13 +75,13 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
         raise ResourceError(f'{out}: is not empty; allowed: a folder that is not there yet')
     number = 0
     for place, (split, count) in enumerate(settings.splits.items()):
-        corpora = Corpora(data, split, count + 1) if data else None
+        roles = Roles(data, split, count + 1) if data else None
         for index in range(count):
             number += 1
             random = np.random.default_rng([settings.seed, place, index])
             people = 2 if split == 'train' and index == 0 else 1
             actors: list[Actor] = [
-                corpora.actor(count * one + index) if corpora else DrawnActor(random)
+                roles.actor(count * one + index) if roles else DrawnActor(random)
                 for one in range(people)]
             _write_video(out, f'{number}-{FRAME_RATE_HZ}-{SIDE_PX * people}x{SIDE_PX}', split,
                          [_act(actor, settings.seconds, random) for actor in actors], random)

@@ -25,6 +25,7 @@ from maven_ros.files import written
 from maven_ros.model.incremental import IncrementalEncoder, Memory
 from maven_ros.records import MODALITIES
 from maven_ros.training.compact.pieces import Pieces
+from maven_ros.training.corpus import Examples
 
 _WINDOWS_AT_ONCE = 256
 
@@ -39,6 +40,7 @@ class Bank:
     :param mask: bool (pieces, versions, slots or 1).
     :param targets: (pieces, 2), valence and arousal; NaN for noise.
     :param spreads: (pieces, 2), standard deviations of the targets.
+    :param weights: (pieces,), how often each is drawn, beside the others.
     :param made_of: digest of the encoder and of the pieces.
     """
 
@@ -46,7 +48,18 @@ class Bank:
     mask: Tensor
     targets: Tensor
     spreads: Tensor
+    weights: Tensor
     made_of: str = ''
+
+    @classmethod
+    def of(cls, values: Tensor, mask: Tensor, examples: Examples | None, made_of: str) -> Bank:
+        """Return a bank of what people say of some examples, or of noise."""
+        if examples is None:
+            nothing = torch.full((len(values), 2), torch.nan)
+            return cls(values, mask, nothing, nothing, torch.ones(len(values)), made_of)
+        targets, spreads, weights = map(
+            torch.from_numpy, (examples.targets, examples.spreads, examples.weights))
+        return cls(values, mask, targets, spreads, weights, made_of)
 
     def __len__(self) -> int:
         return len(self.values)

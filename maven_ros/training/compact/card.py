@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -36,12 +36,10 @@ from maven_ros.training.compact import face_stage as faces_stage
 from maven_ros.training.compact import readings, voice_stage
 from maven_ros.training.compact.bank import encode
 from maven_ros.training.compact.compose import ComposedWindows, Composer
-from maven_ros.training.compact.corpora import encode_corpora
 from maven_ros.training.compact.degradations import faces_degraded
-from maven_ros.training.compact.emobank import read_emobank
+from maven_ros.training.compact.encoding import encode_corpora
 from maven_ros.training.compact.export import load_probes
 from maven_ros.training.compact.face_augmentation import FaceAugmentation
-from maven_ros.training.compact.ferplus import Faces, read_ferplus
 from maven_ros.training.compact.fusion_stage import FusionSettings
 from maven_ros.training.compact.pieces import (
     GRID,
@@ -50,10 +48,11 @@ from maven_ros.training.compact.pieces import (
     TextPieces,
     VoicePieces,
 )
-from maven_ros.training.compact.ravdess import read_ravdess
 from maven_ros.training.compact.recipe import read_recipe
 from maven_ros.training.compact.text_stage import TextModel
 from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
+from maven_ros.training.corpus import Examples, join
+from maven_ros.training.listed import Corpora
 from maven_ros.training.reading import Reading, read
 
 _log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Row(NamedTuple):
     """
     Figures of one set under one condition.
 
-    :param set: one of ``SETS``.
+    :param set: one of ``SETS``, or one of them and the corpus, as ``faces of ferplus``.
     :param condition: such as ``plain`` or ``blurred``.
     :param reader: ``network`` or ``probe``.
     :param figures: by name.
@@ -136,8 +135,9 @@ def evaluate(
     for name in sets:
         if name not in SETS:
             raise SettingsError(f'sets: {name!r} is not one of {", ".join(SETS)}')
-    settings = read_recipe('compact').stages['fusion']
-    evaluator = Evaluator(folder, data, split, settings, out / 'banks')
+    recipe = read_recipe('compact')
+    evaluator = Evaluator(folder, Corpora(recipe.corpora, data), split, recipe.stages['fusion'],
+                          out / 'banks')
     steps = evaluator.steps(sets or SETS)
     for name in track(steps, 'evaluating', transient=True):
         steps[name]()
@@ -149,7 +149,7 @@ class Evaluator:
     Scores a checkpoint.
 
     :param folder: of the checkpoint, with its probes.
-    :param data: folder of the data sets.
+    :param corpora: that figures are of, beside the clips in the folder of the data sets.
     :param split: ``'valid'`` or ``'test'``.
     :param settings: by which windows are composed.
     :param cache: folder in which encoded pieces are kept.
@@ -157,10 +157,10 @@ class Evaluator:
     """
 
     def __init__(
-        self, folder: Path, data: Path, split: str, settings: FusionSettings, cache: Path,
+        self, folder: Path, corpora: Corpora, split: str, settings: FusionSettings, cache: Path,
     ) -> None:
         loaded = checkpoint.load(folder)
-        self._folder, self._data, self._split, self._cache = folder, data, split, cache
+        self._folder, self._corpora, self._split, self._cache = folder, corpora, split, cache
         self._settings = settings
         self._model, self._tokenizer = loaded.model, loaded.tokenizer
         self._probes = load_probes(folder, loaded.model)
@@ -177,42 +177,52 @@ class Evaluator:
 
     # --- one modality alone --------------------------------------------------------------
 
+    def _parts(self, modality: str) -> dict[str, Examples]:
+        """Return the examples of each corpus, by its name."""
+        return {listed.corpus.name: examples
+                for listed, examples in self._corpora.each(modality, self._split)}
+
     def _faces(self) -> None:
-        faces = read_ferplus(self._data, self._split)
-        faces = faces.of(faces.counted)
+        parts = self._parts('video')
+        faces = join([*parts.values()])
         probe = faces_stage.FaceModel(
             cast(FaceEncoder, self._model.face_encoder), self._probes.faces)
-        for condition, images in faces_degraded(faces.images).items():
+        for condition, images in faces_degraded(np.asarray(faces.evidence)).items():
             pieces = FacePieces(images, FaceAugmentation(), GRID.slots)
-            self._alone('faces', condition, 'video', pieces, faces.targets)
+            self._alone('faces', condition, 'video', pieces, parts)
             self._row('faces', condition, 'probe',
-                      faces_stage.score(probe, Faces(images, faces.votes)))
+                      faces_stage.score(probe, replace(faces, evidence=images)))
 
     def _voices(self) -> None:
-        clips = read_ravdess(self._data, self._split)
+        parts = self._parts('audio')
+        clips = join([*parts.values()])
         probe = voice_stage.VoiceModel(
             cast(VoiceEncoder, self._model.voice_encoder), self._probes.voice)
         changes = {'plain': None, **voice_stage.disturbances(_SEED)}
         for condition, change in changes.items():
             sounds = [change(torch.from_numpy(one)[None])[0].numpy() if change else one
-                      for one in clips.waveforms]
+                      for one in clips.evidence]
             pieces = VoicePieces(sounds, VoiceAugmentation(), gaps=0.0)
-            self._alone('voices', condition, 'audio', pieces, clips.targets)
+            self._alone('voices', condition, 'audio', pieces, parts)
             self._row('voices', condition, 'probe', voice_stage.score(probe, clips, change))
 
     def _sentences(self) -> None:
-        sentences = read_emobank(self._data, self._split)
+        every = self._parts('text')
+        sentences = readings.rated_texts(join([*every.values()]))
+        parts = {name: texts.of(texts.rated) for name, texts in every.items()
+                 if texts.rated.any()}
         probe = TextModel(
             cast(TextEncoder, self._model.text_encoder), self._probes.text)
-        pieces = TextPieces(sentences.texts, whole=1.0, missed=0.0)
-        self._alone('sentences', 'plain', 'text', pieces, sentences.targets)
+        pieces = TextPieces(sentences.evidence, whole=1.0, missed=0.0)
+        self._alone('sentences', 'plain', 'text', pieces, parts)
         self._row('sentences', 'plain', 'probe',
                   readings.score(probe, self._tokenizer, sentences))
 
     def _alone(
         self, set_: str, condition: str, modality: str, pieces: Pieces,
-        targets: NDArray[np.float32],
+        parts: Mapping[str, Examples],
     ) -> None:
+        """Score what the network says of pieces, of all corpora and, plain, of each by itself."""
         values, mask = (part[:, 0].expand(-1, GRID.slots, *part.shape[3:])
                         for part in encode(pieces, modality, _VERSIONS, self._encoder, _SEED))
         streams = {name: _nothing(len(mask), own.width) for name, own in zip(
@@ -224,16 +234,25 @@ class Evaluator:
         if not told.all():
             _log.warning('%s, %s: %d of %d hold no evidence, and are left out', set_, condition,
                          int((~told).sum()), len(told))
-        reading = Reading(*(part[told] for part in reading))
-        self._read(set_, condition, reading, torch.from_numpy(targets)[told],
-                   condition == 'plain')
+        targets = torch.from_numpy(np.concatenate([part.targets for part in parts.values()]))
+        owner = torch.arange(len(parts)).repeat_interleave(
+            torch.tensor([len(part) for part in parts.values()]))
+
+        def score_some(set_: str, chosen: Tensor, keep: bool) -> None:
+            self._read(set_, condition, Reading(*(part[chosen] for part in reading)),
+                       targets[chosen], keep)
+
+        score_some(set_, told, condition == 'plain')
+        if len(parts) > 1 and condition == 'plain':
+            for index, name in enumerate(parts):
+                score_some(f'{set_} of {name}', told & (owner == index), False)
 
     # --- together ------------------------------------------------------------------------
 
     def _composed(self) -> None:
         """Score windows of which no modality is absent, then the same without each in turn."""
         composer = Composer(self._settings.compose, *encode_corpora(
-            self._data, self._split, self._settings.bank, self._model, self._tokenizer,
+            self._corpora, self._split, self._settings.bank, self._model, self._tokenizer,
             self._cache), GRID)
         random = torch.Generator().manual_seed(_SEED)
         windows = composer.windows(self._settings.valid_windows, random, complete=True)
@@ -264,7 +283,7 @@ class Evaluator:
         settings = Settings().with_values({'model.path': str(self._folder)})
         outputs = []
         with Pipeline(settings) as pipeline:
-            for record in read_media(self._data / 'clips' / f'{name}.mp4'):
+            for record in read_media(self._corpora.data / 'clips' / f'{name}.mp4'):
                 outputs += pipeline.feed(record)
             outputs += pipeline.finish()
         return [one for one in outputs if isinstance(one, AffectState)]

@@ -82,15 +82,17 @@ class ComposedWindows(NamedTuple):
 
 
 class _Cells:
-    """Pieces of a bank, sorted by their point on the circumplex."""
+    """Pieces of a bank, sorted by their point on the circumplex; each counts by its weight."""
 
-    def __init__(self, targets: Tensor, balance: float) -> None:
-        cells, own, self.counts = torch.unique(
-            (targets / _CELL).round(), dim=0, return_inverse=True, return_counts=True)
+    def __init__(self, bank: Bank, balance: float) -> None:
+        cells, own = torch.unique((bank.targets / _CELL).round(), dim=0, return_inverse=True)
         self.points = cells * _CELL
         self.order = own.argsort(stable=True)
+        weights = bank.weights.double()
+        self.ends = weights[self.order].cumsum(0)
+        self.counts = torch.zeros(len(cells)).double().index_add(0, own, weights)
         self.first = self.counts.cumsum(0) - self.counts
-        self.weights = self.counts ** balance
+        self.weights = self.counts.float() ** balance
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
         """Return pieces of any point."""
@@ -107,8 +109,9 @@ class _Cells:
 
     def _members(self, cells: Tensor, random: torch.Generator) -> Tensor:
         share = torch.rand(len(cells), generator=random)
-        places = self.first[cells] + (share * self.counts[cells]).long()
-        return torch.index_select(self.order, 0, places)
+        marks = self.first[cells] + share * self.counts[cells]
+        places = torch.searchsorted(self.ends, marks, right=True)
+        return torch.index_select(self.order, 0, places.clamp(max=len(self.order) - 1))
 
 
 class _Stream(NamedTuple):
@@ -132,13 +135,12 @@ class Composer:
         grid: Grid,
     ) -> None:
         self.settings, self._banks, self._noises, self._grid = settings, banks, noises, grid
-        self._cells = {name: _Cells(bank.targets, settings.balance)
-                       for name, bank in banks.items()}
+        self._cells = {name: _Cells(bank, settings.balance) for name, bank in banks.items()}
 
     @property
     def digest(self) -> str:
         """Of all pieces, and of what is said of them."""
-        return digest_of([(bank.made_of, bank.targets, bank.spreads)
+        return digest_of([(bank.made_of, bank.targets, bank.spreads, bank.weights)
                           for bank in self._banks.values()])
 
     def windows(

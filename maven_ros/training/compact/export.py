@@ -18,6 +18,7 @@ from torch import Tensor
 
 from maven_ros.declarations import Checked, setting
 from maven_ros.errors import ResourceError
+from maven_ros.files import write_json
 from maven_ros.model import checkpoint
 from maven_ros.model.maven import MavenModel
 from maven_ros.resources import resource
@@ -31,6 +32,7 @@ from maven_ros.training.compact.voice_stage import VoiceHead
 
 NAME = 'export'
 PROBES = 'probes.safetensors'
+LICENCES = 'licences.json'  # of the corpora that were learnt from
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     model.config.trained = True
     checkpoint.save(folder, model.half(), tokenizer)  # the table of words is most of it
     shutil.copyfile(resource(settings.card), folder / 'README.md')
+    write_json(folder / LICENCES, context.corpora.licences)
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()
         for name, value in _read(context.out / stage / TASK_HEAD).items()})

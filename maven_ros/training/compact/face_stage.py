@@ -1,10 +1,10 @@
 """
-The stage ``faces``: the face encoder, trained on FER+.
+The stage ``faces``: the face encoder, trained on the corpora of faces.
 
-Its head says how ten people would vote; valence and arousal are the expectation over the votes.
-What is minimised is the cross-entropy against the votes, and how far the expectation is from
-agreeing with theirs (1 - CCC over a batch). The first epochs are on smaller pictures: cheaper, so
-there are more of them.
+Its head says how people would vote; valence and arousal are the expectation over the votes. What
+is minimised is the cross-entropy against the votes, and how far the expectation is from agreeing
+with theirs, or with a rating (1 - CCC over a batch). The first epochs are on smaller pictures:
+cheaper, so there are more of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,14 +22,22 @@ from maven_ros.declarations import Checked, setting
 from maven_ros.model.encoders import FaceEncoder, folded
 from maven_ros.training.compact.degradations import faces_degraded
 from maven_ros.training.compact.face_augmentation import FaceAugmentation, augment
-from maven_ros.training.compact.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
+from maven_ros.training.compact.labels import Labels, accuracy
 from maven_ros.training.compact.stages import StageContext, save_stage
+from maven_ros.training.corpus import Examples
 from maven_ros.training.digests import digest_of
+from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
 from maven_ros.training.mixup import mixup
+from maven_ros.training.targets import valence_arousal
 
 NAME = 'faces'
+#: That the head tells apart.
+EMOTIONS = (
+    'neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
+#: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
+POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
 _VALIDATION_BATCH = 256
 
 
@@ -94,41 +103,41 @@ class FaceModel(nn.Module):
 class FaceTask:
     """Faces in batches, blended and augmented, and how well their votes are foretold."""
 
-    def __init__(self, settings: FaceStageSettings, train: Faces, valid: Faces, model: FaceModel,
-                 device: torch.device) -> None:
-        known = train.of(train.counted)
+    def __init__(self, settings: FaceStageSettings, train: Examples, valid: Examples,
+                 model: FaceModel, device: torch.device) -> None:
         self.settings, self.device = settings, device
-        self.pictures = torch.from_numpy(known.images)[:, None]
-        self.shares = torch.from_numpy(known.shares)
-        self.valid = valid.of(valid.counted)
+        self.pictures = torch.from_numpy(np.asarray(train.evidence))[:, None]
+        self.labels = Labels.of(train, EMOTIONS)
+        self.weights, self.valid = train.weights, valid
         self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
-        self.steps = max(1, len(known) // settings.loop.batch_size)
+        self.steps = max(1, draws(train.weights) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield pictures and shares of votes; what does not fill a batch is left out."""
-        order = torch.randperm(len(self.pictures), generator=random)
+        """Yield pictures and labels; what does not fill a batch is left out."""
+        order = drawn(self.weights, random)
         sides, epochs = self.settings.sides_px, self.settings.loop.epochs
         side_px = sides[epoch * len(sides) // epochs]
         for chosen in torch.split(order, self.settings.loop.batch_size)[:self.steps]:
             pictures = augment(
                 self.pictures[chosen].float() / 255, self.settings.augmentation, random, side_px)
-            pictures, shares = mixup(
-                pictures, self.shares[chosen], self.settings.mixup, random)
+            pictures, labels = mixup(
+                pictures, self.labels.mixed[chosen], self.settings.mixup, random)
             yield (pictures.to(self.device, memory_format=torch.channels_last),
-                   shares.to(self.device))
+                   labels.to(self.device))
 
     def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Return the loss and its two parts."""
-        pictures, shares = batch
+        pictures, mixed = batch
         votes = model(pictures)
-        entropy = soft_cross_entropy(votes.logits, shares)
-        wanted = shares @ cast(FaceModel, model).head.points
+        labels = Labels(mixed)
+        entropy = soft_cross_entropy(votes.logits, labels.shares)
+        wanted = labels.points(cast(FaceModel, model).head.points)
         distance = 1 - concordance(votes.points, wanted).mean()
         return {'loss': entropy + self.settings.agreement * distance,
                 'cross_entropy': entropy, 'disagreement': distance}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the validation faces that count."""
+        """Score the validation faces."""
         return score(cast(FaceModel, model), self.valid)
 
 
@@ -148,18 +157,19 @@ def predict(model: FaceModel, pictures: Tensor) -> FaceVotes:
                      torch.cat([part.points for part in parts]).cpu())
 
 
-def score(model: FaceModel, faces: Faces) -> dict[str, float]:
+def score(model: FaceModel, faces: Examples) -> dict[str, float]:
     """
-    Score a model on faces that count, by the rule of :mod:`maven_ros.training.compact.ferplus`.
+    Score a model on faces.
 
-    :returns: ``accuracy``, ``ccc_valence``, ``ccc_arousal`` and ``cross_entropy``.
+    :returns: ``accuracy`` and ``cross_entropy`` of those of which people named emotions,
+        ``ccc_valence`` and ``ccc_arousal``.
     """
-    votes = predict(model, torch.from_numpy(faces.images)[:, None])
-    right = votes.logits.argmax(1).numpy() == faces.majority
+    votes = predict(model, torch.from_numpy(np.asarray(faces.evidence))[:, None])
+    shares, named = faces.shares_of(EMOTIONS), ~faces.rated
     valence, arousal = concordance(votes.points, torch.from_numpy(faces.targets)).tolist()
-    entropy = soft_cross_entropy(votes.logits, torch.from_numpy(faces.shares))
-    return {'accuracy': float(right.mean()), 'ccc_valence': valence, 'ccc_arousal': arousal,
-            'cross_entropy': float(entropy)}
+    entropy = soft_cross_entropy(votes.logits[named], torch.from_numpy(shares[named]))
+    return {'accuracy': accuracy(votes.logits, shares), 'ccc_valence': valence,
+            'ccc_arousal': arousal, 'cross_entropy': float(entropy)}
 
 
 def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
@@ -168,7 +178,7 @@ def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
 
     :raises ResourceError: names a file of the data that is missing or broken.
     """
-    train, valid = (read_ferplus(context.data, split) for split in ('train', 'valid'))
+    train, valid = context.corpora.train_and_valid('video')
     torch.manual_seed(context.seed)
     encoder = FaceEncoder(context.config, normed=True)
     model = FaceModel(encoder, FaceHead(encoder.width, settings.dropout))
@@ -181,7 +191,7 @@ def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
     model = cast(FaceModel, fitted.model)
     best = FaceModel(folded(model.encoder), model.head)
     save_stage(folder, best.encoder, best.head, {
-        'valid': score(best, task.valid),
+        'valid': score(best, valid),
         'valid_degraded': {
-            name: score(best, Faces(images, task.valid.votes))
-            for name, images in faces_degraded(task.valid.images).items()}})
+            name: score(best, dataclasses.replace(valid, evidence=images))
+            for name, images in faces_degraded(np.asarray(valid.evidence)).items()}})

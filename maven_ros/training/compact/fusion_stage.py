@@ -26,7 +26,7 @@ from maven_ros.scoring.metrics import coverage
 from maven_ros.training.calibration import calibrate
 from maven_ros.training.compact.bank import fingerprint
 from maven_ros.training.compact.compose import ComposedWindows, Composer, ComposeSettings
-from maven_ros.training.compact.corpora import BankSettings, encode_corpora
+from maven_ros.training.compact.encoding import BankSettings, encode_corpora
 from maven_ros.training.compact.pieces import GRID
 from maven_ros.training.compact.stages import (
     ENCODER,
@@ -144,7 +144,7 @@ def make_composer(
 
     tokenizer = Tokenizer.from_file(str(resource('models/compact/tokenizer.json')))
     banks, noises = encode_corpora(
-        context.data, split, settings.bank, model, tokenizer, context.out / NAME / 'banks')
+        context.corpora, split, settings.bank, model, tokenizer, context.out / NAME / 'banks')
     return Composer(settings.compose, banks, noises, GRID)
 
 

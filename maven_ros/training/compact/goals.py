@@ -41,7 +41,7 @@ def goals(found: Evaluation) -> list[Goal]:
     checks = {'faces': _faces, 'voices': _voices, 'sentences': _sentences,
               'composed': _composed, 'clips': _clips}
     sets = dict.fromkeys(row.set for row in found.rows)
-    return [goal for name in sets for goal in checks[name](found)]
+    return [goal for name in sets if name in checks for goal in checks[name](found)]
 
 
 def _faces(found: Evaluation) -> Iterator[Goal]:

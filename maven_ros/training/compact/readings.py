@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from maven_ros.errors import SettingsError
 from maven_ros.model.compute import uses_bf16
 from maven_ros.model.configuration import UNKNOWN_TOKEN
-from maven_ros.training.compact.emobank import RatedSentences
-from maven_ros.training.compact.goemotions import LabelledComments
 from maven_ros.training.compact.text_augmentation import Ids
+from maven_ros.training.corpus import Examples
 from maven_ros.training.losses import soft_cross_entropy
 
 _UNKNOWN = (UNKNOWN_TOKEN, '[UNK]')  # ours, and WordPiece's
@@ -29,9 +29,9 @@ class TextReading(NamedTuple):
     """
     What words are read to say.
 
-    :param rated: valence and arousal as EmoBank's readers rate, (n, 2).
-    :param logits: of GoEmotions' emotions, (n, 28).
-    :param grouped: valence and arousal of those emotions' groups, (n, 2).
+    :param rated: valence and arousal as people rate them, (n, 2).
+    :param logits: of the emotions that people name, (n, emotions).
+    :param grouped: valence and arousal of the emotions that people name, (n, 2).
     """
 
     rated: Tensor
@@ -43,8 +43,8 @@ class TextHead(nn.Module):
     """
     Reads all targets from the mean of a sentence's vectors.
 
-    :param mean: of EmoBank's targets, (2,); the rated points are read as shares of their spread.
-    :param std: of EmoBank's targets, (2,).
+    :param mean: of the ratings, (2,); the rated points are read as shares of their spread.
+    :param std: of the ratings, (2,).
     """
 
     mean: Tensor
@@ -71,9 +71,9 @@ class Targets:
     """
     What readings should be.
 
-    :param points: (n, 2), of EmoBank's kind; any number where they do not count.
-    :param shares: (n, 28), of the emotions; 0 where they do not count.
-    :param groups: (n, 2), of the emotions' groups; any number where they do not count.
+    :param points: (n, 2), as people rate; any number where they do not count.
+    :param shares: (n, emotions), of those that people name; 0 where they do not count.
+    :param groups: (n, 2), of those emotions; any number where they do not count.
     :param rated: (n,), how much ``points`` count.
     :param named: (n,), how much ``shares`` and ``groups`` count.
     """
@@ -85,14 +85,10 @@ class Targets:
     named: Tensor
 
     @classmethod
-    def of(cls, rated: RatedSentences, comments: LabelledComments) -> Targets:
-        """Return people's: of the sentences, then of the comments."""
-        is_comment = torch.arange(len(rated) + len(comments)) >= len(rated)
-        shares = torch.zeros(len(is_comment), len(comments.names))
-        shares[len(rated):] = torch.from_numpy(
-            comments.labels / comments.labels.sum(1, keepdims=True))
-        points = torch.from_numpy(np.concatenate([rated.targets, comments.targets]))
-        return cls(points, shares, points, (~is_comment).float(), is_comment.float())
+    def of(cls, texts: Examples) -> Targets:
+        """Return people's."""
+        points, rated = torch.from_numpy(texts.targets), torch.from_numpy(texts.rated)
+        return cls(points, torch.from_numpy(texts.shares), points, rated.float(), (~rated).float())
 
     def part(self, rows: Tensor) -> Targets:
         """Take some rows."""
@@ -126,7 +122,7 @@ def losses(reading: TextReading, targets: Targets, std: Tensor, groups: float,
     """
     Return the loss and its three parts, each a mean over the rows.
 
-    :param std: of EmoBank's targets, (2,), in shares of which points err.
+    :param std: of the ratings, (2,), in shares of which points err.
     :param groups: weight of the squared error of the groups' points.
     """
     errors = ((reading.rated - targets.points) / std).square().sum(1)
@@ -188,13 +184,26 @@ def predict(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str],
     return TextReading(*(torch.cat(same).cpu()[back] for same in zip(*parts, strict=True)))
 
 
-def score(model: nn.Module, tokenizer: Tokenizer, sentences: RatedSentences) -> dict[str, float]:
+def rated_texts(texts: Examples) -> Examples:
+    """
+    Return the texts of which people rated valence and arousal: figures are of those.
+
+    :raises SettingsError: when there is none.
+    """
+    if not texts.rated.any():
+        raise SettingsError('corpora: people rated valence and arousal of no text; allowed: one '
+                            'corpus, at least, in which they did')
+    return texts.of(texts.rated)
+
+
+def score(model: nn.Module, tokenizer: Tokenizer, sentences: Examples) -> dict[str, float]:
     """
     Score a model on whole sentences.
 
+    :param sentences: that people rated.
     :returns: Pearson's ``r_valence`` and ``r_arousal``, and ``r``, their mean.
     """
-    rated = predict(model, tokenizer, sentences.texts).rated.numpy()
+    rated = predict(model, tokenizer, sentences.evidence).rated.numpy()
     valence, arousal = (_pearson(rated[:, column], sentences.targets[:, column])
                         for column in range(2))
     return {'r_valence': valence, 'r_arousal': arousal, 'r': (valence + arousal) / 2}

@@ -27,6 +27,7 @@ from maven_ros.training.compact.stages import StageContext
 from maven_ros.training.compact.teacher import TeacherSettings, train_teacher
 from maven_ros.training.compact.text_stage import TextSettings, train_text
 from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice
+from maven_ros.training.listed import Corpora, CorpusSettings
 from maven_ros.yaml_files import read_yaml
 
 
@@ -59,10 +60,12 @@ class Recipe:
     All that the weights depend on, beside the data.
 
     :param seed: of all that is random.
+    :param corpora: what is learnt from.
     :param stages: settings by the stage's name.
     """
 
     seed: int
+    corpora: tuple[CorpusSettings, ...]
     stages: Mapping[str, Any]
 
 
@@ -84,13 +87,18 @@ def read_recipe(name: str) -> Recipe:
     values = read_yaml(path)
     if not isinstance(values, dict) or type(values.get('seed')) is not int:
         raise SettingsError(f'{path}: is no mapping with a whole number as seed')
-    unknown = values.keys() - STAGES.keys() - {'seed'}
+    unknown = values.keys() - STAGES.keys() - {'seed', 'corpora'}
     if unknown:
         raise SettingsError(
             f'{path}: unknown: {", ".join(sorted(map(str, unknown)))}; allowed: seed, '
-            f'{", ".join(STAGES)}; settings of a run on recorded people go to `maven-ros train '
-            'run --config`')
-    return Recipe(values['seed'], {
+            f'corpora, {", ".join(STAGES)}; settings of a run on recorded people go to `maven-ros '
+            'train run --config`')
+    listed = values.get('corpora')
+    if not isinstance(listed, list) or not listed:
+        raise SettingsError(f'{path}: corpora: {listed!r}; allowed: a list of name and folder')
+    corpora = tuple(build(CorpusSettings, one, f'{path}: corpora[{index}]')
+                    for index, one in enumerate(listed))
+    return Recipe(values['seed'], corpora, {
         stage: build(STAGES[stage].settings, values[stage], f'{path}: {stage}')
         for stage in STAGES if stage in values})
 
@@ -112,7 +120,8 @@ def train(
         if name not in recipe.stages:
             raise SettingsError(
                 f'stages: {name!r} is not one of {", ".join(recipe.stages)}')
-    context = StageContext(data, out, MavenConfig.compact(), recipe.seed, device, stop)
+    context = StageContext(Corpora(recipe.corpora, data), out, MavenConfig.compact(), recipe.seed,
+                           device, stop)
     for name, settings in recipe.stages.items():
         if not stages or name in stages:
             STAGES[name].train(settings, context)

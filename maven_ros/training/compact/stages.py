@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from maven_ros.errors import ResourceError
 from maven_ros.files import write_json, written
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.training.listed import Corpora
 
 ENCODER = 'encoder.safetensors'
 TASK_HEAD = 'task_head.safetensors'
@@ -26,7 +27,7 @@ class StageContext:
     """
     What a stage works with.
 
-    :param data: folder of the data sets.
+    :param corpora: what is learnt from.
     :param out: folder of the run; each stage has one in it, under its name.
     :param config: shape of the network.
     :param seed: of all that is random.
@@ -35,7 +36,7 @@ class StageContext:
     :param stop: set when training is to end.
     """
 
-    data: Path
+    corpora: Corpora
     out: Path
     config: MavenConfig
     seed: int = 0

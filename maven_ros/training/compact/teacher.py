@@ -30,8 +30,6 @@ from maven_ros.files import sha256_of, write_json
 from maven_ros.model import hub, weights
 from maven_ros.model.backbones import TextBackbone
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.training.compact.emobank import RatedSentences, read_emobank
-from maven_ros.training.compact.goemotions import LabelledComments, read_goemotions
 from maven_ros.training.compact.readings import (
     SentenceBatch,
     Targets,
@@ -41,11 +39,14 @@ from maven_ros.training.compact.readings import (
     losses,
     pad,
     predict,
+    rated_texts,
     score,
     similar_lengths,
 )
 from maven_ros.training.compact.stages import METRICS, StageContext, save_state
+from maven_ros.training.corpus import Examples
 from maven_ros.training.digests import digest_of
+from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 
 NAME = 'teacher'
@@ -65,14 +66,15 @@ class TeacherSettings(Checked):
     frozen_layers: int = setting(
         2, 'The first ones, which stay as they are, as does the embedding.', minimum=0)
     comments: int = setting(
-        6000, 'Of GoEmotions in an epoch, drawn anew each time, beside all of EmoBank.',
-        minimum=0)
+        6000, 'Texts of which emotions were named, in an epoch, at most; drawn anew each time, '
+        'beside all that were rated.', minimum=0)
     comments_weight: float = setting(
-        2.0, 'Weight of the squared error of the comments\' points.', minimum=0)
+        2.0, 'Weight of the squared error of the named emotions\' points.', minimum=0)
     dropout: float = setting(0.1, 'Of the pooled vector, before the head.', minimum=0, below=1)
     parts: int = setting(
-        2, 'Parts of a sentence of EmoBank that are labelled, too.', minimum=0)
-    comment_parts: float = fraction(0.4, 'Share of the comments of which a part is labelled, too.')
+        2, 'Parts of a text that was rated that are labelled, too.', minimum=0)
+    comment_parts: float = fraction(
+        0.4, 'Share of the other texts of which a part is labelled, too.')
     part_words: tuple[int, int] = setting(
         (3, 12), 'Fewest and most words of a part.', minimum=1, rises=True)
 
@@ -81,7 +83,7 @@ class TaughtLabels(NamedTuple):
     """
     What the teacher says.
 
-    :param texts: EmoBank's sentences, GoEmotions' comments, and parts of both.
+    :param texts: those of the corpora, and parts of them.
     :param reading: of each of them.
     """
 
@@ -103,27 +105,28 @@ class TeacherModel(nn.Module):
 
 
 class TeacherTask:
-    """All sentences and some comments, in batches of about one length."""
+    """All texts that were rated and some of the others, in batches of about one length."""
 
-    def __init__(self, settings: TeacherSettings, tokenizer: Tokenizer, rated: RatedSentences,
-                 comments: LabelledComments, valid: RatedSentences, model: TeacherModel,
-                 device: torch.device) -> None:
+    def __init__(self, settings: TeacherSettings, tokenizer: Tokenizer, texts: Examples,
+                 valid: Examples, model: TeacherModel, device: torch.device) -> None:
         self.settings, self.tokenizer, self.device = settings, tokenizer, device
-        self.rows = encode(tokenizer, (*rated.texts, *comments.texts))
-        self.targets = Targets.of(rated, comments)
-        self.sentences, self.comments = len(rated), min(settings.comments, len(comments))
-        self.valid = valid
+        self.rows = encode(tokenizer, texts.evidence)
+        self.targets, self.weights, self.valid = Targets.of(texts), texts.weights, valid
+        #: Places of the texts that were rated, and of those of which emotions were named.
+        self.kinds = np.flatnonzero(texts.rated), np.flatnonzero(~texts.rated)
+        rated, named = (draws(texts.weights[kind]) if len(kind) else 0 for kind in self.kinds)
         self.model: nn.Module = model.to(device)
-        self.steps = -(-(self.sentences + self.comments) // settings.loop.batch_size)
+        self.steps = -(-(rated + min(settings.comments, named)) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[SentenceBatch]:
         """Yield batches in random order; rows of a batch have about one length."""
         numpy_random = np.random.default_rng(int(torch.randint(2 ** 62, (), generator=random)))
-        some = numpy_random.permutation(len(self.rows) - self.sentences)[:self.comments]
-        drawn = np.concatenate([np.arange(self.sentences), self.sentences + some])
-        lengths = np.array([len(self.rows[index]) for index in drawn])
+        rated, named = (kind[drawn(self.weights[kind], random)] if len(kind) else kind
+                        for kind in self.kinds)
+        order = np.concatenate([rated, named[:self.settings.comments]])
+        lengths = np.array([len(self.rows[index]) for index in order])
         for places in similar_lengths(lengths, self.settings.loop.batch_size, numpy_random):
-            chosen = drawn[places]
+            chosen = order[places]
             tokens, mask = pad([self.rows[index] for index in chosen])
             yield SentenceBatch(
                 tokens, mask, self.targets.part(torch.from_numpy(chosen))).to(self.device)
@@ -135,7 +138,7 @@ class TeacherTask:
             model(batch.tokens, batch.mask), batch.targets, std, self.settings.comments_weight)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score EmoBank's validation sentences."""
+        """Score the validation sentences that people rated."""
         return score(model, self.tokenizer, self.valid)
 
 
@@ -213,28 +216,27 @@ def train_teacher(settings: TeacherSettings, context: StageContext) -> None:
     """
     folder = context.out / NAME
     source = find_model(settings, folder / 'model')
-    rated, valid = (read_emobank(context.data, split) for split in ('train', 'valid'))
-    comments = read_goemotions(context.data, 'train')
+    train, valid = context.corpora.train_and_valid('text')
+    rated, valid = rated_texts(train), rated_texts(valid)
     tokenizer = hub.text_tokenizer(source)
     tokenizer.no_padding()  # as some are set to
     tokenizer.no_truncation()
     torch.manual_seed(context.seed)
     encoder = load_backbone(source, settings.frozen_layers)
-    head = TextHead(encoder.width, len(comments.names), torch.from_numpy(rated.targets.mean(0)),
+    head = TextHead(encoder.width, len(train.emotions), torch.from_numpy(rated.targets.mean(0)),
                     torch.from_numpy(rated.targets.std(0)), settings.dropout)
-    task = TeacherTask(settings, tokenizer, rated, comments, valid, TeacherModel(encoder, head),
+    task = TeacherTask(settings, tokenizer, train, valid, TeacherModel(encoder, head),
                        context.device)
     recipe = {name: value for name, value in dataclasses.asdict(settings).items()
               if name != 'model'}  # wherever it lies: its hash says which it is
-    recipe['data'] = digest_of(rated, valid, comments)
+    recipe['data'] = digest_of(train, valid)
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
     random = np.random.default_rng(context.seed)
-    counts = [settings.parts] * len(rated) + (
-        random.random(len(comments)) < settings.comment_parts).astype(int).tolist()
-    whole = (*rated.texts, *comments.texts)
-    parts = parts_of(whole, counts, settings.part_words, random)
-    reading = predict(fitted.model, tokenizer, (*whole, *parts), 'auto')
+    counts = np.where(train.rated, settings.parts,
+                      random.random(len(train)) < settings.comment_parts).tolist()
+    parts = parts_of(train.evidence, counts, settings.part_words, random)
+    reading = predict(fitted.model, tokenizer, (*train.evidence, *parts), 'auto')
     _save(folder, parts, reading, embedding_of(encoder).weight, fitted.kept.validation)
 
 
@@ -278,7 +280,7 @@ def read_labels(folder: Path, texts: Sequence[str]) -> TaughtLabels:
     Read what the stage wrote.
 
     :param folder: of the run.
-    :param texts: sentences and comments, as the stage read them.
+    :param texts: those of the corpora, as the stage read them.
     :raises ResourceError: when they were not written, or are of other texts.
     """
     path = folder / NAME

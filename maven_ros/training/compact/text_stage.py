@@ -1,8 +1,9 @@
 """
-The stage ``text``: the text encoder, trained on EmoBank and GoEmotions together.
+The stage ``text``: the text encoder, trained on all corpora of texts together.
 
-People's valence and arousal of 8,000 sentences teach it what is scored; the emotions of 43,000
-comments, and their groups' points, teach it words that those sentences lack; a language model
+Sentences of which people rated valence and arousal (EmoBank's 8,000) teach it what is scored;
+texts of which they named emotions (GoEmotions' 43,000 comments), and those emotions' points, teach
+it words that the sentences lack; a language model
 that has read far more says all of it of all of them (:mod:`maven_ros.training.compact.teacher`). A
 window of two seconds holds few words, so parts of sentences are trained on, too
 (:mod:`maven_ros.training.compact.text_augmentation`). Words begin as what the teacher knows of
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -27,8 +29,6 @@ from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.files import sha256_of
 from maven_ros.model.encoders import TextEncoder
 from maven_ros.resources import resource
-from maven_ros.training.compact.emobank import RatedSentences, read_emobank
-from maven_ros.training.compact.goemotions import LabelledComments, read_goemotions
 from maven_ros.training.compact.readings import (
     SentenceBatch,
     Targets,
@@ -37,6 +37,7 @@ from maven_ros.training.compact.readings import (
     encode,
     losses,
     pad,
+    rated_texts,
     score,
     similar_lengths,
 )
@@ -44,7 +45,9 @@ from maven_ros.training.compact.stages import StageContext, save_stage
 from maven_ros.training.compact.teacher import NAME as TEACHER
 from maven_ros.training.compact.teacher import TaughtLabels, read_labels, read_words
 from maven_ros.training.compact.text_augmentation import TextAugmentation, TextAugmenter
+from maven_ros.training.corpus import Examples
 from maven_ros.training.digests import digest_of
+from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import CHECKPOINT, LoopSettings, fit
 
 NAME = 'text'
@@ -59,12 +62,12 @@ class TextSettings(Checked):
     augmentation: TextAugmentation = setting(
         doc='What befalls the sentences.', made=TextAugmentation)
     repeats: int = setting(
-        2, 'How often an epoch has each of EmoBank\'s sentences; a comment it has once. With a '
-        'teacher, how much their ratings count.', minimum=1)
+        2, 'How often an epoch has each sentence that people rated, beside its corpus\'s weight. '
+        'With a teacher, how much their ratings count.', minimum=1)
     taught: float = fraction(
         0.0, 'Share of the teacher in the targets that people gave, too; 0 takes no teacher.')
     comments: float = setting(
-        2.0, 'Weight of the squared error of the comments\' points.', minimum=0)
+        2.0, 'Weight of the squared error of the named emotions\' points.', minimum=0)
     token_dropout: float = setting(
         0.2, 'Of subwords\' vectors, before the transformer.', minimum=0, below=1)
     dropout: float = setting(0.3, 'Of the pooled vector, before the head.', minimum=0, below=1)
@@ -116,21 +119,24 @@ class TextModel(nn.Module):
 class TextTask:
     """Sentences in batches of about one length, and how well their ratings are told."""
 
-    def __init__(self, settings: TextSettings, tokenizer: Tokenizer, examples: Examples,
-                 valid: RatedSentences, model: TextModel, device: torch.device) -> None:
+    def __init__(self, settings: TextSettings, tokenizer: Tokenizer, learnt: Learnt,
+                 valid: Examples, model: TextModel, device: torch.device) -> None:
         self.settings, self.tokenizer, self.device = settings, tokenizer, device
         self.augmenter = TextAugmenter(tokenizer, settings.augmentation)
-        self.rows, self.targets = encode(tokenizer, examples.texts), examples.targets
+        self.rows, self.targets = encode(tokenizer, learnt.texts), learnt.targets
+        self.weights = learnt.weights
         self.valid = valid
         self.model: nn.Module = model.to(device)
-        self.steps = -(-len(self.rows) // settings.loop.batch_size)
+        self.steps = -(-draws(self.weights) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[SentenceBatch]:
         """Yield batches in random order; rows of a batch have about one length."""
         numpy_random = np.random.default_rng(
             int(torch.randint(2 ** 62, (), generator=random)))
-        lengths = np.array([len(row) for row in self.rows])
-        for chosen in similar_lengths(lengths, self.settings.loop.batch_size, numpy_random):
+        order = drawn(self.weights, random).numpy()
+        lengths = np.array([len(self.rows[row]) for row in order])
+        for places in similar_lengths(lengths, self.settings.loop.batch_size, numpy_random):
+            chosen = order[places]
             rows = [self.augmenter(self.rows[row], numpy_random) for row in chosen.tolist()]
             yield SentenceBatch(
                 *pad(rows), self.targets.part(torch.from_numpy(chosen))).to(self.device)
@@ -143,45 +149,49 @@ class TextTask:
                       self.settings.comments)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score EmoBank's validation sentences."""
+        """Score the validation sentences that people rated."""
         return score(model, self.tokenizer, self.valid)
 
 
-class Examples(NamedTuple):
-    """Sentences, and what should be read in them."""
+class Learnt(NamedTuple):
+    """Texts, what should be read in them, and how often an epoch has each, (texts,)."""
 
     texts: tuple[str, ...]
     targets: Targets
+    weights: NDArray[np.float32]
 
 
-def repeat(rated: RatedSentences, comments: LabelledComments, repeats: int) -> Examples:
-    """Return people's sentences, several times, and comments, once."""
-    often = RatedSentences(rated.texts * repeats, np.tile(rated.targets, (repeats, 1)))
-    return Examples((*often.texts, *comments.texts), Targets.of(often, comments))
-
-
-def taught(
-    rated: RatedSentences, comments: LabelledComments, labels: TaughtLabels, share: float,
-    repeats: int,
-) -> Examples:
+def untaught(texts: Examples, repeats: int) -> Learnt:
     """
-    Return sentences, comments and parts of both, with what the teacher says of all of it.
+    Return people's texts.
+
+    :param repeats: how often an epoch has those that were rated, beside the others.
+    """
+    often = np.where(texts.rated, repeats, 1) * texts.weights
+    return Learnt(tuple(texts.evidence), Targets.of(texts), often.astype(np.float32))
+
+
+def taught(texts: Examples, labels: TaughtLabels, share: float, repeats: int) -> Learnt:
+    """
+    Return people's texts and parts of them, with what the teacher says of all of it.
 
     :param share: of the teacher in the targets that people gave, too.
-    :param repeats: how much ratings of EmoBank's sentences count.
+    :param repeats: how much people's ratings count.
     """
-    people = Targets.of(rated, comments)
-    reading, own = labels.reading, len(people.rated)
+    people = Targets.of(texts)
+    reading, own = labels.reading, len(texts)
     targets = Targets(
         reading.rated.clone(), reading.logits.softmax(1), reading.grouped.clone(),
         torch.ones(len(labels.texts)), torch.ones(len(labels.texts)))
-    targets.rated[:len(rated)] = repeats
+    targets.rated[:own][people.rated > 0] = repeats
     for ours, theirs, counts in (
             (targets.points, people.points, people.rated),
             (targets.shares, people.shares, people.named),
             (targets.groups, people.groups, people.named)):
         ours[:own] = ours[:own].lerp(theirs, (1 - share) * counts[:, None])
-    return Examples(labels.texts, targets)
+    weights = np.ones(len(labels.texts), np.float32)
+    weights[:own] = texts.weights
+    return Learnt(labels.texts, targets, weights)
 
 
 def train_text(settings: TextSettings, context: StageContext) -> None:
@@ -190,23 +200,23 @@ def train_text(settings: TextSettings, context: StageContext) -> None:
 
     :raises ResourceError: names a file of the data that is missing or broken.
     """
-    rated, valid = (read_emobank(context.data, split) for split in ('train', 'valid'))
-    comments = read_goemotions(context.data, 'train')
-    examples = repeat(rated, comments, settings.repeats)
+    train, valid = context.corpora.train_and_valid('text')
+    rated, valid = rated_texts(train), rated_texts(valid)
+    learnt = untaught(train, settings.repeats)
     tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
     torch.manual_seed(context.seed)
     encoder = TextEncoder(context.config)
-    recipe = {**dataclasses.asdict(settings), 'data': digest_of(rated, valid, comments)}
+    recipe = {**dataclasses.asdict(settings), 'data': digest_of(train, valid)}
     if settings.taught:
-        labels = read_labels(context.out, (*rated.texts, *comments.texts))
-        examples = taught(rated, comments, labels, settings.taught, settings.repeats)
+        labels = read_labels(context.out, train.evidence)
+        learnt = taught(train, labels, settings.taught, settings.repeats)
         vectors = read_words(context.out, context.config.vocabulary).to(context.device)
         cast(Any, encoder).embedding = WordVectors(vectors, encoder.width)
         recipe['teacher'] = sha256_of(context.out / TEACHER / CHECKPOINT)
-    head = TextHead(encoder.width, len(comments.names), torch.from_numpy(rated.targets.mean(0)),
+    head = TextHead(encoder.width, len(train.emotions), torch.from_numpy(rated.targets.mean(0)),
                     torch.from_numpy(rated.targets.std(0)), settings.dropout)
     model = TextModel(encoder, head, settings.token_dropout)
-    task = TextTask(settings, tokenizer, examples, valid, model, context.device)
+    task = TextTask(settings, tokenizer, learnt, valid, model, context.device)
     shape = {name: value for name, value in context.config.own().items()
              if name.startswith('text_') or name in ('vocabulary', 'dropout')}
     folder = context.out / NAME

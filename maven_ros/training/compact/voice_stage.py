@@ -1,9 +1,9 @@
 """
-The stage ``voice``: the voice encoder, trained on RAVDESS.
+The stage ``voice``: the voice encoder, trained on the corpora of voices.
 
-Its head says which of eight emotions an actor was asked for; valence and arousal are the
-expectation over them. What is minimised is the cross-entropy, and how far the expectation is from
-agreeing with the emotions' points (1 - CCC over a batch). Every epoch hears another stretch of
+Its head says which of eight emotions is heard; valence and arousal are the expectation over them.
+What is minimised is the cross-entropy, and how far the expectation is from agreeing with the
+emotions' points, or with a rating (1 - CCC over a batch). Every epoch hears another stretch of
 each clip, in another room, a few times: :mod:`maven_ros.training.compact.voice_augmentation`.
 """
 
@@ -17,12 +17,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.model.encoders import VoiceEncoder, folded
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
-from maven_ros.training.compact.ravdess import EMOTIONS, POINTS, VoiceClips, read_ravdess
+from maven_ros.training.compact.labels import Labels, accuracy
 from maven_ros.training.compact.stages import StageContext, save_stage
 from maven_ros.training.compact.voice_augmentation import (
     TELEPHONE_HZ,
@@ -31,12 +30,20 @@ from maven_ros.training.compact.voice_augmentation import (
     augment_waveforms,
     resample,
 )
+from maven_ros.training.corpus import Examples
 from maven_ros.training.digests import digest_of
+from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
 from maven_ros.training.mixup import mixup
+from maven_ros.training.targets import valence_arousal
 
 NAME = 'voice'
+#: That the head tells apart.
+EMOTIONS = (
+    'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')
+#: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
+POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
 _QUIET_DB = -35.0   # of the loudest; what is quieter before and after the words is silence
 _ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
@@ -117,39 +124,38 @@ class VoiceModel(nn.Module):
 class VoiceTask:
     """Stretches of clips in batches, in other rooms, and how well the emotions are told."""
 
-    def __init__(self, settings: VoiceSettings, train: VoiceClips, valid: VoiceClips,
+    def __init__(self, settings: VoiceSettings, train: Examples, valid: Examples,
                  model: VoiceModel, device: torch.device) -> None:
         self.settings, self.device = settings, device
         self.train, self.valid = train, valid
         margin = round(settings.margin_s * SAMPLE_RATE_HZ)
-        self.spoken = torch.tensor([spoken(clip, margin) for clip in train.waveforms])
-        self.shares = functional.one_hot(
-            torch.from_numpy(train.emotions), len(EMOTIONS)).float().lerp(
-                torch.full((len(EMOTIONS),), 1 / len(EMOTIONS)), settings.smoothing)
+        self.spoken = torch.tensor([spoken(clip, margin) for clip in train.evidence])
+        self.labels = Labels.of(train, EMOTIONS, settings.smoothing)
         self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
         self.encoder = model.encoder
-        self._batches = max(1, len(train) // settings.loop.batch_size)  # of each pass
+        self._batches = max(1, draws(train.weights) // settings.loop.batch_size)  # of each pass
         self.steps = self._batches * settings.repeats
 
     def batches(
         self, epoch: int, random: torch.Generator,
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield spectrograms, their masks, and shares of emotions."""
+        """Yield spectrograms, their masks, and labels."""
         size = self.settings.loop.batch_size
         shortest_s, longest_s = self.settings.length_s
         length = round(SAMPLE_RATE_HZ * (
             shortest_s + (longest_s - shortest_s) * float(torch.rand(1, generator=random))))
-        everyone = torch.arange(len(self.train))
+        heard = drawn(self.train.weights, random)
         mels = torch.cat([self._hear(chosen, length, random)
-                          for chosen in torch.split(everyone, size)])
+                          for chosen in torch.split(heard, size)])
         for _ in range(self.settings.repeats):
             order = torch.randperm(len(mels), generator=random)
             for chosen in torch.split(order, size)[:self._batches]:
                 mel = augment_mel(mels[chosen], self.settings.augmentation, random)
-                mel, shares = mixup(mel, self.shares[chosen], self.settings.mixup, random)
+                mel, labels = mixup(
+                    mel, self.labels.mixed[heard[chosen]], self.settings.mixup, random)
                 yield (mel.to(self.device),
                        torch.ones(mel.shape[:2], dtype=torch.bool, device=self.device),
-                       shares.to(self.device))
+                       labels.to(self.device))
 
     def _hear(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
         """Return spectrograms (n, frames, bands) of a stretch of each clip, in another room."""
@@ -167,16 +173,17 @@ class VoiceTask:
         first, last = self.spoken[chosen].unbind(1)
         begin = first + where * (last - first - length * rate)
         return resample(
-            pad([self.train.waveforms[index] for index in chosen.tolist()]), begin, rate, length)
+            pad([self.train.evidence[index] for index in chosen.tolist()]), begin, rate, length)
 
     def losses(
         self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor],
     ) -> dict[str, Tensor]:
         """Return the loss and its two parts."""
-        mel, mask, shares = batch
+        mel, mask, mixed = batch
         reading = model(mel, mask)
-        entropy = soft_cross_entropy(reading.logits, shares)
-        wanted = shares @ cast(VoiceModel, model).head.points
+        labels = Labels(mixed)
+        entropy = soft_cross_entropy(reading.logits, labels.shares)
+        wanted = labels.points(cast(VoiceModel, model).head.points)
         distance = (1 - concordance(reading.points, wanted)).sum()
         return {'loss': entropy + self.settings.agreement * distance,
                 'cross_entropy': entropy, 'disagreement': distance}
@@ -230,18 +237,19 @@ def predict(
 
 
 def score(
-    model: VoiceModel, clips: VoiceClips, change: Callable[[Tensor], Tensor] | None = None,
+    model: VoiceModel, clips: Examples, change: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, float]:
     """
     Score a model on whole clips.
 
     :param change: as :func:`predict` has it.
-    :returns: ``accuracy``, ``ccc_valence`` and ``ccc_arousal``.
+    :returns: ``accuracy`` on those of which people named emotions, ``ccc_valence`` and
+        ``ccc_arousal``.
     """
-    reading = predict(model, clips.waveforms, change)
-    right = reading.logits.argmax(1).numpy() == clips.emotions
+    reading = predict(model, clips.evidence, change)
     valence, arousal = concordance(reading.points, torch.from_numpy(clips.targets)).tolist()
-    return {'accuracy': float(right.mean()), 'ccc_valence': valence, 'ccc_arousal': arousal}
+    return {'accuracy': accuracy(reading.logits, clips.shares_of(EMOTIONS)),
+            'ccc_valence': valence, 'ccc_arousal': arousal}
 
 
 def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
@@ -281,7 +289,7 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
 
     :raises ResourceError: names a file of the data that is missing or broken.
     """
-    train, valid = (read_ravdess(context.data, split) for split in ('train', 'valid'))
+    train, valid = context.corpora.train_and_valid('audio')
     torch.manual_seed(context.seed)
     encoder = VoiceEncoder(context.config, normed=True)
     model = VoiceModel(encoder, VoiceHead(encoder.width, settings.dropout))

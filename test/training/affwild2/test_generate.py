@@ -6,7 +6,7 @@ import pytest
 from maven_ros.devices.media import probe
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.scoring.annotations import read_frame_values
-from maven_ros.training.affwild2.cast import Corpora, DrawnActor
+from maven_ros.training.affwild2.cast import DrawnActor, Roles
 from maven_ros.training.affwild2.generate import GenerateSettings, generate
 from maven_ros.training.affwild2.layout import find_layout
 
@@ -47,8 +47,8 @@ def test_a_seed_gives_the_same_labels_and_pictures(tmp_path):
 
 
 def test_actors_are_those_of_their_split(shared_data):
-    corpora = Corpora(shared_data, 'valid', 2)
-    assert set(corpora.clips.actors.tolist()) == {19, 20}
+    roles = Roles(shared_data, 'valid', 2)
+    assert set(roles.clips.actors.tolist()) == {19, 20}
 
 
 def test_drawn_faces_and_hums_tell_the_point():

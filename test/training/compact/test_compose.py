@@ -22,7 +22,7 @@ def bank(modality, pieces=40, mark=1.0, versions=2):
     mask = torch.ones(pieces, versions, slots, dtype=torch.bool)
     if modality == 'text':
         mask[..., 6:] = False
-    return Bank(values, mask, targets, torch.full((pieces, 2), 0.1))
+    return Bank(values, mask, targets, torch.full((pieces, 2), 0.1), torch.ones(pieces))
 
 
 def composer(**settings):
@@ -124,3 +124,18 @@ def test_taking_away_and_spoiling_leave_the_targets():
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(SettingsError, match=message):
         ComposeSettings(**settings)
+
+
+def test_a_piece_is_drawn_as_often_as_its_weight_says():
+    """Within a cell and between cells, whose counts are weights, too."""
+    marked = torch.arange(4.0)[:, None, None, None].expand(-1, 1, GRID.slots, 3)
+    targets = torch.tensor([[0.5, 0.5], [0.5, 0.5], [-0.5, 0.5], [-0.5, 0.5]])
+    weighed = Bank(marked, torch.ones(4, 1, GRID.slots, dtype=torch.bool), targets,
+                   torch.zeros(4, 2), torch.tensor([1.0, 3.0, 0.5, 3.5]))
+    settings = ComposeSettings(alone=0, paired=0, disagreeing=1, noise=0, partly=0, changing=0,
+                               balance=1)
+    composed = Composer(settings, dict.fromkeys(MODALITIES, weighed),
+                        dict.fromkeys(MODALITIES, weighed), GRID).windows(
+        4000, torch.Generator().manual_seed(0))
+    drawn = torch.bincount(composed.features.audio.values[:, 0, 0].long(), minlength=4) / 4000
+    assert drawn.tolist() == pytest.approx([1 / 8, 3 / 8, 0.5 / 8, 3.5 / 8], abs=0.03)

@@ -19,7 +19,7 @@ from maven_ros.settings import ModelSettings, WindowSettings
 from maven_ros.training.compact.card import Evaluator
 from maven_ros.training.compact.card_report import markdown, show, update_card, write
 from maven_ros.training.compact.compose import ComposeSettings
-from maven_ros.training.compact.corpora import READERS, BankSettings, encode_corpora
+from maven_ros.training.compact.encoding import BankSettings, encode_corpora, gather
 from maven_ros.training.compact.export import ExportSettings, load_probes, train_export
 from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
 from maven_ros.training.compact.fusion_stage import FusionSettings, load_encoders, train_fusion
@@ -37,7 +37,7 @@ CONFIG = MavenConfig(
     head_width=(8,))
 LOOP = LoopSettings(epochs=1, batch_size=12, learning_rate=0.003, warmup_epochs=0.1,
                     precision='fp32')
-BANK = BankSettings(faces=20, face_versions=2, voice_versions=2, text_versions=2, noises=4,
+BANK = BankSettings(face_versions=2, voice_versions=2, text_versions=2, noises=4,
                     noise_versions=1)
 FUSION = FusionSettings(LOOP, BANK, ComposeSettings(), windows=48, valid_windows=60)
 
@@ -46,7 +46,8 @@ FUSION = FusionSettings(LOOP, BANK, ComposeSettings(), windows=48, valid_windows
 def trained(tmp_path_factory):
     """Every stage, on a few examples; returns the context."""
     folder = tmp_path_factory.mktemp('recipe')
-    context = StageContext(tiny_corpora.write(folder / 'data'), folder / 'run', CONFIG, seed=3)
+    context = StageContext(tiny_corpora.corpora(tiny_corpora.write(folder / 'data')),
+                           folder / 'run', CONFIG, seed=3)
     train_faces(FaceStageSettings(LOOP), context)
     train_voice(VoiceSettings(LOOP, length_s=(0.5, 0.6)), context)
     train_text(TextSettings(LOOP), context)
@@ -84,10 +85,10 @@ def test_figures_are_of_validation_windows(trained):
 
 def test_what_the_fusion_learns_from_is_what_the_engine_gives_it(trained):
     loaded = checkpoint.load(trained.out / 'export')
-    corpora = {name: reader(trained.data, 'valid', BANK) for name, reader in READERS.items()}
     banks, _ = encode_corpora(
-        trained.data, 'valid', BANK, loaded.model, loaded.tokenizer, trained.out / 'other')
-    pieces = [corpora[name].pieces.render(np.array([1]), 1, 0)[0][0] for name in MODALITIES]
+        trained.corpora, 'valid', BANK, loaded.model, loaded.tokenizer, trained.out / 'other')
+    pieces = [gather(trained.corpora, name, 'valid', BANK).pieces.render(
+        np.array([1]), 1, 0)[0][0] for name in MODALITIES]
     crop = pieces[0].faces[0]
     step_ns = round(GRID.slot_s * 1e9)
     evidence = Evidence(
@@ -119,12 +120,14 @@ def test_a_stage_that_was_stopped_gives_the_same_weights(trained, tmp_path):
 
 
 def test_it_does_not_go_on_with_other_pieces_of_which_the_same_is_said(trained, tmp_path):
-    data, out = (shutil.copytree(one, tmp_path / one.name) for one in (trained.data, trained.out))
+    data, out = (shutil.copytree(one, tmp_path / one.name) for one in (
+        trained.corpora.data, trained.out))
     path = data / 'faces/ferplus_train.npz'
     with np.load(path) as arrays:
         np.savez(path, **{**arrays, 'images': 255 - arrays['images']})
     with pytest.raises(ResourceError, match=r'checkpoint\.pt: is of another recipe \(data '):
-        train_fusion(FUSION, dataclasses.replace(trained, data=data, out=out))
+        train_fusion(FUSION, dataclasses.replace(
+            trained, corpora=tiny_corpora.corpora(data), out=out))
 
 
 def test_a_stage_that_was_not_trained_is_named(trained, tmp_path):
@@ -148,7 +151,7 @@ def test_impossible_bank_settings_are_refused():
 
 def test_every_figure_is_found_and_shown(trained, tmp_path, capsys):
     evaluator = Evaluator(
-        trained.out / 'export', trained.data, 'valid', FUSION, trained.out / 'fusion' / 'banks')
+        trained.out / 'export', trained.corpora, 'valid', FUSION, trained.out / 'fusion' / 'banks')
     for step in evaluator.steps(('faces', 'voices', 'sentences', 'composed')).values():
         step()
     found = evaluator.found

@@ -1,9 +1,12 @@
+import itertools
 from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
+from somebody_elses import write_outside
 from tiny_corpora import write
 
 from maven_ros.cli.main import main
@@ -62,8 +65,13 @@ def test_the_shipped_one_has_every_stage():
 @pytest.mark.parametrize(('text', 'message'), [
     ('- 1', 'is no mapping with a whole number as seed'),
     ('seed: x', 'is no mapping with a whole number as seed'),
-    ('{seed: 1, smell: {}}', 'unknown: smell; allowed: seed, faces'),
-    ('{seed: 1, faces: {}}', 'mine.yaml: faces: missing: loop'),
+    ('{seed: 1, smell: {}}', 'unknown: smell; allowed: seed, corpora, faces'),
+    ('{seed: 1, faces: {}}', 'mine.yaml: corpora: None; allowed: a list of name and folder'),
+    ('{seed: 1, corpora: [{name: ferplus}]}', r'mine.yaml: corpora\[0\]: missing: folder'),
+    ('{seed: 1, corpora: [{name: ferplus, folder: x, weight: 0}]}',
+     r'corpora\[0\]: weight: 0.0 is not float above 0'),
+    ('{seed: 1, corpora: [{name: ferplus, folder: x}], faces: {}}',
+     'mine.yaml: faces: missing: loop'),
 ])
 def test_a_bad_recipe_is_refused_by_name(tmp_path, text, message):
     (tmp_path / 'mine.yaml').write_text(text)
@@ -86,10 +94,31 @@ def test_an_unknown_stage_is_refused(tmp_path):
         train(read_recipe('compact'), tmp_path, tmp_path, ['eyes'], torch.device('cpu'), Event())
 
 
+def test_a_corpus_of_another_package_is_learnt_from_when_a_recipe_lists_it(
+        tmp_path, monkeypatch):
+    """Its module and the recipe are all that it takes."""
+    data = write(tmp_path / 'data')
+    write_outside(tmp_path, data, monkeypatch)
+    ours = {'name': 'ravdess', 'folder': 'speech/ravdess'}
+    theirs = {'name': 'elsewhere.corpora:Hums', 'folder': 'hums', 'weight': 4}
+    loop = {'epochs': 1, 'batch_size': 4, 'learning_rate': 0.001, 'precision': 'fp32'}
+    heard = {}
+    for name, listed in (('ours', [ours]), ('both', [ours, theirs]), ('theirs', [theirs])):
+        path = tmp_path / f'{name}.yaml'
+        path.write_text(yaml.safe_dump({'seed': 1, 'corpora': listed, 'voice': {
+            'loop': loop, 'length_s': [0.3, 0.4]}}))
+        assert main(['train', str(path), '--data', str(data), '--out', str(tmp_path / name),
+                     '--device', 'cpu']) == 0
+        heard[name] = load_file(tmp_path / name / 'voice/encoder.safetensors')
+    weights = [torch.cat([value.flatten() for value in one.values()]) for one in heard.values()]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(weights, 2))
+
+
 def test_the_command_trains_a_stage(tmp_path, capsys):
     loop = {'epochs': 1, 'batch_size': 8, 'learning_rate': 0.001}
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(
-        {'seed': 1, 'faces': {'loop': loop, 'sides_px': [16]}}))
+        {'seed': 1, 'corpora': [{'name': 'ferplus', 'folder': 'faces'}],
+         'faces': {'loop': loop, 'sides_px': [16]}}))
     data = write(tmp_path / 'data')
     arguments = ['train', str(tmp_path / 'mine.yaml'), '--data', str(data),
                  '--out', str(tmp_path / 'out'), '--stages', 'faces', '--device', 'cpu']

@@ -6,15 +6,13 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from tiny_corpora import write
+from tiny_corpora import corpora, write
 from tiny_encoders import save_encoder
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.files import sha256_of
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import TextEncoder
-from maven_ros.training.compact.emobank import read_emobank
-from maven_ros.training.compact.goemotions import read_goemotions
 from maven_ros.training.compact.stages import ENCODER, StageContext, load_stage, save_state
 from maven_ros.training.compact.teacher import (
     TeacherSettings,
@@ -24,7 +22,7 @@ from maven_ros.training.compact.teacher import (
     read_labels,
     train_teacher,
 )
-from maven_ros.training.compact.text_stage import TextSettings, repeat, taught, train_text
+from maven_ros.training.compact.text_stage import TextSettings, taught, train_text, untaught
 from maven_ros.training.loop import CHECKPOINT, LoopSettings
 
 LOOP = LoopSettings(epochs=1, batch_size=8, learning_rate=0.01)
@@ -47,18 +45,17 @@ def settings(folder):
 @pytest.fixture(scope='module')
 def context(tmp_path_factory, settings):
     context = StageContext(
-        write(tmp_path_factory.mktemp('data')), tmp_path_factory.mktemp('out'), CONFIG)
+        corpora(write(tmp_path_factory.mktemp('data'))), tmp_path_factory.mktemp('out'), CONFIG)
     train_teacher(settings, context)
     return context
 
 
 def read(context):
-    return read_emobank(context.data, 'train'), read_goemotions(context.data, 'train')
+    return context.corpora.read('text', 'train')
 
 
 def test_it_labels_every_sentence_and_parts(context):
-    rated, comments = read(context)
-    whole = (*rated.texts, *comments.texts)
+    whole = read(context).evidence
     labels = read_labels(context.out, whole)
     assert labels.texts[:len(whole)] == whole
     parts = labels.texts[len(whole):]
@@ -101,10 +98,10 @@ def test_the_text_stage_does_not_go_on_after_another_teacher(context, tmp_path):
 
 
 def test_labels_of_other_texts_are_refused(context):
-    rated, comments = read(context)
+    whole = read(context).evidence
     with pytest.raises(ResourceError, match=r"labels.safetensors: is of \d+ texts, not \d+; "
                                             "train the stage 'teacher' again"):
-        read_labels(context.out, (*rated.texts, *comments.texts, 'one more'))
+        read_labels(context.out, (*whole, 'one more'))
 
 
 def test_without_labels_the_stage_to_train_is_named(tmp_path):
@@ -113,15 +110,14 @@ def test_without_labels_the_stage_to_train_is_named(tmp_path):
 
 
 def test_targets_are_between_people_and_teacher(context):
-    rated, comments = read(context)
-    labels = read_labels(context.out, (*rated.texts, *comments.texts))
-    people = repeat(rated, comments, 1).targets
-    targets = taught(rated, comments, labels, 0.25, 2).targets
-    sentences = len(rated)
+    texts = read(context)
+    labels = read_labels(context.out, texts.evidence)
+    people, targets = untaught(texts, 1).targets, taught(texts, labels, 0.25, 2).targets
+    sentences = int(texts.rated.sum())
     torch.testing.assert_close(
         targets.points[:sentences],
         0.25 * labels.reading.rated[:sentences] + 0.75 * people.points[:sentences])
-    comment = slice(sentences, sentences + len(comments))
+    comment = slice(sentences, len(texts))
     torch.testing.assert_close(targets.points[comment], labels.reading.rated[comment])
     torch.testing.assert_close(
         targets.groups[comment],

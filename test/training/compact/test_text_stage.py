@@ -8,28 +8,34 @@ from tokenizers import Tokenizer
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import TextEncoder
 from maven_ros.resources import resource
-from maven_ros.training.compact import text_stage
-from maven_ros.training.compact.emobank import RatedSentences
-from maven_ros.training.compact.goemotions import LabelledComments
 from maven_ros.training.compact.readings import Targets, TextHead, encode, pad, predict, score
 from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
 from maven_ros.training.compact.text_stage import (
     TextModel,
     TextSettings,
     TextTask,
-    repeat,
     train_text,
+    untaught,
 )
+from maven_ros.training.corpus import Examples, join
 from maven_ros.training.loop import LoopSettings
 
 CONFIG = MavenConfig(text_width=16, text_layers=1, text_heads=2)
 SETTINGS = TextSettings(LoopSettings(epochs=2, batch_size=8, learning_rate=0.01), repeats=2)
-RATED = RatedSentences(
+RATED = Examples(
     ('What a lovely day', 'This is terrible', 'He was furious', 'A calm sea', '...'),
     np.array([[0.8, 0.4], [-0.6, 0.1], [-0.5, 0.6], [0.3, -0.4], [0.0, 0.0]], np.float32))
-COMMENTS = LabelledComments(
-    ('love it', 'hate it so much', 'meh'), np.eye(3, dtype=np.float32),
-    np.array([[0.8, 0.5], [-0.5, 0.6], [0, 0]], np.float32), ('love', 'anger', 'neutral'))
+COMMENTS = Examples(
+    ('love it', 'hate it so much', 'meh'),
+    np.array([[0.8, 0.5], [-0.5, 0.6], [0, 0]], np.float32),
+    emotions=('love', 'anger', 'neutral'), shares=np.eye(3, dtype=np.float32))
+
+
+class Sentences:
+    """Stands where the corpora of a recipe do."""
+
+    def train_and_valid(self, modality):
+        return join([RATED, COMMENTS]), RATED
 
 
 @pytest.fixture(scope='module')
@@ -66,8 +72,8 @@ def test_rows_stand_side_by_side_and_long_ones_are_cut():
 
 
 def test_a_text_is_read_by_itself(tokenizer):
-    together = predict(model(), tokenizer, RATED.texts)
-    for index, text in enumerate(RATED.texts):
+    together = predict(model(), tokenizer, RATED.evidence)
+    for index, text in enumerate(RATED.evidence):
         alone = predict(model(), tokenizer, [text])
         torch.testing.assert_close(
             together.rated[index:index + 1], alone.rated, atol=1e-5, rtol=1e-5)
@@ -79,8 +85,8 @@ def test_case_and_punctuation_change_nothing(tokenizer):
 
 
 def task(tokenizer):
-    return TextTask(SETTINGS, tokenizer, repeat(RATED, COMMENTS, SETTINGS.repeats), RATED,
-                    model(), torch.device('cpu'))
+    return TextTask(SETTINGS, tokenizer, untaught(join([RATED, COMMENTS]), SETTINGS.repeats),
+                    RATED, model(), torch.device('cpu'))
 
 
 def test_batches_hold_each_sentence_as_often_as_asked_for(tokenizer):
@@ -111,10 +117,8 @@ def test_a_batch_of_one_kind_alone_has_a_finite_loss(tokenizer, kind):
     assert losses['emotions' if kind == 'rated' else 'ratings'].item() == 0
 
 
-def test_the_stage_leaves_its_files(tmp_path, monkeypatch, tokenizer):
-    monkeypatch.setattr(text_stage, 'read_emobank', lambda data, split: RATED)
-    monkeypatch.setattr(text_stage, 'read_goemotions', lambda data, split: COMMENTS)
-    train_text(SETTINGS, StageContext(tmp_path, tmp_path / 'out', CONFIG))
+def test_the_stage_leaves_its_files(tmp_path, tokenizer):
+    train_text(SETTINGS, StageContext(Sentences(), tmp_path / 'out', CONFIG))
     folder = tmp_path / 'out/text'
     trained = model()
     load_stage(folder, ENCODER, trained.encoder)

@@ -6,13 +6,15 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import ResourceError
+from maven_ros.training.corpus import Examples, require_split
 
-SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and what the file says
+_SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and what the file says
 _COLUMNS = ('split', 'V', 'A', 'text')
 _MIDDLE, _HALF = 3.0, 2.0  # of people's scale, 1 to 5
 
@@ -33,18 +35,33 @@ class RatedSentences:
         return len(self.texts)
 
 
-def read_emobank(data: Path, split: str) -> RatedSentences:
+class Emobank:
+    """All sentences, as rated; nobody knows who wrote them."""
+
+    name: ClassVar[str] = 'emobank'
+    modality: ClassVar[str] = 'text'
+    licence: ClassVar[str] = 'CC BY-SA 4.0'
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, split: str) -> Examples:
+        """Return the sentences of a split, in the file's order."""
+        sentences = read_emobank(self._folder, split)
+        return Examples(sentences.texts, sentences.targets)
+
+
+def read_emobank(folder: Path, split: str) -> RatedSentences:
     """
     Read the sentences of a split; people's 1 to 5 become -1 to 1.
 
-    :param data: the folder that holds ``text/emobank``.
+    :param folder: that holds ``emobank.csv``.
     :param split: ``'train'``, ``'valid'`` (the file's ``dev``) or ``'test'``.
     :raises SettingsError: for another split.
     :raises ResourceError: when the file is missing, a column is, or a rating is not in [1, 5].
     """
-    if split not in SPLITS:
-        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
-    path = data / 'text' / 'emobank' / 'emobank.csv'
+    require_split(split)
+    path = folder / 'emobank.csv'
     try:
         with path.open(encoding='utf-8', newline='') as lines:
             rows = csv.DictReader(lines)
@@ -53,11 +70,11 @@ def read_emobank(data: Path, split: str) -> RatedSentences:
                 raise ResourceError(f'{path}: has no column {", ".join(sorted(missing))}')
             chosen = [(row['text'], _rating(path, rows.line_num, row['V']),
                        _rating(path, rows.line_num, row['A']))
-                      for row in rows if row['split'] == SPLITS[split]]
+                      for row in rows if row['split'] == _SPLITS[split]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ResourceError(f'{path}: cannot be read: {error}') from error
     if not chosen:
-        raise ResourceError(f'{path}: has no sentence of split {SPLITS[split]!r}')
+        raise ResourceError(f'{path}: has no sentence of split {_SPLITS[split]!r}')
     texts, valence, arousal = zip(*chosen, strict=True)
     return RatedSentences(texts, np.stack([valence, arousal], 1).astype(np.float32))
 

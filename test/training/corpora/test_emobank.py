@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.emobank import read_emobank
+from maven_ros.training.corpora.emobank import Emobank, read_emobank
 
 LINES = [
     'id,split,V,A,D,text',
@@ -14,8 +14,7 @@ LINES = [
 
 
 def write(data, lines):
-    path = data / 'text/emobank/emobank.csv'
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = data / 'emobank.csv'
     path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
     return data
 
@@ -26,6 +25,13 @@ def test_one_to_five_becomes_minus_one_to_one(tmp_path):
     assert train.texts == ('He said "no", twice.', 'Not so good.')
     assert train.targets.tolist() == [[0, 0.5], [-0.25, 0]]
     assert train.targets.dtype == np.float32
+
+
+def test_examples_are_the_sentences_as_rated(tmp_path):
+    examples = Emobank(write(tmp_path, LINES)).read('train')
+    assert examples.evidence == ('He said "no", twice.', 'Not so good.')
+    assert examples.targets.tolist() == [[0, 0.5], [-0.25, 0]]
+    assert examples.rated.all() and examples.emotions == () and not examples.spreads.any()
 
 
 @pytest.mark.parametrize(('split', 'text', 'target'), [

@@ -2,16 +2,14 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.goemotions import GROUPS, read_goemotions
+from maven_ros.training.corpora.goemotions import GROUPS, Goemotions, read_goemotions
 
 NAMES = [name for members in GROUPS.values() for name in members]
 
 
 def write(data, train, names=NAMES):
-    folder = data / 'text/goemotions'
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'labels.txt').write_text('\n'.join(names) + '\n', encoding='utf-8')
-    (folder / 'train.tsv').write_text('\n'.join(train) + '\n', encoding='utf-8')
+    (data / 'labels.txt').write_text('\n'.join(names) + '\n', encoding='utf-8')
+    (data / 'train.tsv').write_text('\n'.join(train) + '\n', encoding='utf-8')
     return data
 
 
@@ -26,6 +24,14 @@ def test_labels_and_their_points(tmp_path):
     assert comments.labels[1, [joy, grief]].tolist() == [1, 1]
     happy, sad = np.array([0.81, 0.51]), np.array([-0.63, -0.27])
     assert comments.targets == pytest.approx(np.array([happy, (happy + sad) / 2]), abs=1e-6)
+
+
+def test_examples_are_the_comments_as_named(tmp_path):
+    joy, grief = NAMES.index('joy'), NAMES.index('grief')
+    examples = Goemotions(write(tmp_path, [f'Oh, bittersweet\t{joy},{grief}\tx2'])).read('train')
+    assert examples.evidence == ('Oh, bittersweet',) and examples.emotions == tuple(NAMES)
+    assert examples.shares[0, [joy, grief]].tolist() == [0.5, 0.5] and not examples.rated.any()
+    assert examples.targets[0] == pytest.approx([(0.81 - 0.63) / 2, (0.51 - 0.27) / 2])
 
 
 def test_all_emotions_are_in_one_group():

@@ -9,25 +9,25 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.targets import valence_arousal
-
-SPLITS = ('train', 'valid', 'test')
+from maven_ros.errors import ResourceError
+from maven_ros.training.corpus import PICTURE_PX, Examples, require_split
+from maven_ros.training.targets import valence_arousal
 
 #: The votes that count, in the files' order; those for ``unknown`` and ``NF``, no face, do not.
 EMOTIONS = (
     'neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
-_NAMES = ('neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
+#: The same, as all our data name them.
+NAMES = ('neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
 
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
-POINTS = np.array([valence_arousal(name) for name in _NAMES], np.float32)
+POINTS = np.array([valence_arousal(name) for name in NAMES], np.float32)
 
 _FEWEST_VOTES = 4  # that a face needs to count in figures
-_SIDE_PX = 48
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,42 @@ class Faces:
         return np.asarray(self.clear_votes.argmax(1), np.int64)
 
 
-def read_ferplus(data: Path, split: str) -> Faces:
+class Ferplus:
+    """
+    The faces that count in figures.
+
+    Their spread is the standard error of the mean over the votes. Nobody knows whose faces they
+    are.
+    """
+
+    name: ClassVar[str] = 'ferplus'
+    modality: ClassVar[str] = 'video'
+    licence: ClassVar[str] = 'images (FER2013): research use; labels (FER+): MIT'
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, split: str) -> Examples:
+        """Return the faces of a split, in the file's order."""
+        faces = read_ferplus(self._folder, split)
+        faces = faces.of(faces.counted)
+        deviations = POINTS - faces.targets[:, None]
+        variances = (faces.shares[..., None] * deviations ** 2).sum(1)
+        spreads = np.sqrt(variances / faces.votes.sum(1, keepdims=True))
+        return Examples(faces.images, faces.targets, spreads, NAMES, faces.shares)
+
+
+def read_ferplus(folder: Path, split: str) -> Faces:
     """
     Read one split.
 
-    :param data: folder that holds ``faces/ferplus_SPLIT.npz``.
+    :param folder: that holds ``ferplus_SPLIT.npz``.
     :param split: ``'train'``, ``'valid'`` or ``'test'``.
     :raises SettingsError: for another split.
     :raises ResourceError: names the file, what is wrong with it and what is needed.
     """
-    if split not in SPLITS:
-        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
-    path = data / 'faces' / f'ferplus_{split}.npz'
+    require_split(split)
+    path = folder / f'ferplus_{split}.npz'
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images, votes = arrays['images'], arrays['votes']
@@ -98,9 +122,9 @@ def read_ferplus(data: Path, split: str) -> Faces:
     if emotions[:len(EMOTIONS)] != EMOTIONS:
         raise ResourceError(f'{path}: emotions begin with {", ".join(emotions)}, not with '
                             f'{", ".join(EMOTIONS)}')
-    if images.dtype != np.uint8 or images.shape[1:] != (_SIDE_PX, _SIDE_PX):
+    if images.dtype != np.uint8 or images.shape[1:] != (PICTURE_PX, PICTURE_PX):
         raise ResourceError(f'{path}: images are {images.dtype} {images.shape}, not uint8 (faces, '
-                            f'{_SIDE_PX}, {_SIDE_PX})')
+                            f'{PICTURE_PX}, {PICTURE_PX})')
     if votes.shape != (len(images), len(emotions)):
         raise ResourceError(f'{path}: votes are {votes.shape}, not {len(images), len(emotions)}, '
                             'one row a face and one column an emotion')

@@ -3,7 +3,7 @@ GoEmotions (Demszky et al., 2020): comments with 27 emotions and neutral; Apache
 
 It has no valence or arousal. Ours come from the six groups into which the paper sorts its
 emotions (joy, anger, fear, sadness, surprise, disgust: Ekman's), at the points that all our data
-use (:mod:`maven_ros.training.compact.targets`); they are a help in training, never a figure.
+use (:mod:`maven_ros.training.targets`); they are a help in training, never a figure.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.targets import valence_arousal
+from maven_ros.errors import ResourceError
+from maven_ros.training.corpus import Examples, require_split
+from maven_ros.training.targets import valence_arousal
 
-SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and the files' names
+_SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and the files' names
 GROUPS = {
     'angry': ('anger', 'annoyance', 'disapproval'),
     'disgusted': ('disgust',),
@@ -53,21 +55,36 @@ class LabelledComments:
         return len(self.texts)
 
 
-def read_goemotions(data: Path, split: str) -> LabelledComments:
+class Goemotions:
+    """All comments, as named; nobody knows who wrote them."""
+
+    name: ClassVar[str] = 'goemotions'
+    modality: ClassVar[str] = 'text'
+    licence: ClassVar[str] = 'Apache-2.0'
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, split: str) -> Examples:
+        """Return the comments of a split, in the file's order."""
+        comments = read_goemotions(self._folder, split)
+        shares = comments.labels / comments.labels.sum(1, keepdims=True)
+        return Examples(comments.texts, comments.targets, emotions=comments.names, shares=shares)
+
+
+def read_goemotions(folder: Path, split: str) -> LabelledComments:
     """
     Read the comments of a split.
 
-    :param data: the folder that holds ``text/goemotions``.
+    :param folder: of the files.
     :param split: ``'train'``, ``'valid'`` (``dev.tsv``) or ``'test'``.
     :raises SettingsError: for another split.
     :raises ResourceError: when a file is missing or a line is not as it must be.
     """
-    if split not in SPLITS:
-        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
-    folder = data / 'text' / 'goemotions'
+    require_split(split)
     names = tuple(_lines(folder / 'labels.txt'))
     points = _points(folder / 'labels.txt', names)
-    path = folder / f'{SPLITS[split]}.tsv'
+    path = folder / f'{_SPLITS[split]}.tsv'
     texts, rows = [], []
     for number, line in enumerate(_lines(path), 1):
         text, row = _parse(f'{path}: line {number}', line, len(names))

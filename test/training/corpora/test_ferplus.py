@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.ferplus import EMOTIONS, POINTS, Faces, read_ferplus
+from maven_ros.training.corpora.ferplus import EMOTIONS, POINTS, Faces, Ferplus, read_ferplus
 
 
 def faces(*votes):
@@ -32,10 +32,9 @@ def test_points_are_in_the_order_of_the_votes():
 
 
 def write(folder, **changes):
-    (folder / 'faces').mkdir()
     arrays = {'images': np.zeros((2, 48, 48), np.uint8), 'votes': np.ones((2, 10), np.uint8),
               'emotions': np.array([*EMOTIONS, 'unknown', 'NF']), **changes}
-    np.savez(folder / 'faces' / 'ferplus_train.npz', **arrays)
+    np.savez(folder / 'ferplus_train.npz', **arrays)
 
 
 def test_votes_for_no_emotion_are_dropped(tmp_path):
@@ -43,6 +42,22 @@ def test_votes_for_no_emotion_are_dropped(tmp_path):
     some = read_ferplus(tmp_path, 'train')
     assert some.votes.tolist() == [[0, 4, 0, 0, 0, 0, 0, 0], [0] * 8]
     assert some.counted.tolist() == [True, False]
+
+
+def test_examples_are_the_faces_that_count_with_the_error_of_their_mean(tmp_path):
+    votes = np.array([[0, 6, 0, 2, 0, 0, 0, 0, 1, 0], [1] * 8 + [0, 0]], np.uint8)
+    write(tmp_path, votes=votes, images=np.arange(2 * 48 * 48).reshape(2, 48, 48).astype(np.uint8))
+    examples = Ferplus(tmp_path).read('train')
+    assert len(examples) == 1 and (examples.evidence == read_ferplus(
+        tmp_path, 'train').images[:1]).all()
+    assert dict(zip(examples.emotions, examples.shares[0].tolist(), strict=True)) == {
+        'neutral': 0, 'happy': 0.75, 'surprised': 0, 'sad': 0.25, 'angry': 0, 'disgusted': 0,
+        'fearful': 0, 'contempt': 0}
+    happy, sad = np.array([0.81, 0.51]), np.array([-0.63, -0.27])
+    mean = 0.75 * happy + 0.25 * sad
+    assert examples.targets[0] == pytest.approx(mean)
+    assert examples.spreads[0] == pytest.approx(np.sqrt(
+        (0.75 * (happy - mean) ** 2 + 0.25 * (sad - mean) ** 2) / 8))
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -62,14 +77,13 @@ def test_missing_files_and_splits_are_named(tmp_path):
         read_ferplus(tmp_path, 'valid')
     with pytest.raises(SettingsError, match="split: 'dev' is not one of train, valid, test"):
         read_ferplus(tmp_path, 'dev')
-    (tmp_path / 'faces').mkdir()
-    (tmp_path / 'faces' / 'ferplus_test.npz').write_bytes(b'PK\x03\x04 cut off')
+    (tmp_path / 'ferplus_test.npz').write_bytes(b'PK\x03\x04 cut off')
     with pytest.raises(ResourceError, match=r'ferplus_test.npz: cannot be read'):
         read_ferplus(tmp_path, 'test')
 
 
 def test_the_real_ones_are_whole(shared_data):
-    valid = read_ferplus(shared_data, 'valid')
+    valid = read_ferplus(shared_data / 'faces', 'valid')
     assert (len(valid), int(valid.counted.sum())) == (3579, 3564)
     assert np.bincount(valid.majority[valid.counted]).tolist() == [
         1340, 899, 459, 413, 319, 34, 75, 25]

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.training.compact.ravdess import EMOTIONS, SPLITS, read_ravdess
+from maven_ros.training.corpora.ravdess import ACTORS, EMOTIONS, Ravdess, read_ravdess
 
 
 def write_clip(data, name, samples, rate_hz=16_000):
     """Write a clip; RIFF under another name, for FFmpeg looks at the bytes."""
-    folder = data / 'speech' / 'ravdess'
-    folder.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(folder / f'{name}.flac'), 'wb') as file:
+    with wave.open(str(data / f'{name}.flac'), 'wb') as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate_hz)
@@ -38,8 +36,19 @@ def test_a_name_says_what_a_clip_is(data):
     assert clips.waveforms[2] == pytest.approx(np.sin(np.arange(8_000) / 8) / 2, abs=1e-4)
 
 
+def test_examples_are_the_clips_with_the_emotion_that_was_asked_for(data):
+    examples, clips = Ravdess(data).read('valid'), read_ravdess(data, 'valid')
+    assert all(one is not other and (one == other).all() for one, other in zip(
+        examples.evidence, clips.waveforms, strict=True))
+    assert (examples.targets == clips.targets).all() and not examples.spreads.any()
+    assert [examples.emotions[place] for place in examples.shares.argmax(1)] == [
+        'neutral', 'neutral', 'angry']
+    assert examples.shares.sum(1).tolist() == [1, 1, 1]
+    assert examples.people == ('19', '20', '19')
+
+
 def test_no_actor_is_in_two_splits(data):
-    heard = {split: set(read_ravdess(data, split).actors.tolist()) for split in SPLITS}
+    heard = {split: set(read_ravdess(data, split).actors.tolist()) for split in ACTORS}
     assert heard == {'train': set(range(1, 19)), 'valid': {19, 20}, 'test': {21, 22, 23, 24}}
 
 
@@ -65,7 +74,7 @@ def test_an_unknown_split(data):
 
 def test_missing_actors(tmp_path):
     write_clip(tmp_path, '03-01-01-01-01-01-19', np.zeros(800))
-    with pytest.raises(ResourceError, match=r"ravdess: no clips of actors 20, who are in split"):
+    with pytest.raises(ResourceError, match='no clips of actors 20, who are in split'):
         read_ravdess(tmp_path, 'valid')
 
 
@@ -76,6 +85,6 @@ def test_a_name_that_is_none(data):
 
 
 def test_a_broken_file(data):
-    (data / 'speech/ravdess/03-01-01-01-01-01-20.flac').write_bytes(b'no sound at all')
+    (data / '03-01-01-01-01-01-20.flac').write_bytes(b'no sound at all')
     with pytest.raises(ResourceError, match=r'03-01-01-01-01-01-20\.flac'):
         read_ravdess(data, 'valid')

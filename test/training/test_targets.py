@@ -1,7 +1,7 @@
 import pytest
 
 from maven_ros.errors import SettingsError
-from maven_ros.training.compact.targets import VALENCE_AROUSAL, valence_arousal
+from maven_ros.training.targets import VALENCE_AROUSAL, valence_arousal
 
 
 def test_points_are_the_published_ones():

@@ -10,16 +10,18 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.counters import Counters
 from maven_ros.devices.media import read_media
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.errors import ResourceError
 from maven_ros.records import AudioChunk, Samples
 from maven_ros.senses.resample import Resampler
-from maven_ros.training.compact.targets import valence_arousal
+from maven_ros.training.corpus import Examples, require_split
+from maven_ros.training.targets import valence_arousal
 
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')  # 01 to 08
@@ -27,7 +29,7 @@ EMOTIONS = (
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
 POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
 
-SPLITS = {'train': range(1, 19), 'valid': range(19, 21), 'test': range(21, 25)}  # actors
+ACTORS = {'train': range(1, 19), 'valid': range(19, 21), 'test': range(21, 25)}
 
 _NAME = re.compile(r'03-01-0([1-8])-0([12])-0([12])-0([12])-(\d\d)')
 _ALLOWED = 'allowed: 03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR, as 03-01-05-02-01-01-19'
@@ -61,23 +63,39 @@ class VoiceClips:
             self.emotions[chosen], self.strong[chosen], self.actors[chosen], self.targets[chosen])
 
 
+class Ravdess:
+    """All clips; an example's person is the actor."""
+
+    name: ClassVar[str] = 'ravdess'
+    modality: ClassVar[str] = 'audio'
+    licence: ClassVar[str] = 'CC BY-NC-SA 4.0'
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, split: str) -> Examples:
+        """Return the clips of a split, in the order of their names."""
+        clips = read_ravdess(self._folder, split)
+        shares = np.eye(len(EMOTIONS), dtype=np.float32)[clips.emotions]
+        return Examples(clips.waveforms, clips.targets, emotions=EMOTIONS, shares=shares,
+                        people=tuple(map(str, clips.actors.tolist())))
+
+
 def read_ravdess(
-    data: Path, split: str, actors: Collection[int] | None = None,
+    folder: Path, split: str, actors: Collection[int] | None = None,
 ) -> VoiceClips:
     """
     Read the clips of a split, in the order of their names; no actor is in two splits.
 
-    :param data: the folder that holds ``speech/ravdess``.
+    :param folder: of the clips.
     :param split: ``'train'``, ``'valid'`` or ``'test'``.
     :param actors: of the split, those to read; all when left out.
     :raises SettingsError: for another split.
     :raises ResourceError: when the folder is missing, a name or a file is not as it must be, or an
         actor of the split has no clips.
     """
-    if split not in SPLITS:
-        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
-    wanted = set(SPLITS[split]).intersection(SPLITS[split] if actors is None else actors)
-    folder = data / 'speech' / 'ravdess'
+    require_split(split)
+    wanted = set(ACTORS[split]).intersection(ACTORS[split] if actors is None else actors)
     described = [(path, _describe(path)) for path in sorted(folder.glob('*.flac'))]
     chosen = [(path, fields) for path, fields in described if fields[2] in wanted]
     absent = wanted - {actor for _, (_, _, actor) in chosen}

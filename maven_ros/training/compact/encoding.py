@@ -1,0 +1,135 @@
+"""The corpora as pieces of evidence, encoded into banks: what windows are composed of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from maven_ros.counters import Counters
+from maven_ros.declarations import Checked, fraction, setting
+from maven_ros.model.compute import Batches, uses_bf16
+from maven_ros.model.incremental import IncrementalEncoder
+from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.records import MODALITIES
+from maven_ros.training.compact.bank import Bank, encode, fingerprint, keep
+from maven_ros.training.compact.face_augmentation import FaceAugmentation
+from maven_ros.training.compact.noise import noise_pictures, noise_texts, noise_waveforms
+from maven_ros.training.compact.pieces import (
+    GRID,
+    FacePieces,
+    Pieces,
+    TextPieces,
+    VoicePieces,
+    words_of,
+)
+from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
+from maven_ros.training.corpus import Examples, join
+from maven_ros.training.listed import Corpora
+
+_SEEDS = {'train': 1, 'valid': 2, 'test': 3}
+
+
+@dataclass(frozen=True)
+class BankSettings(Checked):
+    """How pieces are rendered for the banks."""
+
+    face_versions: int = setting(
+        4, 'Of each face, the plain one and changed ones; at most the grid\'s slots.',
+        minimum=1, maximum=GRID.slots)
+    voice_versions: int = setting(10, 'Of each clip.', minimum=1)
+    text_versions: int = setting(4, 'Of each sentence.', minimum=1)
+    noises: int = setting(600, 'Pieces of noise, of each modality.', minimum=1)
+    noise_versions: int = setting(3, 'Of each.', minimum=1)
+    gaps: float = fraction(0.3, 'Share of changed voices with stretches that were not heard.')
+    whole: float = fraction(
+        0.4, 'Share of changed sentences that are whole; of the others a part is spoken.')
+    missed: float = fraction(0.05, 'Share of their words that the recogniser missed.')
+    face: FaceAugmentation = setting(doc='How faces are changed.', made=FaceAugmentation)
+    voice: VoiceAugmentation = setting(doc='How voices are changed.', made=VoiceAugmentation)
+
+
+class Material(NamedTuple):
+    """
+    What the banks of one modality are made of.
+
+    :param examples: with what people say of them; only those that can be evidence.
+    :param pieces: the same, as evidence.
+    :param noises: pieces that carry no information.
+    :param versions: of each piece.
+    """
+
+    examples: Examples
+    pieces: Pieces
+    noises: Pieces
+    versions: int
+
+
+def gather(corpora: Corpora, modality: str, split: str, settings: BankSettings) -> Material:
+    """Read the examples of a modality, of each corpus no more than the recipe asks for."""
+    random = np.random.default_rng([_SEEDS[split], MODALITIES.index(modality)])
+    parts = []
+    for listed, examples in corpora.each(modality, split):
+        if most := listed.settings.most:
+            examples = examples.of(np.sort(random.permutation(len(examples))[:most]))
+        parts.append(examples)
+    examples = join(parts)
+    if modality == 'text':
+        examples = examples.of(np.array([bool(words_of(text)) for text in examples.evidence]))
+    make, noise, versions = _making(settings)[modality]
+    return Material(examples, make(examples.evidence),
+                    make(noise(examples.evidence, settings.noises, random)), versions)
+
+
+def _making(settings: BankSettings) -> Mapping[str, tuple[Callable[..., Pieces], Any, int]]:
+    """Return for each modality what makes pieces, what makes noise, and how many versions."""
+    return {
+        'video': (lambda faces: FacePieces(faces, settings.face, GRID.slots), noise_pictures,
+                  settings.face_versions),
+        'audio': (lambda voices: VoicePieces(voices, settings.voice, settings.gaps),
+                  noise_waveforms, settings.voice_versions),
+        'text': (lambda texts: TextPieces(texts, settings.whole, settings.missed), noise_texts,
+                 settings.text_versions)}
+
+
+def encode_corpora(
+    corpora: Corpora, split: str, settings: BankSettings, model: MavenModel,
+    tokenizer: Tokenizer, folder: Path,
+) -> tuple[dict[str, Bank], dict[str, Bank]]:
+    """
+    Encode a split of all corpora.
+
+    :param model: in evaluation mode; of its parts only the encoders are used.
+    :param folder: where the banks are kept, by what they depend on.
+    :returns: for each modality the bank of what carries information, and that of noise.
+    """
+    counters = Counters()
+    encoder = IncrementalEncoder(
+        model, tokenizer, GRID, torch.device('cpu'), counters, Batches(counters))
+    # Figures are of what the node computes; training does not mind the rounding.
+    bf16 = split == 'train' and uses_bf16('auto', torch.device('cpu'))
+    banks, noises = {}, {}
+    for name in MODALITIES:
+        material = gather(corpora, name, split, settings)
+        examples = material.examples
+        what = fingerprint(
+            getattr(model, ENCODERS[name]), settings=asdict(settings), split=split,
+            pieces=material.pieces.digest, tokenizer=tokenizer.to_str() if name == 'text' else '')
+
+        def bank(
+            kind: str, pieces: Pieces, versions: int, said: Examples | None,
+            name: str = name, what: str = what,
+        ) -> Bank:
+            path = folder / f'{split}-{name}-{kind}-{what}.safetensors'
+            values, mask = keep(path, lambda: encode(
+                pieces, name, versions, encoder, _SEEDS[split], bf16))
+            return Bank.of(values, mask, said, what)
+
+        banks[name] = bank('pieces', material.pieces, material.versions, examples)
+        noises[name] = bank('noise', material.noises, settings.noise_versions, None)
+    return banks, noises

@@ -1,0 +1,187 @@
+"""
+What a corpus is: a data set of one modality, split by who is in it, with what people say of it.
+
+A corpus is one class in one module, and one entry in a recipe (:mod:`maven_ros.training.listed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maven_ros.errors import ResourceError, SettingsError
+
+SPLITS = ('train', 'valid', 'test')
+#: Side of the pictures of faces.
+PICTURE_PX = 48
+
+_LEFT_OUT = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """
+    What a corpus has of one split; everything has one entry an example.
+
+    :param evidence: of ``video`` an array, uint8 (n, PICTURE_PX, PICTURE_PX), of grey faces; of
+        ``audio`` a sequence of float32 (samples,), 16 kHz mono in [-1, 1]; of ``text`` one of str.
+    :param targets: float32 (n, 2), valence and arousal in [-1, 1].
+    :param spreads: float32 (n, 2), standard deviations of the targets; 0 where nobody knows them.
+    :param emotions: names of the emotions that people told apart; none where they rated valence
+        and arousal.
+    :param shares: float32 (n, emotions), how many people named each; rows sum to 1, or to 0 for
+        an example that was rated.
+    :param people: whose face, voice or words it is, by a name within the corpus; ``''`` where
+        nobody knows. No person is in two splits.
+    :param weights: float32 (n,), how often an epoch has each.
+    """
+
+    evidence: Any
+    targets: NDArray[np.float32]
+    spreads: NDArray[np.float32] = field(default_factory=lambda: _LEFT_OUT)
+    emotions: tuple[str, ...] = ()
+    shares: NDArray[np.float32] = field(default_factory=lambda: _LEFT_OUT)
+    people: tuple[str, ...] = ()
+    weights: NDArray[np.float32] = field(default_factory=lambda: _LEFT_OUT)
+
+    def __post_init__(self) -> None:
+        """Fill in what is left out."""
+        count = len(self.evidence)
+        for name, value in (('spreads', np.zeros((count, 2), np.float32)),
+                            ('shares', np.zeros((count, len(self.emotions)), np.float32)),
+                            ('people', ('',) * count), ('weights', np.ones(count, np.float32))):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.evidence)
+
+    @property
+    def rated(self) -> NDArray[np.bool_]:
+        """Which were rated, not named: bool (n,)."""
+        rated: NDArray[np.bool_] = self.shares.sum(1) == 0
+        return rated
+
+    def of(self, chosen: NDArray[Any]) -> Examples:
+        """Return some of them, by their places or by a bool each."""
+        places = np.arange(len(self))[chosen]
+        evidence = self.evidence[places] if isinstance(self.evidence, np.ndarray) else tuple(
+            self.evidence[place] for place in places)
+        return replace(
+            self, evidence=evidence, targets=self.targets[places], spreads=self.spreads[places],
+            shares=self.shares[places], people=tuple(self.people[place] for place in places),
+            weights=self.weights[places])
+
+    def shares_of(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """
+        Return the shares of some emotions, float32 (n, names).
+
+        :raises SettingsError: when people named another one.
+        """
+        unknown = set(self.emotions) - set(names)
+        if unknown:
+            raise SettingsError(f'emotions: {", ".join(sorted(unknown))}; allowed: '
+                                f'{", ".join(names)}')
+        shares = np.zeros((len(self), len(names)), np.float32)
+        for column, name in enumerate(self.emotions):
+            shares[:, names.index(name)] = self.shares[:, column]
+        return shares
+
+
+class Corpus(Protocol):
+    """
+    A data set of one modality.
+
+    It is made with the folder that its files are in, and reads them when asked.
+    """
+
+    #: As a recipe lists it; also the name of its module, where it is one of ours.
+    name: ClassVar[str]
+    #: One of ``MODALITIES``.
+    modality: ClassVar[str]
+    #: Of the data, and so a bound on what weights that learnt from it may be used for.
+    licence: ClassVar[str]
+
+    def __init__(self, folder: Path) -> None:
+        """Note where the files are."""
+
+    def read(self, split: str) -> Examples:
+        """
+        Return the examples of a split, in an order that is always the same.
+
+        :param split: one of ``SPLITS``.
+        :raises ResourceError: names a file that is missing or broken, and what it needs.
+        """
+
+
+def require_split(split: str) -> None:
+    """
+    Refuse a split that no corpus has.
+
+    :raises SettingsError: names it, and those that there are.
+    """
+    if split not in SPLITS:
+        raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
+
+
+def check_examples(examples: Examples, modality: str, where: str) -> None:
+    """
+    Refuse examples that are not what they have to be.
+
+    :param where: what the message begins with.
+    :raises ResourceError: names what is wrong, and what is allowed.
+    """
+    count, emotions = len(examples), len(examples.emotions)
+    shapes = {'targets': (count, 2), 'spreads': (count, 2), 'shares': (count, emotions),
+              'weights': (count,), 'people': (count,)}
+    for name, shape in shapes.items():
+        found = np.shape(getattr(examples, name))
+        if found != shape:
+            raise ResourceError(f'{where}: {name} are {found}; allowed: {shape}')
+    if not count:
+        raise ResourceError(f'{where}: has no example; allowed: at least one')
+    if not (np.abs(examples.targets) <= 1).all():  # NaN is not, either
+        raise ResourceError(f'{where}: a target is beyond [-1, 1], or NaN; allowed: [-1, 1]')
+    if not ((examples.spreads >= 0) & (examples.spreads <= 2)).all():
+        raise ResourceError(f'{where}: a spread is beyond [0, 2], or NaN; allowed: [0, 2]')
+    sums = examples.shares.sum(1)
+    if not (np.isclose(sums, 1, atol=1e-4) | (sums == 0)).all():
+        raise ResourceError(f'{where}: shares of an example sum to neither 1 nor 0')
+    wrong = next((one for one in examples.evidence if not _ALLOWED[modality](one)), None)
+    if wrong is not None:
+        raise ResourceError(f'{where}: {_kind(wrong)}; allowed: {_WORDS[modality]}')
+
+
+def join(parts: Sequence[Examples]) -> Examples:
+    """Return several corpora's examples, one after another, with all of their emotions."""
+    if len(parts) == 1:
+        return parts[0]
+    emotions = tuple(dict.fromkeys(name for part in parts for name in part.emotions))
+    pictures = all(isinstance(part.evidence, np.ndarray) for part in parts)
+    return Examples(
+        np.concatenate([np.asarray(part.evidence) for part in parts]) if pictures else tuple(
+            one for part in parts for one in part.evidence),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.spreads for part in parts]), emotions,
+        np.concatenate([part.shares_of(emotions) for part in parts]),
+        tuple(one for part in parts for one in part.people),
+        np.concatenate([part.weights for part in parts]))
+
+
+_WORDS = {'video': f'pictures, uint8 ({PICTURE_PX}, {PICTURE_PX})',
+          'audio': 'sound, float32 (samples,), finite, at least one', 'text': 'texts, str'}
+_ALLOWED: Mapping[str, Callable[[Any], bool]] = {
+    'video': lambda one: (isinstance(one, np.ndarray) and one.dtype == np.uint8
+                          and one.shape == (PICTURE_PX, PICTURE_PX)),
+    'audio': lambda one: (isinstance(one, np.ndarray) and one.dtype == np.float32
+                          and one.ndim == 1 and len(one) > 0 and bool(np.isfinite(one).all())),
+    'text': lambda one: isinstance(one, str)}
+
+
+def _kind(one: Any) -> str:
+    return f'{one.dtype} {one.shape}' if isinstance(one, np.ndarray) else type(one).__name__

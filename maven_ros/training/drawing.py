@@ -1,0 +1,29 @@
+"""Which examples an epoch has, by their weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def draws(weights: NDArray[np.float32]) -> int:
+    """Return how many examples an epoch has, of examples with some weights, (n,)."""
+    return max(1, round(float(weights.sum(dtype='float64'))))
+
+
+def drawn(weights: NDArray[np.float32], random: torch.Generator) -> Tensor:
+    """
+    Draw the examples of an epoch, in random order.
+
+    Each is drawn as often as its weight says: of a weight of 1.5 once or twice, by chance.
+
+    :param weights: above 0, (n,).
+    :returns: int64 (draws,), places.
+    """
+    ends = torch.from_numpy(weights).double().cumsum(0)
+    ends = ends * draws(weights) / ends[-1]
+    marks = torch.arange(draws(weights)) + torch.rand(1, generator=random).double()
+    places = torch.searchsorted(ends, marks, right=True).clamp(max=len(weights) - 1)
+    return places[torch.randperm(len(places), generator=random)]

@@ -1,0 +1,156 @@
+"""
+The corpora that a recipe lists, found by name and read as one.
+
+``ferplus`` is the module :mod:`maven_ros.training.corpora.ferplus`; ``package.module:Name`` is a
+class of any package that is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from maven_ros.declarations import Checked, setting
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.records import MODALITIES
+from maven_ros.training.corpus import (
+    SPLITS,
+    Corpus,
+    Examples,
+    check_examples,
+    join,
+    require_split,
+)
+
+_HERE = 'maven_ros.training.corpora'
+
+
+@dataclass(frozen=True)
+class CorpusSettings(Checked):
+    """A corpus in a recipe."""
+
+    name: str = setting(
+        doc='Of a module of maven_ros.training.corpora, or package.module:Name of a class.')
+    folder: str = setting(doc='In the folder of the data sets.')
+    weight: float = setting(
+        1.0, 'How often an epoch has each of its examples, beside those of other corpora.',
+        above=0)
+    most: int = setting(
+        0, 'Pieces that windows are composed of, at most, drawn at random; 0 for all.', minimum=0)
+    splits: tuple[str, ...] = setting(
+        SPLITS, 'That it is read for; [test] alone leaves it out of what is learnt.',
+        choices=SPLITS)
+
+
+class Listed(NamedTuple):
+    """A corpus, and how the recipe lists it."""
+
+    settings: CorpusSettings
+    corpus: Corpus
+
+
+class Corpora:
+    """
+    The corpora of a recipe.
+
+    :param listed: in the order in which they are read.
+    :param data: folder of the data sets.
+    :raises SettingsError: names one that there is not, or that is listed twice.
+    """
+
+    def __init__(self, listed: Sequence[CorpusSettings], data: Path) -> None:
+        self.data = data
+        self.listed = tuple(Listed(one, find(one.name)(data / one.folder)) for one in listed)
+        names = [one.corpus.name for one in self.listed]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f'corpora: {name} is listed {names.count(name)} times; '
+                                    'allowed: once')
+
+    def each(self, modality: str, split: str) -> Iterator[tuple[Listed, Examples]]:
+        """
+        Yield the examples of each corpus of a modality.
+
+        People's names are those of the corpus and of the person in it; weights are the recipe's.
+
+        :raises SettingsError: for a split that there is not, or one of which there is no corpus.
+        :raises ResourceError: names a file that is missing or broken, or what a corpus gave that
+            is not as it must be.
+        """
+        require_split(split)
+        chosen = [one for one in self.listed
+                  if one.corpus.modality == modality and split in one.settings.splits]
+        if not chosen:
+            raise SettingsError(f'corpora: none of modality {modality} is listed for the split '
+                                f'{split!r}; allowed: at least one')
+        for listed in chosen:
+            name, examples = listed.corpus.name, listed.corpus.read(split)
+            check_examples(examples, modality, f'{name}, {split}')
+            yield listed, replace(
+                examples, people=tuple(one and f'{name}/{one}' for one in examples.people),
+                weights=np.asarray(examples.weights * listed.settings.weight, np.float32))
+
+    def read(self, modality: str, split: str) -> Examples:
+        """Return the examples of all corpora of a modality, as :meth:`each` yields them."""
+        return join([examples for _, examples in self.each(modality, split)])
+
+    def train_and_valid(self, modality: str) -> tuple[Examples, Examples]:
+        """
+        Return what is learnt from, and what says how well.
+
+        :raises ResourceError: when somebody is in both; and as :meth:`each`.
+        """
+        train, valid = self.read(modality, 'train'), self.read(modality, 'valid')
+        both = set(train.people) & set(valid.people) - {''}
+        if both:
+            raise ResourceError(f'{", ".join(sorted(both))}: in the splits train and valid; '
+                                'allowed: one split for each person')
+        return train, valid
+
+    @property
+    def licences(self) -> dict[str, str]:
+        """The licence of each corpus, by its name."""
+        return {corpus.name: corpus.licence for _, corpus in self.listed}
+
+
+def find(name: str) -> type[Corpus]:
+    """
+    Return a corpus's class.
+
+    :param name: as a recipe has it.
+    :raises SettingsError: names what there is not, and what is allowed.
+    """
+    path, colon, attribute = name.partition(':')
+    if not colon and path not in ours():
+        raise SettingsError(f'corpora: {name!r} is none of {", ".join(ours())}; allowed: one of '
+                            'these, or package.module:Name')
+    try:
+        module = importlib.import_module(path if colon else f'{_HERE}.{path}')
+    except ImportError as error:
+        raise SettingsError(f'corpora: {name}: {error}') from error
+    found = getattr(module, attribute, None) if colon else next(
+        (one for one in vars(module).values()
+         if isinstance(one, type) and getattr(one, 'name', '') == name), None)
+    if found is None:
+        raise SettingsError(f'corpora: {name}: {module.__name__} has no such class')
+    for field, allowed in (('name', None), ('licence', None), ('modality', MODALITIES)):
+        value = getattr(found, field, None)
+        if not isinstance(value, str) or (allowed and value not in allowed):
+            raise SettingsError(f'corpora: {name}: {field} is {value!r}; allowed: '
+                                f'{", ".join(allowed) if allowed else "a str"}')
+    if not callable(getattr(found, 'read', None)):
+        raise SettingsError(f'corpora: {name}: has no method read')
+    corpus: type[Corpus] = found
+    return corpus
+
+
+def ours() -> list[str]:
+    """Return the names of the corpora that the package has."""
+    return sorted(one.name for one in pkgutil.iter_modules(
+        importlib.import_module(_HERE).__path__))
