@@ -5,6 +5,7 @@ import pytest
 from tiny_encoders import write_untrained
 
 from maven_ros.devices.media import available_ns, read_media
+from maven_ros.freezing import decode, encode
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,
@@ -14,7 +15,6 @@ from maven_ros.records import (
     Modality,
     SmoothedState,
 )
-from maven_ros.replay.journal import decode, encode
 from maven_ros.resources import resource
 from maven_ros.senses.speech.pocketsphinx import PocketSphinxRecogniser
 from maven_ros.settings import Settings, SpeechSettings

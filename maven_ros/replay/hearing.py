@@ -23,12 +23,12 @@ from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.engine import Engine
 from maven_ros.errors import MavenError, ResourceError
+from maven_ros.freezing import decode, encode
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import Received
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, Face, Output, Samples, Utterance, Window
 from maven_ros.replay.feed import Feed
-from maven_ros.replay.journal import decode, encode
 from maven_ros.replay.sources import Sources
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import open_recogniser

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.freezing import decode, encode
 from maven_ros.graph.bag.bag_graph import STORAGES, BagGraph
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import to_cdr
@@ -40,8 +41,6 @@ from maven_ros.replay.journal import (
     Journal,
     JournalEntry,
     ReplayCheckpoint,
-    decode,
-    encode,
     read_checkpoint,
 )
 from maven_ros.replay.results import (

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from maven_ros.counters import Counters
-from maven_ros.freezing import Freezing
+from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import WindowSettings
@@ -36,6 +36,7 @@ class Admission(enum.Enum):
     RESTART = 'restart'  # time jumped: all that was must be forgotten first
 
 
+@plain_data
 @dataclass(slots=True)
 class _Progress:
     """How far a stream has come: in stamps, and when that was."""

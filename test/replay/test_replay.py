@@ -17,6 +17,7 @@ import pytest
 from maven_ros.cli.bag_commands import described
 from maven_ros.cli.main import main
 from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.freezing import decode, encode
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, event_record, image_message
 from maven_ros.graph.interface import STATE
@@ -25,7 +26,7 @@ from maven_ros.graph.topics import hear_affect
 from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.replay import results
 from maven_ros.replay.from_media import START_NS, bags_from_media
-from maven_ros.replay.journal import decode, encode, read_checkpoint
+from maven_ros.replay.journal import read_checkpoint
 from maven_ros.replay.replay import ReplayOptions, default_out, replay
 from maven_ros.replay.replayed import read_replayed
 from maven_ros.replay.sources import Sources
