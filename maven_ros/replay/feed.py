@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from maven_ros.errors import InputError
 from maven_ros.graph.interface import Received
-from maven_ros.intake.input_reader import InputReader
+from maven_ros.intake.intake import Intake
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, AudioChunk, Frame, Input, Output
+from maven_ros.records import NS, Frame, Input, Output
 
 #: The node looks at its clock so often while nothing comes.
 TICK_NS = NS // 20
@@ -28,11 +29,14 @@ class Feed:
         self.pipeline = pipeline
         self._rest_every_ns = rest_every_ns
         self._decode = decode
-        self._reader = InputReader(pipeline.settings.audio)
+        self._intake = Intake(pipeline.settings.audio, pipeline.counters)
         self.now_ns: int | None = None      # when the last message arrived
         self._rested_ns: int | None = None
-        #: Of each topic of pictures and sound; see :mod:`maven_ros.replay.stamps`.
-        self.stamps: dict[str, list[int]] = {}
+
+    @property
+    def stamps(self) -> dict[str, list[int]]:
+        """Of each topic of pictures and sound."""
+        return self._intake.stamps
 
     def take(self, received: Received) -> list[tuple[int, Output]]:
         """
@@ -48,24 +52,13 @@ class Feed:
         self.now_ns = now_ns
         if self._rested_ns is None:
             self._rested_ns = now_ns
-        record = self._read(received)
-        if record is not None:
-            known += [(now_ns, one) for one in self.pipeline.feed(record, now_ns)]
+        for record in self._intake.take(received):
+            known += [(now_ns, one) for one in self.pipeline.feed(self._seen(record), now_ns)]
         return known
 
-    def _read(self, received: Received) -> Input | None:
-        try:
-            record = self._reader.read(received)
-        except InputError as error:
-            self.pipeline.counters.count(received.topic, error.cause, str(error))
-            return None
-        if isinstance(record, Frame | AudioChunk):
-            stamp_ns = record.stamp_ns
-            count, first_ns, last_ns = self.stamps.get(received.topic, [0, stamp_ns, stamp_ns])
-            self.stamps[received.topic] = [
-                count + 1, min(first_ns, stamp_ns), max(last_ns, stamp_ns)]
+    def _seen(self, record: Input) -> Input:
         if isinstance(record, Frame) and not self._decode:
-            return Frame(record.stamp_ns, _no_pixels, record.frame_id)
+            return replace(record, decode=_no_pixels)
         return record
 
     def finish(self) -> list[tuple[int, Output]]:
@@ -85,15 +78,14 @@ class Feed:
 
     def freeze(self) -> dict[str, Any]:
         """Return all that must be known to go on; :meth:`rest` goes before."""
-        return {'pipeline': self.pipeline.freeze(), 'reader': self._reader.freeze(),
-                'times': (self.now_ns, self._rested_ns), 'stamps': self.stamps}
+        return {'pipeline': self.pipeline.freeze(), 'intake': self._intake.freeze(),
+                'times': (self.now_ns, self._rested_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`freeze` returned."""
         self.pipeline.thaw(state['pipeline'])
-        self._reader.thaw(state['reader'])
+        self._intake.thaw(state['intake'])
         self.now_ns, self._rested_ns = state['times']
-        self.stamps = state['stamps']
 
 
 def _no_pixels() -> Any:

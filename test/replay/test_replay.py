@@ -195,7 +195,7 @@ def test_what_was_begun_otherwise_is_refused_by_what_differs(begun):
 
 
 @pytest.mark.parametrize(('part', 'name', 'said'), [
-    ((), 'stamps', "'stamps'"), (('pipeline',), 'speaker', "'speaker'"),
+    (('intake',), 'stamps', "'stamps'"), (('pipeline',), 'speaker', "'speaker'"),
     (('pipeline', 'windows'), '_frame_id', 'Windows: _frame_id')])
 def test_what_another_version_gathered_is_refused_by_what_it_lacks(
         begun, tmp_path, part, name, said):
