@@ -207,13 +207,13 @@ class Stream(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Window:
     """
-    All evidence of one interval, complete: nothing is added to it later.
+    All evidence of one interval, complete: nothing but words is added to it later.
 
     :param faces: every face seen in it, in order of time.
     :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
     :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
     :param voiced: bool (samples // VOICE_FRAME,), voice activity, on time to within a frame.
-    :param words: words spoken inside it, as known when it closed.
+    :param words: words spoken inside it, as known when it closed; added as it is judged.
     :param stale: streams that were live and have stopped.
     :param frame_id: the camera's coordinate frame.
     """

@@ -15,7 +15,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
@@ -129,7 +128,6 @@ class ReplayCheckpoint:
     :param messages: how many were taken in all.
     :param wall_s: how long it has taken.
     :param state: what the feed had gathered, encoded.
-    :param voice: what the recogniser had learnt.
     """
 
     identity: dict[str, str]
@@ -139,7 +137,6 @@ class ReplayCheckpoint:
     messages: int
     wall_s: float
     state: bytes
-    voice: Any
 
     def write(self, path: Path) -> None:
         """

@@ -14,7 +14,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.topics import hear_affect
 from maven_ros.records import AffectState, Utterance, nanoseconds
-from maven_ros.replay.hearing import Excerpt
+from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.replay import Progress, ReplayOptions, default_out, replay
 from maven_ros.replay.sources import Sources, find_sources
 from maven_ros.replay.state_table import read_states

@@ -20,12 +20,9 @@ from typing import ClassVar
 
 from maven_ros.counters import Counters
 from maven_ros.freezing import Freezing, plain_data
-from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
+from maven_ros.records import Face, Stream, Window, nanoseconds, seconds
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import WindowSettings
-
-#: Utterances that wait for their windows; those of another clock would gather for ever.
-_MOST_UTTERANCES = 1000
 
 
 class Admission(enum.Enum):
@@ -70,7 +67,6 @@ class Windows(Freezing):
         self._sealed_ns: int | None = None
         self._now_ns: int | None = None
         self._faces: deque[Face] = deque()
-        self._utterances: dict[int, Utterance] = {}  # by start: a later result replaces
         self._frame_id = ''
 
     def change(self, settings: WindowSettings) -> None:
@@ -84,6 +80,11 @@ class Windows(Freezing):
     def sealed_ns(self) -> int | None:
         """Time up to which windows are closed; None before the first has."""
         return self._sealed_ns
+
+    @property
+    def next_start_ns(self) -> int:
+        """Where the next window begins: what ended before it is of no more use."""
+        return (self._next_end_ns or 0) - self._length_ns
 
     def admit(
         self, stream: Stream, start_ns: int, end_ns: int, now_ns: int, stamped: bool = True,
@@ -122,21 +123,6 @@ class Windows(Freezing):
         """Add the faces of one frame; frames come in order of time."""
         self._faces.extend(faces)
         self._frame_id = frame_id
-
-    def add_utterance(self, utterance: Utterance) -> None:
-        """
-        Add a result of recognition; it replaces an earlier one that began at the same time.
-
-        One that no window will hold any more is late: dropped and counted.
-        """
-        next_start_ns = (self._next_end_ns or 0) - self._length_ns
-        if utterance.end_ns <= next_start_ns:
-            self._counters.count('speech', 'late', f'words up to {utterance.end_ns} ns were '
-                                                   'recognised after their windows had closed')
-            return
-        self._utterances[utterance.start_ns] = utterance
-        while len(self._utterances) > _MOST_UTTERANCES:
-            del self._utterances[next(iter(self._utterances))]
 
     def advance(self, now_ns: int) -> list[Window]:
         """Close the windows that are due and return them, oldest first."""
@@ -264,14 +250,4 @@ class Windows(Freezing):
             start_ns, end_ns,
             faces=tuple(face for face in self._faces if face.stamp_ns < end_ns),
             waveform=heard.waveform, heard=heard.heard, voiced=heard.voiced,
-            words=self._words(start_ns, end_ns), stale=stopped, frame_id=self._frame_id)
-
-    def _words(self, start_ns: int, end_ns: int) -> tuple[Word, ...]:
-        """Return the words that were spoken wholly inside [start, end), in order."""
-        for begun_ns, utterance in list(self._utterances.items()):
-            if utterance.end_ns < start_ns:
-                del self._utterances[begun_ns]
-        words = (word for utterance in self._utterances.values() for word in utterance.words)
-        return tuple(sorted((word for word in words
-                             if start_ns <= word.start_ns and word.end_ns <= end_ns),
-                            key=lambda word: word.start_ns))
+            stale=stopped, frame_id=self._frame_id)

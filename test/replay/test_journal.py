@@ -47,7 +47,7 @@ def test_a_full_disk_is_named_when_the_last_entries_are_written():
 def test_a_checkpoint_is_replaced_as_a_whole(tmp_path):
     path = tmp_path / 'checkpoint'
     assert read_checkpoint(path) is None
-    one = ReplayCheckpoint({'bag': 'x'}, 5, 6, 1, 7, 1.5, b'state', ([1.0], 2.0))
+    one = ReplayCheckpoint({'bag': 'x'}, 5, 6, 1, 7, 1.5, b'state')
     one.write(path)
     assert read_checkpoint(path) == one and list(tmp_path.iterdir()) == [path]
     path.write_bytes(encode([1]))

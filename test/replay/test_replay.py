@@ -25,14 +25,13 @@ from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.graph.topics import hear_affect
 from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.replay import results
-from maven_ros.replay.from_media import START_NS, bags_from_media
+from maven_ros.replay.from_media import START_NS
 from maven_ros.replay.journal import read_checkpoint
 from maven_ros.replay.replay import ReplayOptions, default_out, replay
 from maven_ros.replay.replayed import read_replayed
 from maven_ros.replay.sources import Sources
 from maven_ros.replay.state_table import read_states
 from maven_ros.replay.summary import read_summary
-from maven_ros.resources import resource
 from maven_ros.settings import Settings
 
 QUIET = Settings().with_values({'speech.recogniser': 'none'})
@@ -42,13 +41,6 @@ BOOL, SPEECH = 'std_msgs/msg/Bool', 'hri_msgs/msg/LiveSpeech'
 TABLES = ('states.parquet', 'states.csv')
 RESTS = ReplayOptions(rest_s=2.0, duration_s=8.0)
 T0 = START_NS
-
-
-@pytest.fixture(scope='module')
-def sample(tmp_path_factory):
-    """The shipped clip as a bag."""
-    folder = tmp_path_factory.mktemp('sample')
-    return bags_from_media([resource('media/sample.mp4')], folder, width=320)[0].path
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maven_ros.counters import Counters
-from maven_ros.records import NS, AudioChunk, Box, Face, Stream, Utterance, Word
+from maven_ros.records import NS, AudioChunk, Box, Face, Stream
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import AudioSettings, WindowSettings
@@ -57,12 +57,6 @@ class Rig:
         self.audio.add(chunk, self.windows.sealed_ns)
         self.windows.arrived(Stream.AUDIO, self.audio.watermark_ns, now)
         return closed + self.windows.advance(now)
-
-    def words(self, *spans_ms, final=True):
-        spoken = tuple(Word(f'w{start}', T0 + start * MS, T0 + end * MS, 0.9)
-                       for start, end in spans_ms)
-        self.windows.add_utterance(
-            Utterance(spoken[0].start_ns, spoken[-1].end_ns, spoken, final, 'test'))
 
 
 def ends(closed):
@@ -141,21 +135,6 @@ def test_when_all_streams_stop_time_goes_on_and_evidence_runs_out():
               for window in rig.windows.advance(T0 + ms * MS)]
     assert ends(closed) == list(range(1000, 4800, 200))
     assert closed[-1].stale == {Stream.VIDEO} and closed[-1].faces == ()
-
-
-def test_words_count_where_they_were_spoken_as_known_at_the_close():
-    rig = Rig()
-    rig.frame(0)
-    rig.words((20, 180), (190, 260), final=False)
-    first = rig.frame(210)[0]
-    assert [word.text for word in first.words] == ['w20']      # the second is not over yet
-    rig.words((20, 150), (160, 390))                           # the final result replaces it
-    second = rig.frame(410)[0]
-    assert [(word.text, word.end_ns - T0) for word in second.words] == [
-        ('w20', 150 * MS), ('w160', 390 * MS)]
-    rig.words((300, 310))                                      # an utterance of its own
-    third = rig.frame(610)[0]
-    assert [word.text for word in third.words] == ['w20', 'w160', 'w300']
 
 
 def test_a_bag_that_loops_starts_over_and_loses_no_window():
@@ -268,19 +247,13 @@ def test_a_burst_of_unstamped_sound_is_no_jump_in_time():
     assert rig.restarts == 0
 
 
-def test_utterances_of_another_clock_do_not_gather():
+def test_the_next_window_begins_a_hop_after_the_last():
     rig = Rig()
-    for index in range(3000):
-        rig.words((10_000_000 + index * 10, 10_000_009 + index * 10))
-    assert len(rig.windows._utterances) == 1000
-
-
-def test_words_that_come_after_all_their_windows_are_late():
-    rig = Rig()
-    for ms in range(0, 4000, 100):
-        rig.frame(ms)
-    rig.words((100, 300))
-    assert rig.counters.get('speech', 'late') == 1
+    assert rig.windows.next_start_ns < 0       # nobody knows yet
+    rig.frame(50)
+    assert rig.windows.next_start_ns == T0 + (200 - 2000) * MS
+    rig.frame(250)
+    assert rig.windows.next_start_ns == T0 + (400 - 2000) * MS
 
 
 def test_flush_closes_what_some_stream_has_passed():
