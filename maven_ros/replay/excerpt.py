@@ -33,5 +33,5 @@ class Excerpt:
 
     def read(self, graph: BagGraph) -> Iterator[Received]:
         """Yield its messages; errors are those of :meth:`BagGraph.read`."""
-        messages = graph.read(self.sources.topics, self.start_ns, self.end_ns)
+        messages = graph.read(self.sources.topics(graph), self.start_ns, self.end_ns)
         return itertools.islice(messages, self.skip, None)

@@ -148,7 +148,8 @@ def _check(task: ReplayTask, found: Summary) -> None:
     settings = task.settings.with_absolute_paths()
     engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
     with BagGraph(task.bag) as graph:
-        part = Excerpt(task.bag.resolve(), find_sources(graph, task.sources), *graph.span_ns)
+        sources = find_sources(graph, task.sources, settings.faces.ros4hri)
+        part = Excerpt(task.bag.resolve(), sources, *graph.span_ns)
     wanted = identify(part, settings, task.without, engine)
     if differing := differences(found.identity, wanted):
         raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or make '
