@@ -136,9 +136,9 @@ class Windows(Freezing):
             self._sealed_ns = sealed_ns  # what is closed stays so
         elif self._now_ns is not None and now_ns < self._now_ns:
             self._rewind(now_ns)
-        self._now_ns = now_ns
-        while self._due(now_ns):
-            closed.append(self._close(now_ns))
+        since_ns, self._now_ns = self._now_ns, now_ns
+        while (due_ns := self._fell_due(since_ns, now_ns)) is not None:
+            closed.append(self._close(due_ns))
         return closed
 
     def flush(self) -> list[Window]:
@@ -205,6 +205,22 @@ class Windows(Freezing):
         lead_ns, then_ns = self._last_lead
         gone_on_ns = max(0, (self._now_ns or now_ns) - then_ns)
         self._last_lead = (lead_ns + gone_on_ns, now_ns)
+
+    def _fell_due(self, since_ns: int | None, now_ns: int) -> int | None:
+        """
+        Return when the next window fell due since somebody last looked; None if it is not.
+
+        What has stopped by then is the same however often somebody looks, live or in replay.
+        """
+        end_ns = self._next_end_ns
+        if end_ns is None:
+            return None
+        moments_ns = [one.now_ns + self._stale_ns for one in self._progress.values()]
+        passed_ns = self._passed(end_ns, live=False)
+        if passed_ns is not None:
+            moments_ns.append(passed_ns + self._max_wait_ns)
+        between_ns = (ns for ns in moments_ns if (since_ns or now_ns) < ns < now_ns)
+        return next(filter(self._due, (*sorted(between_ns), now_ns)), None)
 
     def _due(self, now_ns: int) -> bool:
         """Tell whether the next window may close: the one place that decides it."""
