@@ -197,8 +197,6 @@ class Pipeline(Closing):
 
         It is no end: faces, sound and open windows stay.
         """
-        for segment in self._audio.rest(self._windows.sealed_ns):
-            self.speech.put(segment.samples, segment.start_ns)
         utterances = _done(self._heard(self.speech.finish(0.0)))
         self.engine.reset()
         return utterances
