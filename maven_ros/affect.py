@@ -11,6 +11,8 @@ import colorsys
 import math
 from dataclasses import dataclass
 
+from maven_ros.freezing import plain_data
+
 #: Standard deviation of a value that is uniform on [-1, 1]: what is known when nothing is known.
 PRIOR_STD = 1.0 / math.sqrt(3.0)
 #: The 90% interval of an estimate is so many standard deviations either side.
@@ -26,6 +28,7 @@ _HUES_DEG = (120.0, 60.0, 25.0, 0.0, -60.0, -120.0, -160.0, -200.0, -240.0)
 _FULL_COLOUR = 0.6  # intensity from which on a colour is saturated
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Affect:
     """

@@ -2,7 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import io
+import pickle
+from typing import Any, ClassVar, TypeVar
+
+from maven_ros.errors import ResourceError
+
+_Class = TypeVar('_Class', bound=type)
+
+#: What a state may hold, by module and name: these, and the classes of :func:`plain_data`. A
+#: module's name is no pass: some of our own classes start processes.
+_PLAIN = {
+    ('collections', 'deque'), ('collections', 'Counter'), ('numpy', 'ndarray'),
+    ('numpy', 'dtype'),
+    *((f'numpy.{core}.{module}', name) for core in ('core', '_core') for module, name in (
+        ('multiarray', '_reconstruct'), ('multiarray', 'scalar'), ('numeric', '_frombuffer'))),
+}
+
+
+def plain_data(kind: _Class) -> _Class:
+    """Mark a class that a state may hold: its instances are plain data, and do nothing."""
+    _PLAIN.add((kind.__module__, kind.__qualname__))
+    return kind
+
+
+def encode(state: Any) -> bytes:
+    """Return plain data as bytes."""
+    return pickle.dumps(state, protocol=5)
+
+
+def decode(content: bytes) -> Any:
+    """
+    Return what :func:`encode` was given; nothing but plain data is made.
+
+    :raises ResourceError: for bytes that are something else.
+    """
+    try:
+        return _PlainUnpickler(io.BytesIO(content)).load()
+    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, LookupError,
+            ValueError, TypeError) as error:
+        raise ResourceError(f'checkpoint: cannot be read: {error}') from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _PLAIN:
+            raise pickle.UnpicklingError(f'{module}.{name} is no plain data')
+        return super().find_class(module, name)
 
 
 class Freezing:

@@ -12,9 +12,11 @@ same object. ::
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from maven_ros import rules
 from maven_ros.acting.stage import Acting
@@ -44,10 +46,14 @@ from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.senses.speech import SpeechStream, SpeechWorker
+from maven_ros.senses.transcript import Transcript
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
 _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
+
+#: What is left to do of what came in; returns what becomes known by it.
+Step: TypeAlias = Callable[[], list[Output]]
 
 
 class Pipeline(Closing):
@@ -78,6 +84,7 @@ class Pipeline(Closing):
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + rules.RING_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
+        self._transcript = Transcript(self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
         self.speech: SpeechStream = speech if speech is not None else SpeechWorker(
@@ -101,28 +108,39 @@ class Pipeline(Closing):
         :param now_ns: any steady clock of the caller's, to measure waits by; the record's own
             time when left out, as in replay.
         """
-        now_ns = _time_of(record) if now_ns is None else now_ns
-        outputs = self.advance(now_ns)
+        return _done(self.gather(record, _time_of(record) if now_ns is None else now_ns))
+
+    def advance(self, now_ns: int) -> list[Output]:
+        """Return what has become known by ``now_ns`` though nothing new came in."""
+        return _done(self._go_on(now_ns))
+
+    def gather(self, record: Input | None, now_ns: int) -> list[Step]:
+        """
+        Take one record and return what is left to do, as :meth:`feed` does it at once.
+
+        Steps are to be called in order, but may be called later: whoever does so lets a
+        recogniser run ahead, which the step that needs its words waits for. All steps come before
+        any other call than this.
+
+        :param record: None when nothing came in.
+        """
+        steps = self._go_on(now_ns)
+        if record is None:
+            return steps
         source = 'video' if isinstance(record, Frame) else 'audio'
         try:
             if isinstance(record, Frame):
-                outputs += self._take_frame(record, now_ns)
+                steps += self._take_frame(record, now_ns)
             elif isinstance(record, AudioChunk):
-                outputs += self._take_audio(record, now_ns)
+                steps += self._take_audio(record, now_ns)
             elif isinstance(record, RobotSpeaking):
                 self._audio.robot_speaking(
                     RobotSpeaking(record.stamp_ns + self._offset_ns, record.speaking))
             else:
-                outputs += self._take_utterance(record)
+                steps += self._take_utterance(record)
         except InputError as error:
             self.counters.count(source, error.cause, str(error))
-        return outputs + self.advance(now_ns)
-
-    def advance(self, now_ns: int) -> list[Output]:
-        """Return what has become known by ``now_ns`` though nothing new came in."""
-        self._now_ns = now_ns
-        utterances = self._heard(now_ns)
-        return [*utterances, *self._states(self._windows.advance(now_ns))]
+        return steps + self._go_on(now_ns)
 
     def finish(self, timeout_s: float = 5.0) -> list[Output]:
         """
@@ -132,10 +150,7 @@ class Pipeline(Closing):
 
         :param timeout_s: how long recognition may take to catch up.
         """
-        utterances = self.speech.finish(timeout_s)
-        for utterance in utterances:
-            self._windows.add_utterance(utterance)
-        return [*utterances, *self._states(self._windows.flush()), *self._acting.reset()]
+        return _done(self._end(timeout_s))
 
     @property
     def stopped(self) -> frozenset[Stream]:
@@ -168,15 +183,7 @@ class Pipeline(Closing):
 
         :returns: what ends with it: everybody leaves.
         """
-        self._faces.reset()
-        self._audio.reset()
-        self._windows.reset()
-        self._speaker.reset()
-        self.speech.reset()
-        self.engine.reset()
-        self._frame_ns = None
-        self._recognised_ns = 0
-        return [*self._acting.reset()]
+        return _done(self._forget())
 
     def reset_baselines(self) -> None:
         """Forget how everybody looks at rest; all else goes on."""
@@ -188,13 +195,9 @@ class Pipeline(Closing):
 
         It is no end: faces, sound and open windows stay.
         """
-        for segment in self._audio.rest(self._windows.sealed_ns):
-            self.speech.put(segment.samples, segment.start_ns)
-        utterances = self.speech.finish(0.0)
-        for utterance in utterances:
-            self._windows.add_utterance(utterance)
+        utterances = _done(self._heard(self.speech.finish(0.0)))
         self.engine.reset()
-        return [*utterances]
+        return utterances
 
     def freeze(self) -> dict[str, Any]:
         """
@@ -204,7 +207,8 @@ class Pipeline(Closing):
         """
         return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
                 'windows': self._windows.freeze(), 'speaker': self._speaker.freeze(),
-                'acting': self._acting.freeze(), 'counters': self.counters.freeze(),
+                'transcript': self._transcript.freeze(), 'acting': self._acting.freeze(),
+                'counters': self.counters.freeze(),
                 'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
@@ -213,6 +217,7 @@ class Pipeline(Closing):
         self._audio.thaw(state['audio'])
         self._windows.thaw(state['windows'])
         self._speaker.thaw(state['speaker'])
+        self._transcript.thaw(state['transcript'])
         self._acting.thaw(state['acting'])
         self.counters.thaw(state['counters'])
         self._frame_ns, self._recognised_ns, self._now_ns = state['clock']
@@ -227,28 +232,55 @@ class Pipeline(Closing):
     def _open_faces(self) -> FaceTracker:
         return FaceTracker(self.settings.faces, self.engine.crop_px, self.counters)
 
-    def _restart(self) -> list[Output]:
+    def _restart(self) -> list[Step]:
         """Hand out what the old time still holds, then forget it."""
         # Live, recognition is given no time: the new time must not wait for the old one.
-        outputs = [] if self._live else self.finish()
-        return [*outputs, *self._states(self._windows.flush()), *self.reset()]
+        steps = self._judged(self._windows.flush()) if self._live else self._end()
+        return steps + self._forget()
 
-    def _take_frame(self, frame: Frame, now_ns: int) -> list[Output]:
-        outputs: list[Output] = []
+    def _end(self, timeout_s: float = 5.0) -> list[Step]:
+        steps = self._heard(self.speech.finish(timeout_s))
+        return [*steps, *self._judged(self._windows.flush()), self._everybody_leaves]
+
+    def _forget(self) -> list[Step]:
+        """Forget what was gathered now, and what was judged once it is its turn."""
+        self._faces.reset()
+        self._audio.reset()
+        self._windows.reset()
+        self.speech.reset()
+        self._frame_ns = None
+        self._recognised_ns = 0
+        return [self._forget_judged]
+
+    def _forget_judged(self) -> list[Output]:
+        self._transcript.reset()
+        self._speaker.reset()
+        self.engine.reset()
+        return self._everybody_leaves()
+
+    def _everybody_leaves(self) -> list[Output]:
+        return [*self._acting.reset()]
+
+    def _go_on(self, now_ns: int) -> list[Step]:
+        self._now_ns = now_ns
+        return [*self._listen(now_ns), *self._judged(self._windows.advance(now_ns))]
+
+    def _take_frame(self, frame: Frame, now_ns: int) -> list[Step]:
+        steps: list[Step] = []
         stamp_ns = frame.stamp_ns
         verdict = self._windows.admit(Stream.VIDEO, stamp_ns, stamp_ns + 1, now_ns)
         if verdict is Admission.RESTART:
-            outputs = self._restart()
+            steps = self._restart()
         elif verdict is Admission.LATE:
             self.counters.count('video', 'late', f'frame at {stamp_ns} ns arrived after its '
                                                  'window had closed')
             self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)  # behind, not stopped
-            return outputs
+            return steps
         last_ns = self._frame_ns
         if last_ns is not None and stamp_ns <= last_ns:
             cause = 'duplicate' if stamp_ns == last_ns else 'out_of_order'
             self.counters.count('video', cause, f'frame at {stamp_ns} ns came after {last_ns} ns')
-            return outputs
+            return steps
         self._frame_ns = stamp_ns
         if not rules.is_looked_at(stamp_ns, last_ns, self.settings.faces.rate_hz):
             self.counters.count('video', 'thinned', normal=True)
@@ -261,54 +293,62 @@ class Pipeline(Closing):
             except InputError as error:
                 self.counters.count('video', error.cause, str(error))
         self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)
-        return outputs
+        return steps
 
-    def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Output]:
-        outputs: list[Output] = []
+    def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Step]:
+        steps: list[Step] = []
         chunk = AudioChunk(chunk.stamp_ns + self._offset_ns, chunk.samples,
                            chunk.sample_rate_hz, chunk.sequence, chunk.stamped)
         verdict = self._windows.admit(
             Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:
-            outputs = self._restart()
+            steps = self._restart()
         # Late sound is no evidence of its own, but may still bring words: those have their times.
         for segment in self._audio.add(chunk, self._windows.sealed_ns):
             self.speech.put(segment.samples, segment.start_ns)
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None:
             self._windows.arrived(Stream.AUDIO, watermark_ns, now_ns)
-        return outputs + self._heard(now_ns)
+        return steps + self._listen(now_ns)
 
-    def _take_utterance(self, utterance: Utterance) -> list[Output]:
+    def _take_utterance(self, utterance: Utterance) -> list[Step]:
         """Take another recogniser's words, but for those that the robot itself spoke."""
         words = tuple(word for word in utterance.words
                       if not self._audio.robot_spoke(word.start_ns, word.end_ns))
         robots = len(utterance.words) - len(words)
         if robots:
             self.counters.count('speech', 'robot_speaking', n=robots, normal=True)
-        utterance = replace(utterance, words=words)
-        self._windows.add_utterance(utterance)
-        return [utterance]
+        return self._heard([replace(utterance, words=words)])
 
-    def _heard(self, now_ns: int) -> list[Output]:
+    def _listen(self, now_ns: int) -> list[Step]:
         """Collect what was recognised; windows wait, boundedly, until their sound has been."""
-        utterances = self.speech.poll()
-        for utterance in utterances:
-            self._windows.add_utterance(utterance)
+        steps = self._heard(self.speech.poll())
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None and self.settings.speech.recogniser != 'none':
             recognised_ns = watermark_ns - nanoseconds(self.speech.lag_s)
             if recognised_ns > self._recognised_ns:
                 self._recognised_ns = recognised_ns
                 self._windows.arrived(Stream.TEXT, recognised_ns, now_ns)
-        return [*utterances]
+        return steps
 
-    def _states(self, windows: list[Window]) -> list[Output]:
-        outputs: list[Output] = []
-        for window in windows:
-            states = self._judge(window)
-            outputs += [*states, *self._acting.take(states)]
-        return outputs
+    def _heard(self, utterances: Iterable[Utterance]) -> list[Step]:
+        since_ns = self._windows.next_start_ns
+
+        def write_down() -> list[Output]:
+            found = [*utterances]  # waits for them
+            for utterance in found:
+                self._transcript.add(utterance, since_ns)
+            return [*found]
+
+        return [write_down] if utterances else []
+
+    def _judged(self, windows: list[Window]) -> list[Step]:
+        return [functools.partial(self._states, window) for window in windows]
+
+    def _states(self, window: Window) -> list[Output]:
+        words = self._transcript.words(window.start_ns, window.end_ns)
+        states = self._judge(replace(window, words=words))
+        return [*states, *self._acting.take(states)]
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""
@@ -352,6 +392,10 @@ class Pipeline(Closing):
             face=piece.faces[-1].box if piece.faces else None,
             frame_id=window.frame_id,
             model=self.engine.name)
+
+
+def _done(steps: Iterable[Step]) -> list[Output]:
+    return [output for step in steps for output in step()]
 
 
 def _time_of(record: Input) -> int:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from maven_ros.affect import Affect, confidence
 from maven_ros.errors import InputError
+from maven_ros.freezing import plain_data
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Samples: TypeAlias = NDArray[np.float32]
@@ -126,6 +127,7 @@ class RobotSpeaking:
 # --- evidence --------------------------------------------------------------------------------
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle in pixels, ``x`` to the right and ``y`` down, inside the picture."""
@@ -136,6 +138,7 @@ class Box:
     height: int
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Face:
     """
@@ -152,6 +155,7 @@ class Face:
     crop: Pixels = field(repr=False)
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word, when it was spoken, and how sure the recogniser is of it, in [0, 1]."""
@@ -162,6 +166,7 @@ class Word:
     confidence: float
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """
@@ -190,6 +195,7 @@ class Utterance:
         return sum(word.confidence for word in self.words) / len(self.words)
 
 
+@plain_data
 class Stream(enum.Enum):
     """The streams of evidence; TEXT follows AUDIO, as far as it has been recognised."""
 
@@ -201,13 +207,13 @@ class Stream(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Window:
     """
-    All evidence of one interval, complete: nothing is added to it later.
+    All evidence of one interval, complete: nothing but words is added to it later.
 
     :param faces: every face seen in it, in order of time.
     :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
     :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
     :param voiced: bool (samples // VOICE_FRAME,), voice activity, on time to within a frame.
-    :param words: words spoken inside it, as known when it closed.
+    :param words: words spoken inside it, as known when it closed; added as it is judged.
     :param stale: streams that were live and have stopped.
     :param frame_id: the camera's coordinate frame.
     """
@@ -394,4 +400,3 @@ class AffectEvent:
 
 Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | Utterance
 Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance
-

@@ -49,12 +49,13 @@ def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
     """
     pa, pq, _ = require_pyarrow()
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            missing = [name for name in columns if name not in file.schema_arrow.names]
+            if missing:
+                raise ResourceError(f'{path}: lacks the columns {", ".join(missing)}')
+            table = file.read(list(columns))
     except (OSError, pa.ArrowException) as error:
         raise ResourceError(f'{path}: cannot be read as Parquet: {error}') from error
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise ResourceError(f'{path}: lacks the columns {", ".join(missing)}')
     return {name: table.column(name).to_pylist() for name in columns}
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from maven_ros.affect import Affect
-from maven_ros.freezing import Freezing
+from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import AffectState, nanoseconds, seconds
 from maven_ros.settings import BaselineSettings
 
 
+@plain_data
 @dataclass(slots=True)
 class Offset:
     """How far one person's rest lies from neutral, and the window's end when that was learnt."""

@@ -27,7 +27,7 @@ from typing import ClassVar
 
 from maven_ros.acting.regions import Region
 from maven_ros.affect import Affect
-from maven_ros.freezing import Freezing
+from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
     AffectEvent,
     AffectState,
@@ -41,6 +41,7 @@ from maven_ros.settings import EventSettings
 _UNKNOWN = Affect(math.nan, math.nan)
 
 
+@plain_data
 @dataclass(slots=True)
 class Run:
     """
@@ -56,6 +57,7 @@ class Run:
     before: Affect
 
 
+@plain_data
 @dataclass(slots=True)
 class PersonTrack:
     """

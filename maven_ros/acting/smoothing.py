@@ -25,13 +25,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from maven_ros.affect import Affect
-from maven_ros.freezing import Freezing
+from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import AffectState, nanoseconds, seconds
 from maven_ros.settings import SmoothingSettings
 
 _LEAST_STD = 1e-3  # a state that claims to be surer is taken to be as sure as that
 
 
+@plain_data
 @dataclass(slots=True)
 class Axis:
     """
@@ -70,6 +71,7 @@ class Axis:
         self.measured, self.std = measured, std
 
 
+@plain_data
 @dataclass(slots=True)
 class Track:
     """One person's filters, and the end of the last window with evidence."""

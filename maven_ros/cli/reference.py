@@ -30,8 +30,8 @@ from maven_ros.graph.topics import (
     UTTERANCE_TOPIC,
     VOICE_TOPIC,
 )
+from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
 from maven_ros.intake.input_reader import INPUT_TYPES
-from maven_ros.intake.tracked_faces import IDS_LIST, LANDMARKS, REGION
 from maven_ros.nodes.ros4hri import EXPRESSION
 from maven_ros.settings import Settings, parameters
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
+from maven_ros.freezing import plain_data
+
 
 class Reliability(enum.Enum):
     """Whether lost messages are sent again."""
@@ -42,6 +44,7 @@ SOUND_SOURCE = Qos(Reliability.RELIABLE, 100)
 STATE = Qos(Reliability.RELIABLE, 10)
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Received:
     """

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.errors import GraphError, InputError
+from maven_ros.freezing import plain_data
 from maven_ros.graph.messages import new, time_message, time_ns
 from maven_ros.records import LOWEST_RATE_HZ, NS, AudioChunk, Samples
 from maven_ros.settings import AudioSettings
@@ -42,6 +43,7 @@ _MAX_RATE_HZ = 768_000
 _MAX_CHANNELS = 255
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class RawFormat:
     """What the bytes of AudioData messages are."""

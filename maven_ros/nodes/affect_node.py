@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from maven_ros.closing import Closing
@@ -15,7 +15,7 @@ from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message, image_message
 from maven_ros.graph.images import IMAGE
-from maven_ros.graph.interface import IMAGE_SOURCE, STATE, Graph, Received
+from maven_ros.graph.interface import IMAGE_SOURCE, STATE, Graph
 from maven_ros.graph.topics import (
     ANNOTATED_TOPIC,
     DIAGNOSTICS_TOPIC,
@@ -24,10 +24,10 @@ from maven_ros.graph.topics import (
     output_message,
 )
 from maven_ros.intake.clock import ClockWatch
+from maven_ros.intake.face_topics import FaceTopics
 from maven_ros.intake.inbox import Inbox
-from maven_ros.intake.input_reader import InputReader
 from maven_ros.intake.inputs import Inputs, InputTopics
-from maven_ros.intake.tracked_faces import TYPES, TrackedFaces
+from maven_ros.intake.intake import Intake
 from maven_ros.nodes.annotate import annotated
 from maven_ros.nodes.ros4hri import Ros4Hri
 from maven_ros.pipeline import Pipeline
@@ -78,7 +78,7 @@ class AffectNode(Closing):
         self._name = f'maven_ros: {graph.resolve("affect")}'
         self._topics = topics or InputTopics()
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
-        self._reader = InputReader(settings.audio)
+        self._intake = Intake(settings.audio, self.counters)
         self._inbox = Inbox(_LIMITS, self.counters)
         self._orders: deque[Callable[[], None]] = deque()  # for the thread that works
         self._stop = threading.Event()
@@ -122,7 +122,7 @@ class AffectNode(Closing):
         speech = self.pipeline.settings.speech
         self._ros4hri = (Ros4Hri(graph, speech.language)
                          if self.pipeline.settings.outputs.ros4hri else None)
-        self._tracked = TrackedFaces(
+        self._face_topics = FaceTopics(
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
             wanted=self.pipeline.settings.faces.ros4hri)
         self._clock = ClockWatch(self.counters)
@@ -142,8 +142,9 @@ class AffectNode(Closing):
         self._thread.join()
         self._thread = None
         self._inputs.close()
-        self._tracked.close()
+        self._face_topics.close()
         self._inbox.clear()
+        self._intake.reset()
         if self.failure is None:
             # From here on nobody hears when the robot ends.
             self._publish(self.pipeline.feed(RobotSpeaking(self._graph.now_ns(), False)))
@@ -176,7 +177,7 @@ class AffectNode(Closing):
     def reset(self) -> None:
         """Forget all evidence, and what has arrived and waits."""
         self._inbox.clear()
-        self._orders.append(lambda: self._tracked.reset())
+        self._orders.append(self._intake.reset)
         self._orders.append(lambda: self._publish(self.pipeline.reset()))
 
     def reset_baselines(self) -> None:
@@ -200,7 +201,7 @@ class AffectNode(Closing):
             if now_s >= next_look:
                 next_look = now_s + _LOOK_S
                 self._inputs.look()
-                self._tracked.look()
+                self._face_topics.look()
             if now_s >= next_report:
                 next_report = now_s + _REPORT_S
                 self._report()
@@ -213,33 +214,20 @@ class AffectNode(Closing):
 
     def _step(self) -> None:
         """Work off one message, or let time pass."""
+        clock_ns = self._graph.now_ns()  # what has arrived by then is here when the wait is over
         received = self._inbox.get(_POLL_S)
         began_s, published = time.perf_counter(), self.states_published
         if received is None:
-            self._publish(self.pipeline.advance(self._graph.now_ns()))
+            self._publish(self.pipeline.advance(self._intake.pass_time(clock_ns)))
         else:
-            try:
-                records = self._read(received)
-            except InputError as error:
-                self.counters.count(received.topic, error.cause, str(error))
-            else:
-                for record in records:
-                    # The arrival is the pipeline's now: a backlog here is no silence there. What
-                    # came before the clock began arrives as it begins.
-                    self._feed(record, received.received_ns or self._graph.now_ns())
+            for record in self._intake.take(received, clock_ns):
+                # The arrival is the pipeline's now: a backlog here is no silence there.
+                self._feed(record, self._intake.now_ns)
+            self._face_topics.follow(self._intake.faces.listed)
         took_s = time.perf_counter() - began_s
         self._busy_s += took_s
         if self.states_published > published:
             self._worst_inference_s = max(self._worst_inference_s, took_s)
-
-    def _read(self, received: Received) -> Sequence[Input]:
-        """Return what a message means; a picture waits for faces that others find in it."""
-        if received.msgtype in TYPES:
-            return self._tracked.take(received)
-        record = self._reader.read(received)
-        if isinstance(record, Frame):
-            return self._tracked.hold(record)
-        return [] if record is None else [record]
 
     def _feed(self, record: Input, now_ns: int) -> None:
         if not isinstance(record, Frame) or not self._annotated.subscription_count():
@@ -294,7 +282,7 @@ class AffectNode(Closing):
         values = {
             'model': self.pipeline.engine.name,
             'device': self.pipeline.engine.device,
-            'faces': 'tracked' if self._tracked.used else 'detected',
+            'faces': 'tracked' if self._intake.faces.used else 'detected',
             'audio clock': self.pipeline.audio_clock,
             'states': str(self.states_published),
             'worst latency (ms)': f'{self._worst_latency_ns / 1e6:.0f}',

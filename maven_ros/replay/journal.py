@@ -10,61 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import os
-import pickle
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
+from maven_ros.freezing import decode, encode, plain_data
 
 _ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow
-#: A checkpoint is plain data: it may hold these and nothing else. A module's name is no pass:
-#: some of our own classes start processes.
-_PLAIN = frozenset({
-    ('maven_ros.acting.baseline', 'Offset'),
-    *(('maven_ros.acting.events', name) for name in ('PersonTrack', 'Run')),
-    *(('maven_ros.acting.smoothing', name) for name in ('Axis', 'Track')),
-    ('maven_ros.affect', 'Affect'),
-    ('maven_ros.replay.journal', 'ReplayCheckpoint'), ('maven_ros.graph.sound', 'RawFormat'),
-    *(('maven_ros.records', name) for name in ('Box', 'Face', 'Stream', 'Utterance', 'Word')),
-    ('maven_ros.senses.crops', 'Outline'), ('maven_ros.senses.face_tracker', '_Every'),
-    ('maven_ros.senses.face_tracker', '_Track'), ('maven_ros.senses.speaker', 'Mouth'),
-    ('maven_ros.senses.windows', '_Progress'),
-    ('collections', 'deque'), ('collections', 'Counter'), ('numpy', 'ndarray'),
-    ('numpy', 'dtype'),
-    *((f'numpy.{core}.{module}', name) for core in ('core', '_core') for module, name in (
-        ('multiarray', '_reconstruct'), ('multiarray', 'scalar'), ('numeric', '_frombuffer'))),
-})
-
-
-def encode(state: Any) -> bytes:
-    """Return plain data as bytes."""
-    return pickle.dumps(state, protocol=5)
-
-
-def decode(content: bytes) -> Any:
-    """
-    Return what :func:`encode` was given; nothing but plain data and some records is made.
-
-    :raises ResourceError: for bytes that are something else.
-    """
-    try:
-        return _PlainUnpickler(io.BytesIO(content)).load()
-    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, LookupError,
-            ValueError, TypeError) as error:
-        raise ResourceError(f'checkpoint: cannot be read: {error}') from error
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _PLAIN:
-            raise pickle.UnpicklingError(f'{module}.{name} is no plain data')
-        return super().find_class(module, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +115,7 @@ def read_journal(path: Path) -> Iterator[JournalEntry]:
             yield JournalEntry(kind, known_ns, file.read(length))
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class ReplayCheckpoint:
     """
@@ -171,7 +128,6 @@ class ReplayCheckpoint:
     :param messages: how many were taken in all.
     :param wall_s: how long it has taken.
     :param state: what the feed had gathered, encoded.
-    :param voice: what the recogniser had learnt.
     """
 
     identity: dict[str, str]
@@ -181,7 +137,6 @@ class ReplayCheckpoint:
     messages: int
     wall_s: float
     state: bytes
-    voice: Any
 
     def write(self, path: Path) -> None:
         """

@@ -28,20 +28,19 @@ from pathlib import Path
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.freezing import decode, encode
 from maven_ros.graph.bag.bag_graph import STORAGES, BagGraph
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import to_cdr
 from maven_ros.graph.topics import OUTPUT_TYPES, output_message
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, AffectState, Output, nanoseconds
-from maven_ros.replay.feed import Feed
-from maven_ros.replay.hearing import Ahead, Excerpt, Foreheard
+from maven_ros.records import NS, AffectState, nanoseconds
+from maven_ros.replay.excerpt import Excerpt
+from maven_ros.replay.feed import Feed, Known
 from maven_ros.replay.journal import (
     Journal,
     JournalEntry,
     ReplayCheckpoint,
-    decode,
-    encode,
     read_checkpoint,
 )
 from maven_ros.replay.results import (
@@ -53,7 +52,8 @@ from maven_ros.replay.results import (
 )
 from maven_ros.replay.sources import Sources, find_sources
 from maven_ros.replay.summary import Summary, differences, identify, values, versions
-from maven_ros.senses.speech.worker import InlineRecogniser, SpeechStream
+from maven_ros.senses.speech import SpeechStream
+from maven_ros.senses.speech.ahead import AheadRecogniser
 from maven_ros.settings import Settings
 
 _SHOW_S = 0.2
@@ -124,7 +124,7 @@ def replay(
 
 
 class _Replay(ExitStack):
-    """One replay at work; owns the bag, the pipeline, recognition and the journal."""
+    """One replay at work; owns the bag, the pipeline, the recogniser and the journal."""
 
     def __init__(
         self, bag: Path, settings: Settings, out: Path, options: ReplayOptions,
@@ -141,26 +141,23 @@ class _Replay(ExitStack):
 
     def _open(self, bag: Path) -> None:
         options, settings = self._options, self._settings
-        sources = self._sources = find_sources(self._graph, options.sources)
+        sources = self._sources = find_sources(
+            self._graph, options.sources, settings.faces.ros4hri)
         first_ns, last_ns = self._graph.span_ns
         self._start_ns = first_ns + nanoseconds(options.start_s)
         self._end_ns = last_ns if not options.duration_s else min(
             last_ns, self._start_ns + nanoseconds(options.duration_s))
         self._counters = Counters()
-        recognised = settings.speech.recogniser != 'none'
-        speech: SpeechStream = Foreheard() if recognised else InlineRecogniser(None)
+        speech = self.enter_context(AheadRecogniser.open(settings.speech))
         self._pipeline = self.enter_context(self._open_pipeline(speech))
         part = Excerpt(bag, sources, self._start_ns, self._end_ns,
-                    rest_every_ns=nanoseconds(options.rest_s))
-        self._feed = Feed(self._pipeline, part.rest_every_ns)
+                       rest_every_ns=nanoseconds(options.rest_s))
+        self._feed = Feed(self._pipeline, speech, part.rest_every_ns)
         self._about = identify(part, settings, options.without, self._pipeline.engine)
         found = self._resume()
         if found is not None:
             part = replace(part, start_ns=found.received_ns, skip=found.skip)
         self._messages = part.read(self._graph)
-        self._ahead = self.enter_context(Ahead(
-            part, settings, speech, found.state if found else None,
-            found.voice if found else None)) if isinstance(speech, Foreheard) else None
 
     def _open_pipeline(self, speech: SpeechStream) -> Pipeline:
         if not self._options.without:
@@ -227,30 +224,27 @@ class _Replay(ExitStack):
         return not stop.wait(max(0.0, bag_ns / NS / self._options.rate - past_s))
 
     def _take(self, received: Received, wall_s: float) -> None:
-        rests = self._ahead.hear() if self._ahead else None
-        began_s = time.perf_counter()
-        known = self._feed.take(received)
-        took_s = time.perf_counter() - began_s
-        self._write(known)
-        ends_ns = [one.window_end_ns for _, one in known if isinstance(one, AffectState)]
-        if ends_ns:
-            self._journal.append(JournalEntry(TIMING, received.received_ns, struct.pack(
-                '<qd', ends_ns[-1], took_s * 1e3)))
+        self._write(self._feed.take(received))
         again = received.received_ns == self._received_ns
         self._received_ns, self._skip = received.received_ns, self._skip + 1 if again else 1
         self._taken += 1
-        if self._feed.rest_due if rests is None else rests:
+        if self._feed.rests:
             self._rest(wall_s)
 
-    def _write(self, known: list[tuple[int, Output]]) -> None:
-        for known_ns, output in known:
-            try:
-                topic, message = output_message(output, known_ns)
-                entry = JournalEntry(KINDS[topic], known_ns, to_cdr(message, OUTPUT_TYPES[topic]))
-            except GraphError as error:  # a stamp at the edge of what a message can hold
-                self._counters.count('output', 'unpublishable', str(error))
-            else:
-                self._journal.append(entry)
+    def _write(self, known: list[Known]) -> None:
+        for outputs, known_ns, took_s in known:
+            for output in outputs:
+                try:
+                    topic, message = output_message(output, known_ns)
+                    content = to_cdr(message, OUTPUT_TYPES[topic])
+                except GraphError as error:  # a stamp at the edge of what a message can hold
+                    self._counters.count('output', 'unpublishable', str(error))
+                else:
+                    self._journal.append(JournalEntry(KINDS[topic], known_ns, content))
+            ends_ns = [one.window_end_ns for one in outputs if isinstance(one, AffectState)]
+            if ends_ns and took_s:
+                self._journal.append(JournalEntry(
+                    TIMING, known_ns, struct.pack('<qd', ends_ns[-1], took_s * 1e3)))
 
     def _rest(self, wall_s: float) -> None:
         """Write down all that was gathered, and go on from that."""
@@ -259,15 +253,13 @@ class _Replay(ExitStack):
         self._feed.thaw(decode(state))
         ReplayCheckpoint(
             self._about, self._journal.secure(), self._received_ns, self._skip, self._taken,
-            wall_s, state, self._ahead.voice if self._ahead else None,
+            wall_s, state,
         ).write(self._folder / 'checkpoint')
 
     def _finish(self, broken: str, wall_s: float) -> Summary:
         if not self._taken:
             raise GraphError(f'{self._graph.path}: nothing was recorded in [{self._start_ns}, '
                              f'{self._end_ns}) ns{f"; {broken}" if broken else ""}')
-        if self._ahead:
-            self._ahead.hear()
         self._write(self._feed.finish())
         self._journal.secure()
         found = write_results(self._out, self._folder, self._graph.path, self._options.storage)

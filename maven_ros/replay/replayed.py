@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.topics import hear_affect
+from maven_ros.graph.convert import utterance_record
+from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.topics import UTTERANCE_TOPIC
 from maven_ros.records import AffectState, Utterance, nanoseconds
-from maven_ros.replay.hearing import Excerpt
+from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.replay import Progress, ReplayOptions, default_out, replay
 from maven_ros.replay.sources import Sources, find_sources
 from maven_ros.replay.state_table import read_states
@@ -85,10 +87,9 @@ def read_replayed(folder: Path) -> Replayed:
     :raises ResourceError: when there is none, or it is damaged.
     """
     summary = read_summary(folder)
-    utterances: list[Utterance] = []
-    with BagGraph(folder / 'bag') as graph:
-        hear_affect(graph, lambda state, latency_s: None, utterances.append)
-        graph.play()
+    with BagGraph(folder / 'bag') as graph:  # its states are in the table, too
+        utterances = [utterance_record(from_cdr(one.cdr, one.msgtype))
+                      for one in graph.read([graph.resolve(UTTERANCE_TOPIC)])]
     waited = read_table(folder / 'states.parquet', ['latency_ns'])
     return Replayed(
         summary, read_states(folder / 'states.parquet'), utterances,
@@ -148,7 +149,8 @@ def _check(task: ReplayTask, found: Summary) -> None:
     settings = task.settings.with_absolute_paths()
     engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
     with BagGraph(task.bag) as graph:
-        part = Excerpt(task.bag.resolve(), find_sources(graph, task.sources), *graph.span_ns)
+        sources = find_sources(graph, task.sources, settings.faces.ros4hri)
+        part = Excerpt(task.bag.resolve(), sources, *graph.span_ns)
     wanted = identify(part, settings, task.without, engine)
     if differing := differences(found.identity, wanted):
         raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or make '

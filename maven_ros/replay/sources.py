@@ -7,13 +7,17 @@ from dataclasses import dataclass, fields
 
 from maven_ros.errors import GraphError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, is_echo
+from maven_ros.graph.interface import SENSOR
+from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, TRACKED_TOPIC, is_echo
+from maven_ros.intake.face_pairing import IDS_LIST
+from maven_ros.intake.face_topics import part_topics
 from maven_ros.intake.input_reader import INPUT_TYPES
 
 _log = logging.getLogger('maven_ros.replay')
 
-#: A std_msgs/Bool may mean anything: only its name tells this one.
-_BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC}
+_TYPES = {**INPUT_TYPES, 'faces': (IDS_LIST,)}
+#: A std_msgs/Bool may mean anything, and a list of ids, too: only the names tell these.
+_BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC, 'faces': TRACKED_TOPIC}
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Sources:
     :param audio_info: what describes AudioData; found beside the sound when not named.
     :param robot_speaking: std_msgs/Bool; found by its name alone.
     :param speech: hri_msgs/LiveSpeech.
+    :param faces: the lists of a detector of ROS4HRI; found by its name alone.
     """
 
     image: str = ''
@@ -33,18 +38,20 @@ class Sources:
     audio_info: str = ''
     robot_speaking: str = ''
     speech: str = ''
+    faces: str = ''
 
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """Those that there are."""
-        return tuple(filter(None, (getattr(self, one.name) for one in fields(self))))
+    def topics(self, bag: BagGraph) -> list[str]:
+        """Return all topics that are read: those that there are, and two of each face."""
+        own = list(filter(None, (getattr(self, one.name) for one in fields(self))))
+        return own + (part_topics(self.faces, bag.topics()) if self.faces else [])
 
 
-def find_sources(bag: BagGraph, named: Sources) -> Sources:
+def find_sources(bag: BagGraph, named: Sources, ros4hri: bool = True) -> Sources:
     """
     Choose the topics to replay.
 
     :param named: those that the caller wants; the others are found, if there is one candidate.
+    :param ros4hri: False to leave out the faces that a detector has found.
     :raises GraphError: for a named topic that is not in the bag or of another type, for several
         candidates, and for a bag with neither camera nor microphone: lists what it has.
     """
@@ -56,6 +63,8 @@ def find_sources(bag: BagGraph, named: Sources) -> Sources:
             found[role] = _only(bag, role)
         elif role in _BY_NAME:
             found[role] = _ending(bag, role, _BY_NAME[role])
+    if not ros4hri or not _usable(bag, found['faces']):
+        found['faces'] = ''
     if not found['audio_info']:
         beside = found['audio'].rpartition('/')[0] + '/audio_info'
         found['audio_info'] = beside if beside in _candidates(bag, 'audio_info') else ''
@@ -73,32 +82,49 @@ def find_sources(bag: BagGraph, named: Sources) -> Sources:
 def _candidates(bag: BagGraph, role: str) -> list[str]:
     counts = bag.message_counts()
     return [topic for topic, msgtype in bag.topics().items()
-            if msgtype in INPUT_TYPES[role] and counts[topic] and not is_echo(topic)]
+            if msgtype in _TYPES[role] and counts[topic] and not is_echo(topic)]
 
 
 def _named(bag: BagGraph, role: str, topic: str) -> str:
     msgtype = bag.topics().get(topic)
     if msgtype is None:
         raise GraphError(f'{topic}: is not in {bag.path}; its topics: {_listed(bag)}')
-    if msgtype not in INPUT_TYPES[role]:
+    if msgtype not in _TYPES[role]:
         raise GraphError(f'{topic}: is {msgtype}; allowed for {role}: '
-                         f'{", ".join(INPUT_TYPES[role])}')
+                         f'{", ".join(_TYPES[role])}')
     return topic
 
 
 def _only(bag: BagGraph, role: str) -> str:
     candidates = _candidates(bag, role)
     if len(candidates) > 1:
-        flag = f'--{role}-topic'
-        raise GraphError(f'{bag.path}: {role} may be any of {", ".join(candidates)}; name one '
-                         f'with {flag}')
+        raise GraphError(_several(bag, role, candidates))
     return candidates[0] if candidates else ''
 
 
 def _ending(bag: BagGraph, role: str, name: str) -> str:
     """Return the topic of that name in any namespace, if it is of the right type and alone."""
     candidates = [one for one in _candidates(bag, role) if one.endswith(f'/{name}')]
+    if len(candidates) > 1:
+        _log.warning('%s; replayed without', _several(bag, role, candidates))
     return candidates[0] if len(candidates) == 1 else ''
+
+
+def _several(bag: BagGraph, role: str, candidates: list[str]) -> str:
+    return (f'{bag.path}: {role} may be any of {", ".join(candidates)}; name one with '
+            f'--{role.replace("_", "-")}-topic')
+
+
+def _usable(bag: BagGraph, lists: str) -> bool:
+    """Tell whether a detector's messages are of the definitions that are known here."""
+    known = bag.topics()
+    try:
+        for topic in Sources(faces=lists).topics(bag):
+            bag.subscribe(topic, known[topic], SENSOR, lambda received: None).close()
+    except GraphError as error:  # live, that costs its faces alone, too
+        _log.warning('%s: replayed without the faces of %s: %s', bag.path, lists, error)
+        return False
+    return True
 
 
 def _listed(bag: BagGraph) -> str:

@@ -13,7 +13,7 @@ from maven_ros import __version__
 from maven_ros.acting.regions import read_regions
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.replay.hearing import Excerpt
+from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.stamps import stamp_faults
 from maven_ros.settings import Settings, parameters
 

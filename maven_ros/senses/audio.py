@@ -2,9 +2,12 @@
 Sound on the sample clock: any chunks in, 16 kHz mono on one steady time line out.
 
 Stamps of chunks jitter; samples do not. The first chunk sets the clock, counted samples carry it
-on, and stamps only pull it gently, so that a drifting device stays in step. A stamp that leaves
-the clock by more than the tolerance is a gap (filled with silence that counts as not heard) or an
-overlap (cut off). Either way it is counted.
+on, and stamps that leave it by more than a sample pull it gently, so that a drifting device stays
+in step. A stamp that leaves the clock by more than the tolerance is a gap (filled with silence
+that counts as not heard) or an overlap (cut off). Either way it is counted.
+
+Samples lie on a grid of whole 1/16000 s of the stamps' time: with which chunk somebody began to
+listen makes no difference to the samples that both have heard.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from maven_ros.records import (
     Samples,
     nanoseconds,
 )
-from maven_ros.senses.resample import Resampler
+from maven_ros.senses.resample import Resampler, meeting
 from maven_ros.senses.voice_activity import Voice
 from maven_ros.settings import AudioSettings
 
@@ -98,34 +101,33 @@ class AudioSense(Freezing):
             self._robot.append((_ALWAYS_NS, None))
         self._epoch_ns: int | None = None  # time of sample 0
         self._count = 0                    # samples so far; the ring holds the newest of them
+        self._heard_from = 0               # those before this one stand for sound that was missed
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
         self._voice = Voice(self._settings.voice_mode)
         self._voiced: deque[bool] = deque(maxlen=self._capacity // VOICE_FRAME)
         self._voice_frames = 0             # so far; the deque holds the newest of them
         self._resampler = Resampler(SAMPLE_RATE_HZ)
-        self._resampler_from = 0           # sample at which its input began
-        self._resampler_in = 0             # samples that it took
         self._sequence: int | None = None  # of the last chunk,
         self._stamp_ns: int | None = None  # and its stamp
         self._clock = 'none'
 
-    def rest(self, sealed_ns: int | None = None) -> list[AudioSegment]:
+    def finish(self) -> list[AudioSegment]:
         """
-        Put the sound that is still in the resampler on the time line: before :meth:`freeze`.
+        Put the sound that is still in the resampler on the time line; nothing may follow.
 
         :returns: it, as :meth:`add` does.
         """
         if self._epoch_ns is None:
             return []
-        segment = self._append(self._flush(), sealed_ns)
-        self._start_resampler(self._resampler.rate_hz)
+        segment = self._append(self._flush(), None)
         return [segment] if len(segment.samples) else []
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on; the detector of voices starts anew, on the newest sound."""
-        super().thaw({name: value for name, value in state.items() if name != 'rate_hz'})
-        self._resampler = Resampler(state['rate_hz'])
+        super().thaw({name: value for name, value in state.items() if name != 'resampler'})
+        rate_hz, position, recent = state['resampler']
+        self._resampler = Resampler(rate_hz, position, self._count, recent)
         self._voice = Voice(self._settings.voice_mode)
         rest = self._count - self._voice_frames * VOICE_FRAME
         whole = min((len(self._samples) - rest) // VOICE_FRAME, _PRIME_FRAMES)
@@ -133,8 +135,10 @@ class AudioSense(Freezing):
             self._voice.accept(self._samples[len(self._samples) - rest - whole * VOICE_FRAME:])
 
     def freeze(self) -> dict[str, Any]:
-        """Return what was gathered; :meth:`rest` goes before."""
-        return {**super().freeze(), 'rate_hz': self._resampler.rate_hz}
+        """Return what was gathered."""
+        resampler = self._resampler
+        return {**super().freeze(),
+                'resampler': (resampler.rate_hz, resampler.position, resampler.recent)}
 
     @property
     def watermark_ns(self) -> int | None:
@@ -245,10 +249,10 @@ class AudioSense(Freezing):
         """Put a chunk where it belongs on the clock: after what is there, a gap, or cut short."""
         rate_hz, samples = chunk.sample_rate_hz, chunk.samples
         if self._epoch_ns is None:
-            self._epoch_ns = chunk.stamp_ns
-            self._start_resampler(rate_hz)
+            yield from self._begin_at(chunk, sealed_ns)
             if self._robot_speaks() and self._robot[-1][0] > chunk.end_ns + _SAME_CLOCK_NS:
                 self._robot[-1] = (_ALWAYS_NS, None)
+        assert self._epoch_ns is not None
         off_ns = chunk.stamp_ns - self._expected_ns()
         tolerance_ns = int(self._settings.gap_tolerance_ms * 1e6)
         if not chunk.stamped:
@@ -256,7 +260,8 @@ class AudioSense(Freezing):
         elif follows_gap and off_ns > 0:
             tolerance_ns = 0
         if abs(off_ns) <= tolerance_ns:
-            self._epoch_ns += int(off_ns * _PULL)
+            if abs(off_ns) > NS // rate_hz:
+                self._epoch_ns += int(off_ns * _PULL)
         elif off_ns > 0:
             yield from self._fill_gap(off_ns, chunk, sealed_ns)
         else:
@@ -266,18 +271,33 @@ class AudioSense(Freezing):
                                     'before the end of the last')
         if rate_hz != self._resampler.rate_hz:
             yield self._append(self._flush(), sealed_ns)
-            self._start_resampler(rate_hz)
-        self._resampler_in += len(samples)
+            yield from self._go_on_at(
+                rate_hz, round(self._resampler.position * rate_hz / self._resampler.rate_hz),
+                sealed_ns)
         yield self._append(self._resampler.accept(samples), sealed_ns)
 
     def _expected_ns(self) -> int:
         """Return the time at which the next input sample is due."""
-        return self._time(self._resampler_from) + (
-            self._resampler_in * NS // self._resampler.rate_hz)
+        assert self._epoch_ns is not None
+        return self._epoch_ns + self._resampler.position * NS // self._resampler.rate_hz
 
-    def _start_resampler(self, rate_hz: int) -> None:
-        self._resampler = Resampler(rate_hz)
-        self._resampler_from, self._resampler_in = self._count, 0
+    def _begin_at(self, chunk: AudioChunk, sealed_ns: int | None) -> Iterator[AudioSegment]:
+        """Go on with a chunk that has nothing right before it; the first one sets the clock."""
+        rate_hz = chunk.sample_rate_hz
+        if self._epoch_ns is None:
+            apart_ns = meeting(rate_hz)[0] * NS // rate_hz
+            self._epoch_ns = chunk.stamp_ns // apart_ns * apart_ns
+        position = round((chunk.stamp_ns - self._epoch_ns) * rate_hz / NS)
+        self._heard_from = -(-position * SAMPLE_RATE_HZ // rate_hz)
+        yield from self._go_on_at(rate_hz, position, sealed_ns)
+
+    def _go_on_at(
+        self, rate_hz: int, position: int, sealed_ns: int | None,
+    ) -> Iterator[AudioSegment]:
+        """Go on at an input sample, counted from the epoch."""
+        self._resampler = Resampler(rate_hz, position, self._count)
+        missing = self._resampler.first - self._count
+        yield self._append(np.zeros(missing, np.float32), sealed_ns)
 
     def _flush(self) -> Samples:
         return self._resampler.accept(np.zeros((0, 1), np.float32), last=True)
@@ -293,28 +313,23 @@ class AudioSense(Freezing):
             kept = self._robot.copy(), self._sequence, self._stamp_ns, self._clock
             self.reset()  # of the sound; time goes on
             self._robot, self._sequence, self._stamp_ns, self._clock = kept
-            self._epoch_ns = chunk.stamp_ns
-        elif missing > 0:
-            yield self._append(np.zeros(missing, np.float32), sealed_ns, heard=False)
-        self._start_resampler(chunk.sample_rate_hz)
+        yield from self._begin_at(chunk, sealed_ns)
 
-    def _append(
-        self, samples: Samples, sealed_ns: int | None, heard: bool = True,
-    ) -> AudioSegment:
+    def _append(self, samples: Samples, sealed_ns: int | None) -> AudioSegment:
         """Write to the ring; return what the recogniser may hear of it."""
         begin = self._time(self._count)
         own = self._robot_mask(begin, len(samples))
         if own.any():
             self._counters.count('audio', 'robot_speaking', n=int(own.sum()), normal=True)
             samples = np.where(own, np.float32(0.0), samples)
-        audible = ~own & heard
-        late = 0
+        arrived = np.arange(self._count, self._count + len(samples)) >= self._heard_from
+        audible = ~own & arrived
         if sealed_ns is not None and begin < sealed_ns:
             late = min(len(samples), (sealed_ns - begin) * SAMPLE_RATE_HZ // NS)
             audible[:late] = False
-        if late and heard:
-            self._counters.count('audio', 'late', f'{late / SAMPLE_RATE_HZ:.3f} s arrived after '
-                                                  'their window had closed')
+            if count := int(arrived[:late].sum()):
+                self._counters.count('audio', 'late', f'{count / SAMPLE_RATE_HZ:.3f} s arrived '
+                                                      'after their window had closed')
         kept = np.where(audible, samples, np.float32(0.0))
         self._samples = np.concatenate([self._samples, kept])[-self._capacity:]
         self._heard = np.concatenate([self._heard, audible])[-self._capacity:]

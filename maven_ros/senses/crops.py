@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.freezing import plain_data
 from maven_ros.records import Box, Pixels
 
 EYE_DISTANCE = 0.355  # between the eyes, as a share of the crop's side
@@ -17,6 +18,7 @@ Matrix = NDArray[np.float64]
 Point = tuple[float, float]
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class Outline:
     """

@@ -17,7 +17,7 @@ import numpy as np
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
-from maven_ros.freezing import Freezing
+from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import NS, Face, FoundFace, Pixels, nanoseconds
 from maven_ros.senses.crops import Outline, crop
 from maven_ros.senses.detectors import Detection, open_detector
@@ -30,6 +30,7 @@ _REACH = 1.5  # sizes that a face may jump between detections and still be the s
 _MAX_GROWTH = 2.0  # and how many times as large, or as small, it may be
 
 
+@plain_data
 @dataclass(eq=False)
 class _Track:
     """
@@ -248,6 +249,7 @@ class FaceTracker(Freezing):
         return tuple(faces[:self._settings.max_people])
 
 
+@plain_data
 class _Every:
     """Tells once in each period that it is due, by the stamps that it is shown."""
 

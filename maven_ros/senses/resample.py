@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 
-from maven_ros.records import SAMPLE_RATE_HZ, Samples
+from maven_ros.records import SAMPLE_RATE_HZ, VOICE_FRAME, Samples
+
+_NONE: Samples = np.zeros(0, np.float32)
+
+
+def meeting(rate_hz: int) -> tuple[int, int]:
+    """
+    Return how many samples of a rate, and of 16 kHz, lie between times that both grids share.
+
+    Those of 16 kHz are whole frames of voice activity.
+    """
+    meetings_hz = gcd(rate_hz, SAMPLE_RATE_HZ // VOICE_FRAME)
+    return rate_hz // meetings_hz, SAMPLE_RATE_HZ // meetings_hz
 
 
 class Resampler:
     """
-    Mono mix and rate conversion of one unbroken stream; outputs are aligned to its first input.
+    Mono mix and rate conversion of one unbroken stream.
+
+    Inputs and outputs are numbered from a time that both grids share. An output's value does not
+    depend on where the stream was begun, to within 3e-7 once the filter has run in.
 
     :param rate_hz: samples a second of the input, any.
+    :param position: number of the next input.
+    :param given: number of the next output.
+    :param before: inputs that went before, float32 (n,), mono; silence where it is not known.
     """
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(
+        self, rate_hz: int, position: int = 0, given: int = 0, before: Samples = _NONE,
+    ) -> None:
         self.rate_hz = rate_hz
+        self.position = position
+        #: The newest inputs: as many as the filter may still hold, and as it reaches back.
+        self.recent = _NONE
         self._stream = None
         if rate_hz != SAMPLE_RATE_HZ:
             import soxr
 
             self._stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype='float32')
+        inputs, outputs = meeting(rate_hz)
+        begin = (position - len(before)) // inputs  # the stream begins at the last such time
+        #: Number of the first output that there will be.
+        self.first = max(given, begin * outputs)
+        self._skip = self.first - begin * outputs
+        silence = np.zeros(position - len(before) - begin * inputs, np.float32)
+        self._ready = self._convert(np.concatenate([silence, before]))
+        self._note(before)
 
     def accept(self, samples: Samples, last: bool = False) -> Samples:
         """
@@ -29,7 +62,19 @@ class Resampler:
         :param last: True to get what is still inside; nothing may follow.
         """
         mono: Samples = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
-        if self._stream is None:
-            return mono
-        out: Samples = self._stream.resample_chunk(mono, last=last)
-        return out.reshape(-1)
+        self.position += len(mono)
+        self._note(mono)
+        ready, self._ready = self._ready, _NONE
+        return np.concatenate([ready, self._convert(mono, last)])
+
+    def _note(self, mono: Samples) -> None:
+        most = self.rate_hz // 5 + 2048  # measured: up to 80 ms, or 950 samples, are held
+        self.recent = np.concatenate([self.recent, mono])[-most:]
+
+    def _convert(self, mono: Samples, last: bool = False) -> Samples:
+        out: Samples = mono
+        if self._stream is not None:
+            out = self._stream.resample_chunk(mono, last=last).reshape(-1)
+        skipped = min(self._skip, len(out))
+        self._skip -= skipped
+        return out[skipped:]

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from maven_ros.freezing import Freezing
+from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
@@ -45,6 +45,7 @@ _FEWEST = 5               # frames in a voice, or in silence, for a median
 _KEEPS = 0.85             # of the least motion: who has the voice keeps it down to that
 
 
+@plain_data
 @dataclass(slots=True)
 class Mouth:
     """

@@ -20,13 +20,10 @@ from typing import ClassVar
 
 from maven_ros import rules
 from maven_ros.counters import Counters
-from maven_ros.freezing import Freezing
-from maven_ros.records import Face, Stream, Utterance, Window, Word, nanoseconds, seconds
+from maven_ros.freezing import Freezing, plain_data
+from maven_ros.records import Face, Stream, Window, nanoseconds, seconds
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import WindowSettings
-
-#: Utterances that wait for their windows; those of another clock would gather for ever.
-_MOST_UTTERANCES = 1000
 
 
 class Admission(enum.Enum):
@@ -37,6 +34,7 @@ class Admission(enum.Enum):
     RESTART = 'restart'  # time jumped: all that was must be forgotten first
 
 
+@plain_data
 @dataclass(slots=True)
 class _Progress:
     """How far a stream has come: in stamps, and when that was."""
@@ -70,7 +68,6 @@ class Windows(Freezing):
         self._sealed_ns: int | None = None
         self._now_ns: int | None = None
         self._faces: deque[Face] = deque()
-        self._utterances: dict[int, Utterance] = {}  # by start: a later result replaces
         self._frame_id = ''
 
     def change(self, settings: WindowSettings) -> None:
@@ -84,6 +81,11 @@ class Windows(Freezing):
     def sealed_ns(self) -> int | None:
         """Time up to which windows are closed; None before the first has."""
         return self._sealed_ns
+
+    @property
+    def next_start_ns(self) -> int:
+        """Where the next window begins: what ended before it is of no more use."""
+        return rules.start_of(self._next_end_ns or 0, self._length_ns)
 
     def admit(
         self, stream: Stream, start_ns: int, end_ns: int, now_ns: int, stamped: bool = True,
@@ -123,21 +125,6 @@ class Windows(Freezing):
         self._faces.extend(faces)
         self._frame_id = frame_id
 
-    def add_utterance(self, utterance: Utterance) -> None:
-        """
-        Add a result of recognition; it replaces an earlier one that began at the same time.
-
-        One that no window will hold any more is late: dropped and counted.
-        """
-        next_start_ns = rules.start_of(self._next_end_ns or 0, self._length_ns)
-        if utterance.end_ns <= next_start_ns:
-            self._counters.count('speech', 'late', f'words up to {utterance.end_ns} ns were '
-                                                   'recognised after their windows had closed')
-            return
-        self._utterances[utterance.start_ns] = utterance
-        while len(self._utterances) > _MOST_UTTERANCES:
-            del self._utterances[next(iter(self._utterances))]
-
     def advance(self, now_ns: int) -> list[Window]:
         """Close the windows that are due and return them, oldest first."""
         closed: list[Window] = []
@@ -150,9 +137,9 @@ class Windows(Freezing):
             self._sealed_ns = sealed_ns  # what is closed stays so
         elif self._now_ns is not None and now_ns < self._now_ns:
             self._rewind(now_ns)
-        self._now_ns = now_ns
-        while self._due(now_ns):
-            closed.append(self._close(now_ns))
+        since_ns, self._now_ns = self._now_ns, now_ns
+        while (due_ns := self._fell_due(since_ns, now_ns)) is not None:
+            closed.append(self._close(due_ns))
         return closed
 
     def flush(self) -> list[Window]:
@@ -220,6 +207,22 @@ class Windows(Freezing):
         gone_on_ns = max(0, (self._now_ns or now_ns) - then_ns)
         self._last_lead = (lead_ns + gone_on_ns, now_ns)
 
+    def _fell_due(self, since_ns: int | None, now_ns: int) -> int | None:
+        """
+        Return when the next window fell due since somebody last looked; None if it is not.
+
+        What has stopped by then is the same however often somebody looks, live or in replay.
+        """
+        end_ns = self._next_end_ns
+        if end_ns is None:
+            return None
+        moments_ns = [one.now_ns + self._stale_ns for one in self._progress.values()]
+        passed_ns = self._passed(end_ns, live=False)
+        if passed_ns is not None:
+            moments_ns.append(passed_ns + self._max_wait_ns)
+        between_ns = (ns for ns in moments_ns if (since_ns or now_ns) < ns < now_ns)
+        return next(filter(self._due, (*sorted(between_ns), now_ns)), None)
+
     def _due(self, now_ns: int) -> bool:
         """Tell whether the next window may close: the one place that decides it."""
         end_ns = self._next_end_ns
@@ -265,13 +268,4 @@ class Windows(Freezing):
             faces=tuple(face for face in self._faces
                         if rules.holds(start_ns, end_ns, face.stamp_ns)),
             waveform=heard.waveform, heard=heard.heard, voiced=heard.voiced,
-            words=self._words(start_ns, end_ns), stale=stopped, frame_id=self._frame_id)
-
-    def _words(self, start_ns: int, end_ns: int) -> tuple[Word, ...]:
-        """Return the words of a window; forget utterances that none will hold any more."""
-        for begun_ns, utterance in list(self._utterances.items()):
-            if utterance.end_ns < start_ns:
-                del self._utterances[begun_ns]
-        return rules.words_inside(
-            (word for utterance in self._utterances.values() for word in utterance.words),
-            start_ns, end_ns)
+            stale=stopped, frame_id=self._frame_id)

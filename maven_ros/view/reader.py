@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from maven_ros.counters import Counters
@@ -21,8 +21,8 @@ from maven_ros.graph.topics import (
     STATE_TOPIC,
     UTTERANCE_TOPIC,
 )
-from maven_ros.intake.input_reader import InputReader
-from maven_ros.records import NS, AudioChunk, Frame
+from maven_ros.intake.intake import Intake
+from maven_ros.records import NS, AudioChunk, Frame, Input
 from maven_ros.settings import AudioSettings
 from maven_ros.view.screen import Screen
 
@@ -41,7 +41,7 @@ class Reader:
     def __init__(self, graph: Graph, screen: Screen, counters: Counters) -> None:
         self._screen = screen
         self._counters = counters
-        self._inputs = InputReader(AudioSettings())
+        self._intake = Intake(AudioSettings(), counters)
         self._node = f'maven_ros: {graph.resolve("affect")}'
         self._led = (255, 255, 255)
         draw: dict[str, Callable[[Any, int], None]] = {
@@ -57,18 +57,21 @@ class Reader:
 
     def take(self, received: Received) -> None:
         """Draw a message."""
+        draw = self._draw.get(received.topic)
         try:
-            draw = self._draw.get(received.topic)
             if draw is not None:
                 draw(from_cdr(received.cdr, received.msgtype), received.received_ns)
-                return
-            record = self._inputs.read(received)
+            else:
+                self._show(self._intake.take(received))
+        except InputError as error:
+            self._counters.count(received.topic, error.cause, str(error))
+
+    def _show(self, records: Iterable[Input]) -> None:
+        for record in records:
             if isinstance(record, Frame):
                 self._screen.show_picture(record)
             elif isinstance(record, AudioChunk):
                 self._screen.show_sound(record)
-        except InputError as error:
-            self._counters.count(received.topic, error.cause, str(error))
 
     def _state(self, message: Any, received_ns: int) -> None:
         self._screen.show_state(state_record(message), time_ns(message.latency) / NS)

@@ -6,8 +6,8 @@ from made_states import HOP_NS, T0, state
 
 from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
+from maven_ros.freezing import decode, encode
 from maven_ros.records import AffectEvent, EventKind, SmoothedState
-from maven_ros.replay.journal import decode, encode
 from maven_ros.settings import Settings
 
 LEARNS = Settings().with_values({'baseline.enabled': True, 'baseline.settle_s': 10.0})

@@ -14,7 +14,7 @@ from maven_ros.graph.convert import audio_message, image_message, state_record
 from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import SENSOR, SOUND, STATE
 from maven_ros.graph.messages import from_cdr, new
-from maven_ros.intake.tracked_faces import IDS_LIST, REGION
+from maven_ros.intake.face_pairing import IDS_LIST, REGION
 from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.records import AudioChunk
 from maven_ros.settings import Settings
@@ -169,11 +169,11 @@ def test_a_reset_forgets_all_evidence(active):
 def test_a_reset_forgets_that_faces_came_from_a_detector(active):
     graph, node = active
     with Detector(graph), Camera(graph):
-        eventually(lambda: node._tracked.used, 'its faces are not taken')
+        eventually(lambda: node._intake.faces.used, 'its faces are not taken')
     time.sleep(0.3)                  # what is under way still comes
-    assert node._tracked.used
+    assert node._intake.faces.used
     node.reset()
-    eventually(lambda: not node._tracked.used, 'not forgotten')
+    eventually(lambda: not node._intake.faces.used, 'not forgotten')
 
 
 def test_deactivated_while_the_robot_speaks_it_hears_again_once_it_is_activated(active):

@@ -17,6 +17,7 @@ import pytest
 from maven_ros.cli.bag_commands import described
 from maven_ros.cli.main import main
 from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.freezing import decode, encode
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, event_record, image_message
 from maven_ros.graph.interface import STATE
@@ -24,14 +25,13 @@ from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.graph.topics import hear_affect
 from maven_ros.records import NS, AudioChunk, EventKind, Modality, Status
 from maven_ros.replay import results
-from maven_ros.replay.from_media import START_NS, bags_from_media
-from maven_ros.replay.journal import decode, encode, read_checkpoint
+from maven_ros.replay.from_media import START_NS
+from maven_ros.replay.journal import read_checkpoint
 from maven_ros.replay.replay import ReplayOptions, default_out, replay
 from maven_ros.replay.replayed import read_replayed
 from maven_ros.replay.sources import Sources
 from maven_ros.replay.state_table import read_states
 from maven_ros.replay.summary import read_summary
-from maven_ros.resources import resource
 from maven_ros.settings import Settings
 
 QUIET = Settings().with_values({'speech.recogniser': 'none'})
@@ -41,13 +41,6 @@ BOOL, SPEECH = 'std_msgs/msg/Bool', 'hri_msgs/msg/LiveSpeech'
 TABLES = ('states.parquet', 'states.csv')
 RESTS = ReplayOptions(rest_s=2.0, duration_s=8.0)
 T0 = START_NS
-
-
-@pytest.fixture(scope='module')
-def sample(tmp_path_factory):
-    """The shipped clip as a bag."""
-    folder = tmp_path_factory.mktemp('sample')
-    return bags_from_media([resource('media/sample.mp4')], folder, width=320)[0].path
 
 
 @pytest.fixture(scope='module')
@@ -194,7 +187,7 @@ def test_what_was_begun_otherwise_is_refused_by_what_differs(begun):
 
 
 @pytest.mark.parametrize(('part', 'name', 'said'), [
-    ((), 'stamps', "'stamps'"), (('pipeline',), 'speaker', "'speaker'"),
+    (('intake',), 'stamps', "'stamps'"), (('pipeline',), 'speaker', "'speaker'"),
     (('pipeline', 'windows'), '_frame_id', 'Windows: _frame_id')])
 def test_what_another_version_gathered_is_refused_by_what_it_lacks(
         begun, tmp_path, part, name, said):

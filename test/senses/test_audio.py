@@ -8,6 +8,7 @@ from speaking import SAMPLE, sound_of
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
+from maven_ros.freezing import decode, encode
 from maven_ros.records import NS, AudioChunk, RobotSpeaking
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.resample import Resampler
@@ -45,6 +46,67 @@ def test_any_rate_and_channel_count_lands_on_the_same_time_line(rate_hz, channel
     want = tone(2.0)[8000:24000, 0]
     assert got.heard.all() and len(got.waveform) == 16000
     assert np.abs(got.waveform - want).max() < 0.02  # in phase: a shift of 1 sample is 0.09
+
+
+RATES = [8000, 11025, 16000, 22050, 44056, 44100, 48000, 96000]
+
+
+def heard_alike(audio, other, start_ns, end_ns):
+    """Return how far the same time is from being the same sound in both."""
+    got, want = audio.read(start_ns, end_ns), other.read(start_ns, end_ns)
+    assert got.heard.all() and want.heard.all()
+    return np.abs(got.waveform - want.waveform).max()
+
+
+@pytest.mark.parametrize('rate_hz', RATES)
+def test_with_which_chunk_the_sound_begins_makes_no_difference_to_the_rest(rate_hz):
+    """Node and recorder begin at different chunks: their samples were off by parts of one."""
+    start_ns = START + 12_345_678
+    noise = np.random.default_rng(0).normal(0, 0.1, (2 * rate_hz, 1)).astype(np.float32)
+    items = chunks(noise, rate_hz, size=706, start_ns=start_ns)
+    first = sense()
+    feed(first, items)
+    for number in (1, 2, 5):
+        other = sense()
+        feed(other, items[number:])
+        begun_ns = items[number].stamp_ns + 50 * MS  # until the filter has run in
+        assert heard_alike(other, first, begun_ns, start_ns + 1500 * MS) < 1e-6
+
+
+@pytest.mark.parametrize('rate_hz', RATES)
+def test_sound_behind_a_gap_is_as_without_it(rate_hz):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2 * rate_hz, 1)).astype(np.float32)
+    items = chunks(noise, rate_hz, size=rate_hz // 8)
+    whole, torn = sense(), sense()
+    feed(whole, items)
+    feed(torn, items[:4] + items[5:])
+    assert heard_alike(torn, whole, items[5].stamp_ns + 50 * MS, START + 1500 * MS) < 1e-6
+    missed = torn.read(items[4].stamp_ns + MS, items[5].stamp_ns - MS)
+    assert not missed.heard.any() and not missed.waveform.any()
+
+
+@pytest.mark.parametrize('rate_hz', RATES)
+def test_sound_goes_on_where_it_was_written_down(rate_hz):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2 * rate_hz, 1)).astype(np.float32)
+    items = chunks(noise, rate_hz, size=706)
+    half = len(items) // 2
+    whole, before, after = sense(), sense(), sense()
+    feed(whole, items)
+    feed(before, items[:half])
+    after.thaw(decode(encode(before.freeze())))
+    assert after.watermark_ns == before.watermark_ns
+    feed(after, items[half:])
+    assert heard_alike(after, whole, START, START + 1500 * MS) < 1e-6
+
+
+def test_voice_is_told_alike_by_who_began_later():
+    sound = sound_of(SAMPLE)[:8 * 16000, None]
+    first, later = sense(), sense()
+    feed(first, chunks(sound))
+    feed(later, chunks(sound)[40:])  # 1.28 s: no whole frame of voice activity
+    span = START + 5 * NS, START + 8 * NS
+    got, want = first.read(*span).voiced, later.read(*span).voiced
+    assert np.mean(got == want) > 0.98 and got.any() and not got.all()
 
 
 def test_what_has_not_arrived_is_silent_and_not_heard():
@@ -135,8 +197,8 @@ def test_jitter_of_the_stamps_does_not_reach_the_samples():
     jitter = np.random.default_rng(0).integers(-20 * MS, 20 * MS, 63)
     items = [AudioChunk(chunk.stamp_ns + int(off), chunk.samples, 16000)
              for chunk, off in zip(chunks(tone(2.0)), jitter, strict=True)]
-    segments = feed(audio, items)
-    assert np.array_equal(np.concatenate([one.samples for one in segments]), tone(2.0)[:, 0])
+    got = np.concatenate([one.samples for one in feed(audio, items)])
+    assert np.array_equal(got[-32000:], tone(2.0)[:, 0]) and not got[:-32000].any()
     assert audio._counters.snapshot() == {}
 
 

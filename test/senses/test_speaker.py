@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from maven_ros.freezing import decode, encode
 from maven_ros.records import NS, SAMPLE_RATE_HZ, VOICE_FRAME, Box, Face, Window
-from maven_ros.replay.journal import decode, encode
 from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.settings import SpeakerSettings
 

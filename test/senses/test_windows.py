@@ -82,21 +82,6 @@ def test_when_all_streams_stop_time_goes_on_and_evidence_runs_out():
     assert closed[-1].stale == {Stream.VIDEO} and closed[-1].faces == ()
 
 
-def test_words_count_where_they_were_spoken_as_known_at_the_close():
-    rig = Rig()
-    rig.frame(0)
-    rig.words((20, 180), (190, 260), final=False)
-    first = rig.frame(210)[0]
-    assert [word.text for word in first.words] == ['w20']      # the second is not over yet
-    rig.words((20, 150), (160, 390))                           # the final result replaces it
-    second = rig.frame(410)[0]
-    assert [(word.text, word.end_ns - T0) for word in second.words] == [
-        ('w20', 150 * MS), ('w160', 390 * MS)]
-    rig.words((300, 310))                                      # an utterance of its own
-    third = rig.frame(610)[0]
-    assert [word.text for word in third.words] == ['w20', 'w160', 'w300']
-
-
 def test_a_bag_that_loops_starts_over_and_loses_no_window():
     rig = Rig()
     once = [window for ms in range(0, 5000, 100) for window in rig.frame(ms)]

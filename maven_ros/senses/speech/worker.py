@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from maven_ros.closing import Closing
@@ -22,14 +23,18 @@ class SpeechStream(Protocol):
     def put(self, samples: Samples, start_ns: int) -> None:
         """Take sound."""
 
-    def poll(self) -> list[Utterance]:
-        """Return utterances that are new or have changed since the last call, in order."""
+    def poll(self) -> Iterable[Utterance]:
+        """
+        Return utterances that are new or have changed since the last call, in order.
+
+        Of a stream that runs ahead, whoever reads them waits for them.
+        """
 
     def reset(self) -> None:
         """Forget all sound."""
 
-    def finish(self, timeout_s: float) -> list[Utterance]:
-        """Close what is being said."""
+    def finish(self, timeout_s: float) -> Iterable[Utterance]:
+        """Close what is being said; see :meth:`poll`."""
 
     def close(self) -> None:
         """End within a second."""

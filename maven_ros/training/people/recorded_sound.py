@@ -51,7 +51,7 @@ def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound
     for chunk in read_media(path, video=False, counters=counters):
         if isinstance(chunk, AudioChunk):
             segments += sense.add(chunk)
-    segments += sense.rest()
+    segments += sense.finish()
     if not segments:
         return None
     start_ns = segments[0].start_ns

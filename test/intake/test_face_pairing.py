@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from maven_ros.counters import Counters
-from maven_ros.graph.interface import STATE, Received
+from maven_ros.freezing import decode, encode
+from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import new, time_message, to_cdr
-from maven_ros.intake.tracked_faces import IDS_LIST, LANDMARKS, REGION, TrackedFaces
+from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION, FacePairing
 from maven_ros.records import NS, Frame
 
 HOP_NS = NS // 10
@@ -17,6 +18,14 @@ HOP_NS = NS // 10
 
 def frame(i):
     return Frame.of(i * HOP_NS, np.zeros((48, 64, 3), np.uint8), 'eye')
+
+
+def hold(tracked, frame):
+    return tracked.hold(Received('/camera', 'made up', b'', frame.stamp_ns), frame)
+
+
+def read(received):
+    return frame(received.received_ns // HOP_NS)
 
 
 def header(i):
@@ -55,16 +64,15 @@ def counters():
 
 
 @pytest.fixture
-def tracked(graph, counters):
-    with TrackedFaces(graph, counters, lambda received: None) as tracked:
-        yield tracked
+def tracked(counters):
+    return FacePairing(read, counters)
 
 
 @pytest.fixture
 def detector(tracked):
     """One whose first list, of nobody, has come behind picture 0."""
     detector = Detector(tracked)
-    assert stamps(tracked.hold(frame(0))) == [0]
+    assert stamps(hold(tracked, frame(0))) == [0]
     assert detector.list(0) == []
     assert tracked.used
     return detector
@@ -76,11 +84,11 @@ def stamps(frames):
 
 def test_without_lists_pictures_go_on_as_they_come(tracked):
     assert not tracked.used
-    assert [one.faces for i in range(5) for one in tracked.hold(frame(i))] == [None] * 5
+    assert [one.faces for i in range(5) for one in hold(tracked, frame(i))] == [None] * 5
 
 
 def test_a_picture_waits_for_its_list_and_its_regions(tracked, detector):
-    assert tracked.hold(frame(1)) == []
+    assert hold(tracked, frame(1)) == []
     assert detector.list(1, 'abcde') == []  # lists and regions are on topics of their own
     assert detector.landmarks(1) == []
     [found] = detector.region(1)
@@ -91,13 +99,13 @@ def test_a_picture_waits_for_its_list_and_its_regions(tracked, detector):
 
 
 def test_a_list_of_nobody_is_a_picture_without_faces(tracked, detector):
-    tracked.hold(frame(1))
+    hold(tracked, frame(1))
     assert [one.faces for one in detector.list(1)] == [()]
 
 
 def test_eyes_that_are_not_known_are_none(tracked, detector):
     for i, sure in ((1, None), (2, 0.0)):
-        tracked.hold(frame(i))
+        hold(tracked, frame(i))
         if sure is not None:
             detector.landmarks(i, sure=sure)
         detector.region(i)
@@ -107,23 +115,23 @@ def test_eyes_that_are_not_known_are_none(tracked, detector):
 
 def test_pictures_that_the_detector_leaves_out_are_thinned(tracked, detector, counters):
     for i in range(1, 4):
-        assert tracked.hold(frame(i)) == []
+        assert hold(tracked, frame(i)) == []
     assert stamps(detector.list(3)) == [3]
     assert counters.snapshot() == {'video.thinned': 2}
 
 
 def test_a_region_that_never_comes_costs_its_face_alone(tracked, detector):
-    tracked.hold(frame(1))
+    hold(tracked, frame(1))
     detector.region(1, 'abcde')
     assert detector.list(1, 'abcde', 'fghij') == []
-    late = [one for i in range(2, 5) for one in tracked.hold(frame(i))]
+    late = [one for i in range(2, 5) for one in hold(tracked, frame(i))]
     assert stamps(late) == [1]
     assert [face.person_id for face in late[0].faces] == ['abcde']
 
 
 def test_a_region_that_has_not_come_when_a_newer_one_has_holds_nobody_up(tracked, detector):
     for i in (1, 2):
-        tracked.hold(frame(i))
+        hold(tracked, frame(i))
         assert detector.list(i, 'abcde') == []
     first, second = detector.region(2)
     assert stamps([first, second]) == [1, 2]
@@ -139,7 +147,7 @@ def test_a_region_that_has_not_come_when_a_newer_one_has_holds_nobody_up(tracked
     ({}, math.nan, r'eyes \(\(0\.3125, 0\.375\), \(nan, 0\.375\)\); allowed: shares of the pic'),
 ])
 def test_a_bad_region_costs_its_face_alone(tracked, detector, counters, corners, pupil, message):
-    tracked.hold(frame(1))
+    hold(tracked, frame(1))
     detector.region(1, 'fghij')
     detector.landmarks(1, left_x=pupil)
     detector.region(1, **corners)
@@ -152,19 +160,21 @@ def test_a_bad_region_costs_its_face_alone(tracked, detector, counters, corners,
 def test_regions_of_whom_no_list_comes_do_not_gather(tracked, detector):
     for i in range(1, 1200):
         detector.region(i)
-    assert len(tracked._places) == 1000 and ('abcde', 'roi', 1199 * HOP_NS) in tracked._places
+        detector.landmarks(i)
+    for places in (tracked._boxes, tracked._eyes):
+        assert len(places) == 500 and ('abcde', 1199 * HOP_NS) in places
 
 
 def test_a_first_list_whose_region_was_missed_holds_nobody_up(tracked):
     detector = Detector(tracked)  # its list is what makes us listen to the region: too late
     for i in range(2):
         assert not tracked.used
-        assert stamps(tracked.hold(frame(i))) == [i]
+        assert stamps(hold(tracked, frame(i))) == [i]
         if i:
             detector.region(i)
         detector.list(i, 'abcde')
     assert tracked.used
-    assert tracked.hold(frame(2)) == []
+    assert hold(tracked, frame(2)) == []
     detector.region(2)
     [found] = detector.list(2, 'abcde')
     assert [face.person_id for face in found.faces] == ['abcde']
@@ -176,15 +186,15 @@ def test_a_list_that_is_quicker_than_its_picture_waits_for_it(tracked):
         detector.region(i)
         assert detector.list(i, 'abcde') == []
         if i == 0:
-            assert stamps(tracked.hold(frame(i))) == [i]
+            assert stamps(hold(tracked, frame(i))) == [i]
             assert tracked.used
         else:
-            [one] = tracked.hold(frame(i))
+            [one] = hold(tracked, frame(i))
             assert [face.person_id for face in one.faces] == ['abcde']
 
 
 def test_when_lists_stop_faces_are_detected_here_again(tracked, detector):
-    went = [one for i in range(1, 13) for one in tracked.hold(frame(i))]
+    went = [one for i in range(1, 13) for one in hold(tracked, frame(i))]
     assert stamps(went) == list(range(1, 13)) and {one.faces for one in went} == {None}
     assert not tracked.used
 
@@ -192,56 +202,50 @@ def test_when_lists_stop_faces_are_detected_here_again(tracked, detector):
 def test_lists_of_another_camera_change_nothing(tracked):
     detector = Detector(tracked)
     for i in range(20):
-        assert stamps(tracked.hold(frame(i))) == [i]
+        assert stamps(hold(tracked, frame(i))) == [i]
         assert detector.list(1000 + i) == []
     assert not tracked.used
 
 
 def test_time_that_jumps_back_begins_anew(tracked, detector):
-    tracked.hold(frame(1))
-    assert stamps(tracked.hold(frame(1))) == [1, 1]
+    hold(tracked, frame(1))
+    assert stamps(hold(tracked, frame(1))) == [1, 1]
     assert not tracked.used
 
 
 def test_pictures_go_on_when_time_jumps_far_back_and_no_list_comes(tracked):
     detector = Detector(tracked)
-    tracked.hold(frame(6000))
+    hold(tracked, frame(6000))
     detector.list(6000)
     assert tracked.used
-    assert [stamps(tracked.hold(frame(i))) for i in range(3)] == [[0], [1], [2]]
+    assert [stamps(hold(tracked, frame(i))) for i in range(3)] == [[0], [1], [2]]
     assert not tracked.used
 
 
 def test_regions_from_before_a_jump_back_are_forgotten(tracked, detector):
-    tracked.hold(frame(5))
+    hold(tracked, frame(5))
     detector.region(5)
     assert stamps(detector.list(5, 'abcde')) == [5]
-    tracked.hold(frame(0))
+    hold(tracked, frame(0))
     detector.region(6)  # its last words on the time before
     detector.list(6, 'abcde')
-    tracked.hold(frame(1))
+    hold(tracked, frame(1))
     assert detector.list(1, 'abcde') == []
     assert stamps(detector.region(1)) == [1]
-    tracked.hold(frame(2))
+    hold(tracked, frame(2))
     assert detector.list(2, 'abcde') == []  # the region is waited for
     [second] = detector.region(2)
     assert [face.person_id for face in second.faces] == ['abcde']
 
 
-def test_the_topics_of_those_who_are_listed_are_followed(graph, tracked):
-    detector = Detector(tracked)
-    detector.list(0, 'abcde')
-    assert set(tracked._people) == {'abcde'} and len(tracked._people['abcde']) == 2
-    detector.list(1, 'fghij')
-    assert set(tracked._people) == {'fghij'}
-
-
-def test_lists_are_heard_while_somebody_publishes_them(graph, tracked):
-    tracked.look()
-    assert tracked._lists is None
-    publisher = graph.advertise('humans/faces/tracked', IDS_LIST, STATE)
-    tracked.look()
-    assert tracked._lists is not None
-    publisher.close()
-    tracked.look()
-    assert tracked._lists is None
+def test_what_waits_goes_on_in_another_process(tracked, detector, counters):
+    hold(tracked, frame(1))
+    detector.landmarks(1)
+    detector.list(1, 'abcde')
+    other = FacePairing(read, counters)
+    other.thaw(decode(encode(tracked.freeze())))
+    for one in (tracked, other):
+        [found] = Detector(one).region(1)
+        assert found.stamp_ns == HOP_NS and found.decode().shape == (48, 64, 3)
+        assert found.faces[0].eyes == ((0.3125, 0.375), (0.4375, 0.375))
+        assert one.listed == ('abcde',) and one.used
