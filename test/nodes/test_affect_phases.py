@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+from wire import new_wire, on_wire
 
 from maven_ros.errors import SettingsError
 from maven_ros.graph.convert import audio_message, image_message, state_record
@@ -34,7 +35,7 @@ def eventually(condition, what, timeout_s=10.0):
 @pytest.fixture(scope='module')
 def loaded():
     """Load the model once; each test gets the node on its graph."""
-    with DdsGraph(domain=101) as graph, AffectNode(graph, QUIET) as node:
+    with on_wire(new_wire()), DdsGraph() as graph, AffectNode(graph, QUIET) as node:
         yield graph, node
 
 
@@ -213,7 +214,7 @@ def test_work_that_fails_is_told_and_ends_the_node(active, monkeypatch):
 
 
 def test_closed_it_holds_no_model_and_so_no_memory_of_a_gpu():
-    with DdsGraph(domain=101) as graph:
+    with DdsGraph() as graph:
         node = AffectNode(graph, QUIET)
         model = weakref.ref(node.pipeline.engine._model)
         node.activate()
