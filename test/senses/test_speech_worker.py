@@ -35,8 +35,8 @@ def counters():
 
 
 def children():
-    return [child.pid for child in psutil.Process().children()
-            if 'speech.host' in ' '.join(child.cmdline())]
+    alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [child.pid for child in alive if 'speech.host' in ' '.join(child.cmdline())]
 
 
 def put_all(worker, samples, start_ns=START_NS):
