@@ -134,7 +134,6 @@ def panels_in(picture):
                    for shade in (1.0, DIMMED))}
 
 
-@pytest.mark.timeout(300)
 def test_a_browser_shows_every_panel_and_the_data_move(busy, page, tmp_path):
     pytest.importorskip('rerun')
     artefacts = Path(os.environ.get('MAVEN_ROS_ARTEFACTS', tmp_path))
