@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from uuid import uuid4
@@ -10,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 #: Another for each wire: a process has one configuration of each number, and a tag is part of it.
-_domains = itertools.cycle(range(1, 101))
+_domains = itertools.cycle(random.sample(range(1, 101), 100))
 
 
 def new_wire(tagged: bool = True) -> dict[str, str]:

@@ -6,12 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
 import pytest
 from inputs import SAMPLE
+from waiting import eventually
 from wire import new_wire, on_wire
 
 from maven_ros.graph.bag.bag_graph import BagGraph
@@ -40,10 +40,10 @@ def children_of(running):
 
 
 def wait_until_gone(children):
-    deadline = time.monotonic() + 10
-    while left := [one for one in children if Path(f'/proc/{one.split()[0]}').exists()]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    def left():
+        return [one for one in children if Path(f'/proc/{one.split()[0]}').exists()]
+
+    eventually(lambda: not left(), what=left)
 
 
 def read(bag):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from maven_ros.cli.main import main
 from maven_ros.settings import Settings, parameters
@@ -101,14 +102,12 @@ def test_a_mistyped_record_leaves_no_bag(capsys, monkeypatch, tmp_path):
 
 def wait_until_it_hears(process):
     """Wait until a process has handlers of signals: Python has none of SIGTERM by itself."""
-    deadline, status = time.monotonic() + 60, Path(f'/proc/{process.pid}/status')
+    status = Path(f'/proc/{process.pid}/status')
 
     def caught():
         return int(re.search(r'SigCgt:\t(\w+)', status.read_text())[1], 16)
 
-    while not caught() & 1 << signal.SIGTERM - 1:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.01)
+    eventually(lambda: caught() & 1 << signal.SIGTERM - 1, 60.0)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

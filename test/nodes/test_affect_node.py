@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from inputs import SAMPLE
+from waiting import eventually
 from wire import new_wire, on_wire
 
 from maven_ros.devices.player import Player
@@ -54,7 +55,7 @@ class Node:
         with log.open('wb') as said:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'maven_ros', 'run', *flags], stderr=said)
-        wait(lambda: state.publisher_count(), 60, 'no affect node')
+        eventually(lambda: state.publisher_count(), 120, 'no affect node')
 
     def _state(self, received):
         self.states.append(state_record(from_cdr(received.cdr, received.msgtype)))
@@ -87,13 +88,6 @@ class Node:
 
 def _read(received):
     return from_cdr(received.cdr, received.msgtype)
-
-
-def wait(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope='module')
@@ -145,7 +139,7 @@ def playing(graph, **options):
 
 
 def wait_for_the_node(*publishers):
-    wait(lambda: all(one.subscription_count() for one in publishers), 10, 'not heard')
+    eventually(lambda: all(one.subscription_count() for one in publishers), 10, 'not heard')
     time.sleep(0.2)                  # the node's side of the match may come a little later
 
 
@@ -170,15 +164,15 @@ def counts(node, *parts):
 
 def test_the_node_says_what_it_misses_and_that_it_came(own):
     graph, node = own
-    wait(lambda: node.diagnostics, 5, 'no diagnostics')
+    eventually(lambda: node.diagnostics, 5, 'no diagnostics')
     assert node.diagnostics['text'] == 'waiting for /camera/image_raw and /audio'
     assert node.diagnostics['level'] == 0
     images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
-    wait(lambda: node.diagnostics['level'] == 1, 8, node.diagnostics)
+    eventually(lambda: node.diagnostics['level'] == 1, 8, node.diagnostics)
     assert re.fullmatch(r'nothing from /camera/image_raw for \d s \(1 publisher\); '
                         r'nothing from /audio for \d s \(0 publishers\)', node.diagnostics['text'])
     images.publish(picture(graph))
-    wait(lambda: 'camera' not in node.diagnostics['text'], 5, node.diagnostics)
+    eventually(lambda: 'camera' not in node.diagnostics['text'], 5, node.diagnostics)
 
 
 def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
@@ -198,12 +192,12 @@ def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
     for _ in range(15):
         images.publish(picture(graph))
         time.sleep(0.1)
-    wait(lambda: node.diagnostics.get('audio.rate_changed') == '1', 5, node.diagnostics)
+    eventually(lambda: node.diagnostics.get('audio.rate_changed') == '1', 5, node.diagnostics)
     found = counts(node, '/camera/image_raw', '/audio', 'audio')
     assert sum(n for name, n in found.items() if 'encoding' in name) == 2, found
     assert sum(n for name, n in found.items() if 'step' in name) == 1, found
     assert sum(n for name, n in found.items() if 'not_finite' in name) == 1, found
-    wait(lambda: len(node.states) > 3, 5, 'no states after bad input')
+    eventually(lambda: len(node.states) > 3, 5, 'no states after bad input')
     for text in ("'bgr9'", "'MP3'", 'NaN', '7'):
         assert text in node.log
 
@@ -217,7 +211,7 @@ def test_a_payload_cut_short_is_counted_and_the_node_lives_on(running):
         payloads = [b'', b'\x00\x01', b'\x00\x01\x00\x00', os.urandom(64), good[:len(good) // 2]]
         for count, bad in enumerate(payloads, 1):
             node._inbox.put('image', Received('/camera/image_raw', IMAGE, bad, graph.now_ns()))
-            wait(lambda count=count: node.counters.get(
+            eventually(lambda count=count: node.counters.get(
                 '/camera/image_raw', 'bad_payload') == count, 5, node.counters.snapshot)
             before = node.states_published
             deadline = time.monotonic() + 10
@@ -233,7 +227,7 @@ def test_a_payload_cut_short_is_counted_and_the_node_lives_on(running):
 def test_signals_end_the_node_cleanly_while_it_works(own, number):
     graph, node = own
     with playing(graph):
-        wait(lambda: len(node.states) > 5, 20, 'no states')
+        eventually(lambda: len(node.states) > 5, 20, 'no states')
         assert node.end(number) == 0
     assert 'Traceback' not in node.log and 'published' in node.log
     assert 'weights are random' in node.log or not node.states[0].model.startswith('untrained')
@@ -248,21 +242,21 @@ def test_states_rest_on_what_is_left_when_the_camera_stops(graph, node):
             images.publish(picture(graph))
         chunks.publish(sound(graph, sample_rate=10240))  # 50 ms a chunk
         time.sleep(0.05)
-    wait(lambda: 'video' in node.diagnostics.get('text', ''), 5, node.diagnostics)
+    eventually(lambda: 'video' in node.diagnostics.get('text', ''), 5, node.diagnostics)
     assert {state.status for state in node.states} == {Status.NO_EVIDENCE}  # a black silence
 
 
 def test_a_second_node_of_the_same_name_is_told(graph, node):
     graph.advertise('affect/state', 'maven_ros/msg/AffectState', STATE)
-    wait(lambda: '2 nodes publish /affect/state' in node.diagnostics.get('text', ''), 5,
-         node.diagnostics)
+    eventually(lambda: '2 nodes publish /affect/state' in node.diagnostics.get('text', ''), 5,
+               node.diagnostics)
 
 
 def test_the_picture_is_annotated_only_while_somebody_looks(graph, node):
     drawn = []
     annotated = graph.subscribe('affect/image_annotated', IMAGE, SENSOR, drawn.append)
     with playing(graph):
-        wait(lambda: len(drawn) > 15, 20, 'nothing drawn')
+        eventually(lambda: len(drawn) > 15, 20, 'nothing drawn')
         annotated.close()
     picture = read_image(from_cdr(drawn[-1].cdr, IMAGE)).decode()
     assert (picture == (80, 220, 80)).all(axis=2).sum() > 200  # the green of a box
@@ -270,20 +264,20 @@ def test_the_picture_is_annotated_only_while_somebody_looks(graph, node):
 
 def test_ros4hri_hears_expressions(graph, node):
     with playing(graph):
-        wait(lambda: any(one.person_id for one in node.states), 20, 'nobody seen')
+        eventually(lambda: any(one.person_id for one in node.states), 20, 'nobody seen')
         person_id = next(one.person_id for one in node.states if one.person_id)
         topic = f'/humans/faces/{person_id}/expression'
-        wait(lambda: topic in graph.topics(), 20, graph.topics)
+        eventually(lambda: topic in graph.topics(), 20, graph.topics)
         heard = []
         graph.subscribe(topic, EXPRESSION, STATE, heard.append)
-        wait(lambda: heard, 5, 'no expression')
+        eventually(lambda: heard, 5, 'no expression')
     message = from_cdr(heard[0].cdr, EXPRESSION)
     assert message.expression in {*ANGLES_DEG, 'neutral'} and -1 <= message.valence <= 1
 
 
 def test_a_topic_of_a_wrong_type_is_refused_by_name(graph, node):
     wrong = graph.advertise('audio', 'std_msgs/msg/Bool', STATE)
-    wait(lambda: node.diagnostics.get('audio.wrong_type') == '1', 5, node.diagnostics)
+    eventually(lambda: node.diagnostics.get('audio.wrong_type') == '1', 5, node.diagnostics)
     assert wrong.subscription_count() == 0
     assert '/audio is std_msgs/msg/Bool; understood: maven_ros/msg/AudioChunk' in node.log
 
@@ -305,11 +299,11 @@ def test_the_robots_own_voice_is_no_evidence(graph, node):
         return [one.modalities for one in node.states if one.window_start_ns > told_ns]
 
     with playing(graph):
-        wait(lambda: len(heard()) > 10, 20, 'no states')
+        eventually(lambda: len(heard()) > 10, 20, 'no states')
         assert any(one & Modality.VIDEO for one in heard())
         assert not any(one & Modality.AUDIO for one in heard())
         flag.publish(new('std_msgs/msg/Bool', data=False))
-        wait(lambda: any(one & Modality.AUDIO for one in heard()), 20, 'deaf')
+        eventually(lambda: any(one & Modality.AUDIO for one in heard()), 20, 'deaf')
 
 
 def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
@@ -318,7 +312,7 @@ def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
     for _ in range(10):
         images.publish(picture(graph))
         time.sleep(0.1)
-    wait(lambda: node.states, 5, 'no states')
+    eventually(lambda: node.states, 5, 'no states')
     now_ns = graph.now_ns()
     assert all(now_ns - 5 * NS < state.window_end_ns < now_ns for state in node.states)
     assert node.states[0].frame_id == 'camera'
@@ -336,14 +330,16 @@ def test_the_node_lives_on_after_stamps_from_nowhere(graph, node):
         for _ in range(12):
             images.publish(picture(graph))
             time.sleep(0.1)
-        wait(lambda before=before: len(node.states) > before + 2, 5, (second, node.diagnostics))
+        eventually(lambda before=before: len(node.states) > before + 2,
+                   what=lambda second=second: (second, node.diagnostics))
 
 
 def test_compressed_pictures_are_found_beside_the_topic_of_raw_ones(graph, node):
     with playing(graph, compressed=True):
-        wait(lambda: any(one.modalities & Modality.VIDEO for one in node.states), 20, 'no face')
-        wait(lambda: any(event_record(one).kind is EventKind.APPEARED for one in node.events), 5,
-             'no event')
+        eventually(lambda: any(one.modalities & Modality.VIDEO for one in node.states),
+                   what='no face')
+        eventually(lambda: any(event_record(one).kind is EventKind.APPEARED
+                               for one in node.events), what='no event')
     stamps = {(one.window_end_ns, one.person_id) for one in node.states}
     assert len({(time_ns(one.header.stamp), one.person_id) for one in node.smoothed}
                & stamps) > 1

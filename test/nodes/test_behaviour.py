@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from inputs import SAMPLE
+from waiting import eventually
 
 from maven_ros.acting.decisions import read_decisions
 from maven_ros.affect import Affect
@@ -57,8 +58,7 @@ class Rig:
         self._out = {topic: graph.advertise(topic, OUTPUT_TYPES[topic], STATE)
                      for topic in (EVENT_TOPIC, STATE_SMOOTHED_TOPIC)}
         self.running = running(Behaviour(graph, read_decisions(), **options))
-        while not all(one.subscription_count() for one in self._out.values()):
-            time.sleep(0.01)
+        eventually(lambda: all(one.subscription_count() for one in self._out.values()))
 
     def tell(self, *told):
         for one in told:

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from inputs import SAMPLE, SHARED_DATA
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.graph.convert import state_record
@@ -23,13 +24,6 @@ pytestmark = pytest.mark.ros
 
 LOAD_S = 120.0
 QUIET = ('-p', 'speech.recogniser:=none')
-
-
-def wait(condition, timeout_s, what):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.05)
 
 
 class Process:
@@ -116,7 +110,7 @@ class Robot:
 
     def until_states(self, count=5, timeout_s=LOAD_S):
         before = len(self.states)
-        wait(lambda: len(self.states) >= before + count, timeout_s, lambda: (
+        eventually(lambda: len(self.states) >= before + count, timeout_s, lambda: (
             f'{len(self.states) - before} states; '
             f'{self.diagnostics[-1].message if self.diagnostics else "no diagnostics"}'))
 
@@ -200,12 +194,13 @@ def test_what_is_wrong_is_told(graph, start, tmp_path):
     assert 'did you mean windows.hop_s?' in said and '99 is not int in [1, 64]' in said
     robot = Robot(graph)
     affect = start('affect', *QUIET, '-p', f'model.path:={tmp_path / "none"}')
-    wait(lambda: robot.state() == 'unconfigured', LOAD_S, 'not there')
+    eventually(lambda: robot.state() == 'unconfigured', LOAD_S, 'not there')
     assert not robot.change('configure') and robot.state() == 'unconfigured'
     assert robot.set('model.path', '')[0] == ''
     assert robot.change('configure') and robot.change('activate')
-    wait(lambda: any('nothing from /image for' in one.message and '(0 publishers)' in one.message
-                     for one in robot.diagnostics), 20, 'no camera, and no warning')
+    eventually(lambda: any('nothing from /image for' in one.message
+                           and '(0 publishers)' in one.message for one in robot.diagnostics),
+               what='no camera, and no warning')
     code, said = affect.end()
     assert code == 0 and 'is not an existing folder' in said, said
 
@@ -232,7 +227,7 @@ def test_a_bag_plays_on_its_own_clock(graph, start, bag):
     pytest.importorskip('ros2bag')
     robot = Robot(graph)
     affect = start('affect', *QUIET, '-p', 'use_sim_time:=true', '-r', 'image:=/camera/image_raw')
-    wait(lambda: robot.diagnostics, LOAD_S, 'not active')
+    eventually(lambda: robot.diagnostics, LOAD_S, 'not active')
     start('ros2', 'bag', 'play', str(bag), '--clock', '100', '--loop', '--topics',
           '/camera/image_raw', of=Process)
     robot.until_states(80, 80)  # more than one round

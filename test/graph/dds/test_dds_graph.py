@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
@@ -40,13 +41,6 @@ with DdsGraph(sys.argv[1]) as graph:
         time.sleep(0.02)
     sys.stdin.read()
 """
-
-
-def eventually(condition, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, 'did not happen in time'
-        time.sleep(0.01)
 
 
 def publisher_process(name, **options):
