@@ -55,7 +55,11 @@ class Node:
         with log.open('wb') as said:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'maven_ros', 'run', *flags], stderr=said)
-        eventually(lambda: state.publisher_count(), 120, 'no affect node')
+        try:
+            eventually(state.publisher_count, 120, 'no affect node')
+        except BaseException:  # whatever it is: nobody else knows of the process
+            self.kill()
+            raise
 
     def _state(self, received):
         self.states.append(state_record(from_cdr(received.cdr, received.msgtype)))
