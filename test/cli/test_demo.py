@@ -70,6 +70,9 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     assert 'person_1: valence' in done.stdout and 'heard: ' in done.stdout
     assert cv2.imread(str(folder / 'timeline.png')).shape[1] > 1000
     topics, states, utterances = read(folder / 'bag')
+    # One, but where other work keeps the node from its pictures for longer than faces.forget_s.
+    people = {state.person_id for state in states} - {''}
+    assert 'person_1' in people
     assert topics == {
         '/affect/event': 'maven_ros/msg/AffectEvent',
         '/affect/state': 'maven_ros/msg/AffectState',
@@ -78,9 +81,8 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
         '/audio': 'maven_ros/msg/AudioChunk',
         '/camera/image_raw': 'sensor_msgs/msg/Image',
         '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray',
-        '/humans/faces/person_1/expression': 'hri_msgs/msg/Expression'}
+        **{f'/humans/faces/{one}/expression': 'hri_msgs/msg/Expression' for one in people}}
     assert len(states) > 40
-    assert {state.person_id for state in states} - {''} == {'person_1'}
     seen = Modality.NONE
     for state in states:
         seen |= state.modalities
