@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests side by side; each has a part of the wire, a folder and ports of its own.
+WORKERS ?= 2
 QUIET := $(if $(VERBOSE),,-qq)
 INSTALL := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --no-input \
 	--prefer-binary -c constraints.txt
@@ -25,16 +27,17 @@ demo: $(VENV)/demo-installed $(if $(filter-out 0,$(VIEW)),$(VENV)/view-installed
 		$(if $(filter-out 0,$(VIEW)),--view) \
 		$(if $(filter-out 0,$(BEHAVIOUR)),--behaviour)
 
-test: $(VENV)/test-installed ## lint, types and tests
+test: $(VENV)/test-installed ## lint, types and tests: [WORKERS=2], side by side
 	@tools/install_system_packages
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-soak: $(VENV)/test-installed ## ten minutes live, two hours of a bag, a training that is killed ten times
+soak: $(VENV)/test-installed ## minutes live, hours of a bag, a training that is killed, the tests ten times beside demos
 	$(BIN)/python benchmarks/live.py --minutes 10
 	$(BIN)/python benchmarks/replay.py --hours 2
 	$(BIN)/python tools/soak_training.py
+	$(BIN)/python tools/soak_tests.py
 
 bench: $(VENV)/test-installed ## every benchmark
 	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do \

@@ -51,6 +51,7 @@ TEST = [
     'psutil>=5.9',
     'pytest>=8',
     'pytest-timeout>=2.3',
+    'pytest-xdist>=3.5',
     'ruff>=0.6',
     'scikit-image>=0.22',
     'scipy>=1.11',

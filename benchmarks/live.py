@@ -24,6 +24,7 @@ from machine import processor
 from maven_ros.devices.media import probe
 from maven_ros.graph.convert import state_record
 from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
 from maven_ros.records import NS, Modality, Status
@@ -38,8 +39,7 @@ def main() -> int:
     parser.add_argument('--settings', nargs='*', default=[], help='flags for the affect node')
     arguments = parser.parse_args()
     media = arguments.media or resource('media/sample.mp4')
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    stay_on_this_machine(os.environ)
     print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
     heard = []
     with DdsGraph(node_name='benchmark') as graph:

@@ -23,6 +23,7 @@ from machine import processor
 
 from maven_ros.graph.convert import AFFECT_STATE, image_message
 from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import IMAGE_SOURCE, STATE
 from maven_ros.graph.messages import from_cdr, new
@@ -41,8 +42,7 @@ def main() -> int:
     parser.add_argument('--settings', nargs=argparse.REMAINDER, default=[],
                         help='flags for the affect node; the last of the arguments')
     arguments = parser.parse_args()
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    stay_on_this_machine(os.environ)
     print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
     return _with_publisher(arguments.seconds) if arguments.publisher else \
         _with_node(arguments.seconds, arguments.settings)

@@ -1,9 +1,10 @@
-"""Moving pictures of several people, composed of clips of one each."""
+"""Moving pictures of several people, composed of clips of one each, or of one portrait."""
 
 import itertools
 
 import cv2
 import numpy as np
+import skimage.data
 
 from maven_ros.devices.media import read_media
 from maven_ros.records import NS, AudioChunk, Frame
@@ -27,6 +28,41 @@ def portrait(path, side=240, box=None, from_s=0.0):
             pictures.append(cv2.resize(pixels[y:y + size, x:x + size], (side, side),
                                        interpolation=cv2.INTER_AREA))
     return pictures
+
+
+def acted(opening, seconds, side=240, look=lambda picture: picture, begins_s=0.0):
+    """
+    Return ten pictures a second of scikit-image's portrait, whose jaw drops and head sways.
+
+    She is the woman of the shipped clip; the portrait by NASA is in the public domain.
+
+    :param opening: function of the time in seconds: how far the mouth opens, 1.0 for widely.
+    :param look: what makes another person of her, of and to a picture.
+    :param begins_s: of the sway, for two who do not sway alike.
+    """
+    still = np.ascontiguousarray(skimage.data.astronaut()[:320, 62:382, ::-1])
+    y, x = np.mgrid[:320, :320].astype(np.float32)
+    jaw = np.clip((y - 147) / 4, 0, 1) * np.exp(-((y - 147) / 45)**2 - ((x - 160) / 24)**2)
+    pictures = []
+    for index in range(round(seconds * 10)):
+        drop = np.float32(12 * opening(index / 10))  # in pixels
+        face = cv2.remap(still, x, y - drop * jaw, cv2.INTER_LINEAR)
+        inside = drop / 2 - np.hypot((x - 160) * drop / 26, y - 147 - drop / 2) + 0.5
+        inside = inside.clip(0, 1)[..., None] * min(1, drop / 4)
+        face = (face * (1 - inside) + inside * np.float32([25, 20, 60])).astype(np.uint8)
+        sway = begins_s + index / 10
+        view = cv2.getRotationMatrix2D((160, 160), 2 * np.sin(sway), side / 270)
+        view[:, 2] += side / 2 - 160 + np.float64([3 * np.cos(1.3 * sway), np.sin(1.7 * sway)])
+        pictures.append(look(cv2.warpAffine(face, view, (side, side), flags=cv2.INTER_AREA,
+                                            borderMode=cv2.BORDER_REPLICATE)))
+    return pictures
+
+
+def loudness(chunks):
+    """Return a function of the time in seconds: how loud sound is then, 1.0 where loudest."""
+    levels = np.array([np.sqrt(np.square(one.samples).mean()) for one in chunks])
+    times_s = np.array([(one.stamp_ns + one.end_ns) / 2 / NS for one in chunks])
+    return lambda time_s: float(np.interp(time_s, times_s, levels / levels.max()))
 
 
 def to_and_fro(pictures):

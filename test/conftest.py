@@ -1,22 +1,20 @@
-"""Shared by all tests: a DDS domain of their own, and the data that lies beside the checkout."""
+"""Shared by all tests: a part of the wire of their own, nodes on it, and what a machine lacks."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import threading
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
+from inputs import SHARED_DATA
+from wire import new_wire, on_wire
 
-# For what lives longer than a test, too.
-os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
-
-SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+os.environ.update(new_wire())  # for what lives longer than a test
 
 #: Modules of the extras in setup.py: a machine for ROS need not have them all.
 EXTRAS = {'av', 'cyclonedds', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib', 'packaging',
@@ -24,21 +22,11 @@ EXTRAS = {'av', 'cyclonedds', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib', 'pa
           'skimage', 'sounddevice', 'tensorboard', 'torchmetrics', 'vosk'}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs ROS 2 where there is none."""
-    if importlib.util.find_spec('rclpy') is None:
-        for item in items:
-            if item.get_closest_marker('ros'):
-                item.add_marker(pytest.mark.skip(reason='skipped: no rclpy'))
-
-
 @pytest.fixture(autouse=True)
-def _own_domain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test, and the processes it starts, off the network and apart from the others."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', str(random.randint(1, 100)))
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    for name in ('ROS_LOCALHOST_ONLY', 'ROS_STATIC_PEERS', 'CYCLONEDDS_URI'):
-        monkeypatch.delenv(name, raising=False)
+def _own_wire(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep every test, and the processes it starts, off the network and apart from all others."""
+    with on_wire(new_wire(tagged=request.node.get_closest_marker('ros') is None)):
+        yield
 
 
 @pytest.fixture
@@ -50,10 +38,16 @@ def embedded_graph() -> None:
 
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
-    """Folder of the shared data; skips where it is absent."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip('no shared data')
+    """Folder of the shared data; where it is absent, tests that ask for it are left out."""
     return SHARED_DATA
+
+
+@pytest.fixture(scope='session')
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a checkpoint on tiny encoders of transformers."""
+    from tiny_encoders import save_checkpoint
+
+    return save_checkpoint(tmp_path_factory.mktemp('backbones'))
 
 
 # --- nodes on a graph ------------------------------------------------------------------------
@@ -151,7 +145,26 @@ class Running:
         return self._result
 
 
-# --- what is not installed -------------------------------------------------------------------
+# --- what is not there -----------------------------------------------------------------------
+
+
+def pytest_report_header() -> str:
+    """Say whether there is shared data, for what asks for it is left out without a word."""
+    return f'shared data: {SHARED_DATA}' + ('' if SHARED_DATA.is_dir() else ' (not there)')
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs shared data, or, but for one skip a file, ROS 2, where it is not."""
+    left_out = [item for item in items if not SHARED_DATA.is_dir()
+                and 'shared_data' in getattr(item, 'fixturenames', ())]
+    if importlib.util.find_spec('rclpy') is None:
+        needy = [item for item in items if item.get_closest_marker('ros')]
+        for _, group in groupby(needy, lambda item: item.path):
+            first, *others = group
+            first.add_marker(pytest.mark.skip(reason=f'no rclpy, for {1 + len(others)} tests'))
+            left_out += others
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -29,9 +29,25 @@ def open_engine(path=''):
     return Engine(ModelSettings(path=str(path)), WindowSettings(), 10.0)
 
 
+@pytest.fixture(scope='module')
+def opened():
+    """The shipped model for all tests, and another of it to compare with."""
+    return open_engine(), open_engine()
+
+
 @pytest.fixture
-def engine():
-    return open_engine()
+def engine(opened):
+    """The shipped model with nothing to remember; what a test hooks into it is gone after it."""
+    opened[0].reset()
+    yield opened[0]
+    for part in opened[0]._model.modules():
+        part._forward_pre_hooks.clear()
+
+
+@pytest.fixture
+def other(opened):
+    opened[1].reset()
+    return opened[1]
 
 
 class World:
@@ -118,10 +134,9 @@ def test_estimates_do_not_depend_on_the_run(engine):
     assert engine.infer([World().evidence()]) == again.infer([World().evidence()])
 
 
-def test_remembering_changes_nothing(engine):
+def test_remembering_changes_nothing(engine, other):
     """Faces come and go, silence falls, time jumps back: as if every window were the first."""
     world = World()
-    forgetful = Engine(ModelSettings(), WindowSettings(), 10.0)
     starts = [hop * HOP_NS for hop in range(12)] + [6 * NS, 6 * NS + HOP_NS, 0, HOP_NS]
     for step, start_ns in enumerate(starts):
         evidence = world.evidence(start_ns)
@@ -129,8 +144,8 @@ def test_remembering_changes_nothing(engine):
                                        + ['words'] * (step == 6)))
         if not evidence.modalities:
             continue
-        forgetful.reset()
-        assert_same(engine.infer([evidence])[0], forgetful.infer([evidence])[0])
+        other.reset()
+        assert_same(engine.infer([evidence])[0], other.infer([evidence])[0])
 
 
 def test_each_face_and_text_is_encoded_once(engine):
@@ -160,11 +175,10 @@ def test_what_has_left_the_window_is_forgotten(engine):
     assert not engine._memory.seen
 
 
-def test_another_face_under_a_known_stamp_is_looked_at(engine):
+def test_another_face_under_a_known_stamp_is_looked_at(engine, other):
     first, second = World(1).evidence(), World(2).evidence()
     engine.infer([first])
-    fresh = Engine(ModelSettings(), WindowSettings(), 10.0)
-    assert_same(engine.infer([second])[0], fresh.infer([second])[0])
+    assert_same(engine.infer([second])[0], other.infer([second])[0])
 
 
 def test_several_people_equal_one_at_a_time(engine):
@@ -303,9 +317,9 @@ def test_a_raw_head_may_not_leave_the_square(tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['compact', 'backbones'])
-def test_an_estimate_is_what_the_network_itself_says(tmp_path, kind):
+def test_an_estimate_is_what_the_network_itself_says(backbones, kind):
     """Evidence made into tensors here, by hand, with holes in faces, sound and words."""
-    path = tiny.save_checkpoint(tmp_path) if kind == 'backbones' else resource('models/compact')
+    path = backbones if kind == 'backbones' else resource('models/compact')
     engine, itself = open_engine(path), load(Path(path))
     random = np.random.default_rng(0)
     side, slots = engine.crop_px, [slot for slot in range(20) if slot not in (4, 5, 11)]
@@ -341,11 +355,9 @@ def test_an_estimate_is_what_the_network_itself_says(tmp_path, kind):
     assert estimate.influence == pytest.approx(said.influence[0].tolist(), abs=1e-4)
 
 
-def test_runs_on_backbones_of_the_hub(tmp_path):
+def test_runs_on_backbones_of_the_hub(backbones):
     """The same windows, remembered and forgotten, through a checkpoint on Swin and the like."""
-    path = tiny.save_checkpoint(tmp_path)
-    engine, forgetful = (
-        Engine(ModelSettings(path=path), WindowSettings(), 10.0) for _ in range(2))
+    engine, forgetful = (open_engine(backbones) for _ in range(2))
     assert engine.crop_px == 16
     engine.warm_up()
     world = World(crop_px=16)
@@ -360,9 +372,9 @@ def test_refuses_a_folder_without_a_checkpoint(tmp_path):
         Engine(ModelSettings(path=str(tmp_path)), WindowSettings(), 10.0)
 
 
-@pytest.mark.parametrize('backbones', [False, True])
-def test_half_precision_is_near_full(tmp_path, backbones):
-    path = tiny.save_checkpoint(tmp_path) if backbones else ''
+@pytest.mark.parametrize('kind', ['compact', 'backbones'])
+def test_half_precision_is_near_full(backbones, kind):
+    path = backbones if kind == 'backbones' else ''
     full, half, auto = (Engine(
         ModelSettings(path=path, device='cpu', precision=precision), WindowSettings(), 10.0)
         for precision in ('fp32', 'bf16', 'auto'))
@@ -386,7 +398,7 @@ def test_threads_are_as_configured():
         torch.set_num_threads(before)
 
 
-def test_a_person_without_words_beside_one_whose_words_are_known(engine):
+def test_a_person_without_words_beside_one_whose_words_are_known(engine, other):
     """Torch's fast path hid that the text encoder was given a text of no words."""
     speaker, listener = World(1), World(2, 'q')
     torch.backends.mha.set_fastpath_enabled(False)
@@ -395,6 +407,5 @@ def test_a_person_without_words_beside_one_whose_words_are_known(engine):
         both = engine.infer([speaker.evidence(), without(listener.evidence(), 'words')])
     finally:
         torch.backends.mha.set_fastpath_enabled(True)
-    alone = Engine(ModelSettings(), WindowSettings(), 10.0).infer(
-        [without(listener.evidence(), 'words')])
+    alone = other.infer([without(listener.evidence(), 'words')])
     assert both[1].affect.valence == pytest.approx(alone[0].affect.valence, abs=1e-5)

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny_encoders as tiny
 import torch
 
 from maven_ros.engine import Engine
@@ -16,8 +15,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 
 
 @pytest.fixture(params=['ours', 'backbones'])
-def make(request, tmp_path):
-    path = tiny.save_checkpoint(tmp_path) if request.param == 'backbones' else ''
+def make(request, backbones):
+    path = backbones if request.param == 'backbones' else ''
     return lambda **settings: Engine(
         ModelSettings(path=path, **settings), WindowSettings(length_s=1.0), 5.0)
 

@@ -27,8 +27,8 @@ def counters():
 
 
 @pytest.fixture(params=['ours', 'backbones'])
-def engine(request, tmp_path, counters):
-    path = tiny.save_checkpoint(tmp_path) if request.param == 'backbones' else ''
+def engine(request, backbones, counters):
+    path = backbones if request.param == 'backbones' else ''
     return Engine(ModelSettings(path=path), WindowSettings(length_s=1.0), 5.0, counters)
 
 

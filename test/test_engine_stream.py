@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny_encoders as tiny
 
 from maven_ros.engine import Engine
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Box, Evidence, Face, Word
@@ -61,11 +60,6 @@ class Stream:
 
     def _seen(self, person_id, start_ns, end_ns):
         return tuple(face for face in self.faces[person_id] if start_ns <= face.stamp_ns < end_ns)
-
-
-@pytest.fixture
-def backbones(tmp_path):
-    return tiny.save_checkpoint(tmp_path)
 
 
 def assert_remembering_changes_nothing(folder, one_of):

@@ -7,7 +7,6 @@ import weakref
 
 import numpy as np
 import pytest
-import tiny_encoders as tiny
 
 from maven_ros.engine import Engine
 from maven_ros.errors import InputError
@@ -20,8 +19,8 @@ WINDOWS = WindowSettings(length_s=1.0)
 
 
 @pytest.fixture(params=['ours', 'backbones'])
-def make(request, tmp_path):
-    path = tiny.save_checkpoint(tmp_path) if request.param == 'backbones' else ''
+def make(request, backbones):
+    path = backbones if request.param == 'backbones' else ''
     return lambda: Engine(ModelSettings(path=path), WINDOWS, 5.0)
 
 

@@ -141,7 +141,6 @@ def test_colcon_installed_launch_files_and_parameters(share):
 
 
 @pytest.mark.ros
-@pytest.mark.timeout(300)
 def test_the_demo_is_heard_and_ends_with_an_interrupt(share):
     launch = subprocess.Popen(
         ['ros2', 'launch', 'maven_ros', 'demo.launch.py', 'loop:=0', 'recogniser:=none'],

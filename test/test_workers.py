@@ -1,38 +1,43 @@
-"""Many replays: side by side as one after the other, and one that dies takes no other with it."""
+"""Many tasks: side by side as one after the other, and one that dies takes no other with it."""
 
 import os
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from maven_ros.errors import ResourceError
-from maven_ros.replay.replayed import ReplayTask
-from maven_ros.settings import Settings
 from maven_ros.workers import run_tasks
 
 
+@dataclass(frozen=True)
+class Task:
+    name: str
+    out: Path
+
+
 def work(task):
-    """Write a result, or come to the end that the bag's name asks for."""
-    if task.bag.name == 'broken':
-        raise ResourceError(f'{task.bag}: no such bag')
-    if task.bag.name == 'fault':
+    """Write a result, or come to the end that the task's name asks for."""
+    if task.name == 'broken':
+        raise ResourceError(f'{task.name}: no such bag')
+    if task.name == 'fault':
         raise ZeroDivisionError('a fault')
-    if task.bag.name == 'killed':
+    if task.name == 'killed':
         os.kill(os.getpid(), 9)
-    if task.bag.name == 'once' and not task.out.exists():
+    if task.name == 'once' and not task.out.exists():
         task.out.write_text('tried')
         os._exit(3)
-    if task.bag.name == 'slow':
+    if task.name == 'slow':
         time.sleep(60)
-    task.out.write_text(task.bag.name)
+    task.out.write_text(task.name)
 
 
 def run(tmp_path, names, workers=1, stop=None):
-    tasks = [ReplayTask(Path(name), tmp_path / name, Settings()) for name in names]
+    tasks = [Task(name, tmp_path / name) for name in names]
     errors = {}
-    run_tasks(tasks, work, lambda task, error: errors.setdefault(task.bag.name, error),
+    run_tasks(tasks, work, lambda task, error: errors.setdefault(task.name, error),
               stop or threading.Event(), workers)
     return errors
 

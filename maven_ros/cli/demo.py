@@ -22,6 +22,7 @@ from maven_ros.cli.panel import LiveView
 from maven_ros.devices.media import probe
 from maven_ros.errors import ResourceError
 from maven_ros.files import readable
+from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.interface import STATE, Graph, Subscription
 from maven_ros.graph.messages import from_cdr
 from maven_ros.graph.topics import BEHAVIOUR_TOPIC, ROBOT_TYPES, hear_affect
@@ -57,7 +58,7 @@ def run_demo(
     live = camera is not None or microphone is not None
     if live and media is not None:
         raise ResourceError(f'--media {media} and live devices: choose one of them')
-    _stay_on_this_machine()
+    stay_on_this_machine(os.environ)
     path = media or resource('media/sample.mp4')
     if not live:
         probe(path)
@@ -206,12 +207,6 @@ class Parts(AbstractContextManager['Parts']):
 
     def _last_words(self, name: str) -> str:
         return '\n'.join(self.said(name)[-8:]).strip() or '(it said nothing)'
-
-
-def _stay_on_this_machine() -> None:
-    """Keep the demo off the network and out of others' way, unless the user chose otherwise."""
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 
 
 def _new_folder(out: Path) -> Path:

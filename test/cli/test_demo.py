@@ -1,15 +1,18 @@
 """The main job, end to end, as `make demo` runs it: four processes, a bag, a picture."""
 
+import importlib.util
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
 import pytest
+from inputs import SAMPLE
+from waiting import eventually
+from wire import new_wire, on_wire
 
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import state_record, utterance_record
@@ -22,6 +25,25 @@ pytestmark = pytest.mark.usefixtures('embedded_graph')
 
 def demo(*arguments):
     return [sys.executable, '-m', 'maven_ros', 'demo', *arguments]
+
+
+def lines_until(running, words):
+    for line in running.stdout:
+        yield line
+        if words in line:
+            return
+
+
+def children_of(running):
+    return subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', str(running.pid)],
+                          capture_output=True, text=True).stdout.splitlines()
+
+
+def wait_until_gone(children):
+    def left():
+        return [one for one in children if Path(f'/proc/{one.split()[0]}').exists()]
+
+    eventually(lambda: not left(), what=left)
 
 
 def read(bag):
@@ -48,6 +70,9 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     assert 'person_1: valence' in done.stdout and 'heard: ' in done.stdout
     assert cv2.imread(str(folder / 'timeline.png')).shape[1] > 1000
     topics, states, utterances = read(folder / 'bag')
+    # One, but where other work keeps the node from its pictures for longer than faces.forget_s.
+    people = {state.person_id for state in states} - {''}
+    assert 'person_1' in people
     assert topics == {
         '/affect/event': 'maven_ros/msg/AffectEvent',
         '/affect/state': 'maven_ros/msg/AffectState',
@@ -56,9 +81,8 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
         '/audio': 'maven_ros/msg/AudioChunk',
         '/camera/image_raw': 'sensor_msgs/msg/Image',
         '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray',
-        '/humans/faces/person_1/expression': 'hri_msgs/msg/Expression'}
+        **{f'/humans/faces/{one}/expression': 'hri_msgs/msg/Expression' for one in people}}
     assert len(states) > 40
-    assert {state.person_id for state in states} - {''} == {'person_1'}
     seen = Modality.NONE
     for state in states:
         seen |= state.modalities
@@ -66,41 +90,37 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     assert any(one.is_final and one.words for one in utterances)
 
 
-def test_the_demo_with_view_and_behaviour_says_where_it_is_and_what_a_robot_would_do(tmp_path):
-    pytest.importorskip('rerun')
-    running = subprocess.Popen(
-        demo('--out', str(tmp_path), '--view', '--behaviour', '--speech.recogniser', 'none'),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said = []
-    for line in running.stdout:
-        said.append(line)
-        if 'looks at person_1' in line:
-            break
-    running.send_signal(signal.SIGINT)
+@pytest.fixture(scope='module')
+def interrupted(tmp_path_factory):
+    """A demo with all that it can show, ended by Ctrl-C once the robot has looked at somebody."""
+    out = tmp_path_factory.mktemp('interrupted')
+    view = ['--view'] if importlib.util.find_spec('rerun') else []
+    with on_wire(new_wire()):
+        running = subprocess.Popen(
+            demo('--out', str(out), *view, '--behaviour', '--speech.recogniser', 'none'),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    said = list(lines_until(running, 'looks at person_1'))
+    children = children_of(running)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     rest, _ = running.communicate(timeout=20)
-    said = ''.join(said)
-    assert running.returncode == 0 and 'bag: ' in rest, said + rest
+    assert running.returncode == 0, (said, rest)
+    return out, ''.join(said), rest, children
+
+
+def test_the_demo_with_view_and_behaviour_says_where_it_is_and_what_a_robot_would_do(interrupted):
+    pytest.importorskip('rerun')
+    _, said, rest, _ = interrupted
+    assert 'bag: ' in rest
     assert 'view: http://127.0.0.1:' in said
     assert 'robot: person_1 appeared: looks at person_1' in said
 
 
-def test_ctrl_c_ends_the_demo_and_leaves_a_readable_bag_and_no_process(tmp_path):
-    running = subprocess.Popen(
-        demo('--out', str(tmp_path), '--speech.recogniser', 'none'), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    for line in running.stdout:
-        if 'valence' in line:
-            break
-    children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(running.pid)],
-                              capture_output=True, text=True).stdout.split()
-    assert len(children) >= 3
-    os.killpg(running.pid, signal.SIGINT)
-    rest, _ = running.communicate(timeout=20)
-    assert running.returncode == 0 and 'Traceback' not in rest
-    _, states, _ = read(next(tmp_path.iterdir()) / 'bag')
+def test_ctrl_c_ends_the_demo_and_leaves_a_readable_bag_and_no_process(interrupted):
+    out, _, rest, children = interrupted
+    assert len(children) >= 4 and 'Traceback' not in rest
+    _, states, _ = read(next(out.iterdir()) / 'bag')
     assert states
-    time.sleep(0.2)
-    assert not [pid for pid in children if Path(f'/proc/{pid}').exists()]
+    wait_until_gone(children)
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
@@ -115,15 +135,12 @@ def test_a_source_that_fails_ends_the_demo_with_its_own_words(tmp_path, argument
     assert message in done.stderr and 'Traceback' not in done.stderr
 
 
-def test_live_devices_are_not_recorded_unless_asked(tmp_path, shared_data):
+def test_live_devices_are_not_recorded_unless_asked(tmp_path):
     """A file stands in for the camera: OpenCV opens both alike."""
     running = subprocess.Popen(
-        demo('--camera', str(shared_data / 'clips/single_face.mp4'), '--out', str(tmp_path),
-             '--speech.recogniser', 'none'),
+        demo('--camera', str(SAMPLE), '--out', str(tmp_path), '--speech.recogniser', 'none'),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    for line in running.stdout:
-        if 'valence' in line:
-            break
+    assert list(lines_until(running, 'valence'))
     running.send_signal(signal.SIGINT)
     rest, _ = running.communicate(timeout=20)
     folder, = tmp_path.iterdir()
@@ -137,19 +154,12 @@ def test_no_part_outlives_a_demo_that_is_killed(tmp_path):
     running = subprocess.Popen(
         demo('--out', str(tmp_path), '--speech.recogniser', 'none'), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True)
-    for line in running.stdout:
-        if 'valence' in line:
-            break
-    children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(running.pid)],
-                              capture_output=True, text=True).stdout.split()
+    assert list(lines_until(running, 'valence'))
+    children = children_of(running)
     running.kill()
     running.wait()
-    for _ in range(100):
-        left = [pid for pid in children if Path(f'/proc/{pid}').exists()]
-        if not left:
-            break
-        time.sleep(0.1)
-    assert len(children) >= 3 and not left
+    assert len(children) >= 3
+    wait_until_gone(children)
     _, states, _ = read(next(tmp_path.iterdir()) / 'bag')
     assert states
 
@@ -158,12 +168,8 @@ def test_a_recorder_that_dies_ends_the_demo(tmp_path):
     running = subprocess.Popen(
         demo('--out', str(tmp_path), '--speech.recogniser', 'none'), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True)
-    for line in running.stdout:
-        if 'valence' in line:
-            break
-    shown = subprocess.run(['ps', '-o', 'pid=,args=', '--ppid', str(running.pid)],
-                           capture_output=True, text=True).stdout
-    pid, = [line.split()[0] for line in shown.splitlines() if ' record ' in line]
+    assert list(lines_until(running, 'valence'))
+    pid, = [child.split()[0] for child in children_of(running) if ' record ' in child]
     os.kill(int(pid), signal.SIGKILL)
     rest, _ = running.communicate(timeout=20)
     assert running.returncode == 1 and 'recorder ended with code -9' in rest

@@ -1,11 +1,14 @@
 """The command line: help, bad usage, errors that users can mend."""
 
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from maven_ros.cli.main import main
 from maven_ros.settings import Settings, parameters
@@ -97,6 +100,16 @@ def test_a_mistyped_record_leaves_no_bag(capsys, monkeypatch, tmp_path):
     assert not (tmp_path / 'bag').exists()
 
 
+def wait_until_it_hears(process):
+    """Wait until a process has handlers of signals: Python has none of SIGTERM by itself."""
+    status = Path(f'/proc/{process.pid}/status')
+
+    def caught():
+        return int(re.search(r'SigCgt:\t(\w+)', status.read_text())[1], 16)
+
+    eventually(lambda: caught() & 1 << signal.SIGTERM - 1, 60.0)
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures('embedded_graph')
 def test_a_background_job_of_a_shell_hears_its_signals(number):
@@ -104,9 +117,9 @@ def test_a_background_job_of_a_shell_hears_its_signals(number):
     job = subprocess.Popen(
         [sys.executable, '-m', 'maven_ros', 'echo', '/nothing', '--wait', '0'],
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-    time.sleep(1.5)
+    wait_until_it_hears(job)
     job.send_signal(number)
-    assert job.wait(10) in (0, 128 + number)
+    assert job.wait(30) in (0, 128 + number)
 
 
 def test_it_runs_as_a_module():
@@ -121,8 +134,9 @@ def test_it_runs_as_a_module():
 def test_a_signal_while_things_load_ends_a_command_on_the_spot(command, number, tmp_path):
     started = subprocess.Popen([sys.executable, '-m', 'maven_ros', *command], cwd=tmp_path,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    time.sleep(0.7)
+    wait_until_it_hears(started)
+    time.sleep(0.2)  # so that it is in the middle of something
     started.send_signal(number)
-    said, _ = started.communicate(timeout=10)
+    said, _ = started.communicate(timeout=30)
     assert 'Traceback' not in said
     assert started.returncode in (0, 1, 128 + number, -number)

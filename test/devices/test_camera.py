@@ -4,6 +4,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.devices.camera import Camera
@@ -65,7 +66,7 @@ def test_a_camera_that_is_away_for_longer_is_looked_for(graph, listen, running, 
     away = clip.with_name('away.avi')
     clip.rename(away)
     camera = running(Camera(graph, str(clip), wait=True, counters=counters))
-    time.sleep(1.5)
+    eventually(lambda: counters.get('camera', 'missing'))
     assert not images
     away.rename(clip)
     assert images.wait_for(5)

@@ -1,18 +1,17 @@
 import itertools
 import struct
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from inputs import SAMPLE
 
 from maven_ros.counters import Counters
 from maven_ros.devices.media import available_ns, probe, read_media
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.records import NS, AudioChunk, Frame
 
-CLIPS = Path(__file__).parents[3] / 'shared' / 'data' / 'clips'
 RATE_HZ = 16_000
 FPS = 25
 
@@ -72,12 +71,6 @@ def chunks_of(records):
 
 def heard(records):
     return np.concatenate([chunk.samples for chunk in chunks_of(records)])
-
-
-def clip(name):
-    if not CLIPS.is_dir():
-        pytest.skip('no shared data')
-    return CLIPS / name
 
 
 def test_probe_tells_what_a_file_holds(tmp_path):
@@ -208,10 +201,11 @@ def test_broken_packets_are_skipped_and_counted(tmp_path):
 
 def test_damaged_pictures_are_skipped_and_counted(tmp_path):
     path = tmp_path / 'a.mp4'
-    path.write_bytes(clip('talking_head_0.mp4').read_bytes())
-    overwrite(path, packets_of(path, 'video')[50:53])
+    path.write_bytes(SAMPLE.read_bytes())
+    packets = packets_of(path, 'video')
+    overwrite(path, packets[50:53])
     counters = Counters()
-    assert len(frames_of(read_media(path, counters=counters))) == 197
+    assert len(frames_of(read_media(path, counters=counters))) == len(packets) - 3
     assert counters.get('media', 'damaged') == 3
 
 
@@ -295,11 +289,29 @@ def test_a_negative_loop_is_refused(tmp_path):
         read_media(write(tmp_path / 'a.mkv', seconds=0.2), loop=-1)
 
 
+@pytest.mark.parametrize(('rate_hz', 'layout'), [(44_100, 'stereo'), (48_000, 'stereo'),
+                                                 (8_000, 'mono')])
+def test_rate_and_channels_are_the_files_own(tmp_path, rate_hz, layout):
+    path, channels = tmp_path / 'a.mkv', {'mono': 1, 'stereo': 2}[layout]
+    times = np.arange(rate_hz) / rate_hz
+    samples = np.stack([0.1 * (1 + channel) * np.sin(2 * np.pi * 440 * times)
+                        for channel in range(channels)]).astype(np.float32)
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('pcm_f32le', rate=rate_hz, layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples.T.reshape(1, -1), 'flt', layout)
+        frame.sample_rate, frame.pts = rate_hz, 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    chunks = chunks_of(read_media(path))
+    assert {chunk.sample_rate_hz for chunk in chunks} == {rate_hz}
+    assert chunks[-1].end_ns == pytest.approx(NS, abs=1000)
+    assert np.array_equal(heard(chunks), samples.T)
+
+
 @pytest.mark.parametrize(('name', 'frames', 'rate_hz', 'seconds'), [
     ('talking_head_0.mp4', 200, 16_000, 8.0), ('changing_face.mp4', 472, 48_000, 19.69),
     ('single_face.mp4', 72, 44_100, 2.42), ('no_face.mp4', 95, 44_100, 3.96)])
-def test_real_clips(name, frames, rate_hz, seconds):
-    records = list(read_media(clip(name)))
+def test_real_clips(shared_data, name, frames, rate_hz, seconds):
+    records = list(read_media(shared_data / 'clips' / name))
     chunks = chunks_of(records)
     assert len(frames_of(records)) == frames
     assert {chunk.sample_rate_hz for chunk in chunks} == {rate_hz}

@@ -10,6 +10,7 @@ import wave
 
 import numpy as np
 import pytest
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.devices.microphone import Microphone, SampleClock
@@ -165,7 +166,8 @@ def test_a_microphone_that_goes_comes_back(graph, listen, running, pulseaudio):
     microphone = running(Microphone(graph, counters=counters))
     assert chunks.wait_for(20)
     pulseaudio.kill()
-    time.sleep(2.0)
+    killed_s = time.monotonic()
+    eventually(lambda: counters.get('microphone', 'lost') and time.monotonic() > killed_s + 1)
     before = len(chunks)
     pulseaudio.start()
     assert chunks.wait_for(before + 20, 20.0)
@@ -181,16 +183,19 @@ def test_a_microphone_that_goes_comes_back(graph, listen, running, pulseaudio):
 
 
 HUNG = """
-import threading, time, sys
+import sys, threading, time
 from maven_ros.counters import Counters
 from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.devices.microphone import Microphone
+from maven_ros.graph.interface import SOUND
 
-stop, counters = threading.Event(), Counters()
+stop, counters, chunks = threading.Event(), Counters(), threading.Semaphore(0)
 with DdsGraph() as graph:
     thread = threading.Thread(target=Microphone(graph, counters=counters).run, args=(stop,))
+    heard = graph.subscribe('audio', 'maven_ros/msg/AudioChunk', SOUND, lambda _: chunks.release())
     thread.start()
-    time.sleep(3.0)
+    for _ in range(30):  # about a second: it runs
+        chunks.acquire()
     print('running', flush=True)
     sys.stdin.readline()
     time.sleep(2.5)
@@ -237,7 +242,7 @@ def test_a_missing_microphone_is_waited_for_when_asked(graph, listen, running, p
     chunks = listen('audio', CHUNK)
     counters = Counters()
     microphone = running(Microphone(graph, wait=True, counters=counters))
-    time.sleep(0.5)
+    eventually(lambda: counters.get('microphone', 'missing'))
     assert not chunks
     pulseaudio.start()
     assert chunks.wait_for(5, 20.0)

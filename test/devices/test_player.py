@@ -111,7 +111,7 @@ def test_pictures_are_reduced_and_compressed_when_asked(graph, listen, running, 
 def test_it_waits_until_somebody_listens_to_each_topic(graph, listen, running, clip):
     listen('audio', CHUNK)
     playing = running(Player(graph, clip))
-    time.sleep(1.0)
+    time.sleep(0.3)
     images = listen('camera/image_raw', IMAGE)
     assert playing.result(10).frames == 25
     assert images.wait_for(25)

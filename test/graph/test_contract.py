@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from waiting import eventually
 
 from maven_ros.errors import GraphError
 from maven_ros.graph.bag.bag_graph import BagGraph
@@ -20,13 +21,6 @@ from maven_ros.records import AudioChunk
 
 BOOL = 'std_msgs/msg/Bool'
 COUNT = 'std_msgs/msg/UInt32'
-
-
-def eventually(condition, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, 'did not happen in time'
-        time.sleep(0.005)
 
 
 class Dds:

@@ -7,9 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from inputs import SAMPLE
+from waiting import eventually
+from wire import new_wire, on_wire
 
 from maven_ros.devices.player import Player
 from maven_ros.errors import ResourceError
@@ -20,6 +24,7 @@ from maven_ros.graph.convert import (
     state_record,
     utterance_record,
 )
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.images import read_image
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Received
 from maven_ros.graph.messages import from_cdr, new, time_ns, to_cdr
@@ -35,10 +40,10 @@ CHUNK = 'maven_ros/msg/AudioChunk'
 class Node:
     """A running ``maven-ros run`` and what it says."""
 
-    def __init__(self, graph, *flags):
+    def __init__(self, graph, log, *flags):
         self.states, self.utterances, self.diagnostics = [], [], {}
         self.smoothed, self.events = [], []
-        self.log = ''
+        self._log = log
         state = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE, self._state)
         graph.subscribe('affect/state_smoothed', 'maven_ros/msg/AffectState', STATE,
                         lambda received: self.smoothed.append(_read(received)))
@@ -47,9 +52,14 @@ class Node:
         graph.subscribe('affect/utterance', 'maven_ros/msg/Utterance', STATE, self._utterance)
         graph.subscribe('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STATE,
                         self._diagnostic)
-        self.process = subprocess.Popen(
-            [sys.executable, '-m', 'maven_ros', 'run', *flags], stderr=subprocess.PIPE, text=True)
-        wait(lambda: state.publisher_count(), 60, 'no affect node')
+        with log.open('wb') as said:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'maven_ros', 'run', *flags], stderr=said)
+        try:
+            eventually(state.publisher_count, 120, 'no affect node')
+        except BaseException:  # whatever it is: nobody else knows of the process
+            self.kill()
+            raise
 
     def _state(self, received):
         self.states.append(state_record(from_cdr(received.cdr, received.msgtype)))
@@ -62,35 +72,79 @@ class Node:
         self.diagnostics = {one.key: one.value for one in status.values} | {
             'text': status.message, 'level': status.level}
 
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    def forget(self):
+        """Begin anew with what it says, for another test."""
+        for said in (self.states, self.utterances, self.smoothed, self.events):
+            said.clear()
+
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        _, self.log = self.process.communicate(timeout=10)
-        return self.process.returncode
+        return self.process.wait(30)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
 
 def _read(received):
     return from_cdr(received.cdr, received.msgtype)
 
 
-def wait(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    """A node for all tests that leave it as it was, and its wire; in the end it ends well."""
+    wire = new_wire()
+    with on_wire(wire), DdsGraph() as graph:
+        node = Node(graph, tmp_path_factory.mktemp('node') / 'log', '--speech.recogniser', 'none')
+        yield wire, node
+        try:
+            assert node.end() == 0 and 'Traceback' not in node.log
+        finally:
+            node.kill()
 
 
 @pytest.fixture
-def node(graph):
-    node = Node(graph, '--speech.recogniser', 'none')
-    yield node
-    if node.process.poll() is None:
-        node.process.kill()
-        node.process.communicate()
+def node(shared):
+    shared[1].forget()
+    return shared[1]
+
+
+@pytest.fixture
+def graph(shared):
+    """A robot's side of that node's wire, gone after the test."""
+    with on_wire(shared[0]), DdsGraph() as graph:
+        yield graph
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A graph and a node that are one test's own."""
+    with DdsGraph() as graph:
+        node = Node(graph, tmp_path / 'log', '--speech.recogniser', 'none')
+        yield graph, node
+        node.kill()
+
+
+@contextmanager
+def playing(graph, **options):
+    """Play the shipped clip meanwhile."""
+    stop = threading.Event()
+    player = threading.Thread(target=Player(graph, SAMPLE, **options).run, args=(stop,))
+    player.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        player.join()
 
 
 def wait_for_the_node(*publishers):
-    wait(lambda: all(one.subscription_count() for one in publishers), 10, 'not heard')
-    time.sleep(0.5)                  # the node's side of the match may come a little later
+    eventually(lambda: all(one.subscription_count() for one in publishers), 10, 'not heard')
+    time.sleep(0.2)                  # the node's side of the match may come a little later
 
 
 def picture(graph, **changes):
@@ -105,6 +159,24 @@ def sound(graph, **changes):
     for name, value in changes.items():
         setattr(message, name, value)
     return message
+
+
+def counts(node, *parts):
+    """Return what the node has dropped of its inputs so far, by cause."""
+    return {name: int(n) for name, n in node.diagnostics.items() if name.split('.')[0] in parts}
+
+
+def test_the_node_says_what_it_misses_and_that_it_came(own):
+    graph, node = own
+    eventually(lambda: node.diagnostics, 5, 'no diagnostics')
+    assert node.diagnostics['text'] == 'waiting for /camera/image_raw and /audio'
+    assert node.diagnostics['level'] == 0
+    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
+    eventually(lambda: node.diagnostics['level'] == 1, 8, node.diagnostics)
+    assert re.fullmatch(r'nothing from /camera/image_raw for \d s \(1 publisher\); '
+                        r'nothing from /audio for \d s \(0 publishers\)', node.diagnostics['text'])
+    images.publish(picture(graph))
+    eventually(lambda: 'camera' not in node.diagnostics['text'], 5, node.diagnostics)
 
 
 def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
@@ -124,47 +196,43 @@ def test_bad_input_is_counted_by_cause_and_the_node_lives_on(graph, node):
     for _ in range(15):
         images.publish(picture(graph))
         time.sleep(0.1)
-    wait(lambda: node.diagnostics.get('audio.rate_changed') == '1', 5, node.diagnostics)
-    counts = {name: int(n) for name, n in node.diagnostics.items()
-              if name.split('.')[0] in ('/camera/image_raw', '/audio', 'audio')}
-    assert sum(n for name, n in counts.items() if 'encoding' in name) == 2, counts
-    assert sum(n for name, n in counts.items() if 'step' in name) == 1, counts
-    assert sum(n for name, n in counts.items() if 'not_finite' in name) == 1, counts
-    wait(lambda: len(node.states) > 3, 5, 'no states after bad input')
-    assert node.end() == 0
+    eventually(lambda: node.diagnostics.get('audio.rate_changed') == '1', 5, node.diagnostics)
+    found = counts(node, '/camera/image_raw', '/audio', 'audio')
+    assert sum(n for name, n in found.items() if 'encoding' in name) == 2, found
+    assert sum(n for name, n in found.items() if 'step' in name) == 1, found
+    assert sum(n for name, n in found.items() if 'not_finite' in name) == 1, found
+    eventually(lambda: len(node.states) > 3, 5, 'no states after bad input')
     for text in ("'bgr9'", "'MP3'", 'NaN', '7'):
         assert text in node.log
 
 
-@pytest.mark.parametrize('cdr', [b'', b'\x00\x01', b'\x00\x01\x00\x00', os.urandom(64), None])
-def test_a_payload_cut_short_is_counted_and_the_node_lives_on(graph, running, cdr):
+def test_a_payload_cut_short_is_counted_and_the_node_lives_on(running):
     """Cyclone DDS refuses to carry such a payload; a bag and other transports do carry it."""
-    node = AffectNode(graph, Settings().with_values({'speech.recogniser': 'none'}))
-    run = running(node)
-    good = to_cdr(picture(graph), IMAGE)
-    bad = good[:len(good) // 2] if cdr is None else cdr
-    node._inbox.put('image', Received('/camera/image_raw', IMAGE, bad, graph.now_ns()))
-    wait(lambda: node.counters.get('/camera/image_raw', 'bad_payload') == 1, 5,
-         node.counters.snapshot())
-    for _ in range(8):
-        cdr = to_cdr(picture(graph), IMAGE)
-        node._inbox.put('image', Received('/camera/image_raw', IMAGE, cdr, graph.now_ns()))
-        time.sleep(0.1)
-    wait(lambda: node.states_published > 0, 5, 'no states after bad input')
-    run.stop(5.0)
+    with DdsGraph() as graph:
+        node = AffectNode(graph, Settings().with_values({'speech.recogniser': 'none'}))
+        run = running(node)
+        good = to_cdr(picture(graph), IMAGE)
+        payloads = [b'', b'\x00\x01', b'\x00\x01\x00\x00', os.urandom(64), good[:len(good) // 2]]
+        for count, bad in enumerate(payloads, 1):
+            node._inbox.put('image', Received('/camera/image_raw', IMAGE, bad, graph.now_ns()))
+            eventually(lambda count=count: node.counters.get(
+                '/camera/image_raw', 'bad_payload') == count, 5, node.counters.snapshot)
+            before = node.states_published
+            deadline = time.monotonic() + 10
+            while node.states_published <= before:
+                assert time.monotonic() < deadline, f'no states after {bad}'
+                cdr = to_cdr(picture(graph), IMAGE)
+                node._inbox.put('image', Received('/camera/image_raw', IMAGE, cdr, graph.now_ns()))
+                time.sleep(0.1)
+        run.stop(5.0)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_the_node_cleanly_while_it_works(graph, node, number):
-    stop = threading.Event()
-    from maven_ros.resources import resource
-    player = Player(graph, resource('media/sample.mp4'), subscribers=1)
-    playing = threading.Thread(target=player.run, args=(stop,))
-    playing.start()
-    wait(lambda: len(node.states) > 5, 20, 'no states')
-    assert node.end(number) == 0
-    stop.set()
-    playing.join()
+def test_signals_end_the_node_cleanly_while_it_works(own, number):
+    graph, node = own
+    with playing(graph):
+        eventually(lambda: len(node.states) > 5, 20, 'no states')
+        assert node.end(number) == 0
     assert 'Traceback' not in node.log and 'published' in node.log
     assert 'weights are random' in node.log or not node.states[0].model.startswith('untrained')
 
@@ -178,68 +246,43 @@ def test_states_rest_on_what_is_left_when_the_camera_stops(graph, node):
             images.publish(picture(graph))
         chunks.publish(sound(graph, sample_rate=10240))  # 50 ms a chunk
         time.sleep(0.05)
-    wait(lambda: 'video' in node.diagnostics.get('text', ''), 5, node.diagnostics)
+    eventually(lambda: 'video' in node.diagnostics.get('text', ''), 5, node.diagnostics)
     assert {state.status for state in node.states} == {Status.NO_EVIDENCE}  # a black silence
-
-
-def test_the_node_says_what_it_misses_and_that_it_came(graph, node):
-    wait(lambda: node.diagnostics, 5, 'no diagnostics')
-    assert node.diagnostics['text'] == 'waiting for /camera/image_raw and /audio'
-    assert node.diagnostics['level'] == 0
-    images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
-    wait(lambda: node.diagnostics['level'] == 1, 8, node.diagnostics)
-    assert re.fullmatch(r'nothing from /camera/image_raw for \d s \(1 publisher\); '
-                        r'nothing from /audio for \d s \(0 publishers\)', node.diagnostics['text'])
-    images.publish(picture(graph))
-    wait(lambda: 'camera' not in node.diagnostics['text'], 5, node.diagnostics)
 
 
 def test_a_second_node_of_the_same_name_is_told(graph, node):
     graph.advertise('affect/state', 'maven_ros/msg/AffectState', STATE)
-    wait(lambda: '2 nodes publish /affect/state' in node.diagnostics.get('text', ''), 5,
-         node.diagnostics)
+    eventually(lambda: '2 nodes publish /affect/state' in node.diagnostics.get('text', ''), 5,
+               node.diagnostics)
 
 
-def test_the_picture_is_annotated_only_while_somebody_looks(graph, node, shared_data):
+def test_the_picture_is_annotated_only_while_somebody_looks(graph, node):
     drawn = []
     annotated = graph.subscribe('affect/image_annotated', IMAGE, SENSOR, drawn.append)
-    stop = threading.Event()
-    player = Player(graph, shared_data / 'clips/single_face.mp4', subscribers=1)
-    playing = threading.Thread(target=player.run, args=(stop,))
-    playing.start()
-    try:
-        wait(lambda: len(drawn) > 15, 20, 'nothing drawn')
+    with playing(graph):
+        eventually(lambda: len(drawn) > 15, 20, 'nothing drawn')
         annotated.close()
-    finally:
-        stop.set()
-        playing.join()
     picture = read_image(from_cdr(drawn[-1].cdr, IMAGE)).decode()
     assert (picture == (80, 220, 80)).all(axis=2).sum() > 200  # the green of a box
 
 
-def test_ros4hri_hears_expressions(graph, node, shared_data):
-    stop = threading.Event()
-    player = Player(graph, shared_data / 'clips/single_face.mp4', subscribers=1)
-    playing = threading.Thread(target=player.run, args=(stop,))
-    playing.start()
-    try:
-        topic = '/humans/faces/person_1/expression'
-        wait(lambda: topic in graph.topics(), 20, graph.topics())
+def test_ros4hri_hears_expressions(graph, node):
+    with playing(graph):
+        eventually(lambda: any(one.person_id for one in node.states), 20, 'nobody seen')
+        person_id = next(one.person_id for one in node.states if one.person_id)
+        topic = f'/humans/faces/{person_id}/expression'
+        eventually(lambda: topic in graph.topics(), 20, graph.topics)
         heard = []
         graph.subscribe(topic, EXPRESSION, STATE, heard.append)
-        wait(lambda: heard, 5, 'no expression')
-    finally:
-        stop.set()
-        playing.join()
+        eventually(lambda: heard, 5, 'no expression')
     message = from_cdr(heard[0].cdr, EXPRESSION)
     assert message.expression in {*ANGLES_DEG, 'neutral'} and -1 <= message.valence <= 1
 
 
 def test_a_topic_of_a_wrong_type_is_refused_by_name(graph, node):
     wrong = graph.advertise('audio', 'std_msgs/msg/Bool', STATE)
-    wait(lambda: node.diagnostics.get('audio.wrong_type') == '1', 5, node.diagnostics)
+    eventually(lambda: node.diagnostics.get('audio.wrong_type') == '1', 5, node.diagnostics)
     assert wrong.subscription_count() == 0
-    node.end()
     assert '/audio is std_msgs/msg/Bool; understood: maven_ros/msg/AudioChunk' in node.log
 
 
@@ -250,20 +293,21 @@ def test_what_the_settings_ask_for_and_is_missing_stops_the_node_at_once(graph, 
         AffectNode(graph, settings)
 
 
-def test_the_robots_own_voice_is_no_evidence(graph, node, shared_data):
+def test_the_robots_own_voice_is_no_evidence(graph, node):
     flag = graph.advertise('robot_speaking', 'std_msgs/msg/Bool', STATE)
     wait_for_the_node(flag)
     flag.publish(new('std_msgs/msg/Bool', data=True))
-    stop = threading.Event()
-    player = Player(graph, shared_data / 'clips/talking_head_0.mp4', subscribers=1)
-    playing = threading.Thread(target=player.run, args=(stop,))
-    playing.start()
-    wait(lambda: len(node.states) > 15, 20, 'no states')
-    stop.set()
-    playing.join()
-    heard = [state.modalities for state in node.states]
-    assert any(one & Modality.VIDEO for one in heard)
-    assert not any(one & Modality.AUDIO for one in heard)
+    told_ns = graph.now_ns()
+
+    def heard():
+        return [one.modalities for one in node.states if one.window_start_ns > told_ns]
+
+    with playing(graph):
+        eventually(lambda: len(heard()) > 10, 20, 'no states')
+        assert any(one & Modality.VIDEO for one in heard())
+        assert not any(one & Modality.AUDIO for one in heard())
+        flag.publish(new('std_msgs/msg/Bool', data=False))
+        eventually(lambda: any(one & Modality.AUDIO for one in heard()), 20, 'deaf')
 
 
 def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
@@ -272,7 +316,7 @@ def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):
     for _ in range(10):
         images.publish(picture(graph))
         time.sleep(0.1)
-    wait(lambda: node.states, 5, 'no states')
+    eventually(lambda: node.states, 5, 'no states')
     now_ns = graph.now_ns()
     assert all(now_ns - 5 * NS < state.window_end_ns < now_ns for state in node.states)
     assert node.states[0].frame_id == 'camera'
@@ -290,23 +334,16 @@ def test_the_node_lives_on_after_stamps_from_nowhere(graph, node):
         for _ in range(12):
             images.publish(picture(graph))
             time.sleep(0.1)
-        wait(lambda before=before: len(node.states) > before + 2, 5, (second, node.diagnostics))
-    assert node.end() == 0
+        eventually(lambda before=before: len(node.states) > before + 2,
+                   what=lambda second=second: (second, node.diagnostics))
 
 
-def test_compressed_pictures_are_found_beside_the_topic_of_raw_ones(graph, node, shared_data):
-    stop = threading.Event()
-    player = Player(graph, shared_data / 'clips/single_face.mp4', compressed=True)
-    playing = threading.Thread(target=player.run, args=(stop,))
-    playing.start()
-    try:
-        wait(lambda: any(one.modalities & Modality.VIDEO for one in node.states), 20, 'no face')
-        wait(lambda: node.events, 5, 'no event')
-    finally:
-        stop.set()
-        playing.join()
-    first = event_record(node.events[0])
-    assert first.kind is EventKind.APPEARED and first.person_id == 'person_1'
+def test_compressed_pictures_are_found_beside_the_topic_of_raw_ones(graph, node):
+    with playing(graph, compressed=True):
+        eventually(lambda: any(one.modalities & Modality.VIDEO for one in node.states),
+                   what='no face')
+        eventually(lambda: any(event_record(one).kind is EventKind.APPEARED
+                               for one in node.events), what='no event')
     stamps = {(one.window_end_ns, one.person_id) for one in node.states}
     assert len({(time_ns(one.header.stamp), one.person_id) for one in node.smoothed}
                & stamps) > 1
@@ -339,3 +376,4 @@ def test_partial_words_of_another_recogniser_are_replaced_and_the_robots_own_are
         images.publish(picture(graph))
         time.sleep(0.1)
     assert not any('robot' in state.transcript for state in node.states)
+    flag.publish(new('std_msgs/msg/Bool', data=False))

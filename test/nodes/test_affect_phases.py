@@ -8,6 +8,8 @@ import weakref
 
 import numpy as np
 import pytest
+from waiting import eventually
+from wire import new_wire, on_wire
 
 from maven_ros.errors import SettingsError
 from maven_ros.graph.convert import audio_message, image_message, state_record
@@ -24,17 +26,10 @@ STATES = 'maven_ros/msg/AffectState'
 QUIET = Settings().with_values({'speech.recogniser': 'none'})
 
 
-def eventually(condition, what, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope='module')
 def loaded():
     """Load the model once; each test gets the node on its graph."""
-    with DdsGraph(domain=101) as graph, AffectNode(graph, QUIET) as node:
+    with on_wire(new_wire()), DdsGraph() as graph, AffectNode(graph, QUIET) as node:
         yield graph, node
 
 
@@ -86,23 +81,24 @@ def test_each_phase_opens_and_closes_what_is_its_own(loaded):
         assert {'/affect/state', '/affect/utterance', '/affect/image_annotated', '/diagnostics',
                 '/humans/voices/voice_1/speech'} <= set(graph.topics())
         with Camera(graph) as camera:
-            eventually(lambda camera=camera: len(camera.states) > 2, 'no states')
+            eventually(lambda camera=camera: len(camera.states) > 2, what='no states')
         node.deactivate()
         node.deactivate()
-        eventually(lambda: not graph.topics(), graph.topics())
+        eventually(lambda: not graph.topics(), what=graph.topics)
         assert threading.active_count() == threads
 
 
 def test_settings_change_while_it_works(active):
     graph, node = active
     with Camera(graph) as camera:
-        eventually(lambda: len(camera.states) > 2, 'no states')
+        eventually(lambda: len(camera.states) > 2, what='no states')
         node.change(QUIET.with_values({'windows.hop_s': 0.5}))
-        time.sleep(0.5)
-        before = len(camera.states)
-        eventually(lambda: len(camera.states) >= before + 4, 'no states after the change')
-        ends_ns = [state.window_end_ns for state in camera.states[before:]]
-    assert set(np.diff(ends_ns)) == {500_000_000} and not ends_ns[-1] % 500_000_000
+
+        def hops_ns():
+            return np.diff([state.window_end_ns for state in camera.states[-5:]]).tolist()
+
+        eventually(lambda: hops_ns() == [500_000_000] * 4, what=hops_ns)
+    assert not camera.states[-1].window_end_ns % 500_000_000
 
 
 class Detector:
@@ -132,19 +128,19 @@ def test_faces_come_from_a_detector_of_ros4hri_while_one_runs(active):
     with Camera(graph) as camera:
         with Detector(graph):
             eventually(lambda: camera.states and camera.states[-1].person_id == 'abcde',
-                       'its face is not taken')
+                       what='its face is not taken')
             box = camera.states[-1].face
             assert (box.x, box.y, box.width, box.height) == (16, 12, 32, 24)
-        eventually(lambda: camera.states[-1].person_id == '', 'its face stays')
+        eventually(lambda: camera.states[-1].person_id == '', what='its face stays')
 
 
 def test_baselines_alone_are_reset(active):
     graph, node = active
     with Camera(graph) as camera:
-        eventually(lambda: len(camera.states) > 2, 'no states')
+        eventually(lambda: len(camera.states) > 2, what='no states')
         node.pipeline._acting._baselines._offsets['person_1'] = object()
         node.reset_baselines()
-        eventually(lambda: not node.pipeline._acting._baselines._offsets, 'not taken')
+        eventually(lambda: not node.pipeline._acting._baselines._offsets, what='not taken')
 
 
 def test_what_is_fixed_is_refused_by_name(active):
@@ -159,21 +155,21 @@ def test_what_is_fixed_is_refused_by_name(active):
 def test_a_reset_forgets_all_evidence(active):
     graph, node = active
     with Camera(graph) as camera:
-        eventually(lambda: len(camera.states) > 2, 'no states')
+        eventually(lambda: len(camera.states) > 2, what='no states')
         node.reset()
-        eventually(lambda: not node._orders, 'not taken')
+        eventually(lambda: not node._orders, what='not taken')
         before = len(camera.states)
-        eventually(lambda: len(camera.states) > before + 2, 'no states after the reset')
+        eventually(lambda: len(camera.states) > before + 2, what='no states after the reset')
 
 
 def test_a_reset_forgets_that_faces_came_from_a_detector(active):
     graph, node = active
     with Detector(graph), Camera(graph):
-        eventually(lambda: node._intake.faces.used, 'its faces are not taken')
+        eventually(lambda: node._intake.faces.used, what='its faces are not taken')
     time.sleep(0.3)                  # what is under way still comes
     assert node._intake.faces.used
     node.reset()
-    eventually(lambda: not node._intake.faces.used, 'not forgotten')
+    eventually(lambda: not node._intake.faces.used, what='not forgotten')
 
 
 def test_deactivated_while_the_robot_speaks_it_hears_again_once_it_is_activated(active):
@@ -187,13 +183,13 @@ def test_deactivated_while_the_robot_speaks_it_hears_again_once_it_is_activated(
         chunks.publish(audio_message(sound))
         return node.pipeline.audio_clock == 'stamps'
 
-    eventually(flag.subscription_count, 'not heard')
+    eventually(flag.subscription_count, what='not heard')
     flag.publish(new('std_msgs/msg/Bool', data=True))
-    eventually(lambda: sounding() and silenced(), 'the robot is heard')
+    eventually(lambda: sounding() and silenced(), what='the robot is heard')
     node.deactivate()
     before = silenced()
     node.activate()
-    eventually(sounding, 'no sound')
+    eventually(sounding, what='no sound')
     time.sleep(0.2)
     assert silenced() == before
     flag.close()
@@ -207,13 +203,13 @@ def test_work_that_fails_is_told_and_ends_the_node(active, monkeypatch):
         raise RuntimeError('the model is gone')
 
     node._orders.append(broken)
-    eventually(lambda: node.failure is not None, 'not told')
+    eventually(lambda: node.failure is not None, what='not told')
     assert 'the model is gone' in str(node.failure)
     node.failure = None
 
 
 def test_closed_it_holds_no_model_and_so_no_memory_of_a_gpu():
-    with DdsGraph(domain=101) as graph:
+    with DdsGraph() as graph:
         node = AffectNode(graph, QUIET)
         model = weakref.ref(node.pipeline.engine._model)
         node.activate()
@@ -224,4 +220,5 @@ def test_closed_it_holds_no_model_and_so_no_memory_of_a_gpu():
             gc.collect()
             return model() is None
 
-        eventually(is_gone, 'something holds the model')  # a thread that ends holds it until then
+        # A thread that ends holds it until then.
+        eventually(is_gone, what='something holds the model')

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from waiting import eventually
 
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import image_message
@@ -16,12 +17,8 @@ BOOL = 'std_msgs/msg/Bool'
 IMAGE = 'sensor_msgs/msg/Image'
 
 
-def wait_for(publisher, stop):
-    for _ in range(100):
-        if publisher.subscription_count():
-            return
-        stop.wait(0.1)
-    pytest.fail(f'nobody records {publisher.topic}')
+def wait_for(publisher):
+    eventually(publisher.subscription_count, what=f'nobody records {publisher.topic}')
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
@@ -37,10 +34,10 @@ def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_p
     thread.start()
     try:
         flags = graph.advertise('/flag', BOOL, STATE)
-        wait_for(flags, stop)
+        wait_for(flags)
         flags.publish(new(BOOL, data=True))
         images = graph.advertise('/image', IMAGE, Qos(Reliability.RELIABLE, 5))
-        wait_for(images, stop)
+        wait_for(images)
         pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
         began_ns = graph.now_ns()
         images.publish(image_message(5, pixels))
@@ -70,7 +67,7 @@ def test_what_the_affect_node_draws_and_mirrors_is_recorded_only_when_named(grap
             thread = threading.Thread(target=Recorder(graph, bag, topics).run, args=(stop,))
             thread.start()
             try:
-                wait_for(flags, stop)
+                wait_for(flags)
                 stop.wait(0.3)
                 assert drawn.subscription_count() == heard
             finally:
@@ -92,7 +89,7 @@ def test_only_what_is_named_is_recorded(graph, tmp_path):
         thread = threading.Thread(target=Recorder(graph, bag, ['wanted']).run, args=(stop,))
         thread.start()
         try:
-            wait_for(named, stop)
+            wait_for(named)
             assert other.subscription_count() == 0
         finally:
             stop.set()
@@ -114,7 +111,7 @@ def test_a_recorder_that_cannot_keep_up_still_stops_and_counts_what_it_lost(grap
         flooder = threading.Thread(target=flood)
         recorder.start()
         try:
-            wait_for(images, stop)
+            wait_for(images)
             flooder.start()
             stop.wait(1.0)
             stop.set()

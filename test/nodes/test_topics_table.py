@@ -1,6 +1,7 @@
 """The tables of docs/ros2.md say what the node opens: names, types, quality of service."""
 
-import time
+
+from waiting import eventually
 
 from maven_ros.cli.reference import TOPICS
 from maven_ros.graph.interface import STATE
@@ -35,9 +36,7 @@ def test_whatever_the_node_opens_stands_in_the_tables(graph, running):
         graph.advertise(topic, table[topic].types[0], STATE)
     watched = Watched(graph)
     running(AffectNode(watched, Settings().with_values({'speech.recogniser': 'none'})))
-    deadline = time.monotonic() + 20
-    while not inputs <= set(watched.opened) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(lambda: inputs <= set(watched.opened), what=lambda: inputs - set(watched.opened))
     opened = {topic: what for topic, what in watched.opened.items()
               if topic in table or not topic.startswith('/humans/')}
     assert inputs | {'/affect/state', '/affect/utterance', '/diagnostics'} <= set(opened)

@@ -3,6 +3,8 @@
 import threading
 import time
 
+from waiting import eventually
+
 from maven_ros.devices.player import Player
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import state_record
@@ -58,13 +60,6 @@ class Detector:
             self._lists.publish(new(IDS_LIST, header=header, ids=['abcde']))
 
 
-def until(condition, what):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 def count(states, person_id):
     return sum(one.person_id == person_id for one in states)
 
@@ -86,16 +81,16 @@ def play_live(path, monkeypatch):
         threads = [threading.Thread(target=one.run, args=(stop,)) for one in (node, player)]
         try:
             threads[0].start()
-            until(heard.publisher_count, 'no node')
+            eventually(heard.publisher_count, what='no node')
             threads[1].start()
-            until(lambda: count(states, 'person_1') >= ENOUGH, states)
+            eventually(lambda: count(states, 'person_1') >= ENOUGH, what=states)
             Detector(graph)
-            until(lambda: count(states, 'abcde') >= ENOUGH, states)
+            eventually(lambda: count(states, 'abcde') >= ENOUGH, what=states)
         finally:
             stop.set()
             for one in threads:
                 one.join()
-        until(lambda: len(states) == node.states_published, 'states are lost on the way')
+        eventually(lambda: len(states) == node.states_published, what='states are lost on the way')
     return states
 
 

@@ -163,19 +163,21 @@ def test_an_interrupted_replay_goes_on_to_the_same_table(sample, whole, tmp_path
     assert changed(summary, wall_s=0, inference_ms={}) == expected
 
 
-def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(sample, tmp_path):
-    command = [sys.executable, '-m', 'maven_ros', 'replay', str(sample), '--out',
-               str(tmp_path / 'out'), '--speech.recogniser', 'none', '--duration', '3']
-    first = subprocess.Popen([*command, '--rate', '0.5'], stderr=subprocess.PIPE, text=True)
+def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(
+        sample, tmp_path, capsys):
+    command = ['replay', str(sample), '--out', str(tmp_path / 'out'), '--speech.recogniser',
+               'none', '--duration', '3']
+    first = subprocess.Popen([sys.executable, '-m', 'maven_ros', *command, '--rate', '0.5'],
+                             stderr=subprocess.PIPE, text=True)
     journal = tmp_path / 'out' / 'unfinished' / 'journal'
-    while not journal.exists() and first.poll() is None:
+    while (not journal.exists() or not journal.stat().st_size) and first.poll() is None:
         time.sleep(0.01)
-    time.sleep(2.0)
     first.send_signal(signal.SIGTERM)
     _, said = first.communicate(timeout=60)
     assert first.returncode == 1 and 'interrupted; the same command goes on' in said
-    second = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert 'times real time' in second.stdout and str(tmp_path / 'out') in second.stdout
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert 'times real time' in said and str(tmp_path / 'out') in said
     assert read_summary(tmp_path / 'out').windows >= 13
 
 
@@ -300,27 +302,6 @@ def test_the_bag_one_is_in_is_replayed_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(bag)
     assert main(['replay', '.', '--speech.recogniser', 'none']) == 0
     assert read_summary(tmp_path / 'rec_affect').bag == str(bag.resolve())
-
-
-# --- what ROS 2 recorded ---------------------------------------------------------------------
-
-
-def test_bags_of_a_real_recorder_agree_in_three_storages_and_two_families(shared_data, tmp_path):
-    ends, hop_ns = [], NS // 5
-    for bag in sorted((shared_data / 'bags').iterdir()):
-        summary = replay(bag, Settings(), tmp_path / bag.name)
-        states = read_states(tmp_path / bag.name / 'states.parquet')
-        assert summary.people == ['person_1'] and not summary.broken
-        everything = [state for state in states if state.modalities == 7]
-        assert len(everything) >= 20, bag.name
-        assert set(summary.drops) <= {'video.thinned', 'windows.closed_without_video'}
-        first = (everything[0].window_end_ns - summary.start_ns) / hop_ns
-        last = (states[-1].window_end_ns - summary.start_ns) / hop_ns
-        ends.append((first, last, ' '.join(states[20].transcript.split()[:2])))
-    firsts, lasts, words = zip(*ends, strict=True)
-    assert np.ptp(lasts) <= 1.0, ends
-    assert np.ptp(firsts) <= 2.0, ends  # a hop, and one of the recogniser's own uncertainty
-    assert all(words)
 
 
 def test_humbles_sqlite_that_carries_no_definitions_is_read(tmp_path):

@@ -135,7 +135,6 @@ def test_workers_change_nothing(bags, done, tmp_path):
     assert 'not scored' in page and page.count('id="bag-') == 2
 
 
-@pytest.mark.timeout(300)  # each worker starts with torch anew
 def test_a_ray_cluster_changes_nothing(bags, done, tmp_path, monkeypatch):
     pytest.importorskip('ray', reason='ray is not installed')
     from ray.cluster_utils import Cluster

@@ -10,24 +10,20 @@ import threading
 import time
 
 import pytest
+from inputs import SAMPLE, SHARED_DATA
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.graph.convert import state_record
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
 from maven_ros.graph.ros.ros_node import RosNodeGraph
+from maven_ros.replay.from_media import bags_from_media
 
-pytestmark = [pytest.mark.ros, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ros
 
 LOAD_S = 120.0
 QUIET = ('-p', 'speech.recogniser:=none')
-
-
-def wait(condition, timeout_s, what):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.05)
 
 
 class Process:
@@ -114,7 +110,7 @@ class Robot:
 
     def until_states(self, count=5, timeout_s=LOAD_S):
         before = len(self.states)
-        wait(lambda: len(self.states) >= before + count, timeout_s, lambda: (
+        eventually(lambda: len(self.states) >= before + count, timeout_s, lambda: (
             f'{len(self.states) - before} states; '
             f'{self.diagnostics[-1].message if self.diagnostics else "no diagnostics"}'))
 
@@ -198,12 +194,13 @@ def test_what_is_wrong_is_told(graph, start, tmp_path):
     assert 'did you mean windows.hop_s?' in said and '99 is not int in [1, 64]' in said
     robot = Robot(graph)
     affect = start('affect', *QUIET, '-p', f'model.path:={tmp_path / "none"}')
-    wait(lambda: robot.state() == 'unconfigured', LOAD_S, 'not there')
+    eventually(lambda: robot.state() == 'unconfigured', LOAD_S, 'not there')
     assert not robot.change('configure') and robot.state() == 'unconfigured'
     assert robot.set('model.path', '')[0] == ''
     assert robot.change('configure') and robot.change('activate')
-    wait(lambda: any('nothing from /image for' in one.message and '(0 publishers)' in one.message
-                     for one in robot.diagnostics), 20, 'no camera, and no warning')
+    eventually(lambda: any('nothing from /image for' in one.message
+                           and '(0 publishers)' in one.message for one in robot.diagnostics),
+               what='no camera, and no warning')
     code, said = affect.end()
     assert code == 0 and 'is not an existing folder' in said, said
 
@@ -217,15 +214,23 @@ def test_two_robots_on_one_graph(graph, start):
     assert not robots[1].states
 
 
-def test_a_bag_plays_on_its_own_clock(graph, start, shared_data):
+@pytest.fixture
+def bag(tmp_path):
+    """A bag of raw pictures: one that ROS 2 recorded, where it is, else one of ours."""
+    recorded = SHARED_DATA / 'bags' / 'jazzy_sqlite3_file_zstd'
+    return recorded if recorded.is_dir() else bags_from_media(
+        [SAMPLE], tmp_path, storage='sqlite3', compressed=False, width=192)[0].path
+
+
+def test_a_bag_plays_on_its_own_clock(graph, start, bag):
     pytest.importorskip('rosbag2_py')
     pytest.importorskip('ros2bag')
     robot = Robot(graph)
     affect = start('affect', *QUIET, '-p', 'use_sim_time:=true', '-r', 'image:=/camera/image_raw')
-    wait(lambda: robot.diagnostics, LOAD_S, 'not active')
-    start('ros2', 'bag', 'play', str(shared_data / 'bags' / 'jazzy_sqlite3_file_zstd'), '--clock',
-          '100', '--loop', '--topics', '/camera/image_raw', of=Process)
-    robot.until_states(60, 60)  # more than one round of 8 s
+    eventually(lambda: robot.diagnostics, LOAD_S, 'not active')
+    start('ros2', 'bag', 'play', str(bag), '--clock', '100', '--loop', '--topics',
+          '/camera/image_raw', of=Process)
+    robot.until_states(80, 80)  # more than one round
     ends_ns = [state.window_end_ns for state in robot.states]
     assert min(ends_ns) > 0 and ends_ns != sorted(ends_ns)  # it started over
     code, said = affect.end()

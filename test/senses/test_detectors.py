@@ -1,8 +1,7 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
+from inputs import YUNET
 
 from maven_ros.errors import ResourceError
 from maven_ros.senses import detectors
@@ -11,8 +10,6 @@ from maven_ros.senses.detectors import HaarDetector, YunetDetector, open_detecto
 from maven_ros.settings import FaceSettings
 
 data = pytest.importorskip('skimage.data')
-YUNET = Path(__file__).parents[3] / 'shared/data/models/face_detection_yunet_2026may.onnx'
-needs_yunet = pytest.mark.skipif(not YUNET.is_file(), reason='no shared data')
 
 
 @pytest.fixture(scope='module')
@@ -20,7 +17,7 @@ def portrait():
     return cv2.resize(np.ascontiguousarray(data.astronaut()[..., ::-1]), (320, 320))
 
 
-@pytest.fixture(params=['haar', pytest.param('yunet', marks=needs_yunet)])
+@pytest.fixture(params=['haar', *['yunet'] * YUNET.is_file()])
 def detector(request):
     return open_detector(FaceSettings(
         detector=request.param, yunet_model=str(YUNET) if request.param == 'yunet' else ''))
@@ -55,8 +52,7 @@ def test_smaller_than_min_size_is_no_face(portrait):
     assert not HaarDetector(0.5).detect(portrait, (), whole=True)
 
 
-@needs_yunet
-def test_yunet_gives_level_eyes_and_obeys_min_size(portrait):
+def test_yunet_gives_level_eyes_and_obeys_min_size(portrait, shared_data):
     (found,) = YunetDetector(YUNET, 0.1).detect(portrait, (), whole=True)
     (left_x, left_y), (right_x, right_y) = found.outline.eyes
     assert right_x - left_x == pytest.approx(EYE_DISTANCE * found.outline.height, rel=0.2)

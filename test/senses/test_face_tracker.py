@@ -12,21 +12,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from inputs import SAMPLE, SHARED_DATA, YUNET
 
 from maven_ros.counters import Counters
+from maven_ros.devices.media import read_media
 from maven_ros.errors import InputError, ResourceError
 from maven_ros.records import NS, FoundFace
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.settings import FaceSettings
 
 data = pytest.importorskip('skimage.data')
-SHARED = Path(__file__).parents[3] / 'shared/data'
-YUNET = SHARED / 'models/face_detection_yunet_2026may.onnx'
+#: Clips of one person each; with those beside the checkout, where they are.
+ALONE = [SAMPLE, *filter(Path.is_file, (SHARED_DATA / 'clips' / f'{name}.mp4' for name in (
+    'talking_head_0', 'changing_face', 'single_face')))]
 STEP_NS = NS // 10
 START_NS = 1_700_000_000 * NS  # stamps of real clocks are as large
 CROP_PX = 48
-BOTH = pytest.mark.parametrize('detector', ['haar', pytest.param('yunet', marks=pytest.mark.skipif(
-    not YUNET.is_file(), reason='no shared data'))])
+BOTH = pytest.mark.parametrize('detector', ['haar', *['yunet'] * YUNET.is_file()])
 
 
 def tracker(detector='haar', counters=None, **changed):
@@ -46,18 +48,12 @@ def ids(results):
 
 
 @functools.cache
-def clip(name):
-    """Return a shared clip's frames, thinned to 10 a second of its own time."""
-    path = SHARED / 'clips' / name
-    if not path.is_file():
-        pytest.skip('no shared data')
-    import av
-
+def clip(path):
+    """Return a clip's pictures, thinned to 10 a second of its own time."""
     frames = {}
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            frames.setdefault(int(frame.time * 10), frame)
-    return [frame.to_ndarray(format='bgr24') for frame in frames.values()]
+    for frame in read_media(path, audio=False):
+        frames.setdefault(frame.stamp_ns // STEP_NS, frame.decode())
+    return [*frames.values()]
 
 
 @functools.cache
@@ -109,9 +105,9 @@ def test_crops_show_the_same_face_in_the_same_place():
 
 
 @BOTH
-@pytest.mark.parametrize('name', ['talking_head_0.mp4', 'changing_face.mp4', 'single_face.mp4'])
-def test_a_clip_of_one_person_has_one_id(detector, name):
-    results = track(tracker(detector), clip(name))
+@pytest.mark.parametrize('path', ALONE, ids=lambda path: path.stem)
+def test_a_clip_of_one_person_has_one_id(detector, path):
+    results = track(tracker(detector), clip(path))
     assert set(ids(results)) == {'person_1'}
     after_1_s = results[10:]
     assert sum(map(bool, after_1_s)) >= 0.95 * len(after_1_s)
@@ -119,8 +115,8 @@ def test_a_clip_of_one_person_has_one_id(detector, name):
 
 
 @BOTH
-def test_a_clip_without_people_has_no_face(detector):
-    assert not ids(track(tracker(detector), clip('no_face.mp4')))
+def test_a_clip_without_people_has_no_face(shared_data, detector):
+    assert not ids(track(tracker(detector), clip(shared_data / 'clips/no_face.mp4')))
 
 
 def test_pictures_of_things_hold_no_people():
@@ -202,8 +198,28 @@ def test_two_people_keep_their_ids(detector):
 
 
 @BOTH
-def test_three_people_of_the_clips_keep_their_ids(detector):
-    woman, man = clip('talking_head_0.mp4'), clip('single_face.mp4')
+def test_three_people_who_move_past_and_about_keep_their_ids(detector):
+    pale, mirrored = cv2.convertScaleAbs(head(170), alpha=0.7, beta=50), head(180)[:, ::-1]
+
+    def party(i):
+        return scene(
+            swaying(i, 20, 30, 150),
+            (pale, round(230 + 20 * np.sin(i / 6)), round(100 + 80 * np.sin(i / 8))),
+            (mirrored, round(440 + 10 * np.cos(i / 5)), round(150 + 60 * np.sin(i / 9))))
+
+    keep_their_ids(detector, party)
+
+
+def keep_their_ids(detector, party):
+    results = track(tracker(detector), (party(i) for i in range(60)))
+    assert set(ids(results)) == {'person_1', 'person_2', 'person_3'}
+    assert all(len(faces) == 3 for faces in results[20:])
+
+
+@BOTH
+def test_three_people_of_the_clips_keep_their_ids(shared_data, detector):
+    woman, man = (clip(shared_data / 'clips' / name)
+                  for name in ('talking_head_0.mp4', 'single_face.mp4'))
     there_and_back = man + man[::-1]
 
     def party(i):
@@ -214,9 +230,7 @@ def test_three_people_of_the_clips_keep_their_ids(detector):
             (cv2.resize(there_and_back[i % len(there_and_back)], (224, 126)),
              round(404 + 10 * np.cos(i / 5)), round(250 + 60 * np.sin(i / 9))))
 
-    results = track(tracker(detector), (party(i) for i in range(60)))
-    assert set(ids(results)) == {'person_1', 'person_2', 'person_3'}
-    assert all(len(faces) == 3 for faces in results[20:])
+    keep_their_ids(detector, party)
 
 
 def test_one_of_two_leaves_and_another_place_is_another_person():

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import psutil
 import pytest
 from speaking import SAMPLE, START_NS, chunks, finals, noise, recognise, silence, sound_of, text_of
 from vosk_model import write_model
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
@@ -35,21 +35,13 @@ def counters():
 
 
 def children():
-    return [child.pid for child in psutil.Process().children()
-            if 'speech.host' in ' '.join(child.cmdline())]
+    alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [child.pid for child in alive if 'speech.host' in ' '.join(child.cmdline())]
 
 
 def put_all(worker, samples, start_ns=START_NS):
     for chunk in chunks(samples, start_ns=start_ns):
         worker.put(*chunk)
-
-
-def until(condition, timeout_s=20):
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_process_hears_what_the_recogniser_hears(sample, counters):
@@ -138,12 +130,12 @@ def test_a_recogniser_that_dies_is_replaced_a_few_times(sample, counters):
         for death in range(1, RESTARTS + 1):
             (pid,) = children()
             os.kill(pid, signal.SIGKILL)
-            until(lambda n=death: worker.poll() or counters.get('speech', 'restarted') == n)
+            eventually(lambda n=death: worker.poll() or counters.get('speech', 'restarted') == n)
         assert 'exit code -9' in counters.details()['speech.restarted']
         put_all(worker, sample)
         assert finals(worker.finish(PATIENCE_S))
         os.kill(*children(), signal.SIGKILL)
-        until(lambda: worker.poll() or counters.get('speech', 'stopped') == 1)
+        eventually(lambda: worker.poll() or counters.get('speech', 'stopped') == 1)
         worker.put(sample, START_NS)
         assert counters.get('speech', 'skipped') == 1
         assert worker.lag_s == 0

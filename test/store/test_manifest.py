@@ -45,7 +45,7 @@ def test_its_flags_are_parameters_of_the_node():
         assert ('vosk' in one.use) == one.name.startswith('vosk-')
 
 
-def test_the_shipped_yunet_is_the_one_that_we_know(shared_data):
+def test_the_yunet_of_the_manifest_is_the_one_that_we_know(shared_data):
     [file] = read_manifest()['yunet'].files
     assert sha256_of(shared_data / 'models' / file.path) == file.sha256
 

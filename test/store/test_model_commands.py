@@ -1,5 +1,6 @@
 """``maven-ros models``: what people see of it, and that nothing but it ever downloads."""
 
+import hashlib
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from modelserver import entry, pinned
 from safetensors.numpy import save_file
 
@@ -21,7 +23,7 @@ import maven_ros
 from maven_ros.cli import model_commands as commands
 from maven_ros.cli.main import main
 from maven_ros.resources import resource
-from maven_ros.store.manifest import RemoteFile, read_manifest
+from maven_ros.store.manifest import RemoteFile
 
 PACKAGE = Path(maven_ros.__file__).parent
 CONFIG = json.dumps({
@@ -163,15 +165,37 @@ def test_on_a_terminal_it_asks(tiny, root, run, site, monkeypatch, answer, agree
     assert agreed or 'not agreed: nothing was fetched' in err
 
 
+#: ``maven-ros models`` with the manifest that is named first.
+COMMAND = """
+import functools, pathlib, sys
+from maven_ros.cli import main, model_commands
+from maven_ros.store.manifest import read_manifest
+model_commands.read_manifest = functools.partial(read_manifest, pathlib.Path(sys.argv[1]))
+sys.exit(main.main(['models', *sys.argv[2:]]))
+"""
+
+
+@pytest.fixture
+def listed(site, tmp_path):
+    """The only model of a manifest that is a file, and what the file of that model holds."""
+    data = np.random.default_rng(0).bytes(229_738)
+    (tmp_path / 'models.yaml').write_text(yaml.safe_dump({'faces': {
+        'kind': 'face detector', 'purpose': 'tests', 'licence': 'MIT',
+        'licence_means': 'free for any use', 'url': f'{site.url}/all',
+        'use': '--faces.detector yunet', 'files': {
+            'faces.onnx': {'size': len(data), 'sha256': hashlib.sha256(data).hexdigest()}}}}))
+    return tmp_path / 'models.yaml', data
+
+
 class Terminal:
     """The command in a process of its own, on a terminal."""
 
-    def __init__(self, *arguments, **environment):
+    def __init__(self, manifest, *arguments):
         self._master, slave = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, '-m', 'maven_ros', 'models', *arguments],
+            [sys.executable, '-c', COMMAND, manifest, *arguments],
             stdin=slave, stdout=slave, stderr=slave, close_fds=True,
-            env={**os.environ, 'TERM': 'xterm', 'COLUMNS': '120', **environment,
+            env={**os.environ, 'TERM': 'xterm', 'COLUMNS': '120',
                  'PYTHONPATH': str(PACKAGE.parent)})
         os.close(slave)
         self.shown = ''
@@ -200,38 +224,35 @@ class Terminal:
         return code
 
 
-def test_the_real_yunet_comes_with_a_bar_after_agreement(site, root, shared_data):
-    one = read_manifest()['yunet']
-    [file] = one.files
-    path = one.address(file.path, site.url).removeprefix(site.url)
-    site.put(path, (shared_data / 'models' / file.path).read_bytes(), cuts=[100_000])
-    terminal = Terminal('fetch', 'yunet', '--base-url', site.url)
+def test_on_a_terminal_a_model_comes_with_a_bar_after_agreement(site, root, listed):
+    manifest, data = listed
+    site.put('/all/faces.onnx', data, cuts=[100_000])
+    terminal = Terminal(manifest, 'fetch', 'faces')
     terminal.wait_for('[y/N]')
     assert 'licence  MIT: free for any use' in terminal.shown and site.requests == []
     terminal.type('y\n')
     terminal.wait_for('use it: maven-ros run --faces.detector yunet')
     assert terminal.end() == 0
-    assert f'{file.path} \x1b' in terminal.shown and '229.7 kB' in terminal.shown
+    assert 'faces.onnx \x1b' in terminal.shown and '229.7 kB' in terminal.shown
     assert site.requests[1].range == 'bytes=100000-'
-    assert main(['models', 'verify', 'yunet']) == 0
+    assert (root / 'faces' / 'faces.onnx').read_bytes() == data
+    assert main(['models', 'verify', str(root / 'faces')]) == 0
 
 
-def test_ctrl_c_ends_the_question_and_the_download(site, root):
-    terminal = Terminal('fetch', 'yunet', '--base-url', site.url)
+def test_ctrl_c_ends_the_question_and_the_download(site, root, listed):
+    manifest, data = listed
+    terminal = Terminal(manifest, 'fetch', 'faces')
     terminal.wait_for('[y/N]')
     terminal.interrupt()
     terminal.wait_for('stopped; the next fetch goes on with what has come')
     assert terminal.end() == 1
-    one = read_manifest()['yunet']
-    [file] = one.files
-    path = one.address(file.path, site.url).removeprefix(site.url)
-    site.put(path, bytes(file.size), cuts=[1000], silent_s=5)
-    terminal = Terminal('fetch', 'yunet', '--yes', '--base-url', site.url)
+    site.put('/all/faces.onnx', data, cuts=[1000], silent_s=5)
+    terminal = Terminal(manifest, 'fetch', 'faces', '--yes')
     terminal.wait_for('1.0/229.7 kB')
     terminal.interrupt()
     terminal.wait_for('stopped')
     assert terminal.end() == 1
-    assert (root / 'yunet.part' / f'{file.path}.part').stat().st_size == 1000
+    assert (root / 'faces.part' / 'faces.onnx.part').stat().st_size == 1000
 
 
 # --- the node --------------------------------------------------------------------------------

@@ -3,17 +3,19 @@ The DDS domain of a process, set up by ROS 2's own environment variables.
 
 ``ROS_DOMAIN_ID``, ``ROS_AUTOMATIC_DISCOVERY_RANGE``, ``ROS_STATIC_PEERS``, ``ROS_LOCALHOST_ONLY``
 and ``CYCLONEDDS_URI`` mean what they mean to ROS 2 with ``rmw_cyclonedds_cpp``, so that we meet
-its nodes where they meet each other.
+its nodes where they meet each other. ``MAVEN_ROS_DISCOVERY_TAG`` is our own: participants with
+different tags do not see each other, in one domain neither, and ROS 2's nodes have none.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import quoteattr
+from uuid import uuid4
+from xml.sax.saxutils import escape, quoteattr
 
 from maven_ros.errors import GraphError
 
@@ -32,32 +34,47 @@ class Discovery:
     :param domain: 0 to 232; domains do not see each other.
     :param range: one of ``RANGES``.
     :param peers: hosts that are asked besides; only for SUBNET and LOCALHOST.
+    :param tag: only participants with the same tag are found; without effect for OFF.
     """
 
     domain: int
     range: str = 'SUBNET'
     peers: tuple[str, ...] = ()
+    tag: str = ''
 
 
 def discovery_of(environ: Mapping[str, str], domain: int | None = None) -> Discovery:
     """
-    Read ROS 2's variables.
+    Read ROS 2's variables and our own.
 
     :param domain: overrides ROS_DOMAIN_ID.
     :raises GraphError: names the variable, its value and what is allowed.
     """
     chosen = _domain(environ.get('ROS_DOMAIN_ID', '') if domain is None else str(domain))
+    tag = environ.get('MAVEN_ROS_DISCOVERY_TAG', '')
     localhost_only = environ.get('ROS_LOCALHOST_ONLY', '')
     if localhost_only not in ('', '0', '1'):
         raise GraphError(f'ROS_LOCALHOST_ONLY: {localhost_only!r}; allowed: 0, 1')
     if localhost_only == '1':  # deprecated; as in ROS 2, it overrules the two others
-        return Discovery(chosen, 'LOCALHOST')
+        return Discovery(chosen, 'LOCALHOST', tag=tag)
     chosen_range = environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '') or 'SUBNET'
     if chosen_range not in RANGES:
         raise GraphError(f'ROS_AUTOMATIC_DISCOVERY_RANGE: {chosen_range!r}; '
                          f'allowed: {", ".join(RANGES)}')
     peers = tuple(filter(None, environ.get('ROS_STATIC_PEERS', '').split(';')))
-    return Discovery(chosen, chosen_range, peers)
+    return Discovery(chosen, chosen_range, peers, tag)
+
+
+def stay_on_this_machine(environ: MutableMapping[str, str]) -> None:
+    """
+    Keep this process and those that it starts off the network, unless the user chose otherwise.
+
+    A domain that is chosen here may be another's as well, so it gets a tag.
+    """
+    environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    if not environ.get('ROS_DOMAIN_ID'):
+        environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+        environ.setdefault('MAVEN_ROS_DISCOVERY_TAG', uuid4().hex)
 
 
 def cyclone_config(discovery: Discovery, uri: str = '') -> str:
@@ -70,8 +87,9 @@ def cyclone_config(discovery: Discovery, uri: str = '') -> str:
 
     :param uri: CYCLONEDDS_URI; interfaces that it chooses are left to it.
     """
+    tag = f'<Tag>{escape(discovery.tag)}</Tag>' if discovery.tag else ''
     if discovery.range == 'SYSTEM_DEFAULT':
-        return ''
+        return _config('', tag) if tag else ''
     general = '' if discovery.range == 'SUBNET' else (
         f'<General>{_interfaces(discovery, uri)}<AllowMulticast>false</AllowMulticast></General>')
     if discovery.range == 'OFF':  # nobody else has the tag, so nobody is found
@@ -84,7 +102,7 @@ def cyclone_config(discovery: Discovery, uri: str = '') -> str:
     return _config(
         general, '<ParticipantIndex>auto</ParticipantIndex>'
         f'<MaxAutoParticipantIndex>{_MAX_PARTICIPANT_INDEX}</MaxAutoParticipantIndex>'
-        + (f'<Peers>{peers}</Peers>' if peers else ''))
+        + (f'<Peers>{peers}</Peers>' if peers else '') + tag)
 
 
 def acquire(discovery: Discovery) -> None:

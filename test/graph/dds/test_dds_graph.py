@@ -7,12 +7,18 @@ import threading
 import time
 
 import pytest
+from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
 from maven_ros.graph.dds.cdr_types import raw_type
 from maven_ros.graph.dds.dds_graph import DdsGraph
-from maven_ros.graph.dds.domain import Discovery, cyclone_config, discovery_of
+from maven_ros.graph.dds.domain import (
+    Discovery,
+    cyclone_config,
+    discovery_of,
+    stay_on_this_machine,
+)
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new, type_hash, types
 from maven_ros.graph.names import dds_topic, dds_type, ros_topic, ros_type
@@ -25,8 +31,9 @@ import sys, time
 from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
-with DdsGraph('robot1') as graph:
+with DdsGraph(sys.argv[1]) as graph:
     publisher = graph.advertise('image', 'sensor_msgs/msg/Image', STATE)
+    print('open', flush=True)
     while not publisher.subscription_count():
         time.sleep(0.01)
     for i in range(20):
@@ -36,18 +43,16 @@ with DdsGraph('robot1') as graph:
 """
 
 
-def eventually(condition, timeout_s=20.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, 'did not happen in time'
-        time.sleep(0.01)
+def publisher_process(name, **options):
+    return subprocess.Popen(
+        [sys.executable, '-c', PUBLISHER, name], stdin=subprocess.PIPE, **options)
 
 
 def test_another_process_is_found_and_heard():
     got = []
     with DdsGraph() as graph:
         subscription = graph.subscribe('/robot1/image', IMAGE, STATE, got.append)
-        process = subprocess.Popen([sys.executable, '-c', PUBLISHER], stdin=subprocess.PIPE)
+        process = publisher_process('robot1')
         try:
             eventually(lambda: len(got) == 20)
             assert graph.topics() == {'/robot1/image': IMAGE}
@@ -190,6 +195,39 @@ def test_a_callback_may_close_the_graph():
         assert closed.wait(10)
 
 
+def test_a_stranger_of_the_same_domain_with_another_tag_is_not_heard(monkeypatch):
+    """Two runs of the tests, or of the demo, chose one domain by chance, and heard each other."""
+    got = {'/friend/image': [], '/stranger/image': []}
+    with DdsGraph() as graph:
+        heard = [graph.subscribe(topic, IMAGE, STATE, into.append) for topic, into in got.items()]
+        with monkeypatch.context() as patch:
+            patch.setenv('MAVEN_ROS_DISCOVERY_TAG', 'stranger')
+            stranger = publisher_process('stranger', stdout=subprocess.PIPE)
+        try:
+            assert stranger.stdout.readline() == b'open\n'
+            friend = publisher_process('friend')  # comes later, and is heard
+            eventually(lambda: len(got['/friend/image']) == 20)
+            assert [one.publisher_count() for one in heard] == [1, 0]
+            assert not got['/stranger/image'] and stranger.poll() is None
+            friend.communicate(timeout=20)
+        finally:
+            stranger.kill()
+            stranger.communicate()
+
+
+def test_a_domain_that_nobody_chose_gets_a_tag():
+    chosen = {'ROS_DOMAIN_ID': '7', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
+    same = dict(chosen)
+    stay_on_this_machine(same)
+    assert same == chosen  # as the README says: two shells that choose the same meet
+    some, others = {}, {}
+    stay_on_this_machine(some)
+    stay_on_this_machine(others)
+    one, other = discovery_of(some), discovery_of(others)
+    assert one.range == 'LOCALHOST' and 1 <= one.domain == other.domain <= 100
+    assert one.tag and other.tag and one.tag != other.tag
+
+
 def test_opening_and_closing_leaves_no_thread_behind():
     before = threading.active_count()
     for _ in range(5):
@@ -220,9 +258,11 @@ def test_variables_mean_what_they_mean_in_ros():
     assert discovery_of({'ROS_DOMAIN_ID': '232'}).domain == 232
     peers = {'ROS_STATIC_PEERS': '192.0.2.1;;robot.local'}
     assert discovery_of(peers).peers == ('192.0.2.1', 'robot.local')
+    tag = {'MAVEN_ROS_DISCOVERY_TAG': 'ours'}
+    assert discovery_of(tag) == Discovery(0, tag='ours')
     # The deprecated variable overrules the two others.
     assert discovery_of({'ROS_LOCALHOST_ONLY': '1', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'OFF',
-                         **peers}) == Discovery(0, 'LOCALHOST')
+                         **peers, **tag}) == Discovery(0, 'LOCALHOST', tag='ours')
 
 
 @pytest.mark.parametrize('variable, value, allowed', [
@@ -254,6 +294,10 @@ def test_configurations_are_those_of_rmw_cyclonedds():
         quiet, auto + '<Peers><Peer address="localhost"/><Peer address="a"/></Peers>')
     assert 'ros_discovery_off_' in cyclone_config(Discovery(0, 'OFF', ('a',)))
     assert cyclone_config(Discovery(0, 'SYSTEM_DEFAULT', ('a',))) == ''
+    # The tag is our own.
+    assert cyclone_config(Discovery(0, tag='a<b')) == config('', f'{auto}<Tag>a&lt;b</Tag>')
+    assert cyclone_config(Discovery(0, 'SYSTEM_DEFAULT', tag='a')) == config('', '<Tag>a</Tag>')
+    assert cyclone_config(Discovery(0, 'OFF', tag='a')) == cyclone_config(Discovery(0, 'OFF'))
 
 
 @pytest.mark.usefixtures('embedded_graph')

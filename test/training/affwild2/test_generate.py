@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tiny_corpora
 
 from maven_ros.devices.media import probe
 from maven_ros.errors import ResourceError, SettingsError
@@ -21,8 +22,13 @@ def test_splits_follow_the_number_of_videos():
     assert GenerateSettings(3).splits == {'train': 1, 'valid': 1, 'test': 1}
 
 
-def test_it_is_composed_of_the_corpora_in_the_layout(shared_data, tmp_path):
-    generate(tmp_path / 'set', GenerateSettings(3, 3.0), shared_data)
+@pytest.fixture(scope='module')
+def corpora(tmp_path_factory):
+    return tiny_corpora.write(tmp_path_factory.mktemp('corpora'))
+
+
+def test_it_is_composed_of_the_corpora_in_the_layout(corpora, tmp_path):
+    generate(tmp_path / 'set', GenerateSettings(3, 3.0), corpora)
     found = layout(tmp_path / 'set')
     people = [one for own in found.subjects.values() for one in own]
     assert [one.person for one in people] == [
@@ -46,8 +52,8 @@ def test_a_seed_gives_the_same_labels_and_pictures(tmp_path):
     assert one == same != other
 
 
-def test_actors_are_those_of_their_split(shared_data):
-    roles = Roles(shared_data, 'valid', 2)
+def test_actors_are_those_of_their_split(corpora):
+    roles = Roles(corpora, 'valid', 2)
     assert set(roles.clips.actors.tolist()) == {19, 20}
 
 
