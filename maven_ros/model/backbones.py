@@ -27,16 +27,24 @@ from maven_ros.model.encoders import unit_range
 from maven_ros.model.time_grid import hidden_keys
 from maven_ros.records import SAMPLE_RATE_HZ
 
+#: By these a folder asks for code from elsewhere: its own, or kernels of the hub. The code of
+#: transformers runs, whatever stands there.
+_CODE = ('auto_map', 'attn_implementation', '_attn_implementation', 'experts_implementation',
+         '_experts_implementation')
+
 
 def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
     """
-    Return transformers' configuration of a backbone.
+    Return transformers' configuration of a backbone, without what asks for code from elsewhere.
 
     :param part: what it is for, for messages.
-    :raises SettingsError: when transformers knows no such model.
+    :raises SettingsError: when transformers knows no such model, or the weights are quantized.
     """
-    values = dict(backbone.config)
+    values = {name: value for name, value in backbone.config.items() if name not in _CODE}
     kind = values.pop('model_type', None)
+    if values.get('quantization_config') is not None:
+        raise SettingsError(f'{part}.config: quantization_config: weights are read as floating '
+                            'point; allowed: none')
     try:
         config = AutoConfig.for_model(kind, **values)
     except Exception as error:  # its checks of a field's type raise nothing narrower
@@ -57,7 +65,7 @@ def build(part: str, backbone: Backbone) -> Any:
     """Build transformers' model with random weights."""
     config = parse_config(part, backbone)
     try:
-        return AutoModel.from_config(config, **build_options(config))
+        return AutoModel.from_config(config, trust_remote_code=False, **build_options(config))
     except Exception as error:  # whatever a library's constructors raise for impossible sizes
         raise SettingsError(f'{part}.config: cannot be built: {error!r}') from error
 

@@ -207,6 +207,10 @@ def _tokenizer(folder: Path) -> Any:
     if not (folder / TOKENIZER).is_file():  # without it transformers makes up an empty one
         raise ResourceError(f'{folder / TOKENIZER}: no such file')
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
+        if 'trust_remote_code' in str(error):  # its advice is what must not be done
+            raise ResourceError(f'{folder}: its tokenizer needs code of its own, which is never '
+                                'run; allowed: tokenizers that transformers knows') from error
         raise ResourceError(f'{folder}: its tokenizer cannot be read: {error}') from error

@@ -32,6 +32,7 @@ _SAVED_AS = {'safe_serialization': True, 'push_to_hub': False, 'distributed_chec
              'save_original_format': True}
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')  # and what torch calls them
 _TORCH_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_ADAPTER = 'adapter_config.json'
 _COUNTER = '.num_batches_tracked'  # of batch normalisation: the one whole number among weights
 
 
@@ -177,13 +178,16 @@ def read_backbone(part: str, folder: Path, backbone: Backbone) -> Any:
     :raises ResourceError: when the weights are missing, or do not fit the configuration.
     """
     path = require(folder)
+    if (folder / _ADAPTER).exists():  # transformers would add it, and read what it names
+        raise ResourceError(f'{folder / _ADAPTER}: weights are read from {WEIGHTS} alone; '
+                            'allowed: no adapter')
     config = parse_config(part, backbone)
     try:
         with quietly():
             model, report = AutoModel.from_pretrained(
                 folder, config=config, use_safetensors=True, local_files_only=True,
-                ignore_mismatched_sizes=True, output_loading_info=True, dtype=torch.float32,
-                **build_options(config))
+                trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True,
+                dtype=torch.float32, **build_options(config))
     except (OSError, SafetensorError) as error:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
     check_report(path, {**report, 'unexpected_keys': ()})

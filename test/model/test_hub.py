@@ -1,8 +1,10 @@
 """Folders in the hub's format, from their files to a network that is saved and loaded."""
 
 import dataclasses
+import io
 import json
 import shutil
+import sys
 
 import pytest
 import tiny_encoders as tiny
@@ -309,6 +311,10 @@ def drop(weights, name):
     ('swin', lambda at: (at / 'model.safetensors').unlink(), 'model.safetensors: no such file'),
     ('swin', lambda at: (at / 'model.safetensors').write_bytes(b'\0' * 64),
      'model.safetensors: not a safetensors file'),
+    ('swin', lambda at: (at / 'adapter_config.json').write_text('{}'),
+     'adapter_config.json: weights are read from model.safetensors alone'),
+    ('swin', lambda at: spoil_json(at / 'config.json', quantization_config={'bits': 4}),
+     'config.json: video.config: quantization_config: weights are read as floating point'),
     ('swin', lambda at: (at / 'config.json').unlink(), 'config.json: cannot be read'),
     ('swin', lambda at: spoil_json(at / 'config.json', model_type='fish'),
      "config.json: video.config: 'fish' is no model of transformers"),
@@ -341,6 +347,40 @@ def test_refuses_a_folder_by_name(tmp_path, encoders, kind, change, message):
     with pytest.raises(ResourceError, match=message) as raised:
         build(tmp_path)
     assert kind in str(raised.value)
+
+
+@pytest.mark.parametrize('kind', ['swin', 'hubert-layer', 'roberta', 'beit'])
+def test_code_of_a_folder_never_runs_and_nothing_is_asked(tmp_path, encoders, monkeypatch, kind):
+    # As transformers would import it, if somebody said "y" on stdin.
+    code = f"open({str(tmp_path / 'it_ran')!r}, 'w')\nclass Own:\n    pass\n"
+    for name in ('swin', 'hubert-layer', 'roberta', 'beit'):
+        shutil.copytree(encoders / name, tmp_path / name)
+    (tmp_path / kind / 'own.py').write_text(code)
+    own = {'AutoConfig': 'own.Own', 'AutoModel': 'own.Own', 'AutoTokenizer': ['own.Own'] * 2}
+    spoil_json(tmp_path / kind / 'config.json', auto_map=own, attn_implementation='some/kernels',
+               experts_implementation='some/kernels')
+    if kind == 'roberta':
+        spoil_json(tmp_path / kind / 'tokenizer_config.json', auto_map=own)
+    monkeypatch.setattr('sys.stdin', io.StringIO('y\n' * 9))
+    model = build(tmp_path)
+    assert model.config.video['config'].keys().isdisjoint({'auto_map', 'attn_implementation'})
+    assert not (tmp_path / 'it_ran').exists()
+    assert not sys.stdin.tell()
+
+
+def test_a_tokenizer_that_is_only_code_is_refused_unasked(tmp_path, encoders, monkeypatch):
+    for name in ('swin', 'hubert-layer', 'roberta', 'beit'):
+        shutil.copytree(encoders / name, tmp_path / name)
+    at = tmp_path / 'roberta'
+    (at / 'own.py').write_text(f"open({str(tmp_path / 'it_ran')!r}, 'w')\nclass Own:\n    pass\n")
+    spoil_json(at / 'config.json', model_type='dinov2')  # which has no tokenizer
+    spoil_json(at / 'tokenizer_config.json', tokenizer_class='Own',
+               auto_map={'AutoTokenizer': ['own.Own', None]})
+    monkeypatch.setattr('sys.stdin', io.StringIO('y\n' * 9))
+    with pytest.raises(ResourceError, match='needs code of its own, which is never run'):
+        hub.text_tokenizer(at)
+    assert not (tmp_path / 'it_ran').exists()
+    assert not sys.stdin.tell()
 
 
 def test_paths_may_be_strings(encoders, inputs):
