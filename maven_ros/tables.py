@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import ResourceError
+from maven_ros.text import cell
 
 _ROWS = 4096  # a group of rows in the file, and what is held in memory
 
@@ -35,9 +36,21 @@ def write_tables(
             while some := list(islice(rows, _ROWS)):
                 table = pa.Table.from_pylist(some, schema)
                 for writer in writers:
-                    writer.write_table(table)
+                    csv_rows = isinstance(writer, csv.CSVWriter)
+                    writer.write_table(_quoted(table) if csv_rows else table)
     except OSError as error:
         raise ResourceError(f'{paths[0].parent}: a table cannot be written: {error}') from error
+
+
+def _quoted(table: Any) -> Any:
+    """Return a table whose texts no spreadsheet takes for formulas."""
+    pa, *_ = require_pyarrow()
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = [None if text is None else cell(text)
+                     for text in table.column(index).to_pylist()]
+            table = table.set_column(index, field, [texts])
+    return table
 
 
 def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maven_ros.cli.arguments import Declare, Group, add_group, add_settings, settings_of
+from maven_ros.text import printable, say
 
 if TYPE_CHECKING:
     from maven_ros.replay.replay import Progress
@@ -94,10 +95,10 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     with progress_bar(bag.name) as progress:
         summary = replay(bag, settings, out, options, stop, progress)
     if summary is None:
-        print(f'interrupted; the same command goes on from what is in {out}', file=sys.stderr)
+        say(f'interrupted; the same command goes on from what is in {out}', file=sys.stderr)
         return 1
-    print(described(summary))
-    print(out)
+    say(described(summary))
+    say(out)
     return 0
 
 
@@ -122,11 +123,11 @@ def progress_bar(name: str) -> Iterator[Progress]:
     )
 
     bar = Progress(
-        TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(),
+        TextColumn('{task.description}', markup=False), BarColumn(), TaskProgressColumn(),
         TextColumn('{task.fields[seconds]}'),
         TextColumn('{task.fields[speed]}'), TimeRemainingColumn(),
         console=Console(stderr=True))
-    task = bar.add_task(name, total=None, seconds='', speed='')
+    task = bar.add_task(printable(name), total=None, seconds='', speed='')
 
     def show(done_s: float, total_s: float) -> None:
         bar.start()  # not before there is something to show: it may be refused first
@@ -146,9 +147,9 @@ def _bag_from_media(arguments: argparse.Namespace, stop: threading.Event) -> Non
 
     def made(bag: MediaBag) -> None:
         report = bag.report
-        print(f'{bag.path}: {report.frames} pictures, {report.chunks} chunks of sound, '
-              f'{report.duration_ns / 1e9:.1f} s'
-              + ''.join(f', {name} {n}' for name, n in bag.skipped.items()))
+        say(f'{bag.path}: {report.frames} pictures, {report.chunks} chunks of sound, '
+            f'{report.duration_ns / 1e9:.1f} s'
+            + ''.join(f', {name} {n}' for name, n in bag.skipped.items()))
 
     bags_from_media(
         arguments.files, arguments.out, storage=arguments.storage, compressed=not arguments.raw,
@@ -161,7 +162,7 @@ def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
     bag = arguments.bag.resolve()
     path = arguments.out or bag.with_name(f'{bag.name}.png')
     draw_bag(bag, path)
-    print(path)
+    say(path)
 
 
 # --- evaluation ------------------------------------------------------------------------------
@@ -214,8 +215,8 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
     errors = replay_all(plan, stop, progress_bar, arguments.workers, arguments.ray)
     outcome = score_replays(plan, errors)
     write_report(outcome, plan.out / 'report.html')
-    print(as_text(outcome))
-    print(plan.out / 'report.html')
+    say(as_text(outcome))
+    say(plan.out / 'report.html')
     return 0 if outcome.complete else 1
 
 
@@ -245,12 +246,12 @@ def _evaluate_model(arguments: argparse.Namespace, stop: threading.Event) -> Non
     write(found, arguments.out)
     if arguments.card:
         update_card(found, arguments.model / 'README.md')
-    print(arguments.out / PAGE)
+    say(arguments.out / PAGE)
 
 
 def _compare(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.scoring.compare import as_text, compare
     from maven_ros.scoring.resultset import read_result_set
 
-    print(as_text(compare(read_result_set(arguments.first), read_result_set(arguments.second),
-                          arguments.draws, arguments.seed)))
+    say(as_text(compare(read_result_set(arguments.first), read_result_set(arguments.second),
+                        arguments.draws, arguments.seed)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maven_ros.cli.arguments import Declare, Group, add_group, add_settings, settings_of
 from maven_ros.settings import Settings, load_values
+from maven_ros.text import say
 
 _SETS = ['aff-wild2']
 
@@ -82,9 +83,9 @@ def _prepare(arguments: argparse.Namespace, stop: threading.Event) -> None:
     with progress_bar('prepare') as progress:
         counts = prepare(layout, arguments.out, options, stop, progress, arguments.workers)
     for split, one in counts['splits'].items():
-        print(f'{split}: {one["people"]} people, {one["frames"]} frames, {one["labelled"]} of '
-              f'them labelled, {one["faceless"]} without a face')
-    print(f'excluded: {counts["excluded"]} people; {arguments.out / REPORT} says why')
+        say(f'{split}: {one["people"]} people, {one["frames"]} frames, {one["labelled"]} of '
+            f'them labelled, {one["faceless"]} without a face')
+    say(f'excluded: {counts["excluded"]} people; {arguments.out / REPORT} says why')
 
 
 def _embed(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -106,12 +107,12 @@ def _embed(arguments: argparse.Namespace, stop: threading.Event) -> None:
     embedder = Embedder(
         PreparedSet(arguments.data), load(arguments.model), arguments.out, windowing,
         choose_device(arguments.device), arguments.precision)
-    print(f'this will take {embedder.size()}')
+    say(f'this will take {embedder.size()}')
     with progress_bar('embed') as progress:
         embedder.run(stop, progress)
     for cause, detail in embedder.counters.details().items():
-        print(f'{cause}: {detail}')
-    print(arguments.out)
+        say(f'{cause}: {detail}')
+    say(arguments.out)
 
 
 def _generate(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -120,6 +121,6 @@ def _generate(arguments: argparse.Namespace, stop: threading.Event) -> None:
     generate(arguments.out, GenerateSettings(
         arguments.videos, arguments.seconds, arguments.seed), arguments.data)
     out = arguments.out
-    print(f'maven-ros data prepare aff-wild2 --videos {out / "videos"} --annotations '
-          f'{out / "annotations"} --crops {out / "cropped_aligned"} --transcripts '
-          f'{out / "transcripts"} --out DIR')
+    say(f'maven-ros data prepare aff-wild2 --videos {out / "videos"} --annotations '
+        f'{out / "annotations"} --crops {out / "cropped_aligned"} --transcripts '
+        f'{out / "transcripts"} --out DIR')

@@ -29,6 +29,7 @@ from maven_ros.graph.topics import BEHAVIOUR_TOPIC, ROBOT_TYPES, hear_affect
 from maven_ros.records import AffectState, Utterance
 from maven_ros.report.timeline import draw_timeline
 from maven_ros.resources import resource
+from maven_ros.text import say
 
 _READY_S = 60.0      # the node loads its models; on a cold disk that takes a while
 _LAST_WORDS_S = 2.0  # after the end of a file: the last windows close, the last words are found
@@ -85,7 +86,7 @@ def run_demo(
             import matplotlib.figure  # noqa: F401
         _wait_until_ready(heard, parts, stop)
         if stop.is_set():
-            print(f'stopped before anything was played; the logs are in {folder}', file=sys.stderr)
+            say(f'stopped before anything was played; the logs are in {folder}', file=sys.stderr)
             return 1
         listeners = 1 + (bag is not None) + rerun
         names = _start_sources(parts, path, camera, microphone, listeners)
@@ -282,18 +283,18 @@ def _counted(log: list[str]) -> str:
 def _conclude(heard: DemoCounts, folder: Path, bag: Path | None, counted: str) -> int:
     """Write the picture, where there is a bag, and say where everything is."""
     if not heard.states:
-        print(f'no state was published; the logs are in {folder}', file=sys.stderr)
+        say(f'no state was published; the logs are in {folder}', file=sys.stderr)
         return 1
     untrained = heard.states[-1].model.startswith('untrained')
-    print(f'{len(heard.states)} states by {heard.states[-1].model}'
-          + (' (untrained: they show that everything works, and mean nothing)'
-             if untrained else ''))
+    say(f'{len(heard.states)} states by {heard.states[-1].model}'
+        + (' (untrained: they show that everything works, and mean nothing)'
+           if untrained else ''))
     if counted:
-        print(f'counted:  {counted}')
+        say(f'counted:  {counted}')
     if bag is not None:  # else nothing is to be kept of these people, a picture neither
         picture = folder / 'timeline.png'
         draw_timeline(list(heard.states), list(heard.utterances), picture)
         size = sum(file.stat().st_size for file in bag.iterdir())
-        print(f'bag:      {bag} ({readable(size)})')
-        print(f'timeline: {picture}')
+        say(f'bag:      {bag} ({readable(size)})')
+        say(f'timeline: {picture}')
     return 0

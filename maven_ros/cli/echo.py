@@ -14,6 +14,7 @@ from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.interface import Graph, Qos, Reliability
 from maven_ros.graph.messages import from_cdr
 from maven_ros.intake.inbox import Inbox
+from maven_ros.text import printable
 
 _LONGEST = 12  # numbers of an array that are shown
 
@@ -81,8 +82,10 @@ def lines(message: Any, indent: str = '') -> Iterator[str]:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, np.ndarray | list):
-        shown = ', '.join(str(one) for one in value[:_LONGEST])
+        shown = ', '.join(map(_one, value[:_LONGEST]))
         return f'[{shown}, ... {len(value)} in all]' if len(value) > _LONGEST else f'[{shown}]'
-    if isinstance(value, float):
-        return f'{value:.6g}'
-    return repr(value) if isinstance(value, str) else str(value)
+    return f'{value:.6g}' if isinstance(value, float) else _one(value)
+
+
+def _one(value: Any) -> str:
+    return printable(repr(value) if isinstance(value, str) else value)

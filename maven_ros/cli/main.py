@@ -37,6 +37,7 @@ from maven_ros.counters import Counters
 from maven_ros.errors import MavenError
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.interrupts import Interrupts
+from maven_ros.text import PrintableFormatter, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,15 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: 0 when all went well, 1 after an error that the user can mend, 2 for bad usage.
     """
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
-    logging.basicConfig(level=arguments.log_level.upper(),
-                        format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(PrintableFormatter('[%(levelname)s] %(name)s: %(message)s'))
+    logging.basicConfig(level=arguments.log_level.upper(), handlers=[log])
     stop = Interrupts.on_signals()
     if arguments.end_with_stdin:
         threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()
     try:
         return int(arguments.command(arguments, stop) or 0)
     except MavenError as error:
-        print(f'maven-ros: {error}', file=sys.stderr)
+        say(f'maven-ros: {error}', file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
@@ -227,8 +229,8 @@ def _play(arguments: argparse.Namespace, stop: threading.Event) -> None:
             width=arguments.width, compressed=arguments.compressed,
             subscribers=arguments.subscribers)
         report = player.run(stop)
-    print(f'played {report.frames} frames and {report.chunks} chunks of sound, '
-          f'{report.duration_ns / 1e9:.1f} s')
+    say(f'played {report.frames} frames and {report.chunks} chunks of sound, '
+        f'{report.duration_ns / 1e9:.1f} s')
 
 
 def _camera(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -253,15 +255,14 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
         topics = [graph.resolve(topic) for topic in arguments.topics]  # before there is a bag
         with BagGraph(arguments.out, 'w', arguments.storage) as bag:
             written = Recorder(graph, bag, topics).run(stop)
-    print(f'recorded {written} messages to {arguments.out}')
+    say(f'recorded {written} messages to {arguments.out}')
 
 
 def _echo(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.cli.echo import echo
 
     with graph_of(arguments) as graph:
-        echo(graph, arguments.topic, stop, lambda text: print(text, flush=True),
-             arguments.count, arguments.wait)
+        echo(graph, arguments.topic, stop, say, arguments.count, arguments.wait)
 
 
 def _behaviour(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -278,7 +279,7 @@ def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
     with graph_of(arguments) as graph:
         stop.wait(1.0)  # discovery takes a moment
         for topic, msgtype in sorted(graph.topics().items()):
-            print(f'{topic} [{msgtype}]')
+            say(f'{topic} [{msgtype}]')
 
 
 def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -290,21 +291,21 @@ def _models_fetch(arguments: argparse.Namespace, stop: threading.Event) -> None:
 def _models_list(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.cli.model_commands import list_models
 
-    print(list_models())
+    say(list_models())
 
 
 def _models_verify(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.cli.model_commands import verify
 
     sound, found = verify(arguments.model)
-    print(found)
+    say(found)
     return 0 if sound else 1
 
 
 def _models_info(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.cli.model_commands import info
 
-    print(info(arguments.model))
+    say(info(arguments.model))
 
 
 def _parameters(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -316,12 +317,12 @@ def _parameters(arguments: argparse.Namespace, stop: threading.Event) -> None:
 def _devices(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.devices.listing import describe_devices
 
-    print(describe_devices())
+    say(describe_devices())
 
 
 def _doctor(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.cli.doctor import report, run_checks
 
     checks = run_checks()
-    print(report(checks))
+    say(report(checks))
     return 0 if all(check.ok is not False for check in checks) else 1

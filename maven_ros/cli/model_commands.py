@@ -15,6 +15,7 @@ from maven_ros.store.describe import describe, table, terms
 from maven_ros.store.fetch import Fetcher
 from maven_ros.store.manifest import ManifestEntry, read_manifest
 from maven_ros.store.shelf import find_model, known_models
+from maven_ros.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,14 +35,15 @@ def fetch(names: Sequence[str], agreed: bool, base_url: str | None) -> None:
     console = Console(soft_wrap=True, markup=False, highlight=False, emoji=False)
     entries = _entries(names)
     for entry in entries:
-        console.print(terms(entry))
+        console.print(printable_lines(terms(entry)))
     with _interruptible():
         if not agreed:
             _ask(entries)
         for entry in entries:
             folder = _fetch(entry, base_url, console)
             if entry.use:
-                console.print(f'use it: maven-ros run {entry.use.format(folder=folder)}')
+                console.print(printable_lines(
+                    f'use it: maven-ros run {entry.use.format(folder=folder)}'))
 
 
 def list_models() -> str:
@@ -109,7 +111,7 @@ def _fetch(entry: ManifestEntry, base_url: str | None, console: Console) -> Path
         TransferSpeedColumn,
     )
 
-    columns = (TextColumn('{task.description}'), BarColumn(), DownloadColumn(),
+    columns = (TextColumn('{task.description}', markup=False), BarColumn(), DownloadColumn(),
                TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True,
                   disable=not console.is_terminal) as bars:
@@ -117,10 +119,13 @@ def _fetch(entry: ManifestEntry, base_url: str | None, console: Console) -> Path
 
         def progress(path: str, done: int, total: int | None) -> None:
             if path not in tasks:
-                tasks[path] = bars.add_task(path, total=total)
+                tasks[path] = bars.add_task(printable(path), total=total)
             bars.update(tasks[path], completed=done, total=total)
 
-        fetcher = Fetcher(models_folder(), base_url, say=console.print, progress=progress)
+        def tell(text: str) -> None:
+            console.print(printable_lines(text))
+
+        fetcher = Fetcher(models_folder(), base_url, say=tell, progress=progress)
         return fetcher.fetch(entry)
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance, VoiceAssigned
+from maven_ros.text import printable, printable_lines
 
 _BAR = 21          # characters of a bar from -1 to 1
 _LINE_EVERY_S = 1  # without a terminal: one line a second of message time
@@ -30,7 +31,7 @@ class LiveView:
         from rich.console import Console
         from rich.live import Live
 
-        self._title = title
+        self._title = printable(title)
         self._console = Console(markup=False)
         self._live: Any = None
         if self._console.is_terminal:
@@ -59,7 +60,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Say something outside the panel."""
-        self._console.print(text, style='dim', soft_wrap=True)
+        self._console.print(printable_lines(text), style='dim', soft_wrap=True)
 
     def show_state(self, state: AffectState, latency_s: float) -> None:
         """Take a state and the time from its window's end to its publication."""
@@ -81,11 +82,12 @@ class LiveView:
                 self._utterances.pop()
             self._utterances = [*self._utterances[-2:], utterance]
             if not self._live and utterance.is_final and utterance.text:
-                self._console.print(f'   heard: {utterance.text}', highlight=False,
+                self._console.print(f'   heard: {printable(utterance.text)}', highlight=False,
                                     soft_wrap=True)
 
     def show_behaviour(self, text: str) -> None:
         """Take what the robot does, in words."""
+        text = printable(text)
         with self._lock:
             if text != self._behaviour and not self._live:
                 self._console.print(f'   robot: {text}', highlight=False, soft_wrap=True)
@@ -105,9 +107,9 @@ class LiveView:
 
         blocks, model = [], ''
         for _, (state, latency_s) in sorted(self._people.items()):
-            model = state.model
+            model = printable(state.model)
             blocks.append(Text(_block(state, latency_s)))
-        words = [Text(f'  {one.text}', style='' if one.is_final else 'italic dim')
+        words = [Text(f'  {printable(one.text)}', style='' if one.is_final else 'italic dim')
                  for one in self._utterances if one.text]
         if self._behaviour:
             words.append(Text(f'  robot: {self._behaviour}', style='cyan'))
@@ -120,7 +122,7 @@ class LiveView:
 def _block(state: AffectState, latency_s: float) -> str:
     """Put one state on three lines that fit a terminal of 80 columns."""
     affect = state.affect
-    head = f'{state.person_id or "nobody in view"}: '
+    head = f'{printable(state.person_id) or "nobody in view"}: '
     if state.status is Status.NO_EVIDENCE:
         return f'{head}no evidence; {latency_s * 1000:.0f} ms\n'
     return (f'{head}from {_evidence(state)}; {latency_s * 1000:.0f} ms\n'
@@ -152,7 +154,7 @@ def _evidence(state: AffectState) -> str:
 def _line(state: AffectState, latency_s: float) -> str:
     """Put one state on one line."""
     affect = state.affect
-    who = state.person_id or 'nobody in view'
+    who = printable(state.person_id) or 'nobody in view'
     if state.status is Status.NO_EVIDENCE:
         return f'{who}: no evidence ({latency_s * 1000:.0f} ms)'
     return (f'{who}: valence {affect.valence:+.2f}, arousal {affect.arousal:+.2f}, '

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from maven_ros.cli.arguments import Declare
+from maven_ros.text import say
 
 _DEVICE = 'auto (CUDA where present), cpu or cuda'
 
@@ -73,7 +74,7 @@ def _train(arguments: argparse.Namespace, stop: threading.Event) -> None:
     out = arguments.out or Path('runs/train') / Path(arguments.recipe).stem
     stages = [name for name in arguments.stages.split(',') if name]
     train(recipe, arguments.data, out, stages, choose_device(arguments.device), stop)
-    print(out)
+    say(out)
 
 
 def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -95,9 +96,9 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
         card = (result.model or arguments.out) / CARD
         write_card(result, arguments.data, time.monotonic() - begun_s, processes, card)
         for name, (_, scores) in result.sets.items():
-            print(f'{name}: {scores_text(scores.overall)}')
-        print(result.model or f'{arguments.out}: no model for the node, which gives the network '
-              'all modalities as masked sequences: inputs says otherwise')
+            say(f'{name}: {scores_text(scores.overall)}')
+        say(result.model or f'{arguments.out}: no model for the node, which gives the network '
+            'all modalities as masked sequences: inputs says otherwise')
 
 
 def _ablations(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -113,8 +114,8 @@ def _ablations(arguments: argparse.Namespace, stop: threading.Event) -> None:
         found = run_ablations(settings, names, arguments.data, arguments.features, arguments.out,
                               processes=processes, stop=stop)
         if processes.main:
-            print('\n'.join(markdown(found)))
-            print(arguments.out / f'{TABLE}.md')
+            say('\n'.join(markdown(found)))
+            say(arguments.out / f'{TABLE}.md')
 
 
 def _predict(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -127,5 +128,5 @@ def _predict(arguments: argparse.Namespace, stop: threading.Event) -> None:
     scores = predict_and_score(
         arguments.model, arguments.data, arguments.features, arguments.split, arguments.out,
         arguments.smoothing, arguments.smoothing_s, choose_device(arguments.device))
-    print(scores_text(scores) if scores else f'{arguments.split}: no labelled frame to score')
-    print(arguments.out)
+    say(scores_text(scores) if scores else f'{arguments.split}: no labelled frame to score')
+    say(arguments.out)

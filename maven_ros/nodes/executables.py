@@ -19,6 +19,7 @@ from maven_ros.graph.ros.ros_node import RosNodeGraph, Spinning, open_context
 from maven_ros.interrupts import Interrupts
 from maven_ros.nodes.parameters import declare, given_to, initial_values
 from maven_ros.resources import resource
+from maven_ros.text import printable_lines, say
 from maven_ros.view import DEFAULT_PORT
 
 #: The name under which the sources publish; a launch file remaps it to where the camera is.
@@ -168,7 +169,7 @@ def _run(
     try:
         work(sys.argv[1:] if argv is None else argv, stop)
     except MavenError as error:
-        print(f'{name}: {error}', file=sys.stderr)
+        say(f'{name}: {error}', file=sys.stderr)
         return 1
     except SystemExit:  # a signal, before there was anything to end in order
         return 0
@@ -227,7 +228,7 @@ class LogToRos(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand over a record."""
-        text = self.format(record)
+        text = printable_lines(self.format(record))
         next(way for least, way in self._ways if record.levelno >= least)(text)
 
     def __enter__(self) -> LogToRos:

@@ -22,6 +22,7 @@ from typing import IO, Any
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
 from maven_ros.files import BLOCK_BYTES, require_room
+from maven_ros.text import printable
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
@@ -273,7 +274,7 @@ def _extent(status: int, headers: Message) -> tuple[int, int | None]:
 
 
 def _refusal(wanted: _Wanted, error: urllib.error.HTTPError) -> Exception:
-    said = f'{error.code} {error.reason}'
+    said = f'{error.code} {printable(error.reason)}'
     if error.code == 404:
         return NotOnServer(f'{wanted.url}: {said}')
     if error.code == 416:  # what is here is as long as the file, or longer

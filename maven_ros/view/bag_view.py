@@ -20,6 +20,7 @@ from maven_ros.replay.replay import default_out
 from maven_ros.replay.replayed import is_complete, name_of
 from maven_ros.replay.sources import Sources, find_sources
 from maven_ros.scoring.annotations import Annotation, AnnotationFolder, read_file
+from maven_ros.text import say
 from maven_ros.view import DEFAULT_PORT
 from maven_ros.view.reader import TYPES, Reader
 from maven_ros.view.recording import Recording
@@ -52,7 +53,7 @@ def view_bag(
         _draw(recording.screen, counters, graph, found, believed, rated, stop)
         recording.flush()
         for name, count in counters.snapshot().items():
-            print(f'{name}: {count}')
+            say(f'{name}: {count}')
         recording.announce()
         while not stop.wait(_POLL_S):
             recording.check()

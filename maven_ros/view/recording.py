@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
+from maven_ros.text import say
 from maven_ros.view import DEFAULT_PORT
 from maven_ros.view.blueprint import layout
 from maven_ros.view.require import require_rerun
@@ -51,11 +52,10 @@ class Recording(Closing):
     def announce(self) -> None:
         """Say where the view is, and open a browser where there is a display."""
         if self._viewer.port != self._asked_port:
-            print(f'port {self._asked_port} is in use: the view is on {self._viewer.port}')
+            say(f'port {self._asked_port} is in use: the view is on {self._viewer.port}')
         display = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
         opened = bool(display) and webbrowser.open(self.url)
-        print(f'view: {self.url}' + ('' if opened else '   (open it in a browser)'),
-              flush=True)
+        say(f'view: {self.url}' + ('' if opened else '   (open it in a browser)'))
 
     def check(self) -> None:
         """

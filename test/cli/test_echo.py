@@ -25,6 +25,11 @@ def test_nested_messages_lists_and_long_arrays_are_readable():
     assert 'data: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ... 300 in all]' in lines(picture)
 
 
+def test_text_in_arrays_does_nothing_on_a_terminal():
+    ids = new('hri_msgs/msg/IdsList', ids=['\x1b]0;title\x07', 'a\nb', 'née'])
+    assert list(lines(ids))[-1] == r"ids: ['\x1b]0;title\x07', 'a\nb', 'née']"
+
+
 def test_constants_are_not_shown():
     text = '\n'.join(lines(new('maven_ros/msg/AffectState')))
     assert 'NO_EVIDENCE' not in text and "person_id: ''" in text

@@ -1,6 +1,7 @@
 """The terminal's view: lines where there is no terminal, a panel where there is."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -33,6 +34,24 @@ def test_a_line_a_second_of_message_time_and_one_for_each_utterance(capsys):
                         '(excited), sure 83%, from face 75%, words 25%; 123 ms')
     assert len([line for line in lines if line.startswith('person_1')]) == 3
     assert lines[-2:] == ['nobody in view: no evidence (100 ms)', '   heard: hello there']
+
+
+def test_nothing_that_was_said_works_on_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '120')
+    escape = '\x1b]0;title\x07'
+    words = (Word(f'hello{escape}', 0, NS, 0.9),)
+    for forced in ('', '1'):
+        if forced:
+            monkeypatch.setenv('FORCE_COLOR', forced)
+        with LiveView(f'a clip{escape}') as view:
+            view.say(f'said{escape}')
+            view.show_state(replace(state(10, person=f'me{escape}'), model=f'm{escape}'), 0.1)
+            view.show_utterance(Utterance(0, NS, words, True, 'test'))
+            view.show_behaviour(f'nod{escape}')
+        text = capsys.readouterr().out
+        assert '\x1b]' not in text and '\x07' not in text
+        plain = re.sub(r'\x1b\[[\d;]*m', '', text)  # rich's own colours
+        assert all(f'{one}\\x1b]0;title' in plain for one in ('said', 'me', 'hello', 'nod'))
 
 
 def test_the_panel_shows_everybody_with_values_evidence_and_words(capsys, monkeypatch):

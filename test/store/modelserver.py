@@ -22,6 +22,7 @@ class Page:
     :param refusals: status codes that the first requests get.
     :param says_length: whether it sends a Content-Length.
     :param headers: sent with the first answer, also with a redirect.
+    :param reason: said with a refusal.
     :param redirect: path that it sends the client to.
     """
 
@@ -34,6 +35,7 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
     redirect: str = ''
     silent_s: float = 0.0
+    reason: str | None = None
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         if page is None:
             self._head(request, 404)
         elif page.refusals:
-            self._head(request, page.refusals.pop(0))
+            self._head(request, page.refusals.pop(0), reason=page.reason)
         elif page.redirect:
             self._head(request, 302, {**page.headers, 'Location': page.redirect})
         else:
@@ -110,9 +112,12 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:  # the client has hung up
             request.sent -= len(data)
 
-    def _head(self, request: Request, status: int, headers: dict[str, str] | None = None) -> None:
+    def _head(
+        self, request: Request, status: int, headers: dict[str, str] | None = None,
+        reason: str | None = None,
+    ) -> None:
         request.status = status
-        self.send_response(status)
+        self.send_response(status, reason)
         for name, value in {'Connection': 'close', **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()

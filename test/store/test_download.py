@@ -54,6 +54,13 @@ def test_the_next_fetch_continues_what_an_earlier_one_left(site, get, tmp_path):
     assert site.sent('/file') == len(DATA)
 
 
+def test_the_reason_of_a_refusal_does_nothing_on_a_terminal(site, get):
+    site.put('/file', DATA, refusals=[403], reason='No \x1b]0;title\x07')
+    with pytest.raises(ResourceError) as raised:
+        get()
+    assert str(raised.value).endswith(r'/file: 403 No \x1b]0;title\x07')
+
+
 def test_a_server_without_ranges_starts_again(site, get, tmp_path):
     site.put('/file', DATA, ranges=False, cuts=[1_000_000])
     get(sha256=HASH)

@@ -14,6 +14,7 @@ Every frame gets an estimate, as the challenge wants it: where there is none, th
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from maven_ros.scoring.annotations import Annotation
 from maven_ros.scoring.metrics import Array
 from maven_ros.scoring.resultset import Excluded, ResultSet
 from maven_ros.settings import SmoothingSettings
+from maven_ros.text import cell
 from maven_ros.training.people.prepared import Frames, RecordedPerson
 
 SMOOTHINGS = ('none', 'causal', 'centred')
@@ -123,11 +125,13 @@ def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
 
     :raises ResourceError: when it cannot be written.
     """
-    with written(path) as beside, beside.open('w', encoding='utf-8') as file:
-        file.write('image_location,valence,arousal\n')
+    with written(path) as beside, beside.open('w', encoding='utf-8', newline='') as file:
+        rows = csv.writer(file, lineterminator='\n')
+        rows.writerow(('image_location', 'valence', 'arousal'))
         for one in predictions:
-            file.writelines(f'{one.person}/{number:05}.jpg,{valence:.6f},{arousal:.6f}\n'
-                            for number, (valence, arousal) in enumerate(one.pairs.estimated, 1))
+            rows.writerows(
+                (cell(f'{one.person}/{number:05}.jpg'), f'{valence:.6f}', f'{arousal:.6f}')
+                for number, (valence, arousal) in enumerate(one.pairs.estimated, 1))
 
 
 # --- readings --------------------------------------------------------------------------------

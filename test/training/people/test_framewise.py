@@ -101,6 +101,13 @@ def test_labelled_frames_are_scored_and_the_others_counted(tmp_path):
     assert lines[-1] == 'clip_left/00040.jpg,0.700000,0.700000'
 
 
+def test_a_name_of_a_person_is_no_formula_and_no_second_column(tmp_path):
+    found = predict(replace(PERSON, person='=1,2'), frames(), windows(), 'none', 1.0)
+    write_predictions(tmp_path / 'predictions.csv', [found])
+    lines = (tmp_path / 'predictions.csv').read_text().splitlines()
+    assert lines[1].startswith('"\'=1,2/00001.jpg",')
+
+
 def test_nothing_is_made_up_for_somebody_without_any_evidence(tmp_path):
     nothing = windows()
     nothing.points[:] = np.nan
