@@ -13,6 +13,9 @@ from typing import Any
 from maven_ros.errors import CannotWrite, ResourceError
 
 BLOCK_BYTES = 1 << 20
+_MOST_JSON_BYTES = 100_000_000  # the largest vocabularies have 20 MB
+_DEEPEST_JSON = 100
+_LONGEST_NUMBER = 100  # digits
 
 
 def sha256_of(path: Path) -> str:
@@ -84,11 +87,52 @@ def write_json(path: Path, content: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """
-    Read JSON.
+    Read JSON, in bounded time and memory; as :func:`parse_json`.
 
     :raises ResourceError: when it cannot be read, or is none.
     """
     try:
-        return json.loads(path.read_text('utf-8'))
+        with path.open('rb') as file:
+            text = file.read(_MOST_JSON_BYTES + 1)
+        if len(text) > _MOST_JSON_BYTES:
+            raise ValueError(f'it is larger than {readable(_MOST_JSON_BYTES)}')
+        return parse_json(text)
     except (OSError, ValueError) as error:
         raise ResourceError(f'{path}: cannot be read: {error}') from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """
+    Read JSON that may come from anybody.
+
+    :raises ValueError: when it is none, is nested too deep, or holds a number that no setting and
+        no figure is, or half a character.
+    """
+    deep = f'it is nested more than {_DEEPEST_JSON} deep'
+    try:
+        value = json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise ValueError(deep) from None
+    layer = [value]
+    for _ in range(_DEEPEST_JSON):
+        layer = [inner for outer in layer for inner in _parts(outer)]
+        if not layer:
+            return value
+    raise ValueError(deep)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(f'a number of {len(digits)} digits; allowed: up to {_LONGEST_NUMBER}')
+    return int(digits)
+
+
+def _parts(outer: Any) -> Iterator[Any]:
+    """Yield what is in a mapping or list; refuse text that cannot be written again."""
+    if isinstance(outer, dict):
+        yield from outer
+        yield from outer.values()
+    elif isinstance(outer, list):
+        yield from outer
+    elif isinstance(outer, str):
+        outer.encode()  # a UnicodeEncodeError is a ValueError

@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
+from transformers.utils import logging
 
 from maven_ros.errors import SettingsError
 from maven_ros.model.backbone_configuration import Backbone
@@ -31,6 +35,15 @@ from maven_ros.records import SAMPLE_RATE_HZ
 #: transformers runs, whatever stands there.
 _CODE = ('auto_map', 'attn_implementation', '_attn_implementation', 'experts_implementation',
          '_experts_implementation')
+
+
+_LAYERS = re.compile('layers|depth')  # names of fields that count them
+_MOST_LAYERS = 200  # a model is built one by one before its weights can be held against it
+
+
+def _few(layers: Any) -> bool:
+    counts = layers if isinstance(layers, list | tuple) else [layers]
+    return all(one <= _MOST_LAYERS for one in counts if type(one) in (int, float))
 
 
 def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
@@ -45,14 +58,34 @@ def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
     if values.get('quantization_config') is not None:
         raise SettingsError(f'{part}.config: quantization_config: weights are read as floating '
                             'point; allowed: none')
+    for name, value in values.items():
+        if _LAYERS.search(name) and not _few(value):
+            raise SettingsError(f'{part}.config: {name}: {value!r} are more layers than any model '
+                                f'has; allowed: up to {_MOST_LAYERS}')
     try:
-        config = AutoConfig.for_model(kind, **values)
+        with quietly():
+            config = AutoConfig.for_model(kind, **values)
+            config.to_diff_dict()  # as it is written: what does not fit together shows here
     except Exception as error:  # its checks of a field's type raise nothing narrower
-        raise SettingsError(f'{part}.config: {kind!r} is no model of transformers: {error}'
-                            ) from error
+        raise SettingsError(f'{part}.config: {kind!r} is no model of transformers: '
+                            f'{" ".join(str(error).split())}') from error
     if type(config) not in MODEL_MAPPING:
         raise SettingsError(f'{part}.config: {kind!r} is no encoder of transformers')
     return config
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep transformers from drawing bars and warning of what is checked here anyway."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def build_options(config: PretrainedConfig) -> dict[str, Any]:

@@ -8,7 +8,6 @@ A folder has ``config.json`` and ``model.safetensors``; an image or speech encod
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,11 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, PretrainedConfig
 
+from maven_ros import files
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.files import sha256_of
 from maven_ros.model import weights
-from maven_ros.model.backbone_configuration import Backbone
+from maven_ros.model.backbone_configuration import Backbone, is_number
 from maven_ros.model.backbones import (
     BeitLayers,
     FaceBackbone,
@@ -117,16 +117,11 @@ def find_encoder(part: str, backbone: Backbone, roots: Sequence[Path]) -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     """
-    Read a JSON object.
+    Read a JSON object, in bounded time.
 
     :raises ResourceError: when there is none.
     """
-    try:
-        values = json.loads(path.read_text('utf-8'))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResourceError(f'{path}: cannot be read: {error}') from error
-    except json.JSONDecodeError as error:
-        raise ResourceError(f'{path}: {error}') from error
+    values = files.read_json(path)
     if not isinstance(values, dict):
         raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
     return values
@@ -147,7 +142,11 @@ def text_tokenizer(folder: Path) -> Tokenizer:
 
 def _video(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     values = read_json(folder / PREPROCESSOR)
-    scale = values.get('rescale_factor', 1 / 255) * 255
+    factor = values.get('rescale_factor', 1 / 255)
+    if not is_number(factor):
+        raise ResourceError(f'{folder / PREPROCESSOR}: rescale_factor: {factor!r} is not a '
+                            'finite number')
+    scale = factor * 255
     if not values.get('do_rescale', True) or abs(scale - 1) > 1e-6:
         raise ResourceError(f'{folder / PREPROCESSOR}: rescale_factor: pictures go in as '
                             f'{scale:g} of [0, 1]; allowed: 1')
@@ -160,9 +159,9 @@ def _video(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[st
 def _side(path: Path, values: dict[str, Any]) -> int:
     size = values.get('crop_size') if values.get('do_center_crop') else None
     size = size or values.get('size')
-    sides = set(size.values()) if isinstance(size, dict) else {size}
-    side = sides.pop()
-    if sides or type(side) is not int or side < 1:
+    sides = list(size.values()) if isinstance(size, dict) else [size]
+    side = sides[0] if sides else None
+    if type(side) is not int or not 0 < side < 1 << 15 or sides.count(side) < len(sides):
         raise ResourceError(f'{path}: size: {size!r} is not one side of a square, in pixels')
     return side
 
@@ -206,11 +205,14 @@ _READERS = {'video': _video, 'audio': _audio, 'text': _text, 'context': _context
 def _tokenizer(folder: Path) -> Any:
     if not (folder / TOKENIZER).is_file():  # without it transformers makes up an empty one
         raise ResourceError(f'{folder / TOKENIZER}: no such file')
+    for path in sorted(folder.glob('*.json')):
+        files.read_json(path)  # refuses what transformers, which reads most of them, does not
     try:
         return AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged file leads transformers to
         if 'trust_remote_code' in str(error):  # its advice is what must not be done
             raise ResourceError(f'{folder}: its tokenizer needs code of its own, which is never '
                                 'run; allowed: tokenizers that transformers knows') from error
-        raise ResourceError(f'{folder}: its tokenizer cannot be read: {error}') from error
+        raise ResourceError(f'{folder}: its tokenizer cannot be read: '
+                            f'{" ".join(str(error).split())}') from error

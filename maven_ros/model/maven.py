@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from maven_ros.errors import ResourceError
 from maven_ros.model import hub, weights
-from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone
+from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone, quietly
 from maven_ros.model.batch import MavenInputs, MavenOutput
 from maven_ros.model.batch_checks import check_inputs
 from maven_ros.model.configuration import MavenConfig
@@ -135,7 +135,7 @@ class MavenModel(PreTrainedModel):
         path = weights.require(folder)
         weights.check_header(path, options['config'])
         wants_report = options.pop('output_loading_info', False)
-        with weights.quietly(), hub.said_by(folder / hub.CONFIG):
+        with quietly(), hub.said_by(folder / hub.CONFIG):
             model, report = super().from_pretrained(
                 folder, *arguments, use_safetensors=True, local_files_only=True,
                 ignore_mismatched_sizes=True, output_loading_info=True, **options)

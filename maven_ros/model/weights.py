@@ -6,9 +6,7 @@ Pickles are never read: to unpickle is to run whatever the file says.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModel
-from transformers.utils import logging
 
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import parse_json
 from maven_ros.model.backbone_configuration import Backbone
-from maven_ros.model.backbones import build_options, parse_config
+from maven_ros.model.backbones import build_options, parse_config, quietly
 from maven_ros.model.configuration import MavenConfig
 
 WEIGHTS = 'model.safetensors'
@@ -100,8 +98,8 @@ def check_header(path: Path, config: MavenConfig) -> None:
     if 'config' not in metadata:
         return
     try:
-        own = MavenConfig.from_dict(json.loads(metadata['config'])).own()
-    except (json.JSONDecodeError, SettingsError) as error:
+        own = MavenConfig.from_dict(parse_json(metadata['config'])).own()
+    except (ValueError, SettingsError) as error:
         raise ResourceError(f'{path} (configuration inside): {error}') from error
     differing = sorted(name for name, value in config.own().items() if value != own[name])
     if differing:
@@ -193,17 +191,3 @@ def read_backbone(part: str, folder: Path, backbone: Backbone) -> Any:
     check_report(path, {**report, 'unexpected_keys': ()})
     check_finite(path, model.state_dict())
     return model
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep transformers from drawing bars and warning of what is checked here anyway."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -13,6 +13,7 @@ from maven_ros import __version__
 from maven_ros.acting.regions import read_regions
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
+from maven_ros.files import parse_json
 from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.stamps import stamp_faults
 from maven_ros.settings import Settings, parameters
@@ -123,7 +124,7 @@ def read_summary(out: Path) -> Summary:
     """
     path = out / 'summary.json'
     try:
-        return Summary(**json.loads(path.read_text(encoding='utf-8')))
+        return Summary(**parse_json(path.read_bytes()))
     except FileNotFoundError as error:
         raise ResourceError(f'{out}: holds no finished replay') from error
     except TypeError as error:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import written
+from maven_ros.files import parse_json, written
 from maven_ros.scoring.alignment import Missing, Pairs
 from maven_ros.scoring.scores import DRAWS, Scores, score
 from maven_ros.tables import read_table, write_tables
@@ -130,7 +130,7 @@ def read_result_set(folder: Path) -> ResultSet:
     for index, key in enumerate(zip(table['bag'], table['person'], strict=True)):
         people.setdefault(key, []).append(index)
     try:
-        content = json.loads((folder / SCORES).read_text(encoding='utf-8'))
+        content = parse_json((folder / SCORES).read_bytes())
         excluded, lossy = ([Excluded(**one) for one in content[kind]]
                            for kind in ('excluded', 'lossy'))
         unlabelled = {(one['bag'], one['person']): one['unlabelled'] for one in content['people']}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import sha256_of
+from maven_ros.files import read_json, sha256_of
 from maven_ros.store.manifest import ManifestEntry
 from maven_ros.store.shelf import CONFIG, Model
 
@@ -83,10 +83,7 @@ def _parameters(path: Path) -> int:
 def _configuration(path: Path) -> list[str]:
     if not path.is_file():
         return []
-    try:
-        values = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError) as error:
-        raise ResourceError(f'{path}: no readable JSON: {error}') from error
+    values = read_json(path)
     if not isinstance(values, dict):
         raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
     return ['configuration:', *(f'    {name}: {_short(value)}' for name, value in values.items())]

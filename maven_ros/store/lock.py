@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import sha256_of, written
+from maven_ros.files import parse_json, sha256_of, written
 from maven_ros.store.manifest import ManifestEntry
 
 LOCK = 'maven-ros-lock.json'
@@ -105,7 +105,7 @@ class Lock:
         if not path.exists():
             return None
         try:
-            values = json.loads(path.read_text('utf-8'))
+            values = parse_json(path.read_bytes())
             values['sources'] = tuple(LockedSource(**one) for one in values['sources'])
             values['files'] = tuple(Held(**one) for one in values['files'])
             lock = cls(**values)

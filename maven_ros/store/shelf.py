@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from maven_ros.errors import ResourceError
-from maven_ros.files import readable
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import read_json, readable
 from maven_ros.resources import models_folder, resource
 from maven_ros.store.lock import Lock
 from maven_ros.store.manifest import ManifestEntry
+from maven_ros.yaml_files import parse_yaml
 
 CARD, CONFIG = 'README.md', 'config.json'
 
@@ -72,8 +70,8 @@ class Model:
         if path is None or not path.is_file():
             return True
         try:
-            values = json.loads(path.read_text('utf-8'))
-        except (OSError, ValueError):  # verify and info name what is wrong with it
+            values = read_json(path)
+        except ResourceError:  # verify and info name what is wrong with it
             return True
         return not isinstance(values, dict) or values.get('model_type') != 'maven' \
             or values.get('trained') is True
@@ -89,8 +87,8 @@ class Model:
             return {}, text
         front, _, text = text.removeprefix('---\n').partition('\n---\n')
         try:
-            values = yaml.safe_load(front)
-        except yaml.YAMLError:  # somebody else's card: its text is what is shown
+            values = parse_yaml(front, str(path))
+        except SettingsError:  # somebody else's card: its text is what is shown
             values = None
         return values if isinstance(values, dict) else {}, text
 

@@ -69,7 +69,7 @@ def test_regions_that_touch_do_not_overlap_also_across_the_full_turn():
     ('- a', 'holds list; allowed: a mapping'),
     ('a: {intensity: [0, 1]}\na: {intensity: [1, 1.5]}', 'a is there twice; allowed: once'),
     ('Big one: {intensity: [0, 1]}', "'Big one': is no name; allowed: lower-case letters"),
-    ('1: {intensity: [0, 1]}', '1: is no name'),
+    ('1: {intensity: [0, 1]}', 'key 1 is no text; allowed: text'),
     ('a: 3', 'a: 3; allowed: intensity and angle_deg'),
     ('a: {intensity: [0, 1], angle: [0, 9]}',
      "a: 'angle' is unknown; allowed: intensity, angle_deg; did you mean angle_deg"),

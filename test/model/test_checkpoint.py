@@ -129,7 +129,7 @@ def test_refuses_a_missing_file(folder, name):
 
 
 @pytest.mark.parametrize(('name', 'text', 'message'), [
-    ('config.json', '{', 'config.json: Expecting'),
+    ('config.json', '{', 'config.json: cannot be read: Expecting'),
     ('config.json', '[]', 'config.json: not a JSON object but list'),
     ('config.json', '{"model_type": "bert"}', "model_type: 'bert' is not 'maven'"),
     ('tokenizer.json', '{}', 'tokenizer.json: not a tokenizer of the tokenizers library'),

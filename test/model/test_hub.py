@@ -318,6 +318,24 @@ def drop(weights, name):
     ('swin', lambda at: (at / 'config.json').unlink(), 'config.json: cannot be read'),
     ('swin', lambda at: spoil_json(at / 'config.json', model_type='fish'),
      "config.json: video.config: 'fish' is no model of transformers"),
+    ('swin', lambda at: (at / 'config.json').write_text('[' * 100_000),
+     'swin/config.json: cannot be read: it is nested more than 100 deep'),
+    ('swin', lambda at: (at / 'config.json').write_text('{"embed_dim": ' + '9' * 400_000 + '}'),
+     'swin/config.json: cannot be read: a number of 400000 digits'),
+    ('roberta', lambda at: (at / 'tokenizer_config.json').write_text('[' * 100_000),
+     'tokenizer_config.json: cannot be read: it is nested more than 100 deep'),
+    ('roberta', lambda at: spoil_json(at / 'tokenizer_config.json', auto_map=[]),
+     'roberta: its tokenizer cannot be read: '),
+    ('roberta', lambda at: spoil_json(at / 'config.json', num_hidden_layers=10**9),
+     'num_hidden_layers: 1000000000 are more layers than any model has; allowed: up to 200'),
+    ('swin', lambda at: spoil_json(at / 'config.json', depths=[1, 10**9]),
+     'are more layers than any'),
+    ('swin', lambda at: spoil_json(at / 'config.json', image_size='x'),
+     "video.config: 'swin' is no model of transformers: .*image_size"),
+    ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', rescale_factor='1'),
+     "rescale_factor: '1' is not a finite number"),
+    ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', size={'height': [16]}),
+     r"size: {'height': \[16\]} is not one side"),
     ('swin', lambda at: (at / 'preprocessor_config.json').unlink(),
      'preprocessor_config.json: cannot be read'),
     ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', rescale_factor=1),
@@ -347,6 +365,7 @@ def test_refuses_a_folder_by_name(tmp_path, encoders, kind, change, message):
     with pytest.raises(ResourceError, match=message) as raised:
         build(tmp_path)
     assert kind in str(raised.value)
+    assert '\n' not in str(raised.value)
 
 
 @pytest.mark.parametrize('kind', ['swin', 'hubert-layer', 'roberta', 'beit'])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 
 from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.errors import ResourceError
-from maven_ros.files import sha256_of, write_json
+from maven_ros.files import read_json, sha256_of, write_json
 from maven_ros.model import hub, weights
 from maven_ros.model.backbones import TextBackbone
 from maven_ros.model.configuration import MavenConfig
@@ -285,7 +284,7 @@ def read_labels(folder: Path, texts: Sequence[str]) -> TaughtLabels:
     """
     path = folder / NAME
     try:
-        parts = json.loads((path / PARTS).read_text('utf-8'))
+        parts = read_json(path / PARTS)
         reading = TextReading(**load_file(path / LABELS))
     except Exception as error:  # safetensors raises whatever the bytes lead it to
         raise ResourceError(f'{path / LABELS}: cannot be read: {error}; train the stage '

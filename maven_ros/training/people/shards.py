@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import read_json, write_json, written
+from maven_ros.files import parse_json, read_json, write_json, written
 from maven_ros.tables import write_tables
 from maven_ros.training.people.feature_spec import require_same
 
@@ -55,7 +55,7 @@ def read_index(folder: Path, spec: dict[str, Any]) -> list[IndexRow]:
         try:
             with safe_open(path, 'pt') as shard:
                 metadata = shard.metadata() or {}
-            found, own = json.loads(metadata['features']), json.loads(metadata['index'])
+            found, own = parse_json(metadata['features']), parse_json(metadata['index'])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ResourceError(f'{path}: is no shard of features, or broken: {error}; remove it '
                                 'and run `maven-ros data embed` again') from error
