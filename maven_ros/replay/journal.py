@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,9 @@ from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
 from maven_ros.freezing import decode, encode, plain_data
 
-_ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow
+_ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow its checksum
+_CHECKSUM = struct.Struct('<I')  # CRC-32 of both
+_DIGEST_BYTES = 32      # SHA-256, before what a checkpoint holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,9 @@ class Journal(Closing):
         :raises ResourceError: when it cannot be written.
         """
         with self._writing():
-            self._file.write(_ENTRY.pack(entry.kind, entry.known_ns, len(entry.content)))
-            self._file.write(entry.content)
+            head = _ENTRY.pack(entry.kind, entry.known_ns, len(entry.content))
+            checksum = zlib.crc32(entry.content, zlib.crc32(head))
+            self._file.write(head + _CHECKSUM.pack(checksum) + entry.content)
 
     def secure(self) -> int:
         """
@@ -108,11 +113,23 @@ class Journal(Closing):
 
 
 def read_journal(path: Path) -> Iterator[JournalEntry]:
-    """Yield the entries of a journal that is closed, or secured."""
+    """
+    Yield the entries of a journal that is closed, or secured.
+
+    :raises ResourceError: where it is damaged.
+    """
     with path.open('rb') as file:
-        while head := file.read(_ENTRY.size):
+        size = os.fstat(file.fileno()).st_size
+        while file.tell() < size:
+            at = file.tell()
+            head = file.read(_ENTRY.size).ljust(_ENTRY.size, b'\0')
             kind, known_ns, length = _ENTRY.unpack(head)
-            yield JournalEntry(kind, known_ns, file.read(length))
+            checksum = file.read(_CHECKSUM.size)
+            content = file.read(min(length, size))
+            if _CHECKSUM.pack(zlib.crc32(content, zlib.crc32(head))) != checksum:
+                raise ResourceError(f'{path}: is damaged at byte {at}: its checksum does not fit; '
+                                    'remove its folder to replay anew')
+            yield JournalEntry(kind, known_ns, content)
 
 
 @plain_data
@@ -147,7 +164,8 @@ class ReplayCheckpoint:
         new = path.with_name(f'{path.name}.new')
         try:
             with new.open('wb') as file:
-                file.write(encode(self))
+                content = encode(self)
+                file.write(hashlib.sha256(content).digest() + content)
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
@@ -159,11 +177,16 @@ def read_checkpoint(path: Path) -> ReplayCheckpoint | None:
     """
     Return the checkpoint in a file; None where there is none.
 
-    :raises ResourceError: for a file that is none.
+    :raises ResourceError: for a file that is none, or is damaged.
     """
     if not path.exists():
         return None
-    found = decode(path.read_bytes())
+    whole = path.read_bytes()
+    digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ResourceError(f'{path}: is damaged: its checksum does not fit; remove its folder to '
+                            'replay anew')
+    found = decode(content)
     if not isinstance(found, ReplayCheckpoint):
         raise ResourceError(f'{path}: holds a {type(found).__name__}; allowed: a Checkpoint')
     return found
