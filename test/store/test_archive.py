@@ -1,13 +1,13 @@
 """Archives are unpacked below their folder, or not at all."""
 
-import re
 import shutil
 import stat
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.store.archive import unpack
 
 
@@ -60,17 +60,71 @@ def test_a_link_is_refused(archive, tmp_path):
     assert files(tmp_path / 'out') == []
 
 
-def test_what_does_not_fit_is_refused_before_it_is_unpacked(archive, tmp_path):
-    claimed = 2 ** 32 - 2
-    count = shutil.disk_usage(tmp_path).free // claimed + 2
-    path = archive(names=[f'file{i}' for i in range(count)])
-    data = bytearray(path.read_bytes())
-    for entry in re.finditer(b'PK\x01\x02', bytes(data)):
-        data[entry.start() + 24:entry.start() + 28] = claimed.to_bytes(4, 'little')
-    path.write_bytes(data)
-    with pytest.raises(ResourceError, match=r'model.zip: needs [\d.]+ .B on the disk of'):
+def refused(path, folder, message):
+    with pytest.raises(ResourceError, match=message) as raised:
+        unpack(path, folder)
+    assert '\n' not in str(raised.value) and not isinstance(raised.value, CannotWrite)
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize('name', [
+    '.', 'model/\x1b[2J', 'a' * 256, 'ü' * 128, 'model/a\nb', 'a/' + 'x' * 300 + '/b'])
+def test_what_is_no_name_is_refused(archive, tmp_path, name):
+    refused(archive(names=[name, 'good']), tmp_path / 'out', 'is no name of a file; nothing was')
+
+
+def test_what_does_not_fit_is_refused_before_it_is_unpacked(archive, tmp_path, monkeypatch):
+    path = archive(names=['a', 'b'])
+    monkeypatch.setattr(shutil, 'disk_usage', lambda folder: SimpleNamespace(free=5))
+    with pytest.raises(CannotWrite, match=r'model.zip: needs 8 B on the disk of .*, and 5 B are'):
         unpack(path, tmp_path / 'out')
     assert files(tmp_path / 'out') == []
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(archive, tmp_path):
+    refused(archive(('a', b'0' * 20_000_000)), tmp_path / 'out',
+            r'model.zip: unpacks to 20.0 MB, over 20 times what it is; nothing was unpacked')
+    refused(archive(names=map(str, range(10_001))), tmp_path / 'out',
+            'holds 10001 files; allowed: up to 10000')
+
+
+def test_a_size_that_is_not_true_unpacks_no_more_than_that(archive, tmp_path):
+    path = archive(('a', b'0' * 1_000_000))
+    data = bytearray(path.read_bytes())
+    entry = data.index(b'PK\x01\x02')
+    data[entry + 24:entry + 28] = (100).to_bytes(4, 'little')
+    path.write_bytes(data)
+    with pytest.raises(ResourceError, match='not a sound zip archive: Bad CRC-32'):
+        unpack(path, tmp_path / 'out')
+    assert sum(one.stat().st_size for one in (tmp_path / 'out').iterdir()) <= 100
+
+
+@pytest.mark.parametrize(('method', 'number'), [(zipfile.ZIP_LZMA, 14), (zipfile.ZIP_BZIP2, 12)])
+def test_other_methods_are_refused_by_name(tmp_path, method, number):
+    (tmp_path / 'out').mkdir()
+    with zipfile.ZipFile(tmp_path / 'model.zip', 'w', method) as file:
+        file.writestr('a', 'b')
+    refused(tmp_path / 'model.zip', tmp_path / 'out',
+            f"'a' is packed by method {number}; allowed: stored, deflated")
+
+
+def test_an_empty_archive_is_no_model(archive, tmp_path):
+    refused(archive(), tmp_path / 'out', 'model.zip: holds no file')
+    refused(archive(names=['model/']), tmp_path / 'out', 'model.zip: holds no file')
+
+
+@pytest.mark.parametrize('names', [
+    ['model.zip', 'b'], ['model.zip/a', 'b'], ['a', 'a'], ['a', 'a/b'], ['a/b', 'a'],
+    ['m/maven-ros-lock.json', 'm/a']])
+@pytest.mark.filterwarnings('ignore:Duplicate name')
+def test_nothing_that_is_there_is_replaced(archive, tmp_path, names):
+    # A member named as the archive made it read what it was writing.
+    path = archive(names=names)
+    (tmp_path / 'maven-ros-lock.json').write_text('{}')
+    before = files(tmp_path), path.read_bytes()
+    with pytest.raises(ResourceError, match=r'already; nothing was|is a file and a folder; noth'):
+        unpack(path, tmp_path)
+    assert (files(tmp_path), path.read_bytes()) == before
 
 
 def test_damage_is_said(archive, tmp_path):
