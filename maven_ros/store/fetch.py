@@ -17,8 +17,9 @@ from pathlib import Path
 
 from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.files import readable, require_room, sha256_of
+from maven_ros.store.answer import NotOnServer
 from maven_ros.store.archive import unpack
-from maven_ros.store.download import PATIENCE, NotOnServer, Patience, download
+from maven_ros.store.download import PATIENCE, Patience, download
 from maven_ros.store.lock import Lock, LockedSource, inside
 from maven_ros.store.manifest import ManifestEntry, RemoteFile
 from maven_ros.store.pickles import convert

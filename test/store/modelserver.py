@@ -22,6 +22,8 @@ class Page:
     :param refusals: status codes that the first requests get.
     :param says_length: whether it sends a Content-Length.
     :param headers: sent with the first answer, also with a redirect.
+    :param status: of the answer, instead of the right one.
+    :param drip_s: that it waits after each byte.
     :param reason: said with a refusal.
     :param redirect: path that it sends the client to.
     """
@@ -36,6 +38,8 @@ class Page:
     redirect: str = ''
     silent_s: float = 0.0
     reason: str | None = None
+    status: int = 0
+    drip_s: float = 0.0
 
 
 @dataclass
@@ -95,22 +99,29 @@ class Handler(BaseHTTPRequestHandler):
         body = page.body[start:]
         if page.cuts:
             body = body[:page.cuts.pop(0)]
-        self._head(request, 206 if start else 200, headers)
+        self._head(request, page.status or (206 if start else 200), headers)
         if page.chunked:
             self._write(request, b'%x\r\n%s\r\n' % (len(body), body))
             if len(body) == total - start:
                 self._write(request, b'0\r\n\r\n')
             return
-        self._write(request, body)
+        for one in range(len(body) if page.drip_s else 0):
+            if not self._write(request, body[one:one + 1]):
+                return
+            time.sleep(page.drip_s)
+        self._write(request, body if not page.drip_s else b'')
         time.sleep(page.silent_s)
 
-    def _write(self, request: Request, data: bytes) -> None:
+    def _write(self, request: Request, data: bytes) -> bool:
+        """Say whether the client is still there."""
         request.sent += len(data)  # first: the client may look as soon as it has them
         try:
             self.wfile.write(data)
             self.wfile.flush()
         except OSError:  # the client has hung up
             request.sent -= len(data)
+            return False
+        return True
 
     def _head(
         self, request: Request, status: int, headers: dict[str, str] | None = None,

@@ -1,15 +1,19 @@
 """One file over HTTP: what a bad connection, a bad server and a full disk do to it."""
 
+import errno
 import hashlib
 import random
 import shutil
+import socket
+import time
 
 import pytest
 from full_disk import largest_file
 from modelserver import IMPATIENT, sha256
 
 from maven_ros.errors import ResourceError
-from maven_ros.store.download import NotOnServer, Patience, download
+from maven_ros.store.answer import NotOnServer
+from maven_ros.store.download import Patience, download
 
 DATA = random.Random(1).randbytes(3_000_000)
 HASH = sha256(DATA)
@@ -69,10 +73,10 @@ def test_a_server_without_ranges_starts_again(site, get, tmp_path):
 
 
 def test_a_connection_that_always_breaks_is_given_up(site, get):
-    site.put('/file', DATA, ranges=False, cuts=[1000, 900, 1100] + 20 * [1000])
+    site.put('/file', DATA, ranges=False, cuts=[100_000, 90_000, 200_000] + 20 * [200_100])
     with pytest.raises(ResourceError, match='gave up after 3 attempts'):
         get(sha256=HASH)
-    assert len(site.requests) == 5  # the third got further than any before
+    assert len(site.requests) == 5  # the third got much further than any before
 
 
 def test_without_a_hash_nothing_is_continued(site, get, tmp_path):
@@ -153,6 +157,83 @@ def test_more_than_was_announced_is_refused(site, get, tmp_path):
     with pytest.raises(ResourceError, match='sends more than its 1000 bytes'):
         get(size=1000)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('chunked', [False, True])
+def test_a_body_without_end_ends_where_nobody_knows_its_size(site, get, tmp_path, chunked,
+                                                             monkeypatch):
+    monkeypatch.setattr('maven_ros.store.download._MOST_UNTOLD', 2_000_000)
+    site.put('/file', DATA, says_length=False, chunked=chunked)
+    with pytest.raises(ResourceError, match=r'sends more than 2\.0 MB, and neither it nor the '
+                       'manifest says its size'):
+        get()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(('header', 'value', 'status'), [
+    ('Content-Length', '²', 200), ('Content-Length', '-1', 200), ('Content-Length', '1e3', 200),
+    ('Content-Length', '9' * 5000, 200), ('Content-Length', '0x10\x1b[2J', 200),
+    ('Content-Range', 'bytes 5-3/10', 206), ('Content-Range', 'bytes 0-9/5', 206),
+    ('Content-Range', 'bytes 0-1/*', 206), ('Content-Range', 'bytes 0-1/' + '9' * 5000, 206),
+    ('Content-Range', 'x', 206)])
+def test_nonsense_in_headers_is_refused_at_once_by_name(site, get, header, value, status):
+    site.put('/file', DATA, says_length=False, headers={header: value}, status=status)
+    with pytest.raises(ResourceError, match=f'/file: {header} .* is not understood') as raised:
+        get()
+    assert str(raised.value).isprintable() and len(str(raised.value)) < 300
+    assert len(site.requests) == 1
+
+
+def test_an_answer_that_is_neither_the_file_nor_its_rest_is_refused(site, get):
+    site.put('/file', b'', status=204, says_length=False)
+    with pytest.raises(ResourceError, match='/file: answers 204 No Content; allowed: 200, 206'):
+        get()
+
+
+def test_a_rest_that_was_not_asked_for_is_not_taken_for_the_file(site, get, tmp_path):
+    site.put('/file', DATA, headers={'Content-Range': 'bytes 10-19/3000000'}, status=206)
+    with pytest.raises(ResourceError, match='the rest that it sent does not fit what is here'):
+        get()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('where', ['ftp://127.0.0.1/file', 'FTP://127.0.0.1/file',
+                                   'data:text/plain,model'])
+def test_a_redirect_to_another_protocol_is_refused(site, get, where):
+    site.put('/file', redirect=where)
+    with pytest.raises(ResourceError, match=r'redirects to .*; allowed: http|302 Found'):
+        get()
+
+
+def test_a_server_that_drips_is_not_waited_for(site, get, tmp_path):
+    # Each byte ended the silence, so that nothing ever did.
+    site.put('/file', DATA[:2000], drip_s=0.02)
+    began_s = time.monotonic()
+    with pytest.raises(ResourceError, match=r'/file: sent \d+ bytes in [\d.]+ s; allowed: 1000 '
+                       'bytes a second. What came is kept'):
+        get(sha256=HASH, patience=Patience(retries=1, delay_s=0.01, timeout_s=0.3))
+    assert time.monotonic() - began_s < 5
+    assert (tmp_path / 'file.part').stat().st_size > 1
+
+
+def test_a_byte_each_time_is_no_progress(site, get):
+    site.put('/file', DATA, cuts=list(range(1, 90)))
+    with pytest.raises(ResourceError, match='gave up after 3 attempts'):
+        get(sha256=HASH)
+    assert len(site.requests) == 3
+
+
+@pytest.mark.parametrize('error', [
+    socket.gaierror(-3, 'Temporary failure in name resolution'),
+    OSError(errno.ENETUNREACH, 'Network is unreachable')])
+def test_a_machine_that_is_offline_is_told_so_at_once(get, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+    monkeypatch.setattr(socket, 'create_connection', fail)
+    began_s = time.monotonic()
+    with pytest.raises(ResourceError, match='this machine is offline, or finds no such server'):
+        get(patience=Patience(delay_s=60))
+    assert time.monotonic() - began_s < 5
 
 
 def test_a_missing_file_is_said_at_once(site, get):
