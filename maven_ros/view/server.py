@@ -27,6 +27,7 @@ from pathlib import Path
 
 from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
+from maven_ros.text import printable
 from maven_ros.view import DEFAULT_PORT
 from maven_ros.view.require import require_rerun
 
@@ -125,7 +126,10 @@ class Viewer(Closing):
 
 class Page(BaseHTTPRequestHandler):
     """
-    Hands on the viewer's files, with the one header that keeps the browser on this machine.
+    Hands on the viewer's files, with headers that keep the browser on this machine.
+
+    It answers to names of this machine alone: a page from elsewhere that had its own name lead
+    here (DNS rebinding) could else read what is shown. No other page may frame it.
 
     :param data_port: where the viewer finds its data.
     :param viewer_port: where its files are.
@@ -138,18 +142,27 @@ class Page(BaseHTTPRequestHandler):
         self._policy = (
             "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; "
             "style-src 'unsafe-inline'; img-src 'self' data: blob:; font-src data:; "
-            f"worker-src 'self' blob:; connect-src 'self' http://{HOST}:{data_port}")
+            f"worker-src 'self' blob:; connect-src 'self' http://{HOST}:{data_port}; "
+            "frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
         super().__init__(*request)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
         """Answer with a file of the viewer's."""
+        port = self.connection.getsockname()[1]
+        if self.headers.get('Host', '').lower() not in (f'{HOST}:{port}', f'localhost:{port}'):
+            self.close_connection = True
+            self.send_error(421, f'allowed: http://{HOST}:{port}')
+            return
         viewer = http.client.HTTPConnection(HOST, self._viewer_port, timeout=_READY_S)
         try:
             viewer.request('GET', self.path, headers={'Accept-Encoding': 'identity'})
             answer = viewer.getresponse()
             body = answer.read()
-        except OSError as error:
-            self.send_error(502, f"Rerun's viewer does not answer: {error}")
+        except http.client.InvalidURL:
+            self.send_error(400, 'no path of the viewer')
+            return
+        except (OSError, http.client.HTTPException) as error:
+            self.send_error(502, f"Rerun's viewer does not answer: {printable(error)}")
             return
         finally:
             viewer.close()
@@ -158,9 +171,16 @@ class Page(BaseHTTPRequestHandler):
             if value := answer.getheader(name):
                 self.send_header(name, value)
         self.send_header('Content-Length', str(len(body)))
-        self.send_header('Content-Security-Policy', self._policy)
         self.end_headers()
         self.wfile.write(body)
+
+    def end_headers(self) -> None:
+        """End the headers of any answer, errors too, with those that shut others out."""
+        self.send_header('Content-Security-Policy', self._policy)
+        self.send_header('X-Frame-Options', 'DENY')
+        self.send_header('X-Content-Type-Options', 'nosniff')
+        self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
+        super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: each file would be a line."""

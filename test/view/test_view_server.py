@@ -19,7 +19,7 @@ from maven_ros.view.server import HOST, Viewer, _open_page
 pytest.importorskip('rerun')
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def viewer():
     with socket.socket() as held:
         held.bind((HOST, 0))
@@ -54,6 +54,39 @@ def test_the_page_is_the_viewer_and_forbids_every_address_but_these(viewer):
     addresses = [one for one in policy.replace(';', ' ').split() if '://' in one]
     assert addresses == [served.data_url.replace('rerun+', '').removesuffix('/proxy')]
     assert "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize('host', ['evil.example', 'evil.example:{port}', '127.0.0.1.evil:{port}',
+                                  '127.0.0.1', 'localhost:1', '[::1]:{port}', '', None])
+def test_it_answers_to_its_own_names_alone(viewer, host):
+    _, served = viewer
+    page = http.client.HTTPConnection(HOST, served.port, timeout=20)
+    page.putrequest('GET', '/', skip_host=True)
+    if host is not None:
+        page.putheader('Host', host.format(port=served.port))
+    page.endheaders()
+    answer = page.getresponse()
+    assert answer.status == 421 and b'<title>Rerun' not in answer.read()
+    assert answer.getheader('X-Frame-Options') == 'DENY'
+
+
+@pytest.mark.parametrize('host', ['127.0.0.1:{port}', 'localhost:{port}', 'LocalHost:{port}'])
+def test_no_other_page_may_frame_it(viewer, host):
+    _, served = viewer
+    page = http.client.HTTPConnection(HOST, served.port, timeout=20)
+    page.request('GET', '/', headers={'Host': host.format(port=served.port)})
+    answer = page.getresponse()
+    assert answer.status == 200 and answer.read()
+    assert "frame-ancestors 'none'" in answer.getheader('Content-Security-Policy')
+    assert answer.getheader('X-Frame-Options') == 'DENY'
+
+
+def test_a_path_that_is_none_is_refused(viewer):
+    _, served = viewer
+    with socket.create_connection((HOST, served.port)) as raw:
+        raw.sendall(b'GET /a\x0bb HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n'
+                    % served.port)
+        assert raw.makefile('rb').readline().startswith(b'HTTP/1.1 400')
 
 
 def test_nothing_of_it_can_be_reached_from_outside(viewer):
