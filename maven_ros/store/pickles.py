@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import written
+from maven_ros.files import readable, written
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_MOST_TIMES = 10  # of its size on the disk; names that share one tensor are stored apart
 
 
 def convert(pickle: Path, target: Path) -> None:
@@ -30,9 +33,24 @@ def convert(pickle: Path, target: Path) -> None:
         save_file(weights, part, metadata={'format': 'pt'})  # which transformers insists on
 
 
+def _refuse_packed(pickle: Path) -> None:
+    """Refuse what would unpack to far more than it is: torch.save() packs nothing."""
+    if not zipfile.is_zipfile(pickle):
+        return
+    try:
+        with zipfile.ZipFile(pickle) as file:
+            packed = [one for one in file.infolist() if one.compress_type != zipfile.ZIP_STORED]
+    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError) as error:
+        raise ResourceError(f'{pickle}: refused: not a file of weights only: {error}') from error
+    if packed:
+        raise ResourceError(f'{pickle}: refused: {packed[0].filename!r:.200} is packed; allowed: '
+                            'as torch.save() wrote it')
+
+
 def _read(pickle: Path) -> dict[str, Tensor]:
     import torch
 
+    _refuse_packed(pickle)
     try:
         values: Any = torch.load(pickle, map_location='cpu', weights_only=True)
     except Exception as error:  # a damaged or malicious file shows as nearly any of them
@@ -40,10 +58,32 @@ def _read(pickle: Path) -> dict[str, Tensor]:
     if not isinstance(values, dict) or not values:
         raise ResourceError(f'{pickle}: refused: no table of tensors but {type(values).__name__}')
     for name, value in values.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise ResourceError(f'{pickle}: refused: {name!r} is not a tensor but '
-                                f'{type(value).__name__}')
+        if fault := _fault(name, value):
+            raise ResourceError(f'{pickle}: refused: {name!r:.200} {fault}')
+    size, here = sum(one.nbytes for one in values.values()), pickle.stat().st_size
+    if size > _MOST_TIMES * here:
+        raise ResourceError(f'{pickle}: refused: its tensors are {readable(size)}, over '
+                            f'{_MOST_TIMES} times what it is')
     return dict(values)
+
+
+def _fault(name: Any, value: Any) -> str:
+    """Return why something is no weight; nothing where it is one."""
+    import torch
+
+    if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+        return f'is not a tensor but {type(value).__name__}'
+    if value.layout != torch.strided or value.device.type != 'cpu' or value.is_quantized:
+        kind = 'quantized' if value.is_quantized else f'{value.layout} on {value.device}'
+        return f'is {kind}; allowed: dense tensors with their values'
+    if value.is_complex():
+        return f'is {value.dtype}; allowed: real numbers'
+    stored = value.untyped_storage().nbytes()
+    if value.nbytes > stored:  # as a stride of 0 makes of one number
+        return f'is {readable(value.nbytes)} of {readable(stored)} that are stored'
+    if not name.isprintable():
+        return 'is no name of a weight'
+    return ''
 
 
 def _apart(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -127,6 +128,45 @@ def test_anything_else_is_refused_by_name(tmp_path, value, message):
     path = tmp_path / 'pytorch_model.bin'
     torch.save(value, path)
     with pytest.raises(ResourceError, match=message):
+        convert(path, tmp_path / 'model.safetensors')
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize(('value', 'message'), [
+    (lambda: torch.eye(3).to_sparse(), r"'weight' is torch.sparse_coo on cpu; allowed: dense"),
+    (lambda: torch.eye(4).to_sparse_csr(), r"'weight' is torch.sparse_csr on cpu"),
+    (lambda: torch.empty(1000, device='meta'), r"'weight' is torch.strided on meta"),
+    (lambda: torch.zeros(1).expand(10**10), r"'weight' is 40.0 GB of 4 B that are stored"),
+    (lambda: torch.zeros(9).as_strided((5, 5), (1, 1)), r"'weight' is 100 B of 36 B"),
+    (lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), 'is quantized'),
+    (lambda: torch.zeros(3, dtype=torch.complex64), 'is torch.complex64; allowed: real'),
+], ids=['coo', 'csr', 'meta', 'stride 0', 'overlapping', 'quantized', 'complex'])
+def test_what_is_no_dense_tensor_with_its_values_is_refused_by_name(tmp_path, value, message):
+    path = tmp_path / 'pytorch_model.bin'
+    torch.save({'weight': value()}, path)
+    with pytest.raises(ResourceError, match=message) as raised:
+        convert(path, tmp_path / 'model.safetensors')
+    assert not isinstance(raised.value, CannotWrite)
+    assert [one.name for one in tmp_path.iterdir()] == ['pytorch_model.bin']
+
+
+def test_a_tensor_under_many_names_does_not_fill_the_disk(tmp_path):
+    path = tmp_path / 'pytorch_model.bin'
+    one = torch.zeros(100_000)
+    torch.save({f'weight{index}': one for index in range(100)}, path)
+    with pytest.raises(ResourceError, match=r'its tensors are 40.0 MB, over 10 times what it is'):
+        convert(path, tmp_path / 'model.safetensors')
+
+
+def test_a_packed_file_is_refused_before_it_is_unpacked(tmp_path):
+    torch.save({'weight': torch.zeros(1_000_000)}, tmp_path / 'whole.bin')
+    path = tmp_path / 'pytorch_model.bin'
+    with (zipfile.ZipFile(tmp_path / 'whole.bin') as whole,
+          zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed):
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    assert path.stat().st_size < 50_000
+    with pytest.raises(ResourceError, match=r'is packed; allowed: as torch.save'):
         convert(path, tmp_path / 'model.safetensors')
 
 
