@@ -22,8 +22,10 @@ from maven_ros.errors import GraphError, InputError
 from maven_ros.graph import foreign
 from maven_ros.records import NS
 from maven_ros.resources import resource
+from maven_ros.text import printable
 
 _MGONZS13_TYPES = ('audio_common_msgs/msg/Audio', 'audio_common_msgs/msg/AudioStamped')
+_LONGEST_DEFINITION = 50_000  # characters, which take a second; ours have up to 6,000
 #: What rosbags' generated code raises for a value that does not fit its field.
 _UNFIT = (struct.error, AttributeError, TypeError, ValueError, OverflowError)
 
@@ -91,8 +93,11 @@ def hash_of_definition(text: str, msgtype: str, idl: bool = False) -> str:
     Return the hash of a type as a bag defines it.
 
     :param text: definition of the type and those in it, in ROS's .msg form, or in its .idl form.
-    :raises InputError: ``bad_definition`` when it cannot be read.
+    :raises InputError: ``bad_definition`` when it cannot be read, at once.
     """
+    if len(text) > _LONGEST_DEFINITION:
+        raise InputError('bad_definition', f'{msgtype}: its definition has {len(text)} '
+                         f'characters; allowed: up to {_LONGEST_DEFINITION}')
     from rosbags.typesys import TypesysError, get_types_from_idl, get_types_from_msg
     from rosbags.typesys.store import Typestore
 
@@ -100,9 +105,12 @@ def hash_of_definition(text: str, msgtype: str, idl: bool = False) -> str:
     try:
         store.register(get_types_from_idl(text) if idl else get_types_from_msg(text, msgtype))
         return str(store.hash_rihs01(msgtype))
-    except (TypesysError, KeyError) as error:
-        raise InputError('bad_definition', f'{msgtype}: its definition cannot be read: {error}'
+    except RecursionError as error:
+        raise InputError('bad_definition', f'{msgtype}: its definition contains itself'
                          ) from error
+    except (TypesysError, LookupError, ValueError, TypeError) as error:
+        raise InputError('bad_definition', f'{msgtype}: its definition cannot be read: '
+                         f'{printable(error):.300}') from error
 
 
 def definition(msgtype: str) -> str:

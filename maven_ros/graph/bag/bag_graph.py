@@ -324,4 +324,8 @@ class BagGraph(Closing):
             if found is None:
                 return
             connection, stamp_ns, cdr = found
+            if type(stamp_ns) is not int or not isinstance(cdr, bytes | bytearray | memoryview):
+                raise ResourceError(f'{self.path}: is damaged: a message of {connection.topic} is '
+                                    f'{type(cdr).__name__} at {stamp_ns!r:.50}; allowed: bytes at '
+                                    'a whole number of nanoseconds')
             yield connection, stamp_ns, bytes(cdr)

@@ -11,6 +11,7 @@ from typing import Any
 from maven_ros.errors import GraphError, InputError, ResourceError
 from maven_ros.graph.interface import Qos, Reliability
 from maven_ros.graph.messages import hash_of_definition
+from maven_ros.text import printable
 
 
 @contextlib.contextmanager
@@ -56,7 +57,30 @@ def open_reader(path: Path) -> Any:
     with translated(path, 'cannot be read'):
         reader = BagReader(path)
         reader.open()
+    try:
+        _check_connections(path, reader)
+    except ResourceError:
+        reader.close()
+        raise
     return reader
+
+
+def _check_connections(path: Path, reader: Any) -> None:
+    """Refuse a bag that says of its topics what nobody can use: rosbags hands on anything."""
+    for one in reader.connections:
+        for what, value, kind in (
+                ('the name of a topic', one.topic, str), ('a type', one.msgtype, str),
+                ('the hash of a type', '' if one.digest is None else one.digest, str),
+                ('a definition', '' if one.msgdef.data is None else one.msgdef.data, str),
+                ('a number of messages', one.msgcount, int)):
+            if type(value) is not kind:
+                allowed = 'text' if kind is str else 'a whole number'
+                raise ResourceError(f'{path}: is damaged: {what} is {printable(repr(value)):.50}; '
+                                    f'allowed: {allowed}')
+    for name in ('start_time', 'end_time', 'message_count'):
+        if type(value := getattr(reader, name)) is not int:
+            raise ResourceError(f'{path}: is damaged: its {name} is {printable(repr(value)):.50}; '
+                                'allowed: a whole number')
 
 
 def open_writer(path: Path, storage: str) -> Any:
@@ -79,8 +103,9 @@ def hash_in_bag(connection: Any) -> str:
     """Return the hash of a topic's type in a bag; empty where the bag does not tell."""
     from rosbags.interfaces import MessageDefinitionFormat
 
-    if connection.digest.startswith('RIHS01_') or not connection.msgdef.data:
-        return str(connection.digest)
+    digest = connection.digest or ''
+    if digest.startswith('RIHS01_') or not connection.msgdef.data:
+        return str(digest)
     try:
         return hash_of_definition(connection.msgdef.data, connection.msgtype,
                                   connection.msgdef.format == MessageDefinitionFormat.IDL)
