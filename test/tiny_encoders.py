@@ -19,6 +19,8 @@ from transformers import (
     DistilBertConfig,
     DistilBertForMaskedLM,
     DistilBertTokenizer,
+    EfficientNetConfig,
+    EfficientNetForImageClassification,
     HubertConfig,
     HubertModel,
     RobertaConfig,
@@ -61,6 +63,10 @@ VIDEO = {
     'vit': (ViTForImageClassification, ViTConfig(**SIZES, **IMAGE, hidden_size=12)),
     'convnext': (ConvNextForImageClassification, ConvNextConfig(
         hidden_sizes=[8, 12], depths=[1, 1], num_stages=2)),
+    'efficientnet': (EfficientNetForImageClassification, EfficientNetConfig(
+        image_size=16, width_coefficient=0.1, depth_coefficient=0.1, hidden_dim=128,
+        in_channels=[8, 8], out_channels=[8, 8], kernel_sizes=[3, 3], strides=[1, 2],
+        num_block_repeats=[1, 1], expand_ratios=[1, 2], depthwise_padding=[])),
 }
 AUDIO = {
     'hubert': (HubertModel, HubertConfig(**SPEECH)),
@@ -80,6 +86,10 @@ TEXT = {
 CONTEXT = {
     'beit': (BeitForMaskedImageModeling, BeitConfig(
         **SIZES, **IMAGE, hidden_size=12, vocab_size=9, use_mean_pooling=False,
+        use_shared_relative_position_bias=True, use_mask_token=True)),
+    # As the hub has pt22k: the norm after the layers is outside of what its configuration builds.
+    'beit-pt22k': (BeitForMaskedImageModeling, BeitConfig(
+        **SIZES, **IMAGE, hidden_size=12, vocab_size=9, use_mean_pooling=True,
         use_shared_relative_position_bias=True, use_mask_token=True)),
 }
 

@@ -104,9 +104,16 @@ def build(part: str, backbone: Backbone) -> Any:
 
 
 def _width(config: PretrainedConfig) -> int:
-    sizes = getattr(config, 'hidden_sizes', None)
-    width: int = sizes[-1] if sizes else config.hidden_size
-    return width
+    """Return the width of what a model says, under any of the names that models have for it."""
+    for name in ('hidden_sizes', 'hidden_size', 'hidden_dim', 'd_model', 'embed_dim'):
+        width = getattr(config, name, None)
+        if name == 'hidden_sizes' and width:
+            width = width[-1]
+        if type(width) is int:
+            return width
+    raise SettingsError(f'{config.model_type}: its configuration does not name the width of what '
+                        'it says; allowed: hidden_size, hidden_sizes, hidden_dim, d_model, '
+                        'embed_dim')
 
 
 class FaceBackbone(nn.Module):

@@ -194,6 +194,10 @@ def _context(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[
         raise ResourceError(f"{folder / CONFIG}: model_type: {own.model_type!r} is not 'beit'")
     # Those are of a grid of patches.
     own.use_relative_position_bias = own.use_shared_relative_position_bias = False
+    # A file from masked pictures (pt22k) has the norm after its layers, which its configuration
+    # leaves out: there it stands outside of what transformers calls the model.
+    if weights.holds(folder, ('layernorm.weight', 'beit.layernorm.weight')):
+        own.use_mean_pooling = False
     return {'context_width': own.hidden_size}, {}
 
 

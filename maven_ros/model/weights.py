@@ -6,7 +6,7 @@ Pickles are never read: to unpickle is to run whatever the file says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,20 @@ def require(folder: Path) -> Path:
     if path is None:
         raise ResourceError(f'{folder / WEIGHTS}: no such file')
     return path
+
+
+def holds(folder: Path, names: Collection[str]) -> bool:
+    """
+    Return whether the file of weights in a folder has one of some tensors.
+
+    :raises ResourceError: when there is none, or it is no safetensors file.
+    """
+    path = require(folder)
+    try:
+        with safe_open(path, framework='pt') as file:
+            return any(name in names for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(f'{path}: not a safetensors file: {error}') from error
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> None:

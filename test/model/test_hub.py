@@ -10,13 +10,21 @@ import pytest
 import tiny_encoders as tiny
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, DebertaConfig, ModernBertConfig, XLNetConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    DebertaConfig,
+    ModernBertConfig,
+    PretrainedConfig,
+    XLNetConfig,
+)
 
-from maven_ros.errors import ResourceError
-from maven_ros.model import hub
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model import backbones, hub
 from maven_ros.model.backbone_configuration import Backbone
-from maven_ros.model.backbones import TextBackbone
+from maven_ros.model.backbones import BeitLayers, TextBackbone
 from maven_ros.model.checkpoint import load, save, weights_hash
+from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
 from maven_ros.model.presets import config_dict
 
@@ -366,6 +374,29 @@ def test_refuses_a_folder_by_name(tmp_path, encoders, kind, change, message):
         build(tmp_path)
     assert kind in str(raised.value)
     assert '\n' not in str(raised.value)
+
+
+def test_the_final_norm_of_a_beit_is_that_of_its_file(encoders, tmp_path):
+    # Its configuration leaves it out, and nothing stood in its place.
+    stored = load_file(encoders / 'beit-pt22k' / 'model.safetensors')
+    model = build(encoders, context='beit-pt22k')
+    for encoder in (model.context.first, model.context.second):
+        assert torch.equal(encoder.norm.weight, stored['layernorm.weight'])
+        assert torch.equal(encoder.norm.bias, stored['layernorm.bias'])
+    save(tmp_path / 'm', model, hub.text_tokenizer(encoders / 'roberta'))
+    loaded = MavenModel.from_pretrained(tmp_path / 'm', encoders=[encoders])
+    assert torch.equal(loaded.context.first.norm.weight, stored['layernorm.weight'])
+
+
+def test_base_has_the_final_norm_of_the_file_on_the_hub():
+    with torch.device('meta'):
+        layers = BeitLayers(MavenConfig.base().backbone('context'))
+    assert isinstance(layers.norm, torch.nn.LayerNorm)
+
+
+def test_a_model_whose_width_nobody_knows_is_refused_by_name():
+    with pytest.raises(SettingsError, match='own: its configuration does not name the width'):
+        backbones._width(PretrainedConfig(model_type='own'))
 
 
 @pytest.mark.parametrize('kind', ['swin', 'hubert-layer', 'roberta', 'beit'])
