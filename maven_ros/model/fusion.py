@@ -113,8 +113,9 @@ class CrossModalFusion(nn.Module):
     its pathways are dropped, not fed with zeros. It is refined by self-attention,
     ``LayerNorm(MHA(F, F, F) + F)`` (eq. 15-18).
 
-    The mean over the three is the authors' code's; the paper gives no formula. Their code attends
-    to one mean-pooled vector of sound and of words; here, as in the paper, to sequences.
+    The mean is ours, after the authors' code, which divides the bare attention outputs by three;
+    the paper gives no formula. Their code attends to one mean-pooled vector of sound and of words,
+    with one LayerNorm for three streams and no refinement; here, as in the paper, to sequences.
 
     :param widths: of the vectors of video, audio and text.
     """

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,11 @@ def test_what_cannot_be_is_named(tmp_path, values, message):
 def test_a_file_that_is_none_is_named():
     with pytest.raises(SettingsError, match=r'/nowhere.yaml: cannot be read'):
         read_run_settings(Path('/nowhere.yaml'))
+
+
+def test_every_setting_of_the_paper_says_whose_it_is():
+    lines = resource('config/train/paper.yaml').read_text('utf-8').splitlines()
+    own = [line for line in lines if re.match(r'  \w+: |keep: ', line)]
+    assert len(own) == 20
+    for line in own:
+        assert re.search(r'# (paper|code|ours)\b', line), line
