@@ -18,6 +18,7 @@ from uuid import uuid4
 from xml.sax.saxutils import escape, quoteattr
 
 from maven_ros.errors import GraphError
+from maven_ros.graph.dds import sockets
 
 #: DDS derives UDP ports from it, and there are no more.
 MAX_DOMAIN = 232
@@ -111,9 +112,6 @@ def acquire(discovery: Discovery) -> None:
 
     :raises GraphError: when it is open already with another configuration, or cannot be opened.
     """
-    from cyclonedds.core import DDSException
-    from cyclonedds.domain import Domain
-
     # Cyclone takes a list of fragments, later ones first in rank: the user's URI comes last.
     uri = os.environ.get('CYCLONEDDS_URI', '')
     config = ','.join(filter(None, (cyclone_config(discovery, uri), uri)))
@@ -121,16 +119,12 @@ def acquire(discovery: Discovery) -> None:
     with _lock:
         shared = _domains.get(number)
         if shared is None:
-            try:
-                _domains[number] = _Shared(Domain(number, config), config)
-            except (DDSException, UnicodeEncodeError) as error:
-                raise GraphError(f'DDS domain {number} with configuration {config!r} '
-                                 f'(CYCLONEDDS_URI is part of it): {error}') from error
+            shared = _domains[number] = _open(
+                number, config, _has_loopback(discovery, uri) and not discovery.peers)
         elif shared.config != config:
             raise GraphError(f'DDS domain {number}: open in this process with {shared.config!r}; '
                              f'it cannot be opened with {config!r}')
-        else:
-            shared.users += 1
+        shared.users += 1
 
 
 def release(discovery: Discovery) -> None:
@@ -156,7 +150,7 @@ def delete(entity: Any) -> None:
 class _Shared:
     domain: Any
     config: str
-    users: int = 1
+    users: int = 0
 
 
 _lock = threading.Lock()
@@ -171,9 +165,31 @@ def _domain(text: str) -> int:
     return int(text)
 
 
+def _open(number: int, config: str, alone: bool) -> _Shared:
+    from cyclonedds.core import DDSException
+    from cyclonedds.domain import Domain
+
+    before = sockets.own_sockets()
+    try:
+        domain = Domain(number, config)
+    except (DDSException, UnicodeEncodeError) as error:
+        raise GraphError(f'DDS domain {number} with configuration {config!r} '
+                         f'(CYCLONEDDS_URI is part of it): {error}') from error
+    if alone:
+        sockets.withdraw([descriptor for name, descriptor in sockets.own_sockets().items()
+                          if name not in before])
+    return _Shared(domain, config)
+
+
+def _has_loopback(discovery: Discovery, uri: str) -> bool:
+    """Tell whether we choose the interface, and it is this machine's own."""
+    return (discovery.range == 'LOCALHOST'
+            and 'NetworkInterface' not in uri and 'file:' not in uri)
+
+
 def _interfaces(discovery: Discovery, uri: str) -> str:
     # Cyclone adds the lists of its fragments up, and refuses an interface that is there twice.
-    if discovery.range != 'LOCALHOST' or 'NetworkInterface' in uri or 'file:' in uri:
+    if not _has_loopback(discovery, uri):
         return ''
     others = '<NetworkInterface autodetermine="true"/>' if discovery.peers else ''
     return f'<Interfaces><NetworkInterface address="127.0.0.1"/>{others}</Interfaces>'
