@@ -21,19 +21,18 @@ from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.dds import domain as dds_domain
 from maven_ros.graph.dds.cdr_types import raw_type
-from maven_ros.graph.dds.domain import discovery_of
-from maven_ros.graph.dds.endpoints import DdsPublisher, DdsSubscription, delete_all
+from maven_ros.graph.dds.discovered import Discovered
+from maven_ros.graph.dds.domain import delete_all, discovery_of
+from maven_ros.graph.dds.endpoints import DdsPublisher, DdsSubscription
 from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.messages import type_hash
-from maven_ros.graph.names import Names, dds_topic, dds_type, ros_topic, ros_type
+from maven_ros.graph.names import Names, dds_topic, dds_type
 from maven_ros.records import NS
 
 #: A reliable reader that is stuck holds up its writers so long; then the message is lost.
 _MAX_BLOCKING_NS = NS // 5
 #: How often quality of service is checked for mismatches, while nothing arrives.
 _IDLE_NS = NS
-#: All that discovery knows at once.
-_MAX_ENDPOINTS = 10_000
 
 
 class DdsGraph(Closing):
@@ -58,11 +57,6 @@ class DdsGraph(Closing):
         counters: Counters | None = None,
     ) -> None:
         try:
-            from cyclonedds.builtin import (
-                BuiltinDataReader,
-                BuiltinTopicDcpsPublication,
-                BuiltinTopicDcpsSubscription,
-            )
             from cyclonedds.core import DDSException, GuardCondition, WaitSet
             from cyclonedds.domain import DomainParticipant
             from cyclonedds.qos import Policy
@@ -80,11 +74,11 @@ class DdsGraph(Closing):
         except DDSException as error:
             dds_domain.release(self._discovery)
             raise GraphError(f'DDS domain {self._discovery.domain}: {error}') from error
-        self._writers = BuiltinDataReader(self._participant, BuiltinTopicDcpsPublication)
-        self._readers = BuiltinDataReader(self._participant, BuiltinTopicDcpsSubscription)
+        self.discovered = Discovered(self._participant)
         self._waitset = WaitSet(self._participant)
         self._wake = GuardCondition(self._participant)
-        self._waitset.attach(self._wake)
+        for condition in (self._wake, *self.discovered.conditions):
+            self._waitset.attach(condition)
         self._lock = threading.Lock()
         self._publishers: list[DdsPublisher] = []
         self._subscriptions: list[DdsSubscription] = []
@@ -144,9 +138,8 @@ class DdsGraph(Closing):
 
     def topics(self) -> dict[str, str]:
         """All ROS topics on the network with their types, ours included; a publisher's first."""
-        named = ((ros_topic(one.topic_name), ros_type(one.type_name))
-                 for one in [*self._known(self._readers), *self._known(self._writers)])
-        return dict(sorted({topic: kind for topic, kind in named if topic and kind}.items()))
+        self.discovered.look()
+        return self.discovered.topics()
 
     def publisher_count(self, topic: str) -> int:
         """
@@ -154,8 +147,8 @@ class DdsGraph(Closing):
 
         :raises GraphError: for a bad name.
         """
-        name = dds_topic(self.resolve(topic))
-        return sum(one.topic_name == name for one in self._known(self._writers))
+        self.discovered.look()
+        return self.discovered.publisher_count(self.resolve(topic))
 
     def close(self) -> None:
         """Close every publisher and subscription, then the graph."""
@@ -170,37 +163,16 @@ class DdsGraph(Closing):
             self._thread.join()
         for one in ours:
             one.close()
-        delete_all([
-            self._wake, self._waitset, self._writers, self._readers, self._participant])
+        delete_all([self._waitset, self._wake])
+        self.discovered.close()
+        delete_all([self._participant])
         dds_domain.release(self._discovery)
-
-    def _known(self, reader: Any) -> list[Any]:
-        """Return the endpoints that discovery has found and that are still there."""
-        from cyclonedds.core import InstanceState
-
-        with self._lock:
-            if self._closing:
-                return []
-            found = reader.read(_MAX_ENDPOINTS)
-            there = [endpoint for endpoint in found if endpoint.sample_info.valid_data
-                     and endpoint.sample_info.instance_state == InstanceState.Alive]
-            if len(there) < len(found):
-                self._drop_gone(reader)
-        return there
-
-    def _drop_gone(self, reader: Any) -> None:
-        """Let go of endpoints that are gone: the reader keeps them, and each look reads all."""
-        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
-
-        gone = ReadCondition(reader, ViewState.Any | SampleState.Any
-                             | InstanceState.NotAliveDisposed | InstanceState.NotAliveNoWriters)
-        reader.take(_MAX_ENDPOINTS, gone)
-        delete_all([gone])
 
     def _run(self) -> None:
         checked_ns = time.monotonic_ns()
         while not self._closing:
             self._waitset.wait(_IDLE_NS)
+            self.discovered.look()
             with self._lock:
                 subscriptions, publishers = [*self._subscriptions], [*self._publishers]
             for subscription in subscriptions:

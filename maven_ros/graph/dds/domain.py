@@ -146,6 +146,12 @@ def delete(entity: Any) -> None:
     entity.__del__()
 
 
+def delete_all(entities: list[Any]) -> None:
+    """Delete DDS entities in order, and empty the list."""
+    while entities:
+        delete(entities.pop(0))
+
+
 @dataclass(slots=True)
 class _Shared:
     domain: Any

@@ -9,7 +9,7 @@ from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.dds.domain import delete
+from maven_ros.graph.dds.domain import delete_all
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import to_cdr
 
@@ -154,9 +154,3 @@ class DdsSubscription:
                 self._counters.count(
                     self.topic, 'incompatible_qos',
                     'a publisher offers less than is asked for and is not heard')
-
-
-def delete_all(entities: list[Any]) -> None:
-    """Delete DDS entities in order, and empty the list."""
-    while entities:
-        delete(entities.pop(0))

@@ -300,17 +300,6 @@ def test_configurations_are_those_of_rmw_cyclonedds():
     assert cyclone_config(Discovery(0, 'OFF', tag='a')) == cyclone_config(Discovery(0, 'OFF'))
 
 
-@pytest.mark.usefixtures('embedded_graph')
-def test_endpoints_that_are_gone_are_not_kept():
-    with DdsGraph() as graph:
-        for _ in range(20):
-            graph.advertise('/here', IMAGE, STATE).close()
-        graph.advertise('/here', IMAGE, STATE)
-        eventually(lambda: graph.topics() == {'/here': IMAGE})
-        eventually(lambda: graph.publisher_count('/here') == 1
-                   and len(graph._writers.read(100)) == 1)
-
-
 def test_on_one_host_the_interface_is_named_that_ros_calls_on():
     local = '<Interfaces><NetworkInterface address="127.0.0.1"/>'
     assert f'{local}</Interfaces>' in cyclone_config(Discovery(0, 'LOCALHOST'), '<Tracing/>')
