@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 from maven_ros.counters import Counters
 from maven_ros.graph.bag.bag_graph import BagGraph, BagPublisher
@@ -16,8 +17,8 @@ from maven_ros.intake.inbox import Inbox
 
 _log = logging.getLogger('maven_ros.recorder')
 
-#: Matches every writer; deep, for a disk may stall for a second.
-_QOS = Qos(Reliability.BEST_EFFORT, 200)
+#: Deep, for a disk may stall for a second.
+_QOS = Qos(Reliability.AS_OFFERED, 200)
 _LOOK_S = 0.2
 
 
@@ -72,8 +73,9 @@ class Recorder:
                 self.counters.count('recorder', 'unknown_type',
                                     f'{topic} is {msgtype}, whose definition is not known here')
                 continue
-            self._writers[topic] = self._bag.advertise(topic, msgtype, _QOS)
             self._heard[topic] = self._graph.subscribe(topic, msgtype, _QOS, self._arrived)
+            self._writers[topic] = self._bag.advertise(
+                topic, msgtype, replace(_QOS, reliability=self._heard[topic].reliability))
             _log.info('recording %s (%s)', topic, msgtype)
 
     def _arrived(self, received: Received) -> None:

@@ -57,6 +57,30 @@ def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_p
     assert began_ns <= heard[1].received_ns <= graph.now_ns()
 
 
+@pytest.mark.usefixtures('embedded_graph')
+def test_a_topic_is_recorded_as_it_is_offered(graph, tmp_path):
+    stop = threading.Event()
+    offered = {graph.advertise('/states', BOOL, STATE): 'reliable',
+               graph.advertise('/pictures', BOOL, SENSOR): 'best_effort'}
+    with BagGraph(tmp_path / 'bag', 'w') as bag:
+        thread = threading.Thread(target=Recorder(graph, bag).run, args=(stop,))
+        thread.start()
+        try:
+            for publisher in offered:
+                wait_for(publisher)
+                publisher.publish(new(BOOL, data=True))
+            stop.wait(0.3)
+        finally:
+            stop.set()
+            thread.join()
+    from rosbags.rosbag2 import Reader
+
+    with Reader(tmp_path / 'bag') as reader:
+        recorded = {one.topic: one.ext.offered_qos_profiles[0].reliability.name.lower()
+                    for one in reader.connections}
+    assert recorded == {publisher.topic: kind for publisher, kind in offered.items()}
+
+
 def test_what_the_affect_node_draws_and_mirrors_is_recorded_only_when_named(graph, tmp_path):
     stop = threading.Event()
     flags = graph.advertise('/flag', BOOL, STATE)

@@ -21,15 +21,16 @@ from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.dds import domain as dds_domain
 from maven_ros.graph.dds.cdr_types import raw_type
+from maven_ros.graph.dds.dds_publisher import DdsPublisher
+from maven_ros.graph.dds.dds_subscription import DdsSubscription, Reader
 from maven_ros.graph.dds.discovered import Discovered
 from maven_ros.graph.dds.domain import delete_all, discovery_of
-from maven_ros.graph.dds.endpoints import DdsPublisher, DdsSubscription
 from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.messages import type_hash
 from maven_ros.graph.names import Names, dds_topic, dds_type
 from maven_ros.records import NS
 
-#: A reliable reader that is stuck holds up its writers so long; then the message is lost.
+#: A writer whose queue is full would wait so long.
 _MAX_BLOCKING_NS = NS // 5
 #: How often quality of service is checked for mismatches, while nothing arrives.
 _IDLE_NS = NS
@@ -99,9 +100,10 @@ class DdsGraph(Closing):
         from cyclonedds.pub import DataWriter
 
         full, data_type = self.resolve(topic), raw_type(msgtype)
+        qos.check_offer(full)
         publisher = DdsPublisher(
             full, msgtype, self._open(full, data_type, msgtype, qos, DataWriter), data_type,
-            self.counters, self._forget)
+            self.counters, self.forget)
         with self._lock:
             self._publishers.append(publisher)
         return publisher
@@ -114,18 +116,15 @@ class DdsGraph(Closing):
 
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
-        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
-        from cyclonedds.sub import DataReader
-
-        full = self.resolve(topic)
-        entities = self._open(full, raw_type(msgtype), msgtype, qos, DataReader)
-        waiting = ReadCondition(
-            entities[0], SampleState.Any | ViewState.Any | InstanceState.Any)
-        subscription = DdsSubscription(full, msgtype, [waiting, *entities], qos.depth, callback,
-                                       self.counters, self._forget)
+        subscription = DdsSubscription(self, self.resolve(topic), msgtype, qos, callback)
         with self._lock:
             self._subscriptions.append(subscription)
-            self._waitset.attach(subscription.condition)
+        try:
+            self._look()
+            subscription.follow(self.now_ns())
+        except GraphError:
+            self.forget(subscription)
+            raise
         return subscription
 
     def resolve(self, topic: str) -> str:
@@ -138,7 +137,7 @@ class DdsGraph(Closing):
 
     def topics(self) -> dict[str, str]:
         """All ROS topics on the network with their types, ours included; a publisher's first."""
-        self.discovered.look()
+        self._look()
         return self.discovered.topics()
 
     def publisher_count(self, topic: str) -> int:
@@ -147,7 +146,7 @@ class DdsGraph(Closing):
 
         :raises GraphError: for a bad name.
         """
-        self.discovered.look()
+        self._look()
         return self.discovered.publisher_count(self.resolve(topic))
 
     def close(self) -> None:
@@ -168,23 +167,66 @@ class DdsGraph(Closing):
         delete_all([self._participant])
         dds_domain.release(self._discovery)
 
+    def _look(self) -> None:
+        """Take in what discovery has found; the thread has to know of it, too."""
+        if self.discovered.look():
+            self._wake.set(True)
+
     def _run(self) -> None:
+        followed = 0
         checked_ns = time.monotonic_ns()
         while not self._closing:
             self._waitset.wait(_IDLE_NS)
+            self._wake.take()
             self.discovered.look()
+            version = self.discovered.version  # who subscribes from here on has seen this one
             with self._lock:
-                subscriptions, publishers = [*self._subscriptions], [*self._publishers]
+                subscriptions = [*self._subscriptions]
+            if version > followed:
+                followed = version
+                self._follow(subscriptions)
             for subscription in subscriptions:
                 if self._closing:
                     return
                 subscription.deliver(self.now_ns())
             if time.monotonic_ns() - checked_ns >= _IDLE_NS:
                 checked_ns = time.monotonic_ns()
-                for subscription in subscriptions:
-                    subscription.check_qos()
-                for publisher in publishers:
-                    publisher.check_qos()
+                self._check(subscriptions)
+
+    def _follow(self, subscriptions: list[DdsSubscription]) -> None:
+        for subscription in subscriptions:
+            try:
+                subscription.follow(self.now_ns())
+            except GraphError as error:  # DDS has no more room, say; what is open stays
+                self.counters.count(subscription.topic, 'unusable', str(error))
+
+    def _check(self, subscriptions: list[DdsSubscription]) -> None:
+        with self._lock:
+            checked: list[DdsSubscription | DdsPublisher] = [*subscriptions, *self._publishers]
+        for one in checked:
+            one.check_qos()
+
+    def open_reader(self, topic: str, msgtype: str, qos: Qos) -> Reader:
+        """
+        Open a reader for a subscription, whose data wake the graph's thread.
+
+        :raises GraphError: for an unknown type, and after ``close``.
+        """
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+        from cyclonedds.sub import DataReader
+
+        entities = self._open(topic, raw_type(msgtype), msgtype, qos, DataReader)
+        waiting = ReadCondition(
+            entities[0], SampleState.Any | ViewState.Any | InstanceState.Any)
+        with self._lock:
+            self._waitset.attach(waiting)
+        return Reader(entities[0], waiting, [waiting, *entities])
+
+    def close_reader(self, reader: Reader) -> None:
+        """Close what :meth:`open_reader` opened."""
+        with self._lock:
+            self._waitset.detach(reader.condition)
+        delete_all(reader.entities)
 
     def _open(
         self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
@@ -201,14 +243,14 @@ class DdsGraph(Closing):
         except DDSException as error:
             raise GraphError(f'{topic} ({dds_type(msgtype)}): {error}') from error
 
-    def _forget(self, one: DdsPublisher | DdsSubscription) -> None:
+    def forget(self, one: DdsPublisher | DdsSubscription) -> None:
+        """Look no more after what has closed."""
         with self._lock:
             if isinstance(one, DdsPublisher):
                 if one in self._publishers:
                     self._publishers.remove(one)
             elif one in self._subscriptions:
                 self._subscriptions.remove(one)
-                self._waitset.detach(one.condition)
 
 
 def _dds_qos(qos: Qos, msgtype: str) -> Any:

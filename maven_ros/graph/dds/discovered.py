@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maven_ros.graph.dds.domain import delete_all
+from maven_ros.graph.interface import Reliability
 from maven_ros.graph.names import dds_topic, ros_topic, ros_type
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class Offer:
 
     topic: str
     msgtype: str
+    reliability: Reliability
 
 
 class Discovered:
@@ -96,6 +98,20 @@ class Discovered:
         with self._lock:
             return len(self._by_topic.get(dds_topic(topic), ()))
 
+    def offered(self, topic: str, msgtype: str) -> dict[int, Offer]:
+        """
+        Return the publishers of a topic, by their handles.
+
+        :param topic: the name on the wire; ``msgtype`` likewise.
+        """
+        with self._lock:
+            return {handle: one for handle, one in self._by_topic.get(topic, {}).items()
+                    if one.msgtype == msgtype}
+
+    def offer(self, handle: int) -> Offer | None:
+        """Return a publisher; None for one that is not known, or no more."""
+        return self._offers.get(handle)
+
     def close(self) -> None:
         """Hear no more news."""
         with self._lock:
@@ -131,4 +147,9 @@ def _news(reader: Any) -> Iterator[Any]:
 
 
 def _offer(endpoint: Any) -> Offer:
-    return Offer(endpoint.topic_name, endpoint.type_name)
+    from cyclonedds.qos import Policy
+
+    reliable = isinstance(endpoint.qos[Policy.Reliability], Policy.Reliability.Reliable)
+    return Offer(
+        endpoint.topic_name, endpoint.type_name,
+        Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT)
