@@ -15,14 +15,7 @@ from dataclasses import dataclass
 from maven_ros.declarations import Parameter
 from maven_ros.graph.convert import AFFECT_EVENT, AFFECT_STATE, DIAGNOSTICS, LIVE_SPEECH, UTTERANCE
 from maven_ros.graph.images import IMAGE
-from maven_ros.graph.interface import (
-    IMAGE_INPUT,
-    IMAGE_SOURCE,
-    INPUT,
-    SOUND_INPUT,
-    STATE,
-    Qos,
-)
+from maven_ros.graph.interface import DRAWING, IMAGE_INPUT, INPUT, SOUND_INPUT, STATE, Qos
 from maven_ros.graph.topics import (
     ANNOTATED_TOPIC,
     AUDIO_TOPIC,
@@ -82,7 +75,7 @@ TOPICS = (
     Topic(EVENT_TOPIC, (AFFECT_EVENT,), 'out', STATE,
           'who came, left, spoke, entered a region of the circumplex'),
     Topic(UTTERANCE_TOPIC, (UTTERANCE,), 'out', STATE, 'what was said, or is being said'),
-    Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', IMAGE_SOURCE,
+    Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', DRAWING,
           'what the node sees; drawn while somebody subscribes'),
     Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
           'the nearest expression of ROS4HRI, while `outputs.ros4hri` is true'),

@@ -33,10 +33,16 @@ class Reliability(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Qos:
-    """Quality of service: volatile, keep the last ``depth`` messages."""
+    """
+    Quality of service: volatile, keep the last ``depth`` messages.
+
+    :param waits: a reliable publisher of the embedded graph lets subscriptions confirm its last
+        message before it sends the next, as long as it had nothing to send; 0.2 s at most.
+    """
 
     reliability: Reliability
     depth: int
+    waits: bool = False
 
     def check_offer(self, topic: str) -> None:
         """
@@ -56,9 +62,12 @@ SOUND = Qos(Reliability.BEST_EFFORT, 100)
 IMAGE_INPUT = Qos(Reliability.AS_OFFERED, 5)
 SOUND_INPUT = Qos(Reliability.AS_OFFERED, 100)
 INPUT = Qos(Reliability.AS_OFFERED, 10)
-#: Sources are reliable: they match every reader.
-IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5)
+#: Sources are reliable: they match every reader. A picture is hundreds of datagrams, and those of
+#: the next one would get in the way of those that are sent again.
+IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5, waits=True)
 SOUND_SOURCE = Qos(Reliability.RELIABLE, 100)
+#: What a node draws; it must never wait for who looks at it.
+DRAWING = Qos(Reliability.RELIABLE, 5)
 #: States, utterances, events.
 STATE = Qos(Reliability.RELIABLE, 10)
 

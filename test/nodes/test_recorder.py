@@ -1,5 +1,7 @@
 """The recorder: what is on the graph is in the bag, at the time it arrived."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -55,6 +57,48 @@ def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_p
     assert from_cdr(heard[0].cdr, BOOL).data is True
     assert np.array_equal(from_cdr(heard[1].cdr, IMAGE).data, pixels.ravel())
     assert began_ns <= heard[1].received_ns <= graph.now_ns()
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """A clip of 40 pictures of 720p."""
+    av = pytest.importorskip('av')
+    path = tmp_path_factory.mktemp('clip') / 'hd.mp4'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, 'yuv420p'
+        for number in range(40):
+            picture = np.full((720, 1280, 3), 5 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, 'bgr24')))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.usefixtures('embedded_graph')
+def test_a_played_clip_of_720p_is_in_the_bag_at_the_usual_buffers(
+        clip, tmp_path, monkeypatch):
+    monkeypatch.setenv('CYCLONEDDS_URI', '<CycloneDDS><Domain><Internal>'
+                       '<SocketReceiveBufferSize max="208 kB"/></Internal></Domain></CycloneDDS>')
+    from maven_ros.graph.dds.dds_graph import DdsGraph
+
+    stop = threading.Event()
+    with DdsGraph() as graph, BagGraph(tmp_path / 'bag', 'w') as bag:
+        recorder = threading.Thread(target=Recorder(graph, bag).run, args=(stop,))
+        recorder.start()
+        try:
+            played = subprocess.run(
+                [sys.executable, '-m', 'maven_ros', 'play', str(clip), '--subscribers', '1'],
+                capture_output=True, text=True, timeout=60)
+            stop.wait(0.5)
+        finally:
+            stop.set()
+            recorder.join()
+    assert 'played 40 frames' in played.stdout, played.stderr
+    heard = []
+    with BagGraph(tmp_path / 'bag') as bag:
+        bag.subscribe('/camera/image_raw', IMAGE, SENSOR, heard.append)
+        bag.play()
+    assert len(heard) >= 32  # all, where the machine has nothing else to do
 
 
 @pytest.mark.usefixtures('embedded_graph')

@@ -103,7 +103,7 @@ class DdsGraph(Closing):
         qos.check_offer(full)
         publisher = DdsPublisher(
             full, msgtype, self._open(full, data_type, msgtype, qos, DataWriter), data_type,
-            self.counters, self.forget)
+            qos.waits, self.counters, self.forget)
         with self._lock:
             self._publishers.append(publisher)
         return publisher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,10 @@ from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
 from maven_ros.graph.dds.domain import delete_all
 from maven_ros.graph.messages import to_cdr
+from maven_ros.records import NS
+
+#: A message is waited for so long at most.
+_PATIENCE_NS = NS // 5
 
 
 class DdsPublisher:
@@ -18,18 +23,21 @@ class DdsPublisher:
 
     :param entities: the writer and what is deleted after it.
     :param data_type: of the writer's samples.
+    :param waits: as of :class:`Qos`.
     :param forget: told when it closes.
     """
 
     def __init__(
-        self, topic: str, msgtype: str, entities: list[Any], data_type: Any, counters: Counters,
-        forget: Callable[[DdsPublisher], None],
+        self, topic: str, msgtype: str, entities: list[Any], data_type: Any, waits: bool,
+        counters: Counters, forget: Callable[[DdsPublisher], None],
     ) -> None:
         self.topic = topic
         self.msgtype = msgtype
         self._entities = entities  # empty once it is closed
         self._writer = entities[0]
         self._type = data_type
+        self._waits = waits
+        self._sent_ns = 0  # when, on the steady clock, the last one was
         self._counters = counters
         self._forget = forget
         self._lock = threading.Lock()
@@ -56,6 +64,8 @@ class DdsPublisher:
         with self._lock:
             if not self._entities:
                 raise GraphError(f'{self.topic}: the publisher is closed')
+            if self._waits:
+                self._wait()
             try:
                 self._writer.write(self._type(cdr), stamp_ns)
             except DDSException as error:
@@ -63,6 +73,20 @@ class DdsPublisher:
                     raise GraphError(f'{self.topic}: {error}') from error
                 self._counters.count(self.topic, 'write_timeout',
                                      'a reliable subscription does not keep up')
+            self._sent_ns = time.monotonic_ns()
+
+    def _wait(self) -> None:
+        """
+        Let subscriptions confirm what was sent before, as long as there was nothing to send since.
+
+        So a source that falls behind, or is held up by one that hangs, catches up with its time.
+        """
+        patience_ns = min(_PATIENCE_NS, time.monotonic_ns() - self._sent_ns)
+        # The public method fails where the time is over, in cyclonedds 11.0.1; and to let Cyclone
+        # wait within write() would stop all of Python.
+        if self._writer._wait_for_acks(self._writer._ref, patience_ns) != 0:
+            self._counters.count(self.topic, 'unconfirmed', 'a subscription does not keep up, or '
+                                 'hangs; it may lose messages')
 
     def subscription_count(self) -> int:
         """How many subscriptions match now; 0 after ``close``."""

@@ -18,6 +18,7 @@ from maven_ros.graph.dds.domain import (
     cyclone_config,
     discovery_of,
     stay_on_this_machine,
+    transport_config,
 )
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new, type_hash, types
@@ -307,6 +308,11 @@ def test_on_one_host_the_interface_is_named_that_ros_calls_on():
     assert f'{local}<NetworkInterface autodetermine="true"/></Interfaces>' in cyclone_config(
         Discovery(0, 'LOCALHOST', ('a',)))
     assert 'Interface' not in cyclone_config(Discovery(0, 'OFF'))
+
+
+def test_the_way_messages_travel_is_set_and_the_user_has_the_last_word():
+    config = transport_config()
+    assert '<SocketReceiveBufferSize max="16777216 B"/>' in config
 
 
 @pytest.mark.usefixtures('embedded_graph')

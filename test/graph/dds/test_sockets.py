@@ -3,11 +3,13 @@
 import contextlib
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from maven_ros.graph.dds import sockets
 from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import RECEIVE_BUFFER_BYTES
 
 pytestmark = [
     pytest.mark.usefixtures('embedded_graph'),
@@ -68,6 +70,15 @@ def test_a_kernel_that_ties_no_socket_is_no_failure(monkeypatch, caplog):
     with DdsGraph() as graph:
         assert graph.topics() == {}
     assert 'stays open to the network: [Errno 1] Operation not permitted' in caplog.text
+
+
+def test_the_receive_buffer_is_as_large_as_the_system_grants(monkeypatch):
+    limit = int(Path('/proc/sys/net/core/rmem_max').read_text())
+    granted = 2 * min(limit, RECEIVE_BUFFER_BYTES)  # Linux doubles it
+    assert {size for kind, _, _, size in opened() if kind == socket.SOCK_DGRAM} == {granted}
+    monkeypatch.setenv('CYCLONEDDS_URI', '<CycloneDDS><Domain><Internal>'
+                       '<SocketReceiveBufferSize max="100 kB"/></Internal></Domain></CycloneDDS>')
+    assert {size for kind, _, _, size in opened() if kind == socket.SOCK_DGRAM} == {2 * 102_400}
 
 
 def test_what_is_closed_meanwhile_is_passed_over():
