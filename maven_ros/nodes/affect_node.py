@@ -154,9 +154,7 @@ class AffectNode(Closing):
             publisher.close()
         if self._ros4hri is not None:
             self._ros4hri.close()
-        _log.info('published %d states; %s', self.states_published,
-                  ', '.join(f'{name} {n}' for name, n in self.counters.snapshot().items())
-                  or 'nothing dropped')
+        _log.info('published %d states; %s', self.states_published, self.counters.summary())
 
     def close(self) -> None:
         """Deactivate, and let go of models, processes and devices."""

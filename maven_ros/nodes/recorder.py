@@ -30,13 +30,17 @@ class Recorder:
     :param bag: open for writing; stays the caller's to close.
     :param topics: full names; when empty, all topics whose types are known, but for what the
         affect node draws and mirrors.
+    :param counters: shared with the graph, so that its losses are counted with ours.
     """
 
-    def __init__(self, graph: Graph, bag: BagGraph, topics: Collection[str] = ()) -> None:
+    def __init__(
+        self, graph: Graph, bag: BagGraph, topics: Collection[str] = (),
+        counters: Counters | None = None,
+    ) -> None:
         self._graph = graph
         self._bag = bag
         self._wanted = {graph.resolve(topic) for topic in topics}
-        self.counters = Counters()
+        self.counters = counters if counters is not None else Counters()
         self._inbox = Inbox({'recorder': 500}, self.counters)
         self._heard: dict[str, Subscription] = {}
         self._writers: dict[str, BagPublisher] = {}

@@ -86,5 +86,4 @@ def run_view(
         while not stop.is_set():
             view.step(_POLL_S)
             recording.check()
-    _log.info('closed; %s', ', '.join(f'{name} {n}' for name, n in counters.snapshot().items())
-              or 'nothing dropped')
+    _log.info('closed; %s', counters.summary())

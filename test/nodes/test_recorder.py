@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from waiting import eventually
 
+from maven_ros.counters import Counters
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import image_message
 from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
@@ -81,9 +82,10 @@ def test_a_played_clip_of_720p_is_in_the_bag_at_the_usual_buffers(
                        '<SocketReceiveBufferSize max="208 kB"/></Internal></Domain></CycloneDDS>')
     from maven_ros.graph.dds.dds_graph import DdsGraph
 
-    stop = threading.Event()
-    with DdsGraph() as graph, BagGraph(tmp_path / 'bag', 'w') as bag:
-        recorder = threading.Thread(target=Recorder(graph, bag).run, args=(stop,))
+    stop, counters = threading.Event(), Counters()
+    with DdsGraph(counters=counters) as graph, BagGraph(tmp_path / 'bag', 'w') as bag:
+        recorder = threading.Thread(
+            target=Recorder(graph, bag, counters=counters).run, args=(stop,))
         recorder.start()
         try:
             played = subprocess.run(
@@ -98,7 +100,7 @@ def test_a_played_clip_of_720p_is_in_the_bag_at_the_usual_buffers(
     with BagGraph(tmp_path / 'bag') as bag:
         bag.subscribe('/camera/image_raw', IMAGE, SENSOR, heard.append)
         bag.play()
-    assert len(heard) >= 32  # all, where the machine has nothing else to do
+    assert len(heard) >= 32, counters.summary()  # all, where the machine has nothing else to do
 
 
 @pytest.mark.usefixtures('embedded_graph')

@@ -32,8 +32,12 @@ from maven_ros.records import NS
 
 #: A writer whose queue is full would wait so long.
 _MAX_BLOCKING_NS = NS // 5
-#: How often quality of service is checked for mismatches, while nothing arrives.
+#: How often it is looked for mismatches of quality of service and for lost messages,
 _IDLE_NS = NS
+#: and for the first message of a publisher, from which on they are counted: within these bounds
+#: so that looks take this share of the time.
+_FIRST_NS = NS // 20, NS // 4
+_LOOKS = 1 / 30
 
 
 class DdsGraph(Closing):
@@ -68,7 +72,7 @@ class DdsGraph(Closing):
         self.counters = counters or Counters()
         self._names = Names(namespace, remaps, node_name)
         self._discovery = discovery_of(os.environ, domain)
-        dds_domain.acquire(self._discovery)
+        self._monitor = dds_domain.acquire(self._discovery)
         try:
             self._participant = DomainParticipant(
                 self._discovery.domain, DdsQos(Policy.EntityName(node_name)))
@@ -84,6 +88,7 @@ class DdsGraph(Closing):
         self._publishers: list[DdsPublisher] = []
         self._subscriptions: list[DdsSubscription] = []
         self._closing = False
+        self._look_ns = _FIRST_NS[0]
         self._thread = threading.Thread(target=self._run, name='dds', daemon=True)
         self._thread.start()
 
@@ -174,14 +179,14 @@ class DdsGraph(Closing):
 
     def _run(self) -> None:
         followed = 0
-        checked_ns = time.monotonic_ns()
+        checked_ns = looked_ns = time.monotonic_ns()
         while not self._closing:
-            self._waitset.wait(_IDLE_NS)
+            waiting = [one for one in self._listed() if one.awaits_first]
+            self._waitset.wait(self._look_ns if waiting else _IDLE_NS)
             self._wake.take()
             self.discovered.look()
             version = self.discovered.version  # who subscribes from here on has seen this one
-            with self._lock:
-                subscriptions = [*self._subscriptions]
+            subscriptions = self._listed()
             if version > followed:
                 followed = version
                 self._follow(subscriptions)
@@ -190,8 +195,11 @@ class DdsGraph(Closing):
                     return
                 subscription.deliver(self.now_ns())
             if time.monotonic_ns() - checked_ns >= _IDLE_NS:
-                checked_ns = time.monotonic_ns()
+                checked_ns = looked_ns = time.monotonic_ns()
                 self._check(subscriptions)
+            elif waiting and time.monotonic_ns() - looked_ns >= self._look_ns:
+                looked_ns = time.monotonic_ns()
+                self._count_lost(waiting, settle=False)
 
     def _follow(self, subscriptions: list[DdsSubscription]) -> None:
         for subscription in subscriptions:
@@ -200,11 +208,27 @@ class DdsGraph(Closing):
             except GraphError as error:  # DDS has no more room, say; what is open stays
                 self.counters.count(subscription.topic, 'unusable', str(error))
 
+    def _listed(self) -> list[DdsSubscription]:
+        with self._lock:
+            return [*self._subscriptions]
+
     def _check(self, subscriptions: list[DdsSubscription]) -> None:
         with self._lock:
             checked: list[DdsSubscription | DdsPublisher] = [*subscriptions, *self._publishers]
         for one in checked:
             one.check_qos()
+        if subscriptions:
+            self._count_lost(subscriptions, settle=True)
+
+    def _count_lost(self, subscriptions: list[DdsSubscription], settle: bool) -> None:
+        began_ns = time.monotonic_ns()
+        newest = self._monitor.newest() if self._monitor is not None else {}
+        soonest_ns, latest_ns = _FIRST_NS
+        took_ns = time.monotonic_ns() - began_ns
+        self._look_ns = min(max(soonest_ns, round(took_ns / _LOOKS)), latest_ns)
+        if newest:  # else it does not answer, and is asked again
+            for subscription in subscriptions:
+                subscription.count_lost(newest, self.now_ns(), settle)
 
     def open_reader(self, topic: str, msgtype: str, qos: Qos) -> Reader:
         """

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from maven_ros.graph.dds.discovered import Offer
+from maven_ros.graph.dds.lost_messages import LostMessages
 from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.names import dds_topic, dds_type
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _RELIABILITY_POLICY = 11  # DDS's number for it
+#: A publisher that has said nothing for so long is waited for with less care.
+_NEW_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,15 @@ class DdsSubscription:
         self._readers: dict[Reliability, Reader] = {}
         self._closed = False
         self._offered: dict[int, Offer] = {}
+        self._new_until_s = 0.0
+        self._unheard = False  # nothing has come of some publisher, not even in parts
         self._twice: set[tuple[int, int]] = set()  # what a reader that is new has, heard already
+        self._lost = LostMessages()
+
+    @property
+    def awaits_first(self) -> bool:
+        """Whether there is a new publisher of whose messages none has come."""
+        return self._unheard and time.monotonic() < self._new_until_s
 
     def publisher_count(self) -> int:
         """How many publishers match now; 0 after ``close``."""
@@ -86,6 +98,8 @@ class DdsSubscription:
             if self._closed:
                 return
             offered = self._graph.discovered.offered(dds_topic(self.topic), dds_type(self.msgtype))
+            if offered.keys() - self._offered.keys():
+                self._unheard, self._new_until_s = True, time.monotonic() + _NEW_S
             self._offered = offered
             wanted = self._wanted()
             waiting = []
@@ -120,6 +134,30 @@ class DdsSubscription:
                         self.topic, 'incompatible_qos',
                         'a publisher offers less than is asked for and is not heard')
 
+    def count_lost(self, newest: Mapping[str, int], received_ns: int, settle: bool) -> None:
+        """
+        Count what was sent and never came.
+
+        :param newest: the number of each publisher's newest message, by GUID.
+        :param settle: False for a look at publishers that are new alone.
+        """
+        with self._lock:
+            numbers = {handle: newest[one.guid] for handle, one in self._offered.items()
+                       if one.guid in newest}
+            self._unheard = not all(numbers.values())
+            self._lost.look(numbers)
+        if not settle:
+            return
+        self.deliver(received_ns)  # what is here by now is not on its way
+        with self._lock:
+            lost = self._lost.settle(numbers, {
+                handle for handle, one in self._offered.items()
+                if one.reliability is Reliability.RELIABLE})
+        if lost:
+            self._graph.counters.count(
+                self.topic, 'lost', 'of what was sent not all has come; smaller messages or a '
+                'larger receive buffer (maven-ros doctor) help', n=lost)
+
     def _wanted(self) -> set[Reliability]:
         if self._qos.reliability is not Reliability.AS_OFFERED:
             return {self._qos.reliability}
@@ -142,6 +180,8 @@ class DdsSubscription:
             samples = [one for one in samples if _name(one) not in self._twice]
         elif kind is Reliability.BEST_EFFORT and Reliability.RELIABLE in self._readers:
             samples = [one for one in samples if not self._is_reliable(one)]
+        for one in samples:
+            self._lost.hear(one.sample_info.publication_handle)
         return samples
 
     def _is_reliable(self, sample: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ class Offer:
     """
     A publisher, ours included.
 
+    :param guid: as Cyclone's debug monitor writes it.
     :param topic: the name on the wire; ``msgtype`` likewise.
     """
 
+    guid: str
     topic: str
     msgtype: str
     reliability: Reliability
@@ -151,5 +154,6 @@ def _offer(endpoint: Any) -> Offer:
 
     reliable = isinstance(endpoint.qos[Policy.Reliability], Policy.Reliability.Reliable)
     return Offer(
+        '{:x}:{:x}:{:x}:{:x}'.format(*struct.unpack('>4I', endpoint.key.bytes)),
         endpoint.topic_name, endpoint.type_name,
         Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT)

@@ -39,6 +39,14 @@ def lent(descriptors: Iterable[int]) -> Iterator[tuple[int, socket.socket]]:
                 yield descriptor, one
 
 
+def listener(descriptors: Iterable[int]) -> int | None:
+    """Return the file descriptor that takes connections; None where none does."""
+    for descriptor, one in lent(descriptors):
+        if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return descriptor
+    return None
+
+
 def withdraw(descriptors: Iterable[int]) -> None:
     """Tie what takes datagrams from everywhere to the loopback interface, where that can be."""
     for _, one in lent(descriptors):

@@ -231,8 +231,8 @@ class RosGraph(Closing):
 
     def _lost(self, topic: str) -> Callable[[Any], None]:
         def count(event: Any) -> None:
-            self.counters.count(topic, 'message_lost', 'it came faster than it was taken',
-                                n=event.total_count_change)
+            self.counters.count(topic, 'lost', 'the network lost it, or it came faster than it '
+                                'was taken', n=event.total_count_change)
         return count
 
 

@@ -313,6 +313,8 @@ def test_on_one_host_the_interface_is_named_that_ros_calls_on():
 def test_the_way_messages_travel_is_set_and_the_user_has_the_last_word():
     config = transport_config()
     assert '<SocketReceiveBufferSize max="16777216 B"/>' in config
+    assert '<MonitorPort>' in config
+    assert 'MonitorPort' not in transport_config('<MonitorPort>9</MonitorPort>')
 
 
 @pytest.mark.usefixtures('embedded_graph')

@@ -81,6 +81,15 @@ def test_the_receive_buffer_is_as_large_as_the_system_grants(monkeypatch):
     assert {size for kind, _, _, size in opened() if kind == socket.SOCK_DGRAM} == {2 * 102_400}
 
 
+def test_a_monitor_that_the_user_wants_or_not_is_left_to_them(monkeypatch):
+    monkeypatch.setenv('CYCLONEDDS_URI', '<CycloneDDS><Domain><Internal>'
+                       '<MonitorPort>-1</MonitorPort></Internal></Domain></CycloneDDS>')
+    assert not [one for one in opened() if one[0] == socket.SOCK_STREAM]
+    monkeypatch.setenv('CYCLONEDDS_URI', '<CycloneDDS><Domain><Internal>'
+                       '<MonitorPort>0</MonitorPort></Internal></Domain></CycloneDDS>')
+    assert [one[1] for one in opened() if one[0] == socket.SOCK_STREAM] == ['0.0.0.0']
+
+
 def test_what_is_closed_meanwhile_is_passed_over():
     one = socket.socket()
     descriptor = one.detach()
