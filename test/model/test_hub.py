@@ -263,7 +263,7 @@ def test_names_all_places_where_an_encoder_is_not(folder, tmp_path, monkeypatch)
     (folder / 'roberta' / 'pytorch_model.bin').write_bytes(b'')
     with pytest.raises(ResourceError, match='roberta: the text encoder allowed here') as raised:
         load(folder)
-    for said in (f'{folder}/roberta/pytorch_model.bin: weights are read from model.safetensors',
+    for said in (f'{folder}/roberta/pytorch_model.bin: weights must be in model.safetensors',
                  f'{folder.parent}/roberta/model.safetensors: no such file',
                  f'{fetched}/roberta/model.safetensors: no such file'):
         assert said in str(raised.value)
@@ -305,13 +305,13 @@ def drop(weights, name):
         'roberta.embeddings.word_embeddings.weight'].fill_(torch.nan)),
      'embeddings.word_embeddings.weight holds NaN'),
     ('swin', lambda at: (at / 'model.safetensors').rename(at / 'pytorch_model.bin'),
-     r'pytorch_model.bin: weights are read from model.safetensors, never from pickles'),
+     r'pytorch_model.bin: weights must be in model.safetensors; pickles are not read'),
     ('swin', lambda at: (at / 'model.safetensors').unlink(), 'model.safetensors: no such file'),
     ('swin', lambda at: (at / 'model.safetensors').write_bytes(b'\0' * 64),
      'model.safetensors: not a safetensors file'),
     ('swin', lambda at: (at / 'config.json').unlink(), 'config.json: cannot be read'),
     ('swin', lambda at: spoil_json(at / 'config.json', model_type='fish'),
-     "config.json: video.config: 'fish' is no model of transformers"),
+     "config.json: video.config: 'fish' is not a transformers model"),
     ('swin', lambda at: (at / 'preprocessor_config.json').unlink(),
      'preprocessor_config.json: cannot be read'),
     ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', rescale_factor=1),

@@ -1,8 +1,9 @@
 """
-Whom a generated data set shows: faces, voices and sentences near a point of the circumplex.
+The actors of a generated data set: faces, voices and sentences near a point of the circumplex.
 
-From FER+, RAVDESS and EmoBank, each split from the same split of theirs, so that no face, actor or
-sentence is in two; or drawn, hummed and made up, where those are absent.
+They come from FER+, RAVDESS and EmoBank. Each split uses the same split of the corpora, so no
+face, actor or sentence is in two splits. Without the corpora, faces are drawn, voices are hums,
+and words are made up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from maven_ros.training.targets import VALENCE_AROUSAL
 FACE_PX = 112
 Point = NDArray[np.float64]
 
-_NEAR = 0.12  # standard deviation of the distance between what is shown and what is meant
+_NEAR = 0.12  # standard deviation of the distance between the point and its rendering
 _GOOD = ['good', 'happy', 'love', 'warm', 'great', 'bright', 'smile', 'sunny', 'dear', 'kind']
 _BAD = ['bad', 'sad', 'hate', 'cold', 'awful', 'dark', 'tear', 'rainy', 'lost', 'cruel']
 _PLAIN = ['the', 'a', 'this', 'it', 'was', 'is', 'and', 'we', 'they', 'day']
@@ -31,10 +32,10 @@ _PLAIN = ['the', 'a', 'this', 'it', 'was', 'is', 'and', 'we', 'they', 'day']
 
 class Said(NamedTuple):
     """
-    Something said in one breath.
+    One utterance of an actor.
 
     :param waveform: float32 (samples,), 16 kHz mono in [-1, 1].
-    :param point: valence and arousal of how it is said.
+    :param point: valence and arousal of the utterance.
     """
 
     waveform: Samples
@@ -45,7 +46,7 @@ class Actor(Protocol):
     """One person of a generated video."""
 
     def says(self, random: np.random.Generator) -> Said:
-        """Return something said, about anything."""
+        """Return a random utterance."""
 
     def shows(self, point: Point, random: np.random.Generator) -> Pixels:
         """Return a face near a point, uint8 (FACE_PX, FACE_PX, 3) BGR."""
@@ -59,7 +60,7 @@ class Roles:
     Faces, voices and sentences of one split of the corpora.
 
     :param data: folder of the data sets.
-    :param count: of actors that are wanted; there may be fewer.
+    :param count: requested number of actors; there may be fewer.
     :raises ResourceError: names a file that is missing or broken.
     """
 
@@ -73,7 +74,7 @@ class Roles:
         self.texts, self.text_points = sentences.texts, sentences.targets.astype(np.float64)
 
     def actor(self, number: int) -> Actor:
-        """Return one of the actors; their numbers begin anew after the last."""
+        """Return an actor; numbers beyond the last actor wrap around."""
         actors = sorted(set(self.clips.actors.tolist()))
         return _CorpusActor(self, actors[number % len(actors)])
 
@@ -107,11 +108,11 @@ def _near(points: NDArray[np.float64], point: Point, random: np.random.Generator
 
 class DrawnActor:
     """
-    A drawn face, a hum and made-up words.
+    An actor with a drawn face, a hum and made-up words.
 
-    The mouth and the words tell valence; eyes and pitch arousal.
+    Mouth and words express valence; eyes and pitch express arousal.
 
-    :param random: of the person's skin, size and pitch.
+    :param random: generator of the person's skin, size and pitch.
     """
 
     def __init__(self, random: np.random.Generator) -> None:
@@ -120,7 +121,7 @@ class DrawnActor:
         self._pitch_hz = random.uniform(100, 180)
 
     def says(self, random: np.random.Generator) -> Said:
-        """Hum about an emotion."""
+        """Hum with the point of a random emotion."""
         points = list(VALENCE_AROUSAL.values())
         point = np.array(points[int(random.integers(len(points)))])
         times_s = np.arange(round(random.uniform(2.0, 3.0) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
