@@ -68,7 +68,7 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
     Write ``videos``, ``annotations``, ``cropped_aligned`` and ``transcripts``.
 
     :param out: folder that is not there, or empty.
-    :param data: folder of the corpora; what is shown is drawn and hummed when left out.
+    :param data: folder of the corpora; what is shown is drawn and babbled when left out.
     :raises ResourceError: when the folder holds something, or a file of the corpora is missing.
     """
     if out.exists() and any(out.iterdir()):
