@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
-    VOICE_FRAME,
+    VOICE_BLOCK,
     Evidence,
     Mask,
+    Samples,
     VoiceAssigned,
     Window,
     Word,
@@ -141,9 +142,28 @@ def words_inside(words: Iterable[Word], start_ns: int, end_ns: int) -> tuple[Wor
                         key=lambda word: word.start_ns))
 
 
+def voiced(voice: Samples, threshold: float, hangover_s: float) -> Mask:
+    """
+    Tell in which blocks there is a voice: bool (n,).
+
+    :param voice: float32 (n,), the probability of a voice in each of contiguous blocks; the first
+        ones are told without what was before them, :func:`hangover` blocks.
+    :param threshold: a probability that is a voice.
+    :param hangover_s: so long after such a block the voice goes on.
+    """
+    places = np.arange(len(voice))
+    reached = np.where(voice >= threshold, places, -1 - hangover(hangover_s))
+    return places - np.maximum.accumulate(reached) <= hangover(hangover_s)
+
+
+def hangover(hangover_s: float) -> int:
+    """Return for how many blocks a voice goes on after the last one that has it."""
+    return round(hangover_s * SAMPLE_RATE_HZ / VOICE_BLOCK)
+
+
 def voiced_s(voiced: Mask) -> float:
-    """Return how long there was a voice, in seconds, by the verdict of each voice frame."""
-    return int(voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
+    """Return how long there was a voice, in seconds, by the verdict of each block."""
+    return int(voiced.sum()) * VOICE_BLOCK / SAMPLE_RATE_HZ
 
 
 # --- whose evidence it is --------------------------------------------------------------------

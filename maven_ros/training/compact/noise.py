@@ -1,8 +1,8 @@
 """
 Evidence about nothing: what senses give when they are wrong.
 
-A detector takes curtains, backs of heads and blurs for faces; voice activity takes traffic, music
-and a crowd for a voice; a recogniser makes words of any of it. All are made of the corpora's own
+A detector takes curtains, backs of heads and blurs for faces; voice activity may take music and
+a crowd for a voice; a recogniser makes words of any of it. All are made of the corpora's own
 pieces, so that nothing but the affect is missing.
 """
 
