@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
-    VOICE_FRAME,
+    VOICE_BLOCK,
     Evidence,
     Mask,
+    Samples,
     VoiceAssigned,
     Window,
     Word,
@@ -141,9 +142,30 @@ def words_inside(words: Iterable[Word], start_ns: int, end_ns: int) -> tuple[Wor
                         key=lambda word: word.start_ns))
 
 
+def voiced(voice: Samples, threshold: float, hangover_s: float) -> Mask:
+    """
+    Decide in which blocks there is a voice.
+
+    The first :func:`hangover` blocks lack what came before them.
+
+    :param voice: float32 (n,), the probability of a voice in each of contiguous blocks.
+    :param threshold: least probability of a voice.
+    :param hangover_s: duration for which a voice goes on after such a block.
+    :returns: bool (n,).
+    """
+    places = np.arange(len(voice))
+    reached = np.where(voice >= threshold, places, -1 - hangover(hangover_s))
+    return places - np.maximum.accumulate(reached) <= hangover(hangover_s)
+
+
+def hangover(hangover_s: float) -> int:
+    """Return the number of blocks for which a voice goes on after the last one that has it."""
+    return round(hangover_s * SAMPLE_RATE_HZ / VOICE_BLOCK)
+
+
 def voiced_s(voiced: Mask) -> float:
-    """Return the duration of voice in seconds, given one decision per voice frame."""
-    return int(voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
+    """Return the duration of voice in seconds, given one decision per block."""
+    return int(voiced.sum()) * VOICE_BLOCK / SAMPLE_RATE_HZ
 
 
 # --- whose evidence it is --------------------------------------------------------------------

@@ -2,7 +2,7 @@
 The actors of a generated data set: faces, voices and sentences near a point of the circumplex.
 
 They come from FER+, RAVDESS and EmoBank. Each split uses the same split of the corpora, so no
-face, actor or sentence is in two splits. Without the corpora, faces are drawn, voices are hums,
+face, actor or sentence is in two splits. Without the corpora, faces are drawn, voices babble,
 and words are made up.
 """
 
@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.records import SAMPLE_RATE_HZ, Pixels, Samples
+from maven_ros.records import Pixels, Samples
+from maven_ros.training.affwild2.babble import babble
 from maven_ros.training.compact.pieces import words_of
 from maven_ros.training.corpora.emobank import read_emobank
 from maven_ros.training.corpora.ferplus import read_ferplus
@@ -108,7 +109,7 @@ def _near(points: NDArray[np.float64], point: Point, random: np.random.Generator
 
 class DrawnActor:
     """
-    An actor with a drawn face, a hum and made-up words.
+    An actor with a drawn face, a babble and made-up words.
 
     Mouth and words express valence; eyes and pitch express arousal.
 
@@ -119,18 +120,16 @@ class DrawnActor:
         self._skin = int(random.integers(120, 210))
         self._width = int(random.integers(36, 46))
         self._pitch_hz = random.uniform(100, 180)
+        self._syllables = np.random.default_rng(round(self._pitch_hz * 1e6))
 
     def says(self, random: np.random.Generator) -> Said:
-        """Hum with the point of a random emotion."""
+        """Babble with the point of a random emotion."""
         points = list(VALENCE_AROUSAL.values())
         point = np.array(points[int(random.integers(len(points)))])
-        times_s = np.arange(round(random.uniform(2.0, 3.0) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
         valence, arousal = point
-        pitch_hz = self._pitch_hz * 2 ** arousal
-        hum = sum(np.sin(2 * np.pi * pitch_hz * harmonic * times_s) / harmonic ** (1.5 - valence)
-                  for harmonic in range(1, 20) if pitch_hz * harmonic < SAMPLE_RATE_HZ / 2)
-        syllables = np.sin(np.pi * (3 + 2 * arousal) * times_s) ** 2
-        loud = 0.12 * 2 ** arousal * syllables * hum + 0.003 * random.normal(size=len(times_s))
+        voice = babble(random.uniform(2.0, 3.0), self._pitch_hz * 2 ** arousal, 3 + 2 * arousal,
+                       valence, self._syllables)
+        loud = 0.2 * 2 ** arousal * voice + 0.003 * random.normal(size=len(voice))
         return Said(np.clip(loud, -1, 1).astype(np.float32), point)
 
     def shows(self, point: Point, random: np.random.Generator) -> Pixels:

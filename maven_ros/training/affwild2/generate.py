@@ -68,7 +68,7 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
     Write ``videos``, ``annotations``, ``cropped_aligned`` and ``transcripts``.
 
     :param out: folder that does not exist, or is empty.
-    :param data: folder of the corpora; if omitted, faces are drawn and voices are hums.
+    :param data: folder of the corpora; if omitted, faces are drawn and voices babble.
     :raises ResourceError: if the folder is not empty, or a file of the corpora is missing.
     """
     if out.exists() and any(out.iterdir()):

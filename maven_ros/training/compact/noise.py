@@ -1,8 +1,8 @@
 """
 Evidence without information, as faulty detections produce it.
 
-A face detector reports curtains, backs of heads and blurs; voice activity detection accepts
-traffic, music and crowds; a recogniser returns words for any of them. The noise is made from the
+A face detector reports curtains, backs of heads and blurs; voice activity detection may accept
+music and crowds; a recogniser returns words for any of them. The noise is made from the
 corpora's own pieces, so it differs from them only in the missing affect.
 """
 

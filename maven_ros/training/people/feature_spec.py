@@ -25,7 +25,7 @@ from maven_ros.records import MODALITIES, nanoseconds
 from maven_ros.settings import AudioSettings, Settings, SpeakerSettings
 from maven_ros.training.compact.bank import fingerprint
 
-FORMAT = 2
+FORMAT = 3  # 2 had voice activity by WebRTC's detector
 # Fields of the configuration that change the output of a compact encoder, besides its weights.
 _COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audio': (
     'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
@@ -40,8 +40,9 @@ class Windowing(Checked):
     rate_hz: float = setting(
         doc='Faces per second, one in each slot of the grid.', above=0)
     offset_ms: float = setting(doc='Offset added to the time of all sound.')
-    voice_mode: int = setting(
-        doc='Strictness of the voice activity detector.', minimum=0, maximum=3)
+    voice_threshold: float = fraction(MISSING, 'Least probability of a voice.')
+    voice_hangover_s: float = setting(
+        doc='Duration for which a voice goes on after such a probability.', minimum=0)
     min_voiced_s: float = setting(doc='Least voice for sound to count.', minimum=0)
     confidence_gate: float = fraction(MISSING, 'Words count only with at least this confidence.')
     speaker: SpeakerSettings = setting(
@@ -56,9 +57,9 @@ class Windowing(Checked):
     def of(cls, settings: Settings, hop_s: float) -> Windowing:
         """Return the settings of a node, with another hop."""
         return cls(settings.windows.length_s, hop_s, settings.faces.rate_hz,
-                   settings.audio.offset_ms, settings.audio.voice_mode,
-                   settings.audio.min_voiced_s, settings.speech.confidence_gate,
-                   settings.speaker)
+                   settings.audio.offset_ms, settings.audio.voice_threshold,
+                   settings.audio.voice_hangover_s, settings.audio.min_voiced_s,
+                   settings.speech.confidence_gate, settings.speaker)
 
     @classmethod
     def read(cls, spec: Mapping[str, Any]) -> Windowing:
@@ -69,8 +70,9 @@ class Windowing(Checked):
     @property
     def audio(self) -> AudioSettings:
         """The audio settings, as in the node."""
-        return AudioSettings(offset_ms=self.offset_ms, voice_mode=self.voice_mode,
-                             min_voiced_s=self.min_voiced_s)
+        return AudioSettings(
+            offset_ms=self.offset_ms, voice_threshold=self.voice_threshold,
+            voice_hangover_s=self.voice_hangover_s, min_voiced_s=self.min_voiced_s)
 
     @property
     def gates(self) -> rules.Gates:

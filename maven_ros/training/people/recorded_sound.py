@@ -59,7 +59,9 @@ def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound
     waveform = np.zeros(first[-1] + len(segments[-1].samples), np.float32)
     for at, one in zip(first, segments, strict=True):
         waveform[at:at + len(one.samples)] = one.samples
-    return Sound(waveform, start_ns)
+    assert sense.watermark_ns is not None
+    end = round((sense.watermark_ns - start_ns) * SAMPLE_RATE_HZ / NS)  # of what arrived
+    return Sound(waveform[:end], start_ns)
 
 
 def recognise(
