@@ -9,7 +9,7 @@ from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.dds.domain import delete_all
+from maven_ros.graph.dds.domain import delete_all, matched
 from maven_ros.graph.messages import to_cdr
 from maven_ros.records import NS
 
@@ -91,7 +91,7 @@ class DdsPublisher:
     def subscription_count(self) -> int:
         """How many subscriptions match now; 0 after ``close``."""
         with self._lock:
-            return len(self._writer.get_matched_subscriptions()) if self._entities else 0
+            return len(matched(self._writer.get_matched_subscriptions)) if self._entities else 0
 
     def close(self) -> None:
         """Withdraw from the topic."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from maven_ros.graph.dds.discovered import Offer
+from maven_ros.graph.dds.domain import matched
 from maven_ros.graph.dds.lost_messages import LostMessages
 from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.names import dds_topic, dds_type
@@ -78,7 +79,7 @@ class DdsSubscription:
         """How many publishers match now; 0 after ``close``."""
         with self._lock:
             return len({handle for one in self._readers.values()
-                        for handle in one.reader.get_matched_publications()})
+                        for handle in matched(one.reader.get_matched_publications)})
 
     def close(self) -> None:
         """Stop: once this returns, no callback runs and none begins."""

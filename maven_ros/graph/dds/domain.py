@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -173,6 +173,20 @@ def delete(entity: Any) -> None:
     The binding has no other public way; its ``__del__`` does nothing the second time.
     """
     entity.__del__()
+
+
+def matched(handles: Callable[[], list[int]]) -> list[int]:
+    """
+    Return the handles of what matches a reader or a writer.
+
+    :param handles: the binding's method. It counts first and reads then, and raises IndexError
+        when another match comes between the two (cyclonedds 11.0.1).
+    """
+    while True:
+        try:
+            return handles()
+        except IndexError:
+            continue
 
 
 def delete_all(entities: list[Any]) -> None:

@@ -5,7 +5,9 @@ import time
 import pytest
 
 from maven_ros.counters import Counters
+from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.dds.dds_publisher import DdsPublisher
+from maven_ros.graph.interface import STATE
 
 pytestmark = pytest.mark.usefixtures('embedded_graph')
 
@@ -56,3 +58,19 @@ def test_a_source_that_has_time_waits_until_its_picture_is_confirmed():
     first_ns, second_ns = writer.sent_ns
     assert second_ns - first_ns >= 150_000_000
     assert counters.snapshot() == {}
+
+
+def test_subscriptions_are_counted_again_when_another_comes_meanwhile(monkeypatch):
+    with DdsGraph() as graph:
+        publisher = graph.advertise('/x', 'std_msgs/msg/Bool', STATE)
+        count, interrupted = publisher._writer.get_matched_subscriptions, []
+
+        def count_while_one_comes():
+            if not interrupted:
+                interrupted.append(True)
+                raise IndexError('invalid index')  # as the binding does
+            return count()
+
+        monkeypatch.setattr(publisher._writer, 'get_matched_subscriptions', count_while_one_comes)
+        assert publisher.subscription_count() == 0
+        assert interrupted
