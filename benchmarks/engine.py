@@ -1,11 +1,11 @@
 """
-Times the engine on a made-up stream: every window anew, against what is new in it.
+Time the engine on a made-up stream: full encoding against incremental encoding.
 
-A window ends every 0.2 s and holds a face every 0.1 s, sound throughout, and a word every half
-second. The two ways take turns in one process: an engine that has just been reset encodes all of
-a window, and the next window finds what they share remembered. Times are medians; the growth is
-that of a hop as the window goes from 1 to 8 s. `base` has its full size, and random weights; it
-is timed with influence and without, which takes one pass of its fusion, not four.
+A window ends every 0.2 s and holds a face every 0.1 s, continuous sound, and a word every half
+second. The two methods alternate in one process: after a reset the engine encodes a full window,
+and in the next window it reuses the common vectors. Times are medians. The growth is that of a hop
+while the window grows from 1 to 8 s. `base` has its full size and random weights; it is timed with
+influence and without, which takes one pass of its fusion, not four.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HAS_BF16 = uses_bf16('auto', torch.device('cpu'))
 
 
 class Times(NamedTuple):
-    """Median seconds of a hop, in both ways."""
+    """Median seconds per hop, by both methods."""
 
     full_s: float
     incremental_s: float
@@ -52,9 +52,9 @@ class Times(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
-    parser.add_argument('--model', choices=('compact', 'base'), help='only one of the two')
-    parser.add_argument('--hops', type=int, default=3, help='of `base`, in each way; `compact` '
-                        'runs ten times as many, and `base` one where windows exceed 2 s')
+    parser.add_argument('--model', choices=('compact', 'base'), help='benchmark only this model')
+    parser.add_argument('--hops', type=int, default=3, help='hops of `base` per method; `compact` '
+                        'runs ten times as many, and `base` one if windows are longer than 2 s')
     parser.add_argument('--threads', type=int, default=os.cpu_count() or 1, help='of `base`')
     arguments = parser.parse_args()
     print(f'{processor()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, '
@@ -77,7 +77,7 @@ def compact(hops: int) -> None:
 
 
 def people(hops: int) -> None:
-    """Time hops of several people, all in one pass; the voice and the words are the first's."""
+    """Time hops of several people in one pass; the first person has voice and words."""
     engine = make_engine(USUAL_S)
     taken = []
     for count in PEOPLE:
@@ -119,7 +119,7 @@ def base(hops: int, threads: int) -> None:
                 if length_s != USUAL_S:
                     engine = make_engine(length_s, **options)
                     times[length_s] = measure(engine, length_s, hops if length_s < USUAL_S else 1)
-                    del engine  # two of them at once would need twice the memory
+                    del engine  # two engines would need twice the memory
             growth(named, times)
         keeping_up(options)
 
@@ -140,7 +140,7 @@ def usual_base(named: str, hops: int, options: dict) -> Times:
 
 
 def keeping_up(options: dict) -> None:
-    """Show at which settings `base` keeps up live: a hop is done in a share of its own time."""
+    """Print the settings at which `base` keeps up: a hop takes a share of its duration."""
     print(f'base without influence, {USUAL_S:g} s, {options["threads"]} threads: keeps up where a '
           f'hop takes at most {KEEPS_UP:g} of its time\n'
           '| frames/s | hop, s | precision | taken, s | share | |')
@@ -158,7 +158,7 @@ def keeping_up(options: dict) -> None:
 
 
 def measure(engine: Engine, length_s: float, hops: int) -> Times:
-    """Time that many hops in each way, in turn."""
+    """Time a number of hops by each method, in turn."""
     evidence = stream(length_s, engine.crop_px)
     full_s, incremental_s = [], []
     for _ in range(hops):
@@ -190,7 +190,7 @@ def growth(what: str, times: dict[float, Times]) -> None:
 
 
 def share(engine: Engine, hops: int) -> None:
-    """Say how much of the machine's rate of matrix products is reached, both taken in turn."""
+    """Print the share of the machine's matrix product rate, with both measured in turn."""
     evidence = stream(USUAL_S, engine.crop_px)
     engine.reset()
     works = {way: operations(engine, next(evidence)) for way in ('in full', 'incremental')}
@@ -209,7 +209,7 @@ def share(engine: Engine, hops: int) -> None:
 
 def operations(engine: Engine, evidence: Evidence) -> int:
     """Return the floating-point operations of one hop."""
-    packed = {torch.ops.mkldnn._linear_pointwise: (  # torch counts it not
+    packed = {torch.ops.mkldnn._linear_pointwise: (  # torch does not count it
         lambda values, *_, out_shape, **__: 2 * math.prod(out_shape) * values[-1])}
     with FlopCounterMode(display=False, custom_mapping=packed) as counter:
         engine.infer([evidence])
@@ -217,7 +217,7 @@ def operations(engine: Engine, evidence: Evidence) -> int:
 
 
 def matmul_rate() -> float:
-    """Return operations a second; the median of five products."""
+    """Return operations per second; the median of five products."""
     matrix, times_s = torch.randn(SIDE, SIDE), []
     for _ in range(5):
         began = time.perf_counter()

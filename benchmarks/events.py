@@ -1,9 +1,9 @@
 """
-How often events are told without a cause, and how soon with one.
+Measure false events of a still person, and the delay of events after a change.
 
-Somebody sits still for ten minutes, at neutral, well inside a region or at a corner of three, and
-somebody turns from distress to laughter at once, a hundred times over. States have the error of
-overlapping windows of 2 s; of the turn they tell as windows do, whose mean it crosses within 2 s.
+One person is still for ten minutes: at neutral, well inside a region, or at the corner of three
+regions. Another changes from distress to laughter in an instant, a hundred times. States have the
+errors of overlapping windows of 2 s, and follow the change as the mean over such a window.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from maven_ros.settings import Settings
 
 STILL = {'neutral': (0.0, 0.0), 'inside a region': (0.5, 0.5), 'corner of three': (0.3, 0.0)}
 MINUTES, RUNS = 10, 100
-DISTRESS, LAUGHTER, TURN = (-0.6, 0.5), (0.7, 0.5), 50  # the last: hops
+DISTRESS, LAUGHTER, TURN = (-0.6, 0.5), (0.7, 0.5), 50  # TURN in hops
 
 
 def main() -> None:
@@ -36,13 +36,13 @@ def main() -> None:
                   f'{sharp / MINUTES:.1f} |')
     for std in STDS:
         took = sorted(filter(None, (turn_s(std, 10 + run) for run in range(RUNS))))
-        print(f'std {std}: laughter is told {len(took)} of {RUNS} times, half of them within '
+        print(f'std {std}: {len(took)} of {RUNS} events of laughter, half of them within '
               f'{took[len(took) // 2]:.1f} s of the turn, 90% within '
               f'{took[len(took) * 9 // 10]:.1f} s')
 
 
 def turn_s(std: float, seed: int) -> float | None:
-    """Return how long after the turn laughter is told; None where it is not."""
+    """Return the delay of the event of laughter, in seconds; None without an event."""
     felt = np.concatenate([np.tile(DISTRESS, (TURN, 1)), np.tile(LAUGHTER, (TURN, 1))])
     told = np.array([felt[max(0, hop - WINDOW + 1):hop + 1].mean(axis=0)
                      for hop in range(len(felt))])
@@ -51,7 +51,7 @@ def turn_s(std: float, seed: int) -> float | None:
 
 
 def events(points: Values, std: float, seed: int) -> Iterator[AffectEvent]:
-    """Yield the events of somebody whose states are at some points, (hops, 2), give or take."""
+    """Yield the events of a person at some points, (hops, 2), with noisy states."""
     acting = Acting(Settings())
     noise = np.stack([errors(len(points), std, seed), errors(len(points), std, -seed % 9973)], 1)
     for hop, (valence, arousal) in enumerate(np.clip(points + noise, -1, 1).tolist()):

@@ -1,4 +1,4 @@
-"""How many cameras one GPU carries with `base`: the part of engine.py that needs a GPU."""
+"""Measure how many cameras one GPU can serve with `base`; engine.py runs it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CALLS = 100
 
 def carry(folder: str) -> None:
     """
-    Print the time of a hop, and how many cameras can be served.
+    Print the time of a hop, and the number of cameras that can be served.
 
-    The cameras' hops are spread over the time of one, in groups that each run as one batch. A
-    group that is done before the next is due waits for none, so that the time of its call is all
-    of the latency.
+    The hops of the cameras are spread over the duration of a hop, in groups that run as one batch
+    each. A group that finishes before the next one is due never waits, so the time of its call is
+    the whole latency.
     """
     engine = make_engine(USUAL_S, path=folder, device='cuda')
     print(f'{torch.cuda.get_device_name()}, base, {USUAL_S:g} s, {FRAME_RATE_HZ} frames/s, '
@@ -39,7 +39,7 @@ def carry(folder: str) -> None:
 
 
 def times_s(engine: Engine, cameras: int, full: bool) -> tuple[float, float]:
-    """Return p50 and p99 of a call for so many cameras."""
+    """Return p50 and p99 of the time of a call for a number of cameras."""
     evidence, taken_s = stream(USUAL_S, engine.crop_px), []
     memories = [Memory() for _ in range(cameras)]
     for _ in range(CALLS + 1):
@@ -55,7 +55,7 @@ def times_s(engine: Engine, cameras: int, full: bool) -> tuple[float, float]:
 
 
 def spread(piece: Evidence, cameras: int) -> list[Evidence]:
-    """Give each camera sound and words of its own, which none can share."""
+    """Give each camera its own sound and words, so that none is shared."""
     return [dataclasses.replace(
         piece, waveform=piece.waveform.copy(), words=tuple(
             dataclasses.replace(word, text=f'{word.text} {camera}') for word in piece.words))
@@ -63,7 +63,7 @@ def spread(piece: Evidence, cameras: int) -> list[Evidence]:
 
 
 def largest(fits: Callable[[int], bool]) -> int:
-    """Return about the largest number that fits, to a sixteenth; 0 when 1 does not."""
+    """Return the largest number that fits, to a sixteenth; 0 if 1 does not fit."""
     most, over = 0, 1
     while fits(over):
         most, over = over, 2 * over

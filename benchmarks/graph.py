@@ -1,9 +1,9 @@
 """
-How fast pictures travel between two processes: ready CDR against field-by-field serialisation.
+Measure pictures between two processes: ready CDR against field-by-field serialisation.
 
-Both ways take turns in one run: a process sends 640x480 bgr8 pictures and waits for each to come
-back confirmed, so that a figure is the time from ``publish`` to the callback there and a small
-answer back. Nothing is written. ::
+Both methods alternate in one run. A process sends 640x480 bgr8 pictures and waits for an answer to
+each, so a figure is the time from ``publish`` to the callback in the other process, plus a small
+answer. Nothing is written. ::
 
     python benchmarks/graph.py --seconds 20
 """
@@ -55,7 +55,7 @@ class Ours:
 
 
 class FieldByField:
-    """What cyclonedds itself makes of the same type; its bytes come out as a list of ints."""
+    """The classes of cyclonedds for the same type, which have bytes as a list of ints."""
 
     name = 'field by field'
 
@@ -94,7 +94,7 @@ def plain_topic(participant):
 
 
 def receive():
-    """Answer every picture, until standard input closes."""
+    """Answer every picture until standard input closes."""
     from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState, WaitSet
     from cyclonedds.domain import DomainParticipant
     from cyclonedds.sub import DataReader
@@ -124,7 +124,7 @@ def receive():
 
 
 def measure(seconds):
-    """Return the milliseconds of each message, by way of sending."""
+    """Return the time of each message in milliseconds, by method."""
     answered = threading.Event()
     with DdsGraph() as graph:
         graph.subscribe('/answer', ANSWER, STATE, lambda _: answered.set())

@@ -1,9 +1,9 @@
 """
-Plays a clip in real time to the affect node, each a process of its own, and says how it went.
+Play a clip in real time to the affect node, in another process, and report the results.
 
-Reports the share of the expected windows, person ids, evidence, the time from a window's end to
-its message (median, 95th percentile, worst), and CPU time of node (with its recogniser) and
-player. With --minutes it loops the clip and follows resident memory: the soak.
+It reports the share of the expected windows, person ids, evidence, the time from the end of a
+window to its message (median, 95th percentile, worst), and the CPU time of the node, with its
+recogniser, and of the player. With --minutes it loops the clip and tracks resident memory.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from maven_ros.resources import resource
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--media', type=Path, default=None, help='the shipped clip if none')
-    parser.add_argument('--minutes', type=float, default=0.0, help='loop for so long: the soak')
+    parser.add_argument('--media', type=Path, default=None, help='the shipped clip if omitted')
+    parser.add_argument('--minutes', type=float, default=0.0, help='soak: length of the loop')
     parser.add_argument('--max-growth-mb', type=float, default=20.0)
     parser.add_argument('--settings', nargs='*', default=[], help='flags for the affect node')
     arguments = parser.parse_args()
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 class Usage:
-    """CPU time and memory of the node, the recogniser that it hosts, and the player."""
+    """CPU time and memory of the node, its recogniser, and the player."""
 
     def __init__(self, node: subprocess.Popen, player: subprocess.Popen) -> None:
         self._node, self._player = psutil.Process(node.pid), psutil.Process(player.pid)
@@ -100,7 +100,7 @@ class Usage:
         self.memory.append((self.seconds, mb))
 
     def growth_mb(self) -> float:
-        """Return the median of the last 30 s less that of the 30 s after the first minute."""
+        """Return the median of the last 30 s minus that of the 30 s after the first minute."""
         end = self.memory[-1][0]
         first = [mb for at, mb in self.memory if 60 <= at < 90]
         last = [mb for at, mb in self.memory if at >= end - 30]

@@ -1,4 +1,4 @@
-"""What the benchmarks say of the machine that they ran on."""
+"""The machine that a benchmark runs on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A made-up stream, and engines to run it through, for the benchmarks."""
+"""A made-up stream, and engines to process it, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make_engine(length_s: float, rate_hz: float = FRAME_RATE_HZ, **settings) -> 
 
 
 def write_base(folder: Path) -> None:
-    """Write what an untrained `base` needs: its shape, and a tokenizer that knows the words."""
+    """Write an untrained `base`: its configuration, and a tokenizer with the words."""
     MavenConfig.base().save_pretrained(folder)
     words = {'<unk>': 3, **{text: 10 + index for index, text in enumerate(TEXTS)}}
     tokenizer = Tokenizer(models.WordLevel(words, '<unk>'))
@@ -40,7 +40,7 @@ def stream(
     length_s: float, crop_px: int, rate_hz: float = FRAME_RATE_HZ, hop_s: float = HOP_S,
     person: str = 'p',
 ) -> Iterator[Evidence]:
-    """Yield the evidence of one window after the other; what they share is the same objects."""
+    """Yield the evidence of consecutive windows, which share objects."""
     random = np.random.default_rng(0)
     length_ns, hop_ns, frame_ns = (round(one * NS) for one in (length_s, hop_s, 1 / rate_hz))
     faces = []

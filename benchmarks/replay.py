@@ -1,10 +1,10 @@
 """
-How fast a bag is replayed, and with --hours, whether memory stays flat.
+Measure the speed of a replay and, with --hours, the growth of memory.
 
-Replays a clip that is looped to --minutes, with the shipped model and every other setting as it
-is, and says how many times real time that was and what CPU it took. With --hours it replays a
-long bag of small pictures instead, made for it, and follows resident memory: the soak. Flags that
-it does not know, such as --speech.recogniser none, are the replay's. ::
+It replays a clip, looped to --minutes, with the shipped model and default settings, and reports
+the speed and the CPU time. With --hours it replays a long generated bag of small pictures instead,
+and tracks resident memory. It passes unknown flags, such as --speech.recogniser none, to the
+replay. ::
 
     python benchmarks/replay.py --media talk.mp4
     python benchmarks/replay.py --hours 2
@@ -39,9 +39,9 @@ SMALL_PX = 96
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[1])
-    parser.add_argument('--media', type=Path, default=None, help='the shipped clip if none')
+    parser.add_argument('--media', type=Path, default=None, help='the shipped clip if omitted')
     parser.add_argument('--minutes', type=float, default=5.0, help='length of the bag')
-    parser.add_argument('--hours', type=float, default=0.0, help='length of the bag: the soak')
+    parser.add_argument('--hours', type=float, default=0.0, help='soak: length of the bag')
     parser.add_argument('--max-growth-mb', type=float, default=50.0)
     arguments, flags = parser.parse_known_args()
     media = arguments.media or resource('media/sample.mp4')
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 class Usage:
-    """CPU time and memory of the replay, and of the recognition that it started."""
+    """CPU time and memory of the replay and of its recogniser process."""
 
     def __init__(self) -> None:
         self.cpu_s = self.ahead_s = 0.0
@@ -78,12 +78,12 @@ class Usage:
     def look(self, process: psutil.Process) -> None:
         family = [process, *process.children(recursive=True)]
         times = [sum(one.cpu_times()[:2]) for one in family]
-        self.ahead_s = max(self.ahead_s, sum(times[1:]))  # it ends a little earlier
+        self.ahead_s = max(self.ahead_s, sum(times[1:]))  # it ends before the replay
         self.cpu_s = times[0] + self.ahead_s
         self.memory_mb.append(sum(one.memory_info().rss for one in family) / 1e6)
 
     def growth_mb(self) -> float:
-        """Return the median of the last tenth less that of the second."""
+        """Return the median of the last tenth minus that of the second tenth."""
         tenth = max(1, len(self.memory_mb) // 10)
         return float(np.median(self.memory_mb[-tenth:])
                      - np.median(self.memory_mb[tenth:2 * tenth]))
@@ -97,7 +97,7 @@ def replay(bag: Path, out: Path, flags: list[str]) -> Usage:
     while running.poll() is None:
         try:
             usage.look(process)
-        except psutil.Error:  # it has just ended
+        except psutil.Error:  # the process has just ended
             break
         time.sleep(0.5)
     if running.wait():
@@ -106,7 +106,7 @@ def replay(bag: Path, out: Path, flags: list[str]) -> Usage:
 
 
 def small_bag(media: Path, path: Path, length_s: float) -> Path:
-    """Loop a clip with pictures of a few kilobytes, five a second; encoded once."""
+    """Write a looped clip with five pictures of a few kilobytes per second, encoded once."""
     import cv2
 
     pictures, chunks = [], []

@@ -1,10 +1,10 @@
 """
-How soon the affect node on ROS 2 answers parameter and lifecycle calls while it works.
+Measure the answer times of the affect node's services on ROS 2 while it works.
 
-Node and player are processes of their own; the player loops a clip in real time, and the node is
-asked for a parameter, to change one, for its state and for a reset of baselines, in turn. With
---hop 0.02 a window ends 50 times a second: the thread that infers never rests. Needs ROS 2 and a
-workspace that is sourced.
+Node and player run in separate processes. The player loops a clip in real time. The calls get a
+parameter, set a parameter, get the lifecycle state and reset the baselines, in turn. With --hop
+0.02 a window ends 50 times per second, and the inference thread is always busy. It needs ROS 2 and
+a sourced workspace.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument('--hop', type=float, nargs='*', default=[0.2, 0.02], help='seconds')
     arguments = parser.parse_args()
     if 'ROS_DISTRO' not in os.environ:
-        print('left out: ROS 2 is not sourced here')
+        print('skipped: ROS 2 is not sourced here')
         return
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, '

@@ -1,12 +1,12 @@
 """
-How much smoothing lowers the error of states, and what lag it adds.
+Measure how much smoothing reduces the error of states, and how much lag it adds.
 
-Made-up people whose valence is known: it wanders as the filter supposes, or with a quarter of that
-variance, or stays for 4 s and then jumps anywhere. A state every 0.2 s has the error of a window
-of 2 s, which shares nine tenths of its evidence with the one before. Beside the filter at its
-default settings stand the moving average and the 1-Euro filter (Casiez et al., 2012), each with
-the parameters that give the least error among those that lag no more, which nobody could know
-beforehand.
+The valence of the simulated people is known: it is a random walk as the filter assumes, or one
+with a quarter of that variance, or it jumps at random every 4 s. A state every 0.2 s has the error
+of a window of 2 s, which shares nine tenths of its evidence with the previous one. The filter has
+its default settings. It is compared with the moving average and the 1-Euro filter (Casiez et al.,
+2012). Their parameters give the smallest error without more lag than the filter, and are chosen
+with knowledge of the truth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from maven_ros.affect import Z90, Affect
 from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
 from maven_ros.settings import SmoothingSettings
 
-HOP_S, WINDOW = 0.2, 10  # hops a window
+HOP_S, WINDOW = 0.2, 10  # hops per window
 NOISE = SmoothingSettings().process_noise
 STDS = (0.1, 0.2, 0.3)
 Values = NDArray[np.float64]
@@ -30,7 +30,7 @@ Values = NDArray[np.float64]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0].strip())
-    parser.add_argument('--minutes', type=float, default=20.0, help='of each stream')
+    parser.add_argument('--minutes', type=float, default=20.0, help='length of each stream')
     hops = round(parser.parse_args().minutes * 60 / HOP_S)
     truths = {'wanders': walk(hops, NOISE), 'wanders slowly': walk(hops, NOISE / 4),
               'jumps': jumps(hops)}
@@ -61,7 +61,7 @@ def row(
 
 
 def response(std: float) -> None:
-    """Say how soon a step without any noise is followed."""
+    """Print the response to a step without noise."""
     means, _ = smoothed(np.repeat([0.0, 1.0], 100), std)
     after = means[100:]
     times = [np.argmax(after >= share) * HOP_S for share in (0.5, 0.9)]
@@ -70,7 +70,7 @@ def response(std: float) -> None:
 
 
 def walk(hops: int, noise: float) -> Values:
-    """Wander in [-1, 1], turning back at its ends."""
+    """Return a random walk in [-1, 1], reflected at the ends."""
     steps = np.random.default_rng(1).normal(0, math.sqrt(noise * HOP_S), hops)
     folded = (np.cumsum(steps) + 1) % 4
     return np.asarray(np.where(folded > 2, 4 - folded, folded) - 1)
@@ -81,14 +81,14 @@ def jumps(hops: int) -> Values:
 
 
 def errors(hops: int, std: float, seed: int = 3) -> Values:
-    """Return what windows get wrong: means over all they hold, which they share."""
+    """Return correlated errors of overlapping windows: moving means of noise."""
     fresh = np.random.default_rng(seed).normal(0, std * math.sqrt(WINDOW), hops + WINDOW)
     total = np.concatenate([[0.0], np.cumsum(fresh)])
     return ((total[WINDOW:] - total[:-WINDOW]) / WINDOW)[1:]
 
 
 def smoothed(measured: Values, std: float) -> tuple[Values, Values]:
-    """Return means and standard deviations of the project's own smoothing."""
+    """Return means and standard deviations of the package's filter."""
     smoother, found = Smoother(SmoothingSettings()), []
     for hop, value in enumerate(measured.tolist()):
         found.append(smoother.take(made_state(hop, Affect(value, 0.0), std)))
@@ -122,13 +122,13 @@ def one_euro(measured: Values, cutoff_hz: float, beta: float) -> Values:
 
 
 def best(truth: Values, late_s: float, ways: list[Values]) -> Values:
-    """Return the way with the least error among those that lag no more."""
+    """Return the result with the smallest error among those without more lag."""
     return min((one for one in ways if lag_s(truth, one) <= late_s + 1e-9),
                key=lambda one: rms(one - truth))
 
 
 def lag_s(truth: Values, values: Values) -> float:
-    """Return by how much values have to be brought forward to be nearest the truth."""
+    """Return the lag: the shift at which the values are closest to the truth."""
     return HOP_S * min(range(30), key=lambda hops: rms(
         truth[:len(truth) - hops] - values[hops:]))
 

@@ -1,11 +1,10 @@
 """
-Clips a second in training: from features that were encoded once, from the evidence itself, and by
-two processes against one.
+Measure training in clips per second: from features, from evidence, and with two processes.
 
-A small set is made in Aff-Wild2's layout, prepared and embedded with the shipped model. Then steps
-of training (a batch is read, fused, compared; gradients reach the fusion) take turns in one
-process: read from features, and encoded on the fly by frozen encoders. Last, one and two processes
-of one thread each train on features. Figures are medians; ratios are of medians.
+A small set is generated in Aff-Wild2's layout, prepared, and embedded with the shipped model. Then
+training steps (read a batch, fuse, compute the loss and the gradients of the fusion) alternate in
+one process between stored features and encoding on the fly by frozen encoders. Last, one and two
+processes of one thread each train on features. Figures are medians; ratios are of medians.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ BATCH = 64
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    parser.add_argument('--data', type=Path, help='of real faces and voices; drawn ones if none')
-    parser.add_argument('--steps', type=int, default=10, help='of training, in each way')
+    parser.add_argument('--data', type=Path, help='folder of the corpora; drawn faces if omitted')
+    parser.add_argument('--steps', type=int, default=10, help='training steps per method')
     parser.add_argument('--made', type=Path, help=argparse.SUPPRESS)  # by the launcher
     arguments = parser.parse_args()
     if arguments.made:
@@ -99,7 +98,7 @@ def task(folder: Path, source: FusionSource, processes: Processes) -> ClipTask:
 
 
 def step(one: ClipTask) -> float:
-    """Return the seconds that a step took: reading, fusing, comparing, and its gradients."""
+    """Run a training step; return its duration in seconds."""
     begin = time.perf_counter()
     batch = next(iter(one.batches(0, torch.Generator().manual_seed(1))))
     one.losses(one.model, batch)['loss'].backward()

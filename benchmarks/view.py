@@ -1,10 +1,10 @@
 """
-Opens, kills, reopens and freezes the view while the node works, and says what the node felt.
+Open, kill, reopen and freeze the view while the node works, and measure the effect on the node.
 
-The shipped clip is looped; phases with and without the view take turns, and the states of each
-phase tell rate and latency (from a window's end to its message). Ratios are of medians, to the
-phases in which the view is closed. With --publisher, one that only publishes stands in for camera
-and node: what it costs to be looked at, on a machine that has no time to spare.
+The shipped clip is looped. Phases with and without the view alternate, and the states of each
+phase give rate and latency (from the end of a window to its message). Ratios are of medians,
+relative to the phases with a closed view. With --publisher, a plain publisher replaces camera and
+node, to measure the cost of a subscriber on a busy machine.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from maven_ros.graph.topics import IMAGE_TOPIC, STATE_TOPIC
 from maven_ros.records import NS
 from maven_ros.resources import resource
 
-#: What is done to the view as each phase begins.
+#: State of the view in each phase.
 PHASES = ('closed', 'open', 'killed', 'open', 'frozen', 'closed', 'open', 'closed')
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument('--seconds', type=float, default=15.0, help='of each phase')
+    parser.add_argument('--seconds', type=float, default=15.0, help='length of each phase')
     parser.add_argument('--publisher', action='store_true')
     parser.add_argument('--settings', nargs=argparse.REMAINDER, default=[],
                         help='flags for the affect node; the last of the arguments')
@@ -89,7 +89,7 @@ def _with_node(seconds: float, settings: list[str]) -> int:
                 return 1
         player = _start('play', str(resource('media/sample.mp4')), '--loop', '0')
         try:
-            time.sleep(5)  # the first windows come before the face is followed
+            time.sleep(5)  # the face is not tracked in the first windows
             _phases(seconds, heard, "ms from a window's end to its message")
         finally:
             for process in (player, node):
@@ -99,7 +99,7 @@ def _with_node(seconds: float, settings: list[str]) -> int:
 
 
 def _phases(seconds: float, values: list[float], what: str) -> None:
-    """Do to the view what each phase asks, and print how many values came, and their median."""
+    """Run the phases, and print the rate and the median of the values in each."""
     view, found = View(), {}
     try:
         for phase in PHASES:
@@ -121,7 +121,7 @@ def _phases(seconds: float, values: list[float], what: str) -> None:
 
 
 class View:
-    """A view that comes and goes."""
+    """A view that can be opened, killed and frozen."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen | None = None
@@ -133,7 +133,7 @@ class View:
                 stdout=subprocess.PIPE, text=True)
             while not self._process.stdout.readline().startswith('view: '):
                 if self._process.poll() is not None:
-                    raise SystemExit('the view does not open')
+                    raise SystemExit('the view did not open')
             time.sleep(1)
         elif phase == 'frozen':
             self._process.send_signal(signal.SIGSTOP)

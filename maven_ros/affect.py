@@ -1,5 +1,5 @@
 """
-The value that everything here is about: one point on the affect circumplex.
+One point on the affect circumplex: valence and arousal.
 
 Valence (unpleasant -1 to pleasant 1) and arousal (calm -1 to activated 1) follow Russell, "A
 circumplex model of affect" (1980). The polar form is MAVEN's (arXiv 2503.12623, eq. 28-31).
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from maven_ros.freezing import plain_data
 
-#: Standard deviation of a value that is uniform on [-1, 1]: what is known when nothing is known.
+#: Standard deviation of a uniform distribution on [-1, 1]: the prior, without any evidence.
 PRIOR_STD = 1.0 / math.sqrt(3.0)
-#: The 90% interval of an estimate is so many standard deviations either side.
+#: The 90% interval of an estimate extends this many standard deviations to either side.
 Z90 = 1.6448536269514722
 
 #: Names of the eight octants, anticlockwise from the pleasant axis (Russell 1980).
@@ -23,9 +23,9 @@ OCTANTS = (
     'pleased', 'excited', 'aroused', 'distressed', 'displeased', 'depressed', 'sleepy', 'relaxed',
 )
 
-#: Hues in degrees of the eight octants: warm where activated, cool where calm, green is pleasant.
+#: Hues of the eight octants in degrees: warm for activated, cool for calm, green for pleasant.
 _HUES_DEG = (120.0, 60.0, 25.0, 0.0, -60.0, -120.0, -160.0, -200.0, -240.0)
-_FULL_COLOUR = 0.6  # intensity from which on a colour is saturated
+_FULL_COLOUR = 0.6  # intensity above which a colour is fully saturated
 
 
 @plain_data
@@ -53,15 +53,15 @@ class Affect:
 
     @property
     def octant(self) -> str:
-        """The nearest of the eight names of the circumplex; ``'neutral'`` near its middle."""
-        if not self.intensity > 0.1:  # also true for NaN: an unknown point has no direction
+        """The name of the nearest octant; ``'neutral'`` near the centre."""
+        if not self.intensity > 0.1:  # also true for NaN, which has no direction
             return 'neutral' if self.intensity <= 0.1 else 'unknown'
         return OCTANTS[round(self.angle / (math.pi / 4)) % 8]
 
     @property
     def colour(self) -> tuple[int, int, int]:
         """
-        Red, green and blue in [0, 255]: the hue is the direction, white is neutral or unknown.
+        Red, green and blue in [0, 255]. The hue is the direction; white is neutral or unknown.
 
         Pleased is green, excited yellow, distressed red, depressed blue, relaxed turquoise.
         """
@@ -87,10 +87,10 @@ class Affect:
 
 def confidence(valence_std: float, arousal_std: float) -> float:
     """
-    Turn the two standard deviations into one number in [0, 1].
+    Return the confidence in [0, 1] that two standard deviations express.
 
-    ``1 - sqrt((valence_std^2 + arousal_std^2) / 2) / PRIOR_STD``, clipped: 1 at no uncertainty, 0
-    where the model knows no more than the prior. NaN in, NaN out.
+    ``1 - sqrt((valence_std^2 + arousal_std^2) / 2) / PRIOR_STD``, clipped to [0, 1]: 1 without
+    uncertainty, 0 at the uncertainty of the prior or above, NaN if a deviation is NaN.
     """
     spread = math.sqrt((valence_std**2 + arousal_std**2) / 2.0)
     return min(1.0, max(0.0, 1.0 - spread / PRIOR_STD)) if math.isfinite(spread) else math.nan

@@ -59,6 +59,10 @@ class Counters(Freezing):
         with self._lock:
             return {f'{source}.{cause}': n for (source, cause), n in sorted(self._counts.items())}
 
+    def summary(self) -> str:
+        """All counts so far in a line."""
+        return ', '.join(f'{name} {n}' for name, n in self.snapshot().items()) or 'nothing dropped'
+
     def details(self) -> dict[str, str]:
         """The newest detail of each kind, as ``{'source.cause': sentence}``."""
         with self._lock:

@@ -1,8 +1,8 @@
 """
 One way to declare a field of a settings dataclass, and to check it.
 
-A field says its default, its effect and what is allowed where it is declared; flags, ROS
-parameters, documents and error messages are made of that. ::
+A field declares its default, its effect and its allowed values in one place. Flags, ROS
+parameters, documents and error messages are generated from that declaration. ::
 
     @dataclass(frozen=True)
     class Mine(Checked):
@@ -31,19 +31,19 @@ def setting(
     live: bool = False,
 ) -> Any:
     """
-    Declare one field; bounds and choices of a tuple are those of each of its values.
+    Declare one field. The bounds and choices of a tuple apply to each of its values.
 
-    :param default: the field has to be given when this is left out.
+    :param default: if omitted, the field is required.
     :param doc: one sentence on its effect, for users.
-    :param made: makes the default, such as another settings dataclass.
-    :param minimum: smallest value allowed.
-    :param maximum: largest value allowed.
-    :param above: every allowed value is greater.
-    :param below: every allowed value is less.
-    :param rises: whether no value of a tuple may be less than the one before.
-    :param choices: the values allowed, for names.
-    :param path: ``'file'`` or ``'folder'`` when it names one that must exist unless empty.
-    :param live: whether it may change while the node is configured.
+    :param made: creates the default, such as another settings dataclass.
+    :param minimum: smallest allowed value.
+    :param maximum: largest allowed value.
+    :param above: every value must be greater than this.
+    :param below: every value must be less than this.
+    :param rises: whether the values of a tuple must not decrease.
+    :param choices: allowed values, for names.
+    :param path: ``'file'`` or ``'folder'`` if the value must name an existing one, or be empty.
+    :param live: whether the value may change while the node is configured.
     """
     metadata = {
         'doc': doc, 'minimum': minimum, 'maximum': maximum, 'above': above, 'below': below,
@@ -60,17 +60,16 @@ def fraction(default: Any, doc: str) -> Any:
 
 
 class Checked:
-    """A dataclass that refuses, as it is made, what its fields do not allow."""
+    """A dataclass that checks its values when it is created."""
 
     def __post_init__(self) -> None:
-        """Refuse what is not allowed."""
         self.check()
 
     def check(self) -> None:
         """
-        Check every value, each by itself and against the others.
+        Check every value by itself and against the others.
 
-        :raises SettingsError: names each field at fault, its value and what is allowed.
+        :raises SettingsError: names each wrong field, its value and the allowed values.
         """
         faults = [fault for parameter in self.declared() for fault in parameter.faults()]
         if not faults:
@@ -83,13 +82,13 @@ class Checked:
         return declared(self)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be of fields that are allowed each by itself."""
+        """Yield a message for each combination of values that is not allowed."""
         yield from ()
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One field as users meet it: its full name, value and declaration."""
+    """One field as users see it: its full name, value and declaration."""
 
     name: str
     type: Any
@@ -107,7 +106,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """What is allowed, in words."""
+        """The allowed values, in words."""
         if self.choices:
             names = [repr(choice) for choice in self.choices]
             return f'some of {", ".join(names)}' if self._is_tuple else ' or '.join(names)
@@ -139,7 +138,7 @@ class Parameter:
         """
         Convert text (or a YAML value) to this parameter's type.
 
-        :raises SettingsError: when it does not convert without loss.
+        :raises SettingsError: if the conversion fails or loses information.
         """
         try:
             if self.type is bool and isinstance(value, str):
@@ -155,7 +154,7 @@ class Parameter:
             raise SettingsError(f'{self.name}: {value!r} is not {self.allowed}') from error
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with the value, if anything."""
+        """Yield a message for each fault of the value."""
         if not self._holds():
             near = difflib.get_close_matches(str(self.value), self.choices, 1)
             hint = f'; did you mean {near[0]!r}?' if near else ''
@@ -184,7 +183,7 @@ class Parameter:
     def _allows(self, kind: Any, value: Any) -> bool:
         if kind is float and type(value) is int:
             value = float(value)
-        if kind not in (bool, int, float, str):  # it checks itself
+        if kind not in (bool, int, float, str):  # a nested dataclass checks itself
             return True
         if type(value) is not kind:
             return False
@@ -199,9 +198,9 @@ class Parameter:
 
 def declared(values: Any, prefix: str = '') -> Iterator[Parameter]:
     """
-    Yield what a dataclass declares by :func:`setting`, in order.
+    Yield the fields that a dataclass declares with :func:`setting`, in order.
 
-    :param prefix: of the names.
+    :param prefix: prepended to each name.
     """
     types = typing.get_type_hints(type(values))
     for one in dataclasses.fields(values):

@@ -1,9 +1,9 @@
 """
-Incremental inference: evidence of windows in, estimates out.
+Incremental inference: it takes the evidence of windows and returns estimates.
 
-Each face is encoded once, words when they change, sound once a window; what overlaps with earlier
-windows is remembered (:mod:`maven_ros.model.incremental`). Each network runs once for all people
-of all streams.
+Each face is encoded once, words are encoded when they change, and sound is encoded once per
+window. Vectors that later windows need again are kept (:mod:`maven_ros.model.incremental`). Each
+network runs once per call, for all people of all streams together.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ SHIPPED = 'models/compact'
 
 class Engine:
     """
-    A loaded model and what it remembers of recent windows. Not thread-safe: one thread uses it.
+    A loaded model and its memory of recent windows. It is not thread-safe: use it from one thread.
 
-    One engine serves any number of streams, each with a memory of its own. ::
+    One engine serves any number of streams. Each stream has its own memory. ::
 
         memories = [Memory() for _ in cameras]
         estimates = engine.infer_streams(list(zip(memories, evidence)))
 
-    :param settings: the checkpoint, the device, the precision, and CPU threads; those are torch's,
-        and so of the whole process.
-    :param windows: their length is that of every piece of evidence.
-    :param frame_rate_hz: slots of the time grid a second, one face in each.
-    :param counters: where words that are too many, and steps back for want of memory, are counted;
-        a new one when left out.
-    :raises ResourceError: when the checkpoint or the device is missing or unusable.
+    :param settings: checkpoint, device, precision and CPU threads. The number of threads is
+        torch's, so it holds for the whole process.
+    :param windows: give the length of every piece of evidence.
+    :param frame_rate_hz: slots of the time grid per second; each slot holds one face.
+    :param counters: count words beyond the model's limit, and fallbacks after a lack of memory;
+        a new object if omitted.
+    :raises ResourceError: if the checkpoint or the device is missing or unusable.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Engine:
         torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
         checkpoint = _read(settings)
-        #: What AffectState.model says; begins with ``untrained`` when the weights are.
+        #: The value of AffectState.model; it begins with ``untrained`` if the weights are.
         self.name = checkpoint.name
         self.trained = checkpoint.trained
-        #: Side of the face crops that it takes.
+        #: Side of the face crops, in pixels.
         self.crop_px = checkpoint.model.config.crop_px
         self._settings, self._compiled = settings, settings.compile
         self._length_ns = nanoseconds(windows.length_s)
@@ -83,7 +83,7 @@ class Engine:
             self._give_up(error)
 
     def _place(self, checkpoint: Checkpoint, device: torch.device) -> None:
-        """Bring a model, as read, to a device; what another encoded counts no more."""
+        """Move a freshly read model to a device; the memories of the old model become invalid."""
         import torch
 
         from maven_ros.model.compute import (
@@ -96,14 +96,14 @@ class Engine:
         )
         from maven_ros.model.incremental import IncrementalEncoder
 
-        #: Where it runs: ``cpu``, ``cuda:0`` and so on.
+        #: The device in use: ``cpu``, ``cuda:0`` and so on.
         self.device = str(device)
         self._dtype = choose_dtype(self._settings.precision, device)
         self._model = checkpoint.model.to(
-            device, torch.float32, memory_format=torch.channels_last)  # as pictures arrive, too
+            device, torch.float32, memory_format=torch.channels_last)  # as images are
         parts = [getattr(self._model, part) for part in (
             'face_encoder', 'voice_encoder', 'text_encoder', 'fusion', 'context')]
-        for part in parts:  # the head stays exact
+        for part in parts:  # the head stays in float32
             hold_weights(part, self._dtype)
         if not self._compiled and packs(device, self._dtype):
             for part in parts:
@@ -118,12 +118,12 @@ class Engine:
 
     def _give_up(self, error: RuntimeError) -> None:
         """
-        Move to the processor for good when it was a GPU that ran out of memory.
+        Move to the CPU permanently if a GPU ran out of memory.
 
-        The weights are read again: those on the GPU may be rounded, and stay compiled.
+        The weights are read again, because those on the GPU may be rounded or compiled.
 
-        :raises RuntimeError: the error, when it is another.
-        :raises ResourceError: when the checkpoint is no longer the same.
+        :raises RuntimeError: the same error, if it has another cause.
+        :raises ResourceError: if the checkpoint has changed since the start.
         """
         import torch
 
@@ -143,7 +143,7 @@ class Engine:
 
     def silence(self, pathways: Collection[str]) -> None:
         """
-        Let some pathways of the network add nothing from now on; the others do again.
+        Silence these pathways of the network from now on, and enable all others.
 
         :param pathways: some of ``PATHWAYS``.
         """
@@ -151,18 +151,18 @@ class Engine:
         self._model.fusion.silent = self._silent
 
     def adopt_thread(self) -> None:
-        """Give the calling thread the settings' number of CPU threads: torch counts by thread."""
+        """Set the number of CPU threads for the calling thread: torch keeps it per thread."""
         import torch
 
         torch.set_num_threads(self._settings.threads)
 
     def warm_up(self) -> None:
         """
-        Run on made-up evidence, so that the first real one does not wait; then forget.
+        Run on made-up evidence, so that the first real window is not slow; then forget it.
 
-        Once for one person, and once for several, each modality alone among them.
+        It runs once for one person and once for several, including people with a single modality.
 
-        :raises ResourceError: when the network is to be compiled and cannot be.
+        :raises ResourceError: if the network should be compiled and cannot be.
         """
         from maven_ros.model.compute import compiling
 
@@ -172,18 +172,18 @@ class Engine:
                 self.reset()
 
     def reset(self) -> None:
-        """Forget all evidence that :meth:`infer` was given; the model stays loaded."""
+        """Forget all evidence that :meth:`infer` received; the model stays loaded."""
         self._memory.reset()
 
     def infer(self, evidence: Sequence[Evidence]) -> list[Estimate]:
         """
-        Estimate the affect that each piece of evidence speaks of, in one pass.
+        Estimate the affect in each piece of evidence, in one pass.
 
-        :param evidence: any number of pieces of one stream, each as long as the settings' windows.
-        :returns: an estimate of each, in the same order.
-        :raises InputError: when a piece holds no evidence that the model can use
-            (``'no_evidence'``), breaks what :class:`maven_ros.records.Evidence` promises, or is
-            the second about one person and window.
+        :param evidence: pieces of evidence of one stream, each as long as the settings' windows.
+        :returns: one estimate per piece, in the same order.
+        :raises InputError: if a piece holds no evidence that the model can use
+            (``'no_evidence'``), violates :class:`maven_ros.records.Evidence`, or is the second
+            piece for the same person and window.
         """
         return self.infer_streams([(self._memory, evidence)])[0]
 
@@ -193,14 +193,14 @@ class Engine:
         """
         Estimate for several streams (cameras, robots, bags) in one pass.
 
-        :param streams: the memory of each, and pieces of evidence as for :meth:`infer`.
-        :returns: for each stream an estimate of each piece, in the same order.
-        :raises InputError: as :meth:`infer`; one piece refuses them all.
+        :param streams: for each stream its memory and its pieces of evidence, as in :meth:`infer`.
+        :returns: for each stream one estimate per piece, in the same order.
+        :raises InputError: as :meth:`infer`; one bad piece rejects the whole call.
         """
         windows: dict[Memory, list[Evidence]] = {}
         for memory, pieces in streams:
             windows.setdefault(memory, []).extend(pieces)
-        for pieces in windows.values():  # two streams may well have people of one id
+        for pieces in windows.values():  # person ids are unique only within a stream
             check_evidence(pieces, self._length_ns, self.crop_px)
         rows = [(memory, piece) for memory, pieces in streams for piece in pieces]
         numbers = iter(self._run(rows) if rows else ())
@@ -208,10 +208,10 @@ class Engine:
 
     def _run(self, rows: Sequence[Row]) -> list[list[float]]:
         """
-        Encode and fuse; return the numbers of an estimate for each row.
+        Encode and fuse; return the values of the estimate for each row.
 
-        :raises RuntimeError: when one row alone does not fit into the processor's memory; a GPU
-            that is too small is given up for good.
+        :raises RuntimeError: if a single row does not fit into the CPU's memory. If it does not
+            fit into a GPU's, the engine moves to the CPU permanently.
         """
         try:
             return self._attempt(rows)
@@ -226,10 +226,10 @@ class Engine:
         kind = self.device.partition(':')[0]
         with torch.inference_mode(), \
                 torch.autocast(kind, self._dtype, self._dtype != torch.float32):
-            # What does not fit as a whole, though its parts are small, is done by fewer rows.
+            # A batch that does not fit as a whole is split into fewer rows.
             table, = self._batches.run(
                 'pieces of evidence', len(rows), lambda part: (self._table(rows[part]),))
-            numbers: list[list[float]] = table.tolist()  # nothing before waits for the device
+            numbers: list[list[float]] = table.tolist()  # the only call that waits for the device
         return numbers
 
     def _table(self, rows: Sequence[Row]) -> Tensor:
@@ -243,9 +243,9 @@ class Engine:
 
         output = (self._model.explain if self._settings.influence else self._model.fuse)(features)
         influence = output.influence
-        if influence is None:  # not asked for, and so not known
+        if influence is None:  # it was not requested
             influence = output.valence.new_full((len(output.valence), 3), math.nan)
-        # One table, for one copy from the device. A raw head may leave the square.
+        # One table means one copy from the device. A raw head may leave the square.
         return torch.column_stack([
             output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
             output.valence_std, output.arousal_std, influence, features.present.any(1)])
@@ -258,7 +258,7 @@ def _read(settings: ModelSettings) -> Checkpoint:
 
 
 def _made_up(people: int, length_ns: int, crop_px: int) -> list[Evidence]:
-    """Return evidence of nobody: all of it about the first, then each modality alone."""
+    """Return made-up evidence: one person with all modalities, then one with each alone."""
     samples = rules.window_samples(length_ns)
     sound = {'waveform': np.zeros(samples, np.float32), 'heard': np.ones(samples, np.bool_)}
     words = {'words': (Word('hello', 0, length_ns, 1.0),)}

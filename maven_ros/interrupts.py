@@ -1,4 +1,4 @@
-"""The one event that ends a process in order."""
+"""The event that shuts a process down cleanly."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Interrupts(threading.Event):
     """
-    Set by SIGINT and SIGTERM; a command that looks at it ends by itself, in order.
+    An event that SIGINT, SIGTERM and SIGHUP set. A command polls it and shuts down cleanly.
 
-    Before it first looks, while modules and models load, a signal ends the command on the spot.
-    Signals after the first are nothing new: a terminal's and launch's arrive together.
+    Until the command polls it for the first time, while modules and models load, a signal ends the
+    process at once. Further signals change nothing: a terminal and launch often both send one.
 
-    :param early: exit code of an end on the spot; 128 and the signal's number when left out.
+    :param early: exit code if the process ends at once; 128 plus the signal's number if omitted.
     """
 
     _watched = False
@@ -28,46 +28,48 @@ class Interrupts(threading.Event):
 
     @classmethod
     def on_signals(cls, early: int | None = None) -> Interrupts:
-        """Return one that SIGINT, SIGTERM and SIGHUP set from now on."""
+        """Return an event that SIGINT, SIGTERM and SIGHUP set from now on."""
         stop = cls(early)
         for number in _SIGNALS:
-            # nohup's wish is kept; a shell's background job is deaf to SIGINT, too, by no wish.
+            # SIGHUP stays ignored if nohup ignores it. SIGINT does not: shells ignore it in every
+            # background job, although nobody asked for that.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, stop.on_signal)
         return stop
 
     def is_set(self) -> bool:
-        """Tell whether it is time to end."""
+        """Tell whether the process should end."""
         self._watched = True
         return super().is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is time to end; False when the time runs out before."""
+        """Wait until the process should end; return False after a timeout."""
         self._watched = True
         return super().wait(timeout)
 
     def set_at_end_of_stdin(self) -> None:
-        """Wait until whoever started this process, and holds its input, is gone."""
+        """Wait until standard input closes, because the parent process ended; then set it."""
         while os.read(0, 1024):
             pass
         self.set()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         for one in _SIGNALS:
             if signal.getsignal(one) == self.on_signal:
-                # Python, where it ends, sets a handler back to what kills; what is ignored stays.
+                # Python resets handlers at its exit, and a signal would then kill it; an ignored
+                # signal stays ignored.
                 signal.signal(one, signal.SIG_IGN)
-        self.set()  # first: what is raised below may get lost, as in the end of an object
+        self.set()  # first, because the exception below may be lost, as in a destructor
         if not self._watched:
             code = 128 + number if self._early is None else self._early
-            if _imports(frame):  # libraries abort, or swallow it, when that is interrupted
+            if _imports(frame):  # libraries abort on an exception here, or swallow it
                 os._exit(code)
             raise SystemExit(code)
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Tell whether a module is being imported: there is nothing yet to end in order."""
+    """Tell whether the interrupted code imports a module; nothing needs a clean end then."""
     while frame is not None:
         if frame.f_code.co_filename.startswith('<frozen importlib'):
             return True

@@ -27,7 +27,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 NS = 1_000_000_000
 SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
-VOICE_FRAME = SAMPLE_RATE_HZ // 50  # samples of one verdict of voice activity: 20 ms
+VOICE_BLOCK = 512  # samples of one verdict of voice activity: 32 ms
 LOUDEST = 8  # that a sample may be; sound is in [-1, 1], and resampling overshoots that a little
 LOWEST_RATE_HZ = 1_000   # of sound that is taken in
 
@@ -212,7 +212,7 @@ class Window:
     :param faces: every face seen in it, in order of time.
     :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
     :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
-    :param voiced: bool (samples // VOICE_FRAME,), voice activity, on time to within a frame.
+    :param voiced: bool (samples // VOICE_BLOCK,), voice activity, on time to within a block.
     :param words: words spoken inside it, as known when it closed; added as it is judged.
     :param stale: streams that were live and have stopped.
     :param frame_id: the camera's coordinate frame.

@@ -1,11 +1,11 @@
 """
 The rules of windows and voices, each in one place.
 
-Which frames are looked at, where windows lie, what of a stream is in one, and whose evidence it
-is. The pipeline, the engine, the features and clips of training and the scoring call these: a rule
-that is changed here is changed for what the node sees, what a network is trained on, and what it
-is scored by. Times are integer nanoseconds; where a function takes one stamp it takes an int64
-array of them as well.
+This module decides which frames the network sees, where windows begin and end, which samples,
+faces and words a window holds, and whose evidence it is. The pipeline, the engine, the features
+and clips of training, and the scoring all call it, so a rule that changes here changes for all of
+them. Times are integer nanoseconds. A function that takes one stamp also takes an int64 array of
+stamps.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
-    VOICE_FRAME,
+    VOICE_BLOCK,
     Evidence,
     Mask,
+    Samples,
     VoiceAssigned,
     Window,
     Word,
@@ -32,7 +33,7 @@ from maven_ros.settings import Settings
 #: A stamp, or an array of them.
 Stamps = TypeVar('Stamps', int, NDArray[np.int64])
 
-#: Sound is kept this much longer than a window, for streams that are behind one another.
+#: The sound buffer is this much longer than a window, because streams lag behind one another.
 RING_SLACK_S = 5.0
 
 
@@ -41,12 +42,12 @@ RING_SLACK_S = 5.0
 
 def is_looked_at(stamp_ns: int, before_ns: int | None, rate_hz: float) -> bool:
     """
-    Tell whether a frame is looked at: the first frame of each slot of the frame rate is.
+    Tell whether the network sees a frame: it sees the first frame of each slot of the frame rate.
 
-    Slots are counted from the epoch of the stamps, so that a live run and a replay agree.
+    Slots are counted from the epoch, so a live run and a replay choose the same frames.
 
-    :param before_ns: stamp of the frame before; None for the first frame.
-    :param rate_hz: slots a second.
+    :param before_ns: stamp of the previous frame; None for the first frame.
+    :param rate_hz: slots per second.
     """
     rate_mhz = round(rate_hz * 1000)
     slot, slot_before = (None if one is None else one * rate_mhz // (1000 * NS)
@@ -55,7 +56,7 @@ def is_looked_at(stamp_ns: int, before_ns: int | None, rate_hz: float) -> bool:
 
 
 def looked_at(stamps_ns: NDArray[np.int64], rate_hz: float) -> Mask:
-    """Tell which frames of a whole stream are looked at: bool (frames,); stamps ascend."""
+    """Tell which frames of a stream the network sees: bool (frames,). Stamps must ascend."""
     stamps = stamps_ns.tolist()
     return np.array([is_looked_at(stamp_ns, before_ns, rate_hz)
                      for before_ns, stamp_ns in itertools.pairwise([None, *stamps])], np.bool_)
@@ -68,27 +69,27 @@ def end_after(stamp_ns: Stamps, hop_ns: int) -> Stamps:
     """
     Return the end of the first window that ends after a stamp.
 
-    Windows end at whole multiples of the hop, counted from the epoch of the stamps.
+    Windows end at whole multiples of the hop, counted from the epoch.
     """
     return (stamp_ns // hop_ns + 1) * hop_ns
 
 
 def start_of(end_ns: Stamps, length_ns: int) -> Stamps:
-    """Return where a window begins, by where it ends."""
+    """Return the start of a window, given its end."""
     return end_ns - length_ns
 
 
 def speaks_until(end_ns: Stamps, hop_ns: int) -> Stamps:
     """
-    Return until when a window's state speaks, by where the window ends.
+    Return the time until which a window's state is the current one, given the window's end.
 
-    A state is known at the end of its window; it speaks from then until the next window ends.
+    A state is known at the end of its window and stays current until the next window ends.
     """
     return end_ns + hop_ns
 
 
 def window_samples(length_ns: int) -> int:
-    """Return how many samples of sound a window has."""
+    """Return the number of audio samples in a window."""
     return round(length_ns * SAMPLE_RATE_HZ / NS)
 
 
@@ -96,33 +97,33 @@ def window_samples(length_ns: int) -> int:
 
 
 class Grid(NamedTuple):
-    """The slots of a window: how many, and how long each is in seconds."""
+    """The slots of a window: their number, and the length of each in seconds."""
 
     slots: int
     slot_s: float
 
 
 def time_grid(length_s: float, rate_hz: float) -> Grid:
-    """Return the slots of a window: one for each frame that is looked at, at least one."""
+    """Return the slots of a window: one per frame that the network sees, at least one."""
     slots = max(1, round(length_s * rate_hz))
     return Grid(slots, length_s / slots)
 
 
 def slot_of(stamp_ns: Stamps, start_ns: int, end_ns: int, slots: int) -> Stamps:
-    """Return the slot of the window ``[start_ns, end_ns)`` that a stamp falls in."""
+    """Return the slot of the window ``[start_ns, end_ns)`` that contains a stamp."""
     return (stamp_ns - start_ns) * slots // (end_ns - start_ns)
 
 
 def newest_per_slot(
     stamps_ns: Sequence[int], start_ns: int, end_ns: int, slots: int,
 ) -> dict[int, int]:
-    """Return which frame stands in each slot, by its place among them: the newest one."""
+    """Return the index of the newest frame in each slot, by slot."""
     ordered = sorted(range(len(stamps_ns)), key=lambda place: stamps_ns[place])
     return {slot_of(stamps_ns[place], start_ns, end_ns, slots): place for place in ordered}
 
 
 def slot_edges(start_ns: int, end_ns: int, slots: int) -> NDArray[np.int64]:
-    """Return the first stamp of each slot, and the window's end: int64 (slots + 1,)."""
+    """Return the start of each slot, then the end of the window: int64 (slots + 1,)."""
     return start_ns - (-np.arange(slots + 1, dtype=np.int64) * (end_ns - start_ns) // slots)
 
 
@@ -135,15 +136,36 @@ def holds(start_ns: int, end_ns: int, stamp_ns: Any) -> Any:
 
 
 def words_inside(words: Iterable[Word], start_ns: int, end_ns: int) -> tuple[Word, ...]:
-    """Return the words that were spoken wholly in ``[start_ns, end_ns)``, in order."""
+    """Return the words that lie entirely inside ``[start_ns, end_ns)``, in order."""
     return tuple(sorted((word for word in words
                          if start_ns <= word.start_ns and word.end_ns <= end_ns),
                         key=lambda word: word.start_ns))
 
 
+def voiced(voice: Samples, threshold: float, hangover_s: float) -> Mask:
+    """
+    Decide in which blocks there is a voice.
+
+    The first :func:`hangover` blocks lack what came before them.
+
+    :param voice: float32 (n,), the probability of a voice in each of contiguous blocks.
+    :param threshold: least probability of a voice.
+    :param hangover_s: duration for which a voice goes on after such a block.
+    :returns: bool (n,).
+    """
+    places = np.arange(len(voice))
+    reached = np.where(voice >= threshold, places, -1 - hangover(hangover_s))
+    return places - np.maximum.accumulate(reached) <= hangover(hangover_s)
+
+
+def hangover(hangover_s: float) -> int:
+    """Return the number of blocks for which a voice goes on after the last one that has it."""
+    return round(hangover_s * SAMPLE_RATE_HZ / VOICE_BLOCK)
+
+
 def voiced_s(voiced: Mask) -> float:
-    """Return how long there was a voice, in seconds, by the verdict of each voice frame."""
-    return int(voiced.sum()) * VOICE_FRAME / SAMPLE_RATE_HZ
+    """Return the duration of voice in seconds, given one decision per block."""
+    return int(voiced.sum()) * VOICE_BLOCK / SAMPLE_RATE_HZ
 
 
 # --- whose evidence it is --------------------------------------------------------------------
@@ -151,10 +173,10 @@ def voiced_s(voiced: Mask) -> float:
 
 class Gates(NamedTuple):
     """
-    What evidence has to pass.
+    The thresholds that evidence has to pass.
 
-    :param min_voiced_s: a window with less voice has no sound.
-    :param confidence: words less sure are no evidence.
+    :param min_voiced_s: sound counts only if the window has at least this much voice, in seconds.
+    :param confidence: words count only if their confidence is at least this, in [0, 1].
     """
 
     min_voiced_s: float
@@ -162,16 +184,17 @@ class Gates(NamedTuple):
 
     @classmethod
     def of(cls, settings: Settings) -> Gates:
-        """Return those of a node's settings."""
+        """Return the gates that a node's settings describe."""
         return cls(settings.audio.min_voiced_s, settings.speech.confidence_gate)
 
 
 def voices(window: Window, speaker: str, gates: Gates) -> dict[str, VoiceAssigned]:
     """
-    Return everybody in a window, and whose the voice in it is to each.
+    Return the people in a window and, for each, who the voice in the window belongs to.
 
-    :param speaker: who speaks, of several people in view; empty while undecided.
-    :returns: by id, in the order in which they are seen; ``''`` alone where nobody is in view.
+    :param speaker: id of the person who speaks, if several are in view; empty while undecided.
+    :returns: an entry per person id, in the order in which the faces were seen; the only id is
+        ``''`` if nobody is in view.
     """
     people = dict.fromkeys(face.person_id for face in window.faces) or {'': None}
     if voiced_s(window.voiced) < gates.min_voiced_s:
@@ -186,9 +209,9 @@ def evidence_of(
     window: Window, person_id: str, voice: VoiceAssigned, gates: Gates,
 ) -> Evidence:
     """
-    Return what of a window's evidence is of one person.
+    Return the part of a window's evidence that belongs to one person.
 
-    Sound and words are of whoever is alone in view, or of the one who speaks.
+    Sound and words belong to the only person in view or, among several, to the one who speaks.
     """
     faces = tuple(face for face in window.faces if face.person_id == person_id)
     own = len(faces) == len(window.faces) or voice is VoiceAssigned.SELF

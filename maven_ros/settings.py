@@ -65,10 +65,14 @@ class AudioSettings:
     gap_tolerance_ms: float = setting(
         60.0, 'Stamps that leave the sample clock by more are a gap or an overlap.',
         minimum=5.0, maximum=1000.0, live=True)
-    voice_mode: int = setting(
-        3, 'Strictness of the voice activity detector.', minimum=0, maximum=3)
+    voice_threshold: float = setting(
+        0.5, 'Sound whose probability of speech reaches this is a voice (Silero, each 32 ms).',
+        minimum=0.05, maximum=0.95, live=True)
+    voice_hangover_s: float = setting(
+        0.1, 'A voice goes on for so long after the last sound that reached the threshold.',
+        minimum=0.0, maximum=2.0, live=True)
     min_voiced_s: float = setting(
-        0.2, 'A window with less voice than this has no AUDIO evidence.',
+        0.35, 'A window with less voice than this has no AUDIO evidence.',
         minimum=0.01, maximum=10.0, live=True)
     robot_tail_s: float = setting(
         0.3, 'Sound stays ignored so long after the robot stopped speaking.',
@@ -313,8 +317,16 @@ class Settings(Checked):
                                  for one in parameters(self) if one.path and one.value})
 
 
+#: Parameters that earlier versions had, and what to do without them.
+GONE = {
+    'audio.voice_mode': 'use audio.voice_threshold',
+}
+
+
 def unknown_parameter(name: str, known: Collection[str]) -> SettingsError:
-    """Return the error that says which of the known names is nearest."""
+    """Return the error that says what became of it, or which of the known names is nearest."""
+    if name in GONE:
+        return SettingsError(f'{name}: is gone; {GONE[name]}')
     near = difflib.get_close_matches(name, known, 1)
     hint = f'did you mean {near[0]}?' if near else f'allowed: {", ".join(known)}'
     return SettingsError(f'{name}: no such parameter; {hint}')

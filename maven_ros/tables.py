@@ -1,4 +1,4 @@
-"""Tables in files: Parquet and CSV, every time the same bytes."""
+"""Tables in Parquet and CSV files; the same rows always give the same bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 from maven_ros.errors import ResourceError
 from maven_ros.text import cell
 
-_ROWS = 4096  # a group of rows in the file, and what is held in memory
+_ROWS = 4096  # rows per row group, and rows held in memory
 
 
 def write_tables(
     rows: Iterator[dict[str, Any]], columns: Mapping[str, str], paths: tuple[Path, ...],
 ) -> None:
     """
-    Write the same table into several files, each Parquet or CSV by its name's end.
+    Write one table into several files; the suffix of each decides between Parquet and CSV.
 
-    :param rows: taken a few thousand at a time.
-    :param columns: name and Arrow type.
-    :raises ResourceError: when they cannot be written, or pyarrow is missing.
+    :param rows: consumed a few thousand at a time.
+    :param columns: Arrow type by column name.
+    :raises ResourceError: if a file cannot be written, or pyarrow is missing.
     """
     pa, pq, csv = require_pyarrow()
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
@@ -57,8 +57,8 @@ def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
     """
     Return the columns of a Parquet table.
 
-    :param columns: those that it must have.
-    :raises ResourceError: when it cannot be read, lacks columns, or pyarrow is missing.
+    :param columns: names of the columns that the table must have.
+    :raises ResourceError: if the file cannot be read, lacks columns, or pyarrow is missing.
     """
     pa, pq, _ = require_pyarrow()
     try:
@@ -74,9 +74,9 @@ def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
 
 def require_pyarrow() -> tuple[Any, Any, Any]:
     """
-    Return pyarrow, and its modules for Parquet and CSV.
+    Return pyarrow and its modules for Parquet and CSV.
 
-    :raises ResourceError: when it is missing: before hours of work, not after.
+    :raises ResourceError: if it is missing. Call this before long work, not after it.
     """
     try:
         import pyarrow

@@ -1,8 +1,8 @@
 """
-Many tasks: one after the other, side by side in processes, or on a Ray cluster.
+Run many tasks: in sequence, in parallel processes, or on a Ray cluster.
 
-A task writes its result into a folder of its own, and says no more than whether it went well; so
-results are the same whoever ran it, and a task that dies takes no other with it.
+A task writes its result into its own folder and reports only success or an error. So the result
+does not depend on where the task runs, and a task that crashes does not affect the others.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any, Protocol, TypeVar
 
 from maven_ros.errors import MavenError, ResourceError
 
-#: Tries more for a task whose process died; an error that it reports is final.
+#: Number of retries for a task whose process died. An error that the task reports is final.
 RETRIES = 1
-#: How long a Ray cluster may take to answer.
+#: Longest wait for the answer of a Ray cluster.
 CONNECT_S = 30.0
 _POLL_S = 0.2
 
@@ -29,11 +29,11 @@ _log = logging.getLogger('maven_ros.evaluate')
 
 
 class Named(Protocol):
-    """What a task has to be; processes and clusters are sent it."""
+    """The interface of a task. It must be picklable."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name of the task in messages."""
 
 
 AnyTask = TypeVar('AnyTask', bound=Named)
@@ -45,14 +45,15 @@ def run_tasks(
     workers: int = 1, ray_address: str = '',
 ) -> None:
     """
-    Run all tasks, whatever becomes of some.
+    Run all tasks, even if some fail.
 
-    :param run: does one; with several workers it must be a function of a module.
-    :param done: told of each task's end, on this thread, with its error or an empty text.
-    :param stop: ends everything early when set.
-    :param workers: how many processes; 1 runs them here.
-    :param ray_address: of a Ray cluster that sees the same files; instead of processes.
-    :raises ResourceError: when stopped, or when Ray is missing or cannot be reached.
+    :param run: runs one task; with several workers it must be a module-level function.
+    :param done: called on this thread at the end of each task, with its error or ``''``.
+    :param stop: ends all tasks early when set.
+    :param workers: number of processes; 1 runs the tasks in this process.
+    :param ray_address: address of a Ray cluster that sees the same files, to use instead of
+        processes.
+    :raises ResourceError: if stopped, or if Ray is missing or cannot be reached.
     """
     if ray_address:
         _run_on_ray(tasks, run, done, stop, ray_address)
@@ -63,16 +64,16 @@ def run_tasks(
     else:
         _run_in_processes(tasks, run, done, stop, workers)
     if stop.is_set():
-        raise ResourceError('stopped; the same command goes on where this one was')
+        raise ResourceError('stopped; run the same command again to continue')
 
 
 def attempt(run: Callable[[AnyTask], None], task: AnyTask) -> str:
-    """Run a task; return its error in words, or nothing."""
+    """Run a task; return its error message, or ``''``."""
     try:
         run(task)
     except MavenError as error:
         return str(error)
-    except Exception as error:  # a fault of ours must not cost the other tasks
+    except Exception as error:  # a bug in one task must not end the others
         _log.exception('%s', task.name)
         return f'{type(error).__name__}: {error}'
     return ''
@@ -86,7 +87,7 @@ def _run_in_processes(
     done: Callable[[AnyTask, str], None], stop: threading.Event,
     workers: int,
 ) -> None:
-    """Give each task a process of its own; a thread each waits for it."""
+    """Run each task in its own process; one thread per worker waits for it."""
     ended: queue.Queue[tuple[AnyTask, str]] = queue.Queue()
     with ThreadPoolExecutor(workers) as threads:
         for task in tasks:
@@ -103,7 +104,7 @@ def _wait_for(
 ) -> None:
     try:
         error = 'stopped' if stop.is_set() else _in_process(run, task, stop)
-    except Exception as refused:  # no more processes or memory: whoever waits must hear of it
+    except Exception as refused:  # no memory for a process, say: the caller must know
         _log.exception('%s', task.name)
         error = f'{type(refused).__name__}: {refused}'
     ended.put((task, error))
@@ -124,17 +125,17 @@ def _in_process(run: Callable[[AnyTask], None], task: AnyTask, stop: threading.E
                     process.join()
                     return 'stopped'
             return str(ours.recv())
-        except EOFError:  # it died before it could say why
+        except EOFError:  # it died without a report
             process.join()
             code = process.exitcode
             _log.warning('%s: its process ended with %s', task.name, code)
         finally:
             ours.close()
-    return f'its process ended {1 + RETRIES} times without a word, at last with exit status {code}'
+    return f'its process died {1 + RETRIES} times without an error, with exit status {code}'
 
 
 def _report(pipe: Any, run: Callable[[AnyTask], None], task: AnyTask) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; we end them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     pipe.send(_attempt_beside_others(run, task))
 
 
@@ -175,7 +176,7 @@ def _run_on_ray(
 
 
 def _connect(ray: Any, address: str) -> None:
-    """Connect to a cluster, on a thread: there is no other way to give Ray a limit."""
+    """Connect to a cluster on a thread, because Ray's own call has no timeout."""
     ended: queue.Queue[Exception | None] = queue.Queue()
 
     def connect() -> None:
@@ -190,16 +191,16 @@ def _connect(ray: Any, address: str) -> None:
     try:
         error = ended.get(timeout=CONNECT_S)
     except queue.Empty:
-        error = TimeoutError(f'whatever is there gave no answer of Ray in {CONNECT_S:g} s')
+        error = TimeoutError(f'no Ray cluster answered within {CONNECT_S:g} s')
     if error:
         raise ResourceError(f'ray: no cluster at {address!r}: {error}') from error
 
 
 def _check_reachable(address: str) -> None:
-    """Refuse an address where nobody answers: Ray itself would wait for minutes, then abort."""
+    """Refuse an address that does not answer: Ray would wait for minutes, then abort."""
     host, colon, port = address.removeprefix('ray://').rpartition(':')
     if not colon:
-        return  # such as 'auto': Ray knows where its own cluster is
+        return  # such as 'auto': Ray finds its own cluster
     try:
         socket.create_connection((host.strip('[]'), int(port)), CONNECT_S).close()
     except (OSError, ValueError, OverflowError) as error:

@@ -24,7 +24,7 @@ def package(root, **modules):
 def test_no_folders_import_each_other():
     done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (
-        0, 'no folders import each other; no file name stands twice')
+        0, 'no folders import each other; no file name occurs twice')
 
 
 def test_a_ring_of_three_is_found(tmp_path):

@@ -13,6 +13,7 @@ from listening import Listening, blank_frames, chunks_of, feed
 from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.records import NS, Box, Face, Utterance, VoiceAssigned, Window, Word
+from maven_ros.resources import resource
 from maven_ros.scoring.alignment import Believed, align
 from maven_ros.scoring.annotations import Annotation
 from maven_ros.senses.speaker import ActiveSpeaker
@@ -21,7 +22,12 @@ from maven_ros.training.people.clips import label
 from maven_ros.training.people.evidence import RecordedVideo, evidence_in
 from maven_ros.training.people.feature_spec import Windowing
 from maven_ros.training.people.prepared import Frames, RecordedPerson
-from maven_ros.training.people.recorded_sound import read_flac, write_flac, write_words
+from maven_ros.training.people.recorded_sound import (
+    read_flac,
+    read_sound,
+    write_flac,
+    write_words,
+)
 
 MS = 1_000_000
 PACKAGE = Path(rules.__file__).parent
@@ -105,27 +111,27 @@ def test_words_are_in_a_window_that_holds_all_of_them_in_order():
         'whole', 'first', 'late', 'instant']
 
 
-def window(*people, voiced_frames=0, words=()):
-    """Return 1 s of which so many frames of 20 ms have a voice."""
+def window(*people, voiced_blocks=0, words=()):
+    """Return 1 s of which so many blocks of 32 ms have a voice."""
     faces = tuple(Face(number, person, Box(0, 0, 1, 1), np.zeros((1, 1, 3), np.uint8))
                   for number, person in enumerate(people))
     return Window(0, NS, faces, np.ones(16_000, np.float32), np.ones(16_000, np.bool_),
-                  np.arange(50) < voiced_frames, tuple(words))
+                  np.arange(31) < voiced_blocks, tuple(words))
 
 
 GATES = rules.Gates(0.2, 0.5)
 
 
-@pytest.mark.parametrize(('people', 'speaker', 'voiced_frames', 'expected'), [
-    ('', '', 9, {'': VoiceAssigned.NONE}),           # 180 ms are too little
-    ('', '', 10, {'': VoiceAssigned.UNDECIDED}),     # 200 ms are enough
-    ('a', 'a', 10, {'a': VoiceAssigned.UNDECIDED}),  # alone: somebody out of view may speak
-    ('ab', '', 10, {'a': VoiceAssigned.UNDECIDED, 'b': VoiceAssigned.UNDECIDED}),
-    ('ab', 'b', 10, {'a': VoiceAssigned.OTHER, 'b': VoiceAssigned.SELF}),
-    ('ba', 'b', 9, {'b': VoiceAssigned.NONE, 'a': VoiceAssigned.NONE}),
+@pytest.mark.parametrize(('people', 'speaker', 'voiced_blocks', 'expected'), [
+    ('', '', 6, {'': VoiceAssigned.NONE}),          # 192 ms are too little
+    ('', '', 7, {'': VoiceAssigned.UNDECIDED}),     # 224 ms are enough
+    ('a', 'a', 7, {'a': VoiceAssigned.UNDECIDED}),  # alone: somebody out of view may speak
+    ('ab', '', 7, {'a': VoiceAssigned.UNDECIDED, 'b': VoiceAssigned.UNDECIDED}),
+    ('ab', 'b', 7, {'a': VoiceAssigned.OTHER, 'b': VoiceAssigned.SELF}),
+    ('ba', 'b', 6, {'b': VoiceAssigned.NONE, 'a': VoiceAssigned.NONE}),
 ])
-def test_whose_voice_it_is(people, speaker, voiced_frames, expected):
-    assert rules.voices(window(*people, voiced_frames=voiced_frames), speaker, GATES) == expected
+def test_whose_voice_it_is(people, speaker, voiced_blocks, expected):
+    assert rules.voices(window(*people, voiced_blocks=voiced_blocks), speaker, GATES) == expected
 
 
 @pytest.mark.parametrize(('people', 'voice', 'heard', 'said'), [
@@ -149,7 +155,7 @@ def test_what_of_a_window_is_of_one_person(people, voice, heard, said):
 
 SETTINGS = Settings().with_values({
     'windows.length_s': 1.5, 'windows.hop_s': 0.5, 'speech.recogniser': 'none',
-    'audio.min_voiced_s': 0.3, 'audio.voice_mode': 0})
+    'audio.min_voiced_s': 0.6})
 WINDOWING = Windowing.of(SETTINGS, 0.5)
 WORDS = tuple(Word(text, begin * MS, end * MS, sure) for text, begin, end, sure in (
     ('well', 700, 900, 0.9), ('I', 1000, 1000, 0.9), ('doubt', 1450, 1550, 0.9),
@@ -162,11 +168,10 @@ PEOPLE = [RecordedPerson('clip', person, 'train', 100, 4.0, 'clip.flac', 0, 'cli
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A hum from 0.6 to 3.1 s, some words, and a picture of everybody."""
+    """A sentence that ends at 0.6 s, one from 1.7 s on, other words, a picture of everybody."""
     folder = tmp_path_factory.mktemp('clip')
-    times_s = np.arange(4 * 16_000) / 16_000
-    hum = np.where((times_s >= 0.6) & (times_s < 3.1), np.cos(2 * np.pi * 200 * times_s), 0)
-    write_flac(folder / 'clip.flac', (0.5 * hum).astype(np.float32))
+    sound = read_sound(resource('media/sample.mp4'), SETTINGS.audio, Counters())
+    write_flac(folder / 'clip.flac', sound.waveform[int(2.1 * 16_000):int(6.1 * 16_000)])
     write_words(folder / 'clip.json', WORDS)
     for person in SEEN:
         cv2.imwrite(str(folder / f'{person}.png'), np.full((48, 48, 3), 90, np.uint8))
@@ -243,6 +248,7 @@ OTHERS = {
     'holds': lambda start_ns, end_ns, stamp_ns: (start_ns < stamp_ns) & (stamp_ns <= end_ns),
     'words_inside': lambda words, start_ns, end_ns: tuple(
         word for word in words if start_ns <= word.start_ns < end_ns),
+    'voiced': lambda voice, threshold, hangover_s: np.ones(len(voice), np.bool_),
     'voiced_s': lambda voiced: 0.0,
     'voices': _everybody_speaks,
     'evidence_of': _no_words,
@@ -266,8 +272,8 @@ def test_who_speaks_has_sound_and_words_in_training_as_in_the_node(folder, usual
 
 
 @pytest.mark.parametrize(('name', 'value'), [
-    ('audio.min_voiced_s', 1.4), ('speech.confidence_gate', 0.2), ('faces.rate_hz', 5.0),
-    ('windows.length_s', 1.0)])
+    ('audio.voice_threshold', 0.95), ('audio.voice_hangover_s', 0.0), ('audio.min_voiced_s', 1.4),
+    ('speech.confidence_gate', 0.2), ('faces.rate_hz', 5.0), ('windows.length_s', 1.0)])
 def test_a_gate_that_is_set_otherwise_is_so_for_both(name, value, folder, usual, monkeypatch):
     settings = SETTINGS.with_values({name: value})
     monkeypatch.setitem(globals(), 'SETTINGS', settings)

@@ -16,6 +16,7 @@ def test_the_defaults_are_allowed_and_each_parameter_says_what_it_does():
 @pytest.mark.parametrize(('values', 'message'), [
     ({'windows.hop': 1}, r'windows\.hop: no such parameter; did you mean windows\.hop_s\?'),
     ({'nonsense': 1}, r'nonsense: no such parameter; allowed: faces\.rate_hz'),
+    ({'audio.voice_mode': 3}, r'audio\.voice_mode: is gone; use audio\.voice_threshold'),
     ({'windows.hop_s': 'soon'}, r"windows\.hop_s: 'soon' is not float in \[0\.02, 10\]"),
     ({'windows.hop_s': 0}, r'windows\.hop_s: 0\.0 is not float in \[0\.02, 10\]'),
     ({'windows.hop_s': 3.0}, r'windows\.hop_s: 3\.0 is longer than windows\.length_s, 2\.0'),

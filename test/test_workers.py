@@ -53,7 +53,7 @@ def test_a_task_that_fails_is_told_and_the_rest_finish(tmp_path, workers):
 def test_a_process_that_dies_is_tried_again_and_then_given_up(tmp_path):
     errors = run(tmp_path, ['killed', 'once', 'one'], 2)
     assert errors['once'] == errors['one'] == ''
-    assert 'ended 2 times without a word, at last with exit status -9' in errors['killed']
+    assert 'died 2 times without an error, with exit status -9' in errors['killed']
 
 
 def test_a_process_that_cannot_be_begun_is_told_and_nobody_waits_for_it(tmp_path, monkeypatch):
@@ -78,6 +78,6 @@ def test_stopping_ends_those_at_work_at_once(tmp_path):
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
     began = time.monotonic()
-    with pytest.raises(ResourceError, match='stopped; the same command goes on'):
+    with pytest.raises(ResourceError, match='stopped; run the same command again'):
         run(tmp_path, ['slow', 'slow', 'one'], 2, stop)
     assert time.monotonic() - began < 20 and not (tmp_path / 'one').exists()

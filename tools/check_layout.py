@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """
-Print what makes the layout hard to read: folders that import each other, names that stand twice.
+Print folders that import each other, and file names that occur more than once.
 
-A room is a folder below ``maven_ros/``, or a module that lies in it directly. Rooms that reach
-each other by imports, through others too, form a ring: no order of reading is right for them.
-Imports inside functions count; those under ``TYPE_CHECKING`` count as well.
+A room is a folder below ``maven_ros/``, or a module directly in it. Rooms that import each other,
+directly or through other rooms, form a ring. Imports inside functions and under ``TYPE_CHECKING``
+count, too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'maven_ros'
-#: What every folder may have.
+#: File names that every folder may have.
 _COMMON = ('__init__.py', '__main__.py')
-#: Names under which the documents show modules that live elsewhere.
+#: Modules that only re-export others under the names in the documents.
 _FRONT_DOORS = ('media.py',)
 
 
@@ -33,13 +33,13 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def room(name: str, path: Path) -> str:
-    """Return the room that a module is in: its folder, or itself where it lies at the top."""
+    """Return the room of a module: its folder, or the module itself at the top level."""
     folder = name if path.name == '__init__.py' else name.rpartition('.')[0]
     return name if folder == PACKAGE else folder
 
 
 def imports(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
-    """Yield the modules of the package that one of them imports."""
+    """Yield the modules of the package that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names if one.name in known)
@@ -52,7 +52,7 @@ def imports(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
 
 def arrows(root: Path) -> dict[str, set[str]]:
-    """Return which rooms each room imports from, itself and the bare package left out."""
+    """Return the rooms that each room imports, without itself and the bare package."""
     known = modules(root)
     found: dict[str, set[str]] = defaultdict(set)
     for name, path in known.items():
@@ -63,7 +63,7 @@ def arrows(root: Path) -> dict[str, set[str]]:
 
 
 def rings(edges: Mapping[str, set[str]]) -> list[list[str]]:
-    """Return the groups of rooms of which each reaches each other (Tarjan's components)."""
+    """Return the rings: the strongly connected groups of rooms."""
     reach = {name: _reachable(name, edges) for name in edges}
     found = {tuple(sorted(other for other in reach[name]
                           if name in reach.get(other, set()) | {other}))
@@ -83,17 +83,17 @@ def _reachable(start: str, edges: Mapping[str, set[str]]) -> set[str]:
 
 
 def twins(root: Path) -> list[str]:
-    """Return the file names that stand more than once in the package."""
+    """Return the file names that occur more than once in the package."""
     counts = Counter(path.name for name, path in modules(root).items()
                      if not (path.name in _FRONT_DOORS and name.count('.') == 1))
     return sorted(name for name, n in counts.items() if n > 1 and name not in _COMMON)
 
 
 def main() -> int:
-    """Print what is found; return 1 where there is anything."""
+    """Print the findings; return 1 if there are any."""
     found = [f'folders that import each other: {", ".join(ring)}' for ring in rings(arrows(ROOT))]
-    found += [f'file name stands more than once: {name}' for name in twins(ROOT)]
-    print('\n'.join(found) or 'no folders import each other; no file name stands twice')
+    found += [f'file name occurs more than once: {name}' for name in twins(ROOT)]
+    print('\n'.join(found) or 'no folders import each other; no file name occurs twice')
     return 1 if found else 0
 
 

@@ -2,9 +2,9 @@
 """
 Make media/sample.mp4: a portrait in gentle motion that speaks the lines of media/sample.txt.
 
-The picture is scikit-image's astronaut (NASA, public domain), the voice is espeak-ng's. Both are
-free of rights, and everything here is computed from constants: the same versions of the tools
-give the same bytes.
+The picture is scikit-image's astronaut (NASA, public domain), and the voice is espeak-ng's. Both
+are free to use. Everything is computed from constants, so the same versions of the tools give the
+same bytes.
 
     python tools/make_sample.py [OUTPUT.mp4]
 """
@@ -31,23 +31,24 @@ MEDIA = Path(__file__).resolve().parent.parent / 'media'
 FRAME_RATE_HZ = 25
 SIDE_PX = 384
 
-# Among espeak-ng's voices and speeds, this pair is the one that PocketSphinx understands.
+# PocketSphinx understands this combination of espeak-ng's voices and speeds.
 VOICE = 'en-us+f3'
 SPEED_WORDS_PER_MIN = 130
-# espeak-ng speaks near full scale into digital silence. These are the level of a person a metre
-# from a microphone and the hiss of a quiet room, without which a recogniser's running cepstral
-# mean starts far off.
+# espeak-ng speaks near full scale with digital silence. These are the level of a person at one
+# metre from the microphone and the hiss of a quiet room. Without them a recogniser's running
+# cepstral mean starts far off.
 LEVEL = 0.25
 HISS_STD = 8.0      # of int16
 LEAD_S = 1.0
 PAUSE_S = 1.2       # long enough for any endpointer to end the utterance
 
-# What the camera sees, in pixels of the portrait: around the face, and at the extremes of the
-# motion still inside the picture.
+# The view of the camera in pixels of the portrait: around the face, and inside the picture even at
+# the extremes of the motion.
 CENTRE_PX = (224.0, 165.0)
 VIEW_PX = 270.0
 
-# Amplitude and period of each movement. The periods share no small multiple, so no pose repeats.
+# Amplitude and period of each movement. The periods have no small common multiple, so no pose
+# repeats.
 PAN_PX, PAN_PERIOD_S = 12.0, 7.3
 RISE_PX, RISE_PERIOD_S = 5.0, 4.9
 TILT_DEG, TILT_PERIOD_S = 3.5, 6.1
@@ -64,14 +65,14 @@ def speak(sentence: str) -> tuple[Sound, int]:
         check=True, capture_output=True).stdout
     with wave.open(io.BytesIO(said)) as file:
         rate_hz = file.getframerate()
-        # A WAV from a pipe carries a made-up length: take what is there.
+        # A WAV from a pipe has a wrong length in its header: read to the end.
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     heard = np.flatnonzero(np.abs(samples.astype(np.int32)) > 50)
     return samples[heard[0]:heard[-1] + 1], rate_hz
 
 
 def speech(sentences: list[str]) -> tuple[Sound, int]:
-    """Return the sentences one after the other, with a pause after each."""
+    """Return all sentences in sequence, with a pause after each."""
     parts: list[Sound] = []
     for sentence in sentences:
         samples, rate_hz = speak(sentence)
@@ -137,7 +138,7 @@ def make_sample(path: Path, sentences: list[str]) -> None:
     Write the clip.
 
     :param path: an MP4 file; it is overwritten.
-    :param sentences: what is said, in order.
+    :param sentences: sentences to speak, in order.
     """
     samples, rate_hz = speech(sentences)
     options = {'fflags': '+bitexact', 'movflags': '+faststart'}

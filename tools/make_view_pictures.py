@@ -2,8 +2,9 @@
 """
 Make docs/view.png and docs/view.webp: the view of the sample clip, in a real browser.
 
-The clip is replayed and drawn step by step, and each step is taken when the browser shows it: so
-the pictures do not depend on how fast the machine is. Needs the extra `test` and a Chromium.
+The clip is replayed and drawn step by step, and each picture is taken when the browser shows the
+step, so the result does not depend on the speed of the machine. It needs the extra `test` and a
+Chromium.
 
     python tools/make_view_pictures.py [FOLDER]
 """
@@ -45,11 +46,11 @@ FLAGS = ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader
 SIZE_PX, SHOWN_PX = (1280, 720), (896, 504)
 STEP_S, FIRST_S, LAST_S = 0.25, 2.0, 12.0
 PICTURE_S = 11.0
-SETTLED = 0.0005  # share of the pixels that may differ between two looks at the same step
+SETTLED = 0.0005  # largest share of pixels that differ between two pictures of a step
 
 
 def main() -> None:
-    """Make both."""
+    """Make both pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     with tempfile.TemporaryDirectory() as work:
         bag = Path(work) / 'sample'
@@ -86,7 +87,7 @@ def taken(bag: Path, believed: Path) -> Iterator[tuple[float, Image.Image]]:
 
 
 class Drawing:
-    """Draws messages, and what the example behaviour would do about the events."""
+    """Draw messages, and the reactions of the example behaviour to events."""
 
     def __init__(self, graph: BagGraph, recording: Recording) -> None:
         self._reader = Reader(graph, recording.screen, Counters())
@@ -106,12 +107,12 @@ class Drawing:
 
 
 def settled(page: Any) -> Image.Image:
-    """Return the picture once two looks in a row agree."""
+    """Return the picture after two consecutive ones agree."""
     before = np.zeros(())
     while True:
         time.sleep(0.2)
         picture = Image.open(io.BytesIO(page.screenshot(timeout=120_000))).convert('RGB')
-        now = np.asarray(picture).astype(int)[40:-40]  # the bars above and below count time
+        now = np.asarray(picture).astype(int)[40:-40]  # without the bars, which show the time
         if before.shape == now.shape and (np.abs(now - before).max(2) > 16).mean() < SETTLED:
             return picture
         before = now

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """
-Run the tests ten times in a row beside two demos: neither must disturb the other.
+Run the tests ten times beside two demos, to check that they do not disturb each other.
 
-Not part of make test. What a run that fails says is shown, and ends it.
+It is not part of make test. It prints the output of the first failing run, and ends.
 """
 
 import argparse
@@ -20,11 +20,11 @@ TESTS = [sys.executable, '-m', 'pytest', '-n', '2', '--dist', 'worksteal']
 
 
 def main():
-    """Return 0 if every run of the tests and every demo went well."""
+    """Return 0 if every test run and every demo passes."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--times', type=int, default=10)
     parser.add_argument('--demos', type=int, default=2)
-    parser.add_argument('tests', nargs='*', help='of pytest; all when left out')
+    parser.add_argument('tests', nargs='*', help='arguments of pytest; all tests if omitted')
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Demos(given.demos, Path(folder)) as demos:
         for number in range(1, given.times + 1):
@@ -42,7 +42,7 @@ def main():
 
 
 class Demos:
-    """Demos side by side, each begun anew when it has ended, until this is left."""
+    """Parallel demos, each restarted at its end, until the context exits."""
 
     def __init__(self, count, folder):
         self.played, self.failed = 0, ''

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """
-Kill a training ten times at random and resume it: the weights are those of an undisturbed one.
+Kill a training ten times at random and resume it, and compare the weights with a training without
+kills.
 
-It trains on a made-up set, on the processor, in deterministic mode. Not part of make test.
+It trains on a generated set, on the CPU, in deterministic mode. It is not part of make test.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import recorded  # noqa: E402
 from maven_ros.cli.main import main as maven_ros  # noqa: E402
 from maven_ros.training.loop import CHECKPOINT  # noqa: E402
 
-# A copy of this process: a kill then falls into the training, not into the import of torch.
+# A fork of this process, so that a kill hits the training and not the import of torch.
 COPIES = multiprocessing.get_context('fork')
 
 
@@ -35,8 +36,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('--kills', type=int, default=10)
     parser.add_argument('--epochs', type=int, default=30)
-    parser.add_argument('--seconds', type=int, default=20, help='of each recording')
-    parser.add_argument('--seed', type=int, default=0, help='of the times of the kills')
+    parser.add_argument('--seconds', type=int, default=20, help='length of each recording')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the kill times')
     given = parser.parse_args()
     torch.set_num_threads(1)
     chance = random.Random(given.seed)
@@ -44,7 +45,7 @@ def main():
         folder = Path(folder)
         arguments = prepare(folder, given)
         whole_s = undisturbed([*arguments, folder / 'whole'])
-        print(f'undisturbed: {whole_s:.1f} s', flush=True)
+        print(f'without kills: {whole_s:.1f} s', flush=True)
         killed = folder / 'killed'
         for kill in range(given.kills):
             disturbed([*arguments, killed], killed / CHECKPOINT, chance.choice((0, 1, 1)),
@@ -60,7 +61,7 @@ def main():
 
 
 def prepare(folder, given):
-    """Make up a set, and return the command that trains on it, without its folder."""
+    """Generate a set; return the command that trains on it, without the output folder."""
     recorded.write_model(folder / 'model')
     recorded.write_prepared(folder / 'data', given.seconds)
     recorded.write_features(folder / 'features', folder / 'model', given.seconds)
@@ -75,7 +76,7 @@ def prepare(folder, given):
 
 
 def undisturbed(arguments):
-    """Train to the end; return the seconds that it took."""
+    """Train to the end; return the duration in seconds."""
     begun_s = time.monotonic()
     child = started(arguments)
     child.join()
@@ -85,7 +86,7 @@ def undisturbed(arguments):
 
 
 def disturbed(arguments, path, epochs, after_s):
-    """Kill a training a while after it has written so many checkpoints more."""
+    """Kill a training some time after it has written a number of checkpoints."""
     child = started(arguments)
     before = stamp(path)
     while epochs and child.is_alive():
@@ -100,7 +101,7 @@ def disturbed(arguments, path, epochs, after_s):
 
 
 def stamp(path):
-    """Return when a file was written; 0 if never."""
+    """Return the modification time of a file; 0 if it does not exist."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -120,7 +121,7 @@ def _train(arguments):
 
 
 def compare(one, other):
-    """Say whether the weights of two runs are the same, bit for bit."""
+    """Tell whether the weights of two runs are identical."""
     first, second = (load_file(folder / 'model' / 'model.safetensors') for folder in (one, other))
     return first.keys() == second.keys() and all(
         torch.equal(value, second[name]) for name, value in first.items())

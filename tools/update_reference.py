@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write config/affect.yaml and the tables of docs/ros2.md once more, from the code."""
+"""Regenerate config/affect.yaml and the tables of docs/ros2.md from the code."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""From states to what can be acted on: smoothed states, a personal baseline, events."""
+"""From states to what a robot can act on: smoothed states, a personal baseline, events."""

@@ -1,4 +1,4 @@
-"""A personal baseline: a resting face is not neutral to the model for everybody."""
+"""A personal baseline, because the model does not read everybody's resting face as neutral."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from maven_ros.settings import BaselineSettings
 @plain_data
 @dataclass(slots=True)
 class Offset:
-    """How far one person's rest lies from neutral, and the window's end when that was learnt."""
+    """The offset of one person's resting point from neutral, and the end of the last window."""
 
     end_ns: int
     valence: float = 0.0
@@ -25,14 +25,14 @@ class Offset:
 
 class Baselines(Freezing):
     """
-    Learns where each person rests, slowly, and subtracts that; does nothing unless enabled.
+    Learn each person's resting point slowly and subtract it; do nothing unless enabled.
 
     The offset starts at 0 and follows the person's smoothed point with the time constant
-    ``baseline.settle_s``, b += (1 - exp(-dt / settle_s)) * (x - b), each axis by itself. It never
-    leaves ``baseline.limit`` either side, and no difference counts for more than that limit: an
-    outburst moves it little. Nobody in view has no baseline.
+    ``baseline.settle_s``, b += (1 - exp(-dt / settle_s)) * (x - b), on each axis separately. Both
+    the offset and the difference x - b are clipped to ``baseline.limit``, so an outburst moves the
+    offset little. States without a tracked person have no baseline.
 
-    :param gap_s: longer time without evidence teaches nothing.
+    :param gap_s: the offset does not learn across gaps in the evidence that are longer than this.
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_gap_ns'})
@@ -42,24 +42,24 @@ class Baselines(Freezing):
         self.reset()
 
     def change(self, settings: BaselineSettings, gap_s: float) -> None:
-        """Go on with other settings; what was learnt stays."""
+        """Apply new settings; the learnt offsets stay."""
         self._settings = settings
         self._gap_ns = nanoseconds(gap_s)
 
     def reset(self) -> None:
-        """Take everybody's rest for neutral again."""
+        """Set all offsets to 0."""
         self._offsets: dict[str, Offset] = {}
 
     def keep(self, people: Collection[str]) -> None:
-        """Forget all but these."""
+        """Forget all people but these."""
         self._offsets = {person_id: offset for person_id, offset in self._offsets.items()
                          if person_id in people}
 
     def take(self, state: AffectState) -> AffectState:
         """
-        Learn from a smoothed state, and return it less the person's offset.
+        Learn from a smoothed state, and return it with the person's offset subtracted.
 
-        What is subtracted is in ``baseline``; valence and arousal stay in [-1, 1].
+        The field ``baseline`` holds the offset; valence and arousal stay in [-1, 1].
         """
         affect = state.affect
         if not (self._settings.enabled and state.person_id and math.isfinite(affect.valence)):

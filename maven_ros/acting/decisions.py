@@ -1,4 +1,4 @@
-"""What a robot does on which event: a table, read from a YAML file and checked."""
+"""The table of a robot's reactions to events, read from a YAML file and checked."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _REGION_WORDS = {EventKind.REGION_ENTERED: 'entered', EventKind.REGION_LEFT: 'le
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """
-    How a robot behaves towards a person.
+    The behaviour of a robot towards a person.
 
     :param led: ``#rrggbb``, or ``circumplex``.
-    :param style: of speaking; any word.
-    :param distance_m: to keep, in [0.3, 5].
-    :param look: whether at the person's face.
-    :raises SettingsError: for a value that is none of these.
+    :param style: speaking style; any word.
+    :param distance_m: distance to keep, in metres, in [0.3, 5].
+    :param look: whether the robot looks at the person's face.
+    :raises SettingsError: for any other value.
     """
 
     led: str
@@ -41,10 +41,9 @@ class Conduct:
     look: bool
 
     def __post_init__(self) -> None:
-        """Refuse what no robot can do."""
         if not isinstance(self.led, str) or not (
                 self.led == CIRCUMPLEX or re.fullmatch('#[0-9a-fA-F]{6}', self.led)):
-            raise SettingsError(f"led: {self.led!r} is no colour; allowed: '#rrggbb', "
+            raise SettingsError(f"led: {self.led!r} is not a colour; allowed: '#rrggbb', "
                                 f'{CIRCUMPLEX}')
         if not isinstance(self.style, str) or not self.style:
             raise SettingsError(f'style: {self.style!r}; allowed: a word')
@@ -59,7 +58,7 @@ class Conduct:
         """
         Return the LED's red, green and blue, in [0, 255].
 
-        :param affect: where the person is on the circumplex; NaN when nobody knows.
+        :param affect: the person's point on the circumplex; NaN if unknown.
         """
         if self.led == CIRCUMPLEX:
             return affect.colour
@@ -69,10 +68,10 @@ class Conduct:
 
 class DecisionTable:
     """
-    From events to conduct.
+    Map events to conduct.
 
-    :param idle: where nothing is known of anybody.
-    :param rules: what each event changes, by its name.
+    :param idle: conduct while no person is known.
+    :param rules: the changes that each event makes, by event name.
     """
 
     def __init__(self, idle: Conduct, rules: Mapping[str, Mapping[str, Any]]) -> None:
@@ -80,7 +79,7 @@ class DecisionTable:
         self._rules = rules
 
     def after(self, event: AffectEvent, before: Conduct) -> Conduct:
-        """Return the conduct after an event; the same when the table has no rule for it."""
+        """Return the conduct after an event; it stays as it was if no rule matches."""
         if event.kind is EventKind.LEFT:
             return self.idle
         return replace(before, **self._rules.get(event_name(event.kind, event.region), {}))
@@ -95,9 +94,9 @@ def read_decisions(path: str | Path = '', regions: str | Path = '') -> DecisionT
     """
     Read a decision table.
 
-    :param path: the shipped ``config/behaviour.yaml`` when empty.
-    :param regions: file of the regions that events tell of; the shipped one when empty.
-    :raises SettingsError: names the file, the event, what is wrong with it and what is allowed.
+    :param path: the shipped ``config/behaviour.yaml`` if empty.
+    :param regions: file of the regions that the events name; the shipped one if empty.
+    :raises SettingsError: names the file, the event, the fault and the allowed values.
     """
     path = Path(path or resource('config/behaviour.yaml'))
     values = read_yaml(path)
@@ -111,7 +110,7 @@ def read_decisions(path: str | Path = '', regions: str | Path = '') -> DecisionT
         idle = Conduct(**_checked(IDLE, values.pop(IDLE), whole=True))
         for name, rule in values.items():
             if name not in known:
-                raise SettingsError(f'{name!r} is no event{_nearest(name, known)}; allowed: '
+                raise SettingsError(f'{name!r} is not an event{_nearest(name, known)}; allowed: '
                                     f'{", ".join([IDLE, *known])}')
             _refuse_under(name, idle, _checked(name, rule))
     except SettingsError as error:

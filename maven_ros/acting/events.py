@@ -1,21 +1,21 @@
 """
-Events: what is worth acting on, noticed in smoothed states alone.
+Detect events in smoothed states.
 
-- A region of the circumplex is *entered* when the point has been inside for ``events.dwell_s``,
-  and *left* when it has been outside for as long, by more than ``events.margin`` and
-  ``events.margin_std`` standard deviations, or unknown for ``smoothing.gap_s``. A person is in one
-  region at most, and leaves it before entering another.
-- Intensity *rose* or *fell* when it differs by ``events.sharp_change`` and ``events.sharp_std``
-  standard deviations from its lowest or highest within the last ``events.sharp_s``; what has been
-  told is not told again.
-- A person *appeared* with the first state, and *left* when no window has had one for
-  ``events.leave_s``. Nobody in view neither appears nor leaves.
-- Speech *started* when a voice that is not known to be another's was evidence for
-  ``events.dwell_s``, and *stopped* when none was for as long.
+- A person *enters* a region of the circumplex after the point has been inside it for
+  ``events.dwell_s``. The person *leaves* it after the point has been outside for as long, by more
+  than ``events.margin`` and ``events.margin_std`` standard deviations, or unknown for
+  ``smoothing.gap_s``. A person is in at most one region, and leaves it before entering another.
+- Intensity *rose* or *fell* if it differs by ``events.sharp_change`` and ``events.sharp_std``
+  standard deviations from its minimum or maximum within the last ``events.sharp_s``. The same
+  change is reported once.
+- A person *appears* with the first state and *leaves* after ``events.leave_s`` without a state.
+  States without a tracked person give neither event.
+- Speech *starts* after a voice has been evidence for ``events.dwell_s`` and is not known to be
+  another person's. It *stops* after as long without such a voice.
 
-When time starts over, or the streams end, everybody leaves. ``stamp_ns`` is the end of the window
-in which an event was noticed, ``since_ns`` that of the window in which it began; but speech
-stopped about when the first window without a voice began.
+If time starts over, or the streams end, everybody leaves. ``stamp_ns`` is the end of the window in
+which the event was detected. ``since_ns`` is the end of the window in which it began; for the end
+of speech, it is the start of the first window without a voice, approximately.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _UNKNOWN = Affect(math.nan, math.nan)
 @dataclass(slots=True)
 class Run:
     """
-    Something that holds, state after state.
+    A condition that has held for consecutive states.
 
-    :param first_ns: window's end of the first of these states.
-    :param since_ns: when it began.
-    :param before: the point before that.
+    :param first_ns: end of the window of the first of these states.
+    :param since_ns: time at which the condition began.
+    :param before: the last point before the condition held.
     """
 
     first_ns: int
@@ -61,16 +61,16 @@ class Run:
 @dataclass(slots=True)
 class PersonTrack:
     """
-    What is known of one person.
+    The tracked state of one person.
 
-    :param seen_ns: window's end of the last state.
-    :param point: the last one that was known, and ``known_ns`` its window's end.
-    :param region: that the person is in; empty for none.
-    :param inside: region that the last point was inside, and ``entering`` since when.
-    :param leaving: since when the points have been outside ``region``.
-    :param spoke_ns: when the speech that is going on began; None in silence.
-    :param turning: since when there has been a voice in silence, or none in speech.
-    :param recent: window's end, point and spread of the states of the last ``events.sharp_s``.
+    :param seen_ns: end of the window of the last state.
+    :param point: the last known point; ``known_ns`` is the end of its window.
+    :param region: region that the person is in; empty for none.
+    :param inside: region of the last point; ``entering`` is the run of points inside it.
+    :param leaving: run of points outside ``region``.
+    :param spoke_ns: start of the current speech; None in silence.
+    :param turning: run of states with a voice during silence, or without one during speech.
+    :param recent: window end, point and spread of the states in the last ``events.sharp_s``.
     """
 
     seen_ns: int
@@ -89,10 +89,10 @@ class PersonTrack:
 
 class Events(Freezing):
     """
-    Makes events of the smoothed states of all people.
+    Detect events in the smoothed states of all people.
 
-    :param regions: name to region, none overlapping.
-    :param gap_s: after so long without evidence nothing is known of a person's point.
+    :param regions: regions by name; they must not overlap.
+    :param gap_s: a person's point becomes unknown after this long without evidence.
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset({
@@ -106,7 +106,7 @@ class Events(Freezing):
         self.reset()
 
     def change(self, settings: EventSettings, gap_s: float) -> None:
-        """Go on with other times and thresholds; regions, and what goes on in them, stay."""
+        """Apply new times and thresholds; the regions and the people in them stay."""
         self._settings = settings
         self._gap_ns = nanoseconds(gap_s)
         self._dwell_ns = nanoseconds(settings.dwell_s)
@@ -114,20 +114,20 @@ class Events(Freezing):
         self._leave_ns = nanoseconds(settings.leave_s)
 
     def reset(self) -> None:
-        """Forget everybody, without a word; :meth:`end` goes before."""
+        """Forget everybody without events; call :meth:`end` first to get them."""
         self._people: dict[str, PersonTrack] = {}
         self._end_ns = 0
 
     @property
     def people(self) -> Collection[str]:
-        """Ids of those who are there, and have not left."""
+        """Ids of the people who have appeared and not left."""
         return self._people.keys()
 
     def take(self, states: list[AffectState]) -> list[AffectEvent]:
         """
-        Return what is noticed with the states of one window.
+        Return the events that the states of one window complete.
 
-        :param states: smoothed, one a person, at least one; windows come in order of time.
+        :param states: smoothed states, one per person, at least one; windows must be in order.
         """
         self._end_ns = states[0].window_end_ns
         events = [event for state in states for event in self._look(state)]
@@ -138,7 +138,7 @@ class Events(Freezing):
         return events
 
     def end(self) -> list[AffectEvent]:
-        """Let everybody leave, as when time starts over."""
+        """Return the events of everybody leaving, as if time started over."""
         return [event for person_id, person in list(self._people.items())
                 for event in self._go(person_id, person)]
 
@@ -149,7 +149,7 @@ class Events(Freezing):
         known = math.isfinite(state.affect.valence)
         appears = person_id not in self._people
         person = self._people.setdefault(person_id, PersonTrack(end_ns, state.frame_id))
-        if end_ns - person.seen_ns > self._gap_ns:  # nothing has lasted over that
+        if end_ns - person.seen_ns > self._gap_ns:  # no condition lasts across such a gap
             person.entering = person.leaving = person.turning = None
         person.seen_ns, person.frame_id = end_ns, state.frame_id
         person.confidence = state.confidence if known else person.confidence
@@ -169,7 +169,7 @@ class Events(Freezing):
     def _place(
         self, person_id: str, person: PersonTrack, point: Affect, spread: float,
     ) -> Iterator[AffectEvent]:
-        """Notice regions that are left and entered, in that order."""
+        """Yield the regions left, then the regions entered."""
         end_ns, region = person.seen_ns, self._regions.get(person.region)
         inside = next((name for name, one in self._regions.items() if one.holds(point)), '')
         if inside != person.inside:
@@ -186,7 +186,7 @@ class Events(Freezing):
             person.region = inside
 
     def _lose(self, person_id: str, person: PersonTrack) -> Iterator[AffectEvent]:
-        """Leave the region of a person of whom nothing has been known for too long."""
+        """Leave the person's region if the point has been unknown for too long."""
         person.inside, person.entering = '', None
         if person.region and person.seen_ns - person.known_ns >= self._gap_ns:
             run = Run(person.seen_ns, person.known_ns, person.point)
@@ -197,13 +197,13 @@ class Events(Freezing):
     def _change(
         self, person_id: str, person: PersonTrack, point: Affect, spread: float,
     ) -> Iterator[AffectEvent]:
-        """Notice sharp rises and falls of intensity."""
+        """Yield sharp rises and falls of intensity."""
         end_ns = person.seen_ns
         if end_ns - person.known_ns > self._gap_ns:
             person.recent = []
         person.recent = [one for one in person.recent if end_ns - one[0] <= self._sharp_ns]
         person.recent.append((end_ns, point, spread))
-        backwards = person.recent[::-1]  # of equals, the newest
+        backwards = person.recent[::-1]  # newest first: it wins among equal values
         for kind, extreme, sign in ((EventKind.ROSE, min, 1.0), (EventKind.FELL, max, -1.0)):
             since_ns, before, had = extreme(backwards, key=lambda one: one[1].intensity)
             change = sign * (point.intensity - before.intensity)
@@ -217,7 +217,7 @@ class Events(Freezing):
     def _listen(
         self, person_id: str, person: PersonTrack, state: AffectState,
     ) -> Iterator[AffectEvent]:
-        """Notice speech that started or stopped."""
+        """Yield the start or end of speech."""
         voice = (bool(state.modalities & Modality.AUDIO)
                  and state.voice_assigned is not VoiceAssigned.OTHER)
         speaking, since_ns = person.spoke_ns is not None, state.window_end_ns
@@ -230,7 +230,7 @@ class Events(Freezing):
             yield self._event(person_id, person, kind, run, state.affect)
 
     def _go(self, person_id: str, person: PersonTrack) -> Iterator[AffectEvent]:
-        """End all that goes on with a person, and forget them."""
+        """End everything that is going on with a person, then forget the person."""
         run = Run(self._end_ns, person.seen_ns, person.point)
         if person.region:
             yield self._event(
@@ -244,7 +244,7 @@ class Events(Freezing):
     def _run(
         self, run: Run | None, holds: bool, person: PersonTrack, since_ns: int | None = None,
     ) -> Run | None:
-        """Begin, go on with or end a run, with the state that a person was seen in last."""
+        """Start, continue or end a run, given the person's last state."""
         if not holds:
             return None
         return run or Run(person.seen_ns, person.seen_ns if since_ns is None else since_ns,

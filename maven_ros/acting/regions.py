@@ -15,26 +15,25 @@ from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
 from maven_ros.yaml_files import read_yaml
 
-MAX_INTENSITY = 1.5  # a little over sqrt 2, the corners', since the upper end is left out
+MAX_INTENSITY = 1.5  # above sqrt 2, the intensity of a corner, because upper ends are exclusive
 _NAME = re.compile(r'[a-z][a-z0-9_]*')
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
     """
-    A sector of a ring around neutral; its lower ends belong to it, its upper ends do not.
+    A sector of a ring around neutral. Its lower ends are inclusive, its upper ends exclusive.
 
-    :param intensity: from, to; 0 <= from < to <= 1.5.
-    :param angle_deg: from, to, anticlockwise, in [-360, 360]; 0 is pleasant, 90 activated. No more
-        than a full turn; the full turn when left out.
-    :raises SettingsError: for what is no such range.
+    :param intensity: from and to, with 0 <= from < to <= 1.5.
+    :param angle_deg: from and to, anticlockwise, in [-360, 360]; 0 is pleasant, 90 activated. At
+        most a full turn, which is the default.
+    :raises SettingsError: for any other range.
     """
 
     intensity: tuple[float, float]
     angle_deg: tuple[float, float] = (0.0, 360.0)
 
     def __post_init__(self) -> None:
-        """Refuse what is no range."""
         low, high = self.intensity
         if not 0 <= low < high <= MAX_INTENSITY:
             raise SettingsError(f'intensity: [{low:g}, {high:g}]; allowed: from below to, both in '
@@ -45,12 +44,12 @@ class Region:
                                 'in [-360, 360] and at most 360 apart')
 
     def holds(self, point: Affect) -> bool:
-        """Whether a point is in it; an unknown one never is."""
+        """Whether a point is in the region; an unknown point never is."""
         low, high = self.intensity
         return low <= point.intensity < high and self._past_deg(point) < self._width_deg
 
     def outside(self, point: Affect) -> float:
-        """Return how far out of it a point is, along the radius or the arc; 0 inside."""
+        """Return the distance of a point from the region, along the radius or arc; 0 inside."""
         low, high = self.intensity
         past_deg, width_deg = self._past_deg(point), self._width_deg
         apart_deg = 0.0 if past_deg < width_deg else min(past_deg - width_deg, 360.0 - past_deg)
@@ -58,7 +57,7 @@ class Region:
                    point.intensity * math.radians(apart_deg), 0.0)
 
     def overlaps(self, other: Region) -> bool:
-        """Whether some point is in both."""
+        """Whether the two regions share a point."""
         first_deg, other_deg = self.angle_deg[0], other.angle_deg[0]
         return (max(self.intensity[0], other.intensity[0])
                 < min(self.intensity[1], other.intensity[1])
@@ -70,8 +69,8 @@ class Region:
         return self.angle_deg[1] - self.angle_deg[0]
 
     def _past_deg(self, point: Affect) -> float:
-        """Return how far past its first angle a point is, in [0, 360)."""
-        # A negative angle too small for a float takes the remainder to 360 itself.
+        """Return the angle from the start of the region to a point, in [0, 360)."""
+        # The remainder of a tiny negative angle rounds to 360.
         past_deg = (math.degrees(point.angle) - self.angle_deg[0]) % 360.0
         return 0.0 if past_deg == 360.0 else past_deg
 
@@ -80,9 +79,9 @@ def read_regions(path: str | Path = '') -> dict[str, Region]:
     """
     Read a file of regions.
 
-    :param path: the shipped ``config/regions.yaml`` when empty.
-    :returns: name to region, in the file's order; no two overlap.
-    :raises SettingsError: names the file, the region, what is wrong with it and what is allowed.
+    :param path: the shipped ``config/regions.yaml`` if empty.
+    :returns: regions by name, in the order of the file; no two overlap.
+    :raises SettingsError: names the file, the region, the fault and the allowed values.
     """
     path = Path(path or resource('config/regions.yaml'))
     values = read_yaml(path)
@@ -93,8 +92,8 @@ def read_regions(path: str | Path = '') -> dict[str, Region]:
         regions = {name: _region(name, value) for name, value in values.items()}
         for (name, one), (other, two) in itertools.combinations(regions.items(), 2):
             if one.overlaps(two):
-                raise SettingsError(f'{name} and {other} overlap; allowed: regions that have no '
-                                    'point in common')
+                raise SettingsError(f'{name} and {other} overlap; allowed: regions with no '
+                                    'common point')
     except SettingsError as error:
         raise SettingsError(f'{path}: {error}') from error
     return regions
@@ -102,7 +101,7 @@ def read_regions(path: str | Path = '') -> dict[str, Region]:
 
 def _region(name: Any, values: Any) -> Region:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise SettingsError(f'{name!r}: is no name; allowed: lower-case letters, digits and _')
+        raise SettingsError(f'{name!r}: is not a name; allowed: lower-case letters, digits and _')
     if not isinstance(values, dict):
         raise SettingsError(f'{name}: {values!r}; allowed: intensity and angle_deg')
     for key in values:

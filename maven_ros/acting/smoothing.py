@@ -1,21 +1,21 @@
 """
-Smooths a person's states, causally: a Kalman filter on valence and one on arousal.
+Smooth a person's states causally, with one Kalman filter for valence and one for arousal.
 
-Windows overlap: one of 2 s every 0.2 s shares nine tenths of its evidence with the one before, and
-so most of its error. To take ten of them for ten measurements would make the result far surer than
-it is. The error is therefore modelled as what it is, correlated from window to window::
+Windows overlap: a window of 2 s every 0.2 s shares nine tenths of its evidence with the previous
+one, and so most of its error. A filter that took ten such states for ten independent measurements
+would be far too sure. So the model treats the error as correlated from window to window::
 
     x_k = x_(k-1) + w           the person wanders; var w = process_noise * dt
     y_k = x_k + e_k             the state; std of e_k is the state's own
     e_k = a e_(k-1) + v         var v = std_k^2 - a^2 std_(k-1)^2
     a = exp(-2 dt / length) * min(1, std_k / std_(k-1))
 
-exp(-2 dt / length) has the same integral over dt as the share of time that two windows of that
-length have in common, so that a long run of windows counts as many times as whole windows fit
-into it. Filtered is the difference z_k = y_k - a y_(k-1) = (1 - a) x_(k-1) + w + v, whose noise
-is white (Bryson and Henrikson, "Estimation using sampled data containing sequentially correlated
-noise", 1968). What stays wrong for longer than a window, such as a face that the model misreads,
-is no noise that any filter could take away, and not in the standard deviation that comes out.
+The integral of exp(-2 dt / length) over dt equals that of the overlap of two windows of that
+length, so a long run of windows counts as many times as whole windows fit into it. The filter
+works on the difference z_k = y_k - a y_(k-1) = (1 - a) x_(k-1) + w + v, whose noise is white
+(Bryson and Henrikson, "Estimation using sampled data containing sequentially correlated noise",
+1968). An error that lasts longer than a window, such as a face that the model misreads, is not
+noise to this filter: it stays in the value and is not part of the standard deviation.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import AffectState, nanoseconds, seconds
 from maven_ros.settings import SmoothingSettings
 
-_LEAST_STD = 1e-3  # a state that claims to be surer is taken to be as sure as that
+_LEAST_STD = 1e-3  # smaller standard deviations are raised to this
 
 
 @plain_data
 @dataclass(slots=True)
 class Axis:
     """
-    Valence or arousal of one person: what is believed, and the measurement that it rests on.
+    The filter of one person's valence or arousal.
 
-    :param mean: in [-1, 1].
-    :param variance: of the mean.
-    :param measured: the last state's value.
-    :param std: the last state's standard deviation.
+    :param mean: estimate, in [-1, 1].
+    :param variance: variance of the estimate.
+    :param measured: value of the last state.
+    :param std: standard deviation of the last state.
     """
 
     mean: float
@@ -51,15 +51,15 @@ class Axis:
 
     @classmethod
     def begun(cls, measured: float, std: float) -> Axis:
-        """Believe a first measurement as it is."""
+        """Start from a first measurement."""
         return cls(measured, std**2, measured, std)
 
     def advance(self, measured: float, std: float, kept: float, wandered: float) -> None:
         """
-        Take the next measurement.
+        Update the filter with the next measurement.
 
-        :param kept: correlation of its error with the last one's, in [0, 1).
-        :param wandered: variance of what the person has moved since.
+        :param kept: correlation of its error with that of the last one, in [0, 1).
+        :param wandered: variance of the person's movement since the last one.
         """
         a = kept * min(1.0, std / self.std)
         innovation = measured - a * self.measured - (1.0 - a) * self.mean
@@ -82,7 +82,7 @@ class Track:
 
 
 class Smoother(Freezing):
-    """Smooths the states of all people, each by themselves."""
+    """Smooth the states of all people, each separately."""
 
     _fixed: ClassVar[frozenset[str]] = frozenset({'_settings', '_gap_ns'})
 
@@ -91,7 +91,7 @@ class Smoother(Freezing):
         self.reset()
 
     def change(self, settings: SmoothingSettings) -> None:
-        """Go on with other settings; what is believed of everybody stays."""
+        """Apply new settings; the current estimates stay."""
         self._settings = settings
         self._gap_ns = nanoseconds(settings.gap_s)
 
@@ -101,12 +101,12 @@ class Smoother(Freezing):
 
     def take(self, state: AffectState) -> AffectState:
         """
-        Return a state smoothed; all but the point and its standard deviations stays as it is.
+        Return the smoothed state; only the point and its standard deviations change.
 
-        A state without evidence stays one: nothing is made up for it. After a gap without evidence
-        a person's filter knows less, and after ``smoothing.gap_s`` it starts anew.
+        A state without evidence is returned unchanged. After a gap in the evidence the filter is
+        less sure, and after ``smoothing.gap_s`` it starts anew.
 
-        :param state: a person's states come in order of time, one a window.
+        :param state: the states of a person must be in order, one per window.
         """
         end_ns = state.window_end_ns
         self._tracks = {person_id: track for person_id, track in self._tracks.items()

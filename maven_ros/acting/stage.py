@@ -1,4 +1,4 @@
-"""The stage after the pipeline's states: each window's states smoothed, and its events."""
+"""The stage after the pipeline's states: it smooths the states of a window and detects events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from maven_ros.settings import Settings
 
 class Acting:
     """
-    Smoother, baselines and events, one after the other.
+    Apply the smoother, the baselines and the events, in this order.
 
-    :raises SettingsError: when the file of regions cannot be used.
+    :raises SettingsError: if the file of regions is not valid.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -26,7 +26,7 @@ class Acting:
         self._events = Events(settings.events, read_regions(settings.events.regions), gap_s)
 
     def change(self, settings: Settings) -> None:
-        """Go on with other settings, from the next window on; the regions stay."""
+        """Apply new settings from the next window on; the regions stay."""
         gap_s = settings.smoothing.gap_s
         self._smoother.change(settings.smoothing)
         self._baselines.change(settings.baseline, gap_s)
@@ -34,9 +34,9 @@ class Acting:
 
     def take(self, states: list[AffectState]) -> list[SmoothedState | AffectEvent]:
         """
-        Return the states of one window smoothed, in their order, then what is noticed.
+        Return the smoothed states of one window, in their order, then the events.
 
-        :param states: one a person, at least one; windows come in order of time.
+        :param states: one per person, at least one; windows must be in order.
         """
         smoothed = [self._baselines.take(self._smoother.take(state)) for state in states]
         events = self._events.take(smoothed)
@@ -44,7 +44,7 @@ class Acting:
         return [*(SmoothedState(state) for state in smoothed), *events]
 
     def reset(self) -> list[AffectEvent]:
-        """Let everybody leave, as when time starts over, and forget them, baselines too."""
+        """Forget everybody, baselines included; return the events of everybody leaving."""
         events = self._events.end()
         self._smoother.reset()
         self._baselines.reset()
@@ -52,16 +52,16 @@ class Acting:
         return events
 
     def reset_baselines(self) -> None:
-        """Take everybody's rest for neutral again; all else goes on."""
+        """Set all baselines to 0; everything else continues."""
         self._baselines.reset()
 
     def freeze(self) -> dict[str, Any]:
-        """Return what was gathered; not a copy."""
+        """Return the state of the stage; it is not a copy."""
         return {'smoother': self._smoother.freeze(), 'baselines': self._baselines.freeze(),
                 'events': self._events.freeze()}
 
     def thaw(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`freeze` returned."""
+        """Continue from a state that :meth:`freeze` returned."""
         self._smoother.thaw(state['smoother'])
         self._baselines.thaw(state['baselines'])
         self._events.thaw(state['events'])

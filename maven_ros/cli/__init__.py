@@ -1,1 +1,1 @@
-"""The command line: ``maven-ros COMMAND``."""
+"""The command line ``maven-ros``: its parser, and a module per group of commands."""

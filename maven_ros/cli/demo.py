@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -101,7 +101,9 @@ def run_demo(
         parts.stop_all()
         if bag is not None:
             parts.ended('recorder')  # raises when the bag could not be completed
-    return _conclude(heard, folder, bag, _counted(parts.said('affect')))
+    counted = {name: _counted(parts.said(name)) for name in ('affect', 'recorder')
+               if name == 'affect' or bag is not None}
+    return _conclude(heard, folder, bag, counted)
 
 
 class DemoCounts:
@@ -275,12 +277,15 @@ def _watch(
 
 
 def _counted(log: list[str]) -> str:
-    """Return what the affect node dropped, by cause; nothing where it never came to say so."""
-    said = [line.partition(' states; ')[2] for line in log if 'published ' in line]
+    """Return what a part dropped, by cause; nothing where it never came to say so."""
+    said = [line.partition('; ')[2] for line in log
+            if 'published ' in line or line.startswith('recorded ')]
     return said[-1] if said else ''
 
 
-def _conclude(heard: DemoCounts, folder: Path, bag: Path | None, counted: str) -> int:
+def _conclude(
+    heard: DemoCounts, folder: Path, bag: Path | None, counted: Mapping[str, str]
+) -> int:
     """Write the picture, where there is a bag, and say where everything is."""
     if not heard.states:
         say(f'no state was published; the logs are in {folder}', file=sys.stderr)
@@ -289,8 +294,9 @@ def _conclude(heard: DemoCounts, folder: Path, bag: Path | None, counted: str) -
     say(f'{len(heard.states)} states by {heard.states[-1].model}'
         + (' (untrained: they show that everything works, and mean nothing)'
            if untrained else ''))
-    if counted:
-        say(f'counted:  {counted}')
+    for name, what in counted.items():
+        if what:
+            say(f'counted:  {what}' if name == 'affect' else f'{name}: {what}')
     if bag is not None:  # else nothing is to be kept of these people, a picture neither
         picture = folder / 'timeline.png'
         draw_timeline(list(heard.states), list(heard.utterances), picture)

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from maven_ros.devices.listing import cameras, microphones
 from maven_ros.errors import MavenError, ResourceError
+from maven_ros.graph.dds.domain import RECEIVE_BUFFER_BYTES
 from maven_ros.graph.interface import STATE
 from maven_ros.resources import resource
 
 LOOPBACK_S = 10.0
+RMEM_MAX = Path('/proc/sys/net/core/rmem_max')
 _INSTALL = 'pip install "maven_ros[demo]"'
 _REINSTALL = 'install maven_ros again; its files are not complete'
 
@@ -157,6 +159,15 @@ def _talk(topic: str) -> None:
             publisher.publish(new('std_msgs/msg/String', data='hello'))
 
 
+def _receive_buffer() -> str:
+    granted = int(RMEM_MAX.read_text())
+    if granted < RECEIVE_BUFFER_BYTES:
+        raise ResourceError(
+            f'net.core.rmem_max grants {granted} bytes of the {RECEIVE_BUFFER_BYTES} that are '
+            'asked for')
+    return f'{RECEIVE_BUFFER_BYTES} bytes'
+
+
 def _microphones() -> str:
     found = microphones()
     if not found:
@@ -194,6 +205,10 @@ CHECKERS = (
     Checker('embedded graph', _loopback, True,
             f'{_INSTALL}; let UDP through the firewall, look at ROS_DOMAIN_ID and CYCLONEDDS_URI, '
             'or try ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'),
+    Checker('receive buffer', _receive_buffer, False,
+            'large pictures from best-effort drivers may get lost; to raise it: '
+            f'sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}, and for good '
+            f'net.core.rmem_max={RECEIVE_BUFFER_BYTES} in /etc/sysctl.d/60-receive-buffer.conf'),
     Checker('ROS 2', _package('rclpy', 'rclpy'), False,
             'needed only for the rclpy transport: source /opt/ros/<distribution>/setup.bash'),
     Checker('media files', _package('av', 'av'), False, 'to play files: ' + _INSTALL),

@@ -42,7 +42,7 @@ def echo(
             raise GraphError(f'{topic}: no such topic here; topics: {known}')
     counters = Counters()
     inbox = Inbox({'echo': 100}, counters)
-    subscription = graph.subscribe(topic, msgtype, Qos(Reliability.BEST_EFFORT, 100),
+    subscription = graph.subscribe(topic, msgtype, Qos(Reliability.AS_OFFERED, 100),
                                    lambda received: inbox.put('echo', received))
     shown = 0
     try:

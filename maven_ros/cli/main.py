@@ -251,11 +251,12 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.graph.bag.bag_graph import BagGraph
     from maven_ros.nodes.recorder import Recorder
 
-    with graph_of(arguments) as graph:
+    counters = Counters()
+    with graph_of(arguments, counters) as graph:
         topics = [graph.resolve(topic) for topic in arguments.topics]  # before there is a bag
         with BagGraph(arguments.out, 'w', arguments.storage) as bag:
-            written = Recorder(graph, bag, topics).run(stop)
-    say(f'recorded {written} messages to {arguments.out}')
+            written = Recorder(graph, bag, topics, counters).run(stop)
+    say(f'recorded {written} messages to {arguments.out}; {counters.summary()}')
 
 
 def _echo(arguments: argparse.Namespace, stop: threading.Event) -> None:

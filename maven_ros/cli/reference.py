@@ -13,21 +13,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from maven_ros.declarations import Parameter
-from maven_ros.graph.convert import AFFECT_EVENT, AFFECT_STATE, DIAGNOSTICS, LIVE_SPEECH, UTTERANCE
+from maven_ros.graph.convert import DIAGNOSTICS, LIVE_SPEECH, OUTLETS
 from maven_ros.graph.images import IMAGE
-from maven_ros.graph.interface import IMAGE_SOURCE, SENSOR, SOUND, STATE, Qos
+from maven_ros.graph.interface import DRAWING, IMAGE_INPUT, INPUT, SOUND_INPUT, STATE, Qos
 from maven_ros.graph.topics import (
     ANNOTATED_TOPIC,
     AUDIO_TOPIC,
     DIAGNOSTICS_TOPIC,
-    EVENT_TOPIC,
     IMAGE_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     SPEECH_TOPIC,
-    STATE_SMOOTHED_TOPIC,
-    STATE_TOPIC,
     TRACKED_TOPIC,
-    UTTERANCE_TOPIC,
     VOICE_TOPIC,
 )
 from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
@@ -57,25 +53,21 @@ class Topic:
 
 
 TOPICS = (
-    Topic(IMAGE_TOPIC, INPUT_TYPES['image'], 'in', SENSOR,
+    Topic(IMAGE_TOPIC, INPUT_TYPES['image'], 'in', IMAGE_INPUT,
           'pictures; where there is no such topic, `<name>/compressed`'),
-    Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND, 'sound'),
-    Topic('audio_info', INPUT_TYPES['audio_info'], 'in', STATE,
+    Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND_INPUT, 'sound'),
+    Topic('audio_info', INPUT_TYPES['audio_info'], 'in', INPUT,
           'what the bytes of `AudioData` are; beside the sound'),
-    Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', STATE,
+    Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', INPUT,
           'true while the robot speaks: sound and words are its own, then'),
-    Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', STATE, 'words from another recogniser'),
-    Topic(TRACKED_TOPIC, (IDS_LIST,), 'in', SENSOR,
+    Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', INPUT, 'words from another recogniser'),
+    Topic(TRACKED_TOPIC, (IDS_LIST,), 'in', IMAGE_INPUT,
           'who a detector of ROS4HRI sees, while `faces.ros4hri` is true'),
-    Topic('humans/faces/<id>/roi', (REGION,), 'in', SENSOR, 'where; likewise'),
-    Topic('humans/faces/<id>/landmarks', (LANDMARKS,), 'in', SENSOR,
+    Topic('humans/faces/<id>/roi', (REGION,), 'in', IMAGE_INPUT, 'where; likewise'),
+    Topic('humans/faces/<id>/landmarks', (LANDMARKS,), 'in', IMAGE_INPUT,
           'where the eyes are; likewise'),
-    Topic(STATE_TOPIC, (AFFECT_STATE,), 'out', STATE, 'one per person and hop'),
-    Topic(STATE_SMOOTHED_TOPIC, (AFFECT_STATE,), 'out', STATE, 'the same, smoothed over time'),
-    Topic(EVENT_TOPIC, (AFFECT_EVENT,), 'out', STATE,
-          'who came, left, spoke, entered a region of the circumplex'),
-    Topic(UTTERANCE_TOPIC, (UTTERANCE,), 'out', STATE, 'what was said, or is being said'),
-    Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', IMAGE_SOURCE,
+    *(Topic(one.topic, (one.msgtype,), 'out', STATE, one.doc) for one in OUTLETS.values()),
+    Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', DRAWING,
           'what the node sees; drawn while somebody subscribes'),
     Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
           'the nearest expression of ROS4HRI, while `outputs.ros4hri` is true'),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from maven_ros.affect import Affect
 from maven_ros.errors import InputError
@@ -16,6 +16,7 @@ from maven_ros.records import (
     Box,
     EventKind,
     Modality,
+    SmoothedState,
     Status,
     Utterance,
     VoiceAssigned,
@@ -129,6 +130,42 @@ def utterance_message(utterance: Utterance) -> Any:
                    end=time_message(word.end_ns), confidence=word.confidence)
                for word in utterance.words],
         recogniser=utterance.recogniser)
+
+
+class Outlet(NamedTuple):
+    """
+    An output of the pipeline on the graph.
+
+    :param topic: name, relative to the namespace.
+    :param msgtype: ROS type of its messages.
+    :param message: builds a message from a record and the present time in nanoseconds.
+    :param doc: description in the documents.
+    """
+
+    topic: str
+    msgtype: str
+    message: Callable[[Any, int], Any]
+    doc: str
+
+
+#: The outputs of the pipeline, by the class of the record; graph, node, replay and documents
+#: follow this table.
+OUTLETS: Mapping[type, Outlet] = {
+    AffectState: Outlet(
+        'affect/state', AFFECT_STATE,
+        lambda state, now_ns: state_message(state, now_ns - state.window_end_ns),
+        'one per person and hop'),
+    SmoothedState: Outlet(
+        'affect/state_smoothed', AFFECT_STATE,
+        lambda one, now_ns: state_message(one.state, now_ns - one.state.window_end_ns),
+        'the same, smoothed over time'),
+    AffectEvent: Outlet(
+        'affect/event', AFFECT_EVENT, lambda event, _: event_message(event),
+        'who came, left, spoke, entered a region of the circumplex'),
+    Utterance: Outlet(
+        'affect/utterance', UTTERANCE, lambda utterance, _: utterance_message(utterance),
+        'what was said, or is being said'),
+}
 
 
 def utterance_record(message: Any) -> Utterance:

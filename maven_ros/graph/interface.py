@@ -14,32 +14,60 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
+from maven_ros.errors import GraphError
 from maven_ros.freezing import plain_data
 
 
 class Reliability(enum.Enum):
-    """Whether lost messages are sent again."""
+    """
+    Whether lost messages are sent again; a subscription may ask for it as publishers offer it.
+
+    To ask for less than is offered is no way to hear everybody: a large message that comes in
+    hundreds of fragments, of which one is lost and not asked for again, never comes at all.
+    """
 
     BEST_EFFORT = 'best_effort'
     RELIABLE = 'reliable'
+    AS_OFFERED = 'as_offered'
 
 
 @dataclass(frozen=True, slots=True)
 class Qos:
-    """Quality of service: volatile, keep the last ``depth`` messages."""
+    """
+    Quality of service: volatile, keep the last ``depth`` messages.
+
+    :param waits: a reliable publisher of the embedded graph lets subscriptions confirm its last
+        message before it sends the next, as long as it had nothing to send; 0.2 s at most.
+    """
 
     reliability: Reliability
     depth: int
+    waits: bool = False
+
+    def check_offer(self, topic: str) -> None:
+        """
+        Check that a publisher can offer it.
+
+        :raises GraphError: for AS_OFFERED.
+        """
+        if self.reliability is Reliability.AS_OFFERED:
+            raise GraphError(f'{topic}: a publisher offers as_offered; allowed: reliable, '
+                             'best_effort')
 
 
-#: Best-effort readers match every writer; images may drop, the newest matters.
+#: What drivers of ROS offer, often; sound in chunks, of which 5 would be only 160 ms.
 SENSOR = Qos(Reliability.BEST_EFFORT, 5)
-#: Sound must not drop: 5 chunks of 512 samples are only 160 ms.
 SOUND = Qos(Reliability.BEST_EFFORT, 100)
-#: Writers of pictures and sound are reliable: they match every reader, and a reliable one, such as
-#: a recorder, is sent again what was lost.
-IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5)
+#: What a node listens to: pictures, of which the newest matter, sound, of which all do, the rest.
+IMAGE_INPUT = Qos(Reliability.AS_OFFERED, 5)
+SOUND_INPUT = Qos(Reliability.AS_OFFERED, 100)
+INPUT = Qos(Reliability.AS_OFFERED, 10)
+#: Sources are reliable: they match every reader. A picture is hundreds of datagrams, and those of
+#: the next one would get in the way of those that are sent again.
+IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5, waits=True)
 SOUND_SOURCE = Qos(Reliability.RELIABLE, 100)
+#: What a node draws; it must never wait for who looks at it.
+DRAWING = Qos(Reliability.RELIABLE, 5)
 #: States, utterances, events.
 STATE = Qos(Reliability.RELIABLE, 10)
 
@@ -95,6 +123,7 @@ class Subscription(Protocol):
 
     topic: str  # its full name
     msgtype: str
+    reliability: Reliability  # what it asks of its publishers now
 
     def publisher_count(self) -> int:
         """How many publishers match now."""
@@ -114,7 +143,7 @@ class Graph(Protocol):
         Open a topic for publishing.
 
         :param topic: absolute (``/audio``) or relative to the graph's namespace (``audio``).
-        :raises GraphError: for a bad name or an unknown type.
+        :raises GraphError: for a bad name or an unknown type, and for AS_OFFERED.
         """
 
     def subscribe(

@@ -11,13 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from maven_ros.graph.convert import (
-    AFFECT_EVENT,
     AFFECT_STATE,
+    OUTLETS,
     UTTERANCE,
-    event_message,
-    state_message,
     state_record,
-    utterance_message,
     utterance_record,
 )
 from maven_ros.graph.interface import STATE, Graph, Received, Subscription
@@ -28,10 +25,10 @@ IMAGE_TOPIC = 'camera/image_raw'
 AUDIO_TOPIC = 'audio'
 ROBOT_SPEAKING_TOPIC = 'robot_speaking'
 SPEECH_TOPIC = 'speech'
-STATE_TOPIC = 'affect/state'
-STATE_SMOOTHED_TOPIC = 'affect/state_smoothed'
-EVENT_TOPIC = 'affect/event'
-UTTERANCE_TOPIC = 'affect/utterance'
+STATE_TOPIC = OUTLETS[AffectState].topic
+STATE_SMOOTHED_TOPIC = OUTLETS[SmoothedState].topic
+EVENT_TOPIC = OUTLETS[AffectEvent].topic
+UTTERANCE_TOPIC = OUTLETS[Utterance].topic
 ANNOTATED_TOPIC = 'affect/image_annotated'
 TRACKED_TOPIC = 'humans/faces/tracked'
 VOICE_TOPIC = 'humans/voices/voice_1/speech'  # one microphone is one voice: nobody tells whose
@@ -49,8 +46,7 @@ ROBOT_TYPES = {
     BEHAVIOUR_TOPIC: 'std_msgs/msg/String'}
 
 #: Topic and type of all that a pipeline hands out.
-OUTPUT_TYPES = {STATE_TOPIC: AFFECT_STATE, STATE_SMOOTHED_TOPIC: AFFECT_STATE,
-                EVENT_TOPIC: AFFECT_EVENT, UTTERANCE_TOPIC: UTTERANCE}
+OUTPUT_TYPES = {one.topic: one.msgtype for one in OUTLETS.values()}
 
 
 def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
@@ -61,14 +57,8 @@ def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
     :returns: one of :data:`OUTPUT_TYPES`' topics, and the message.
     :raises GraphError: for a time that a message cannot hold.
     """
-    if isinstance(output, AffectEvent):
-        return EVENT_TOPIC, event_message(output)
-    if isinstance(output, Utterance):
-        return UTTERANCE_TOPIC, utterance_message(output)
-    if isinstance(output, SmoothedState):
-        return (STATE_SMOOTHED_TOPIC,
-                state_message(output.state, now_ns - output.state.window_end_ns))
-    return STATE_TOPIC, state_message(output, now_ns - output.window_end_ns)
+    outlet = OUTLETS[type(output)]
+    return outlet.topic, outlet.message(output, now_ns)
 
 
 def is_echo(topic: str) -> bool:

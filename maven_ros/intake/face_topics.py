@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.interface import SENSOR, Graph, Received, Subscription
+from maven_ros.graph.interface import IMAGE_INPUT, Graph, Received, Subscription
 from maven_ros.graph.topics import TRACKED_TOPIC
 from maven_ros.intake.face_pairing import IDS_LIST, PARTS
 
@@ -78,7 +78,7 @@ class FaceTopics(Closing):
 
     def _subscribe(self, topic: str, msgtype: str) -> Subscription | None:
         try:
-            return self._graph.subscribe(topic, msgtype, SENSOR, self._put)
+            return self._graph.subscribe(topic, msgtype, IMAGE_INPUT, self._put)
         except GraphError as error:  # hri_msgs is not installed, say
             if str(error) != self._refused:
                 self._refused = str(error)

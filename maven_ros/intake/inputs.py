@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.interface import SENSOR, SOUND, STATE, Graph, Received, Subscription
+from maven_ros.graph.interface import (
+    IMAGE_INPUT,
+    INPUT,
+    SOUND_INPUT,
+    Graph,
+    Received,
+    Subscription,
+)
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.intake.input_reader import INPUT_TYPES
 
 _log = logging.getLogger('maven_ros.affect')
 
-_QOS = {'image': SENSOR, 'audio': SOUND}
+_QOS = {'image': IMAGE_INPUT, 'audio': SOUND_INPUT}
 _DEVICES = ('image', 'audio')
 #: A camera or microphone that gives nothing for so long is missed.
 SILENT_S = 5.0
@@ -104,7 +111,7 @@ class Inputs(Closing):
             self._heard_s[role] = time.monotonic()
             self._put(role, received)
 
-        qos = _QOS.get(role, STATE)
+        qos = _QOS.get(role, INPUT)
         self._open[role] = self._graph.subscribe(topic, msgtype, qos, arrived)
         self._refused.pop(topic, None)
         _log.info('listening to %s (%s)', topic, msgtype)

@@ -1,7 +1,7 @@
 """
 MAVEN, the network: encoders, six cross-modal pathways, refinement, polar head.
 
-Importing this makes transformers' ``AutoConfig`` and ``AutoModel`` know it.
+Importing this package registers MAVEN with transformers' ``AutoConfig`` and ``AutoModel``.
 """
 
 from transformers import AutoConfig, AutoModel

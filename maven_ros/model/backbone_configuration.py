@@ -1,4 +1,4 @@
-"""One encoder of transformers, as a network's ``config.json`` has it."""
+"""The entry of one transformers encoder in a network's ``config.json``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from maven_ros.errors import SettingsError
 
 _LARGEST = float(np.finfo(np.float32).max)
 
-#: What a value must be: a check, and what it allows in words.
+#: The rule for a value: a check, and the allowed values in words.
 Kind: TypeAlias = tuple[Callable[[Any], Any], str]
 
 
 def is_number(value: Any) -> bool:
-    """Return whether that is a number, and finite in float32, too."""
+    """Return whether a value is a number that is finite in float32."""
     return type(value) in (int, float) and abs(value) <= _LARGEST
 
 
 def divides(value: float) -> bool:
-    """Return whether a number is above 0 in float32, too."""
+    """Return whether a number is above 0 in float32."""
     return bool(np.float32(value) > 0)
 
 
@@ -59,16 +59,17 @@ _PREPARATION: dict[str, dict[str, Kind]] = {
 @dataclass(frozen=True)
 class Backbone:
     """
-    One of transformers' models, and what it needs to know of its input.
+    A model of transformers, with the preparation of its input.
 
-    :param name: of the hub, or of the folder that it came from.
-    :param config: what its ``config.json`` holds, ``model_type`` included.
-    :param preparation: of its input. Video: ``mean`` and ``std`` of red, green and blue in [0, 1].
-        Audio: ``normalize``, whether each waveform is brought to mean 0 and variance 1. Text: the
-        ids ``first``, ``last`` and ``pad``, and ``unknown``, a token. Context: nothing.
-    :param frozen: not trained, and never in training mode.
-    :param sha256: of ``model.safetensors`` in its folder, which then holds its weights; empty
-        where the network's own checkpoint does.
+    :param name: name on the hub, or of the folder that it came from.
+    :param config: content of its ``config.json``, including ``model_type``.
+    :param preparation: preparation of the input. Video: ``mean`` and ``std`` of red, green and
+        blue in [0, 1]. Audio: ``normalize``, whether each waveform is normalised to mean 0 and
+        variance 1. Text: the ids ``first``, ``last`` and ``pad``, and the token ``unknown``.
+        Context: empty.
+    :param frozen: whether the weights are fixed; a frozen model is never in training mode.
+    :param sha256: hash of the ``model.safetensors`` in the model's own folder, if that holds the
+        weights; empty if the network's checkpoint holds them.
     """
 
     name: str
@@ -80,18 +81,18 @@ class Backbone:
     @classmethod
     def parse(cls, part: str, values: dict[str, Any]) -> Backbone:
         """
-        Check what ``config.json`` says.
+        Build a backbone from an entry of ``config.json``, and check it.
 
         :param part: ``'video'``, ``'audio'``, ``'text'`` or ``'context'``.
-        :raises SettingsError: names what is missing, unknown or cannot be.
+        :raises SettingsError: names what is missing, unknown or not allowed.
         """
         _check(part, values, _FIELDS)
         _check(f'{part}.preparation', values['preparation'], _PREPARATION[part])
         backbone = cls(**values)
         if backbone.sha256 and not backbone.frozen:
-            raise SettingsError(f'{part}.sha256: {backbone.sha256!r} says that the weights lie '
-                                'in a folder of their own; allowed where frozen: an encoder that '
-                                'is trained has none')
+            raise SettingsError(f'{part}.sha256: {backbone.sha256!r} says that the weights are '
+                                'in a separate folder, which is allowed for frozen encoders only; '
+                                'allowed here: empty')
         return backbone
 
 

@@ -1,12 +1,12 @@
 """
-Encoders of transformers behind the interface of ours (:mod:`maven_ros.model.encoders`).
+Transformers encoders behind the interface of :mod:`maven_ros.model.encoders`.
 
-Any image model does that pools or has a class token or a grid of positions (Swin, ViT, ConvNeXt),
-any speech model of the wav2vec 2.0 family (HuBERT, wav2vec2, WavLM), and any language model that
-reads ``first tokens last`` (RoBERTa, XLM-R, DistilBERT, DeBERTa v2 and v3).
+Supported are image models that pool or have a class token or a grid of positions (Swin, ViT,
+ConvNeXt), speech models of the wav2vec 2.0 family (HuBERT, wav2vec2, WavLM), and language models
+that read ``first tokens last`` (RoBERTa, XLM-R, DistilBERT, DeBERTa v2 and v3).
 
-What holds for ours holds here: masked input never reaches unmasked output. Sound that was not
-heard is silence to a speech model, and what it says of it is masked.
+As in the compact encoders, masked input never affects unmasked output. A speech model receives
+silence where no sound arrived, and its output there is masked.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def _few(layers: Any) -> bool:
 
 def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
     """
-    Return transformers' configuration of a backbone, without what asks for code from elsewhere.
+    Return the transformers configuration of a backbone, without keys that load other code.
 
-    :param part: what it is for, for messages.
-    :raises SettingsError: when transformers knows no such model, or the weights are quantized.
+    :param part: name of the modality, for messages.
+    :raises SettingsError: if transformers has no such model, or the weights are quantized.
     """
     values = {name: value for name, value in backbone.config.items() if name not in _CODE}
     kind = values.pop('model_type', None)
@@ -66,11 +66,11 @@ def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
         with quietly():
             config = AutoConfig.for_model(kind, **values)
             config.to_diff_dict()  # as it is written: what does not fit together shows here
-    except Exception as error:  # its checks of a field's type raise nothing narrower
-        raise SettingsError(f'{part}.config: {kind!r} is no model of transformers: '
+    except Exception as error:  # its type checks raise no narrower class
+        raise SettingsError(f'{part}.config: {kind!r} is not a transformers model: '
                             f'{" ".join(str(error).split())}') from error
     if type(config) not in MODEL_MAPPING:
-        raise SettingsError(f'{part}.config: {kind!r} is no encoder of transformers')
+        raise SettingsError(f'{part}.config: {kind!r} is not a transformers encoder')
     return config
 
 
@@ -89,17 +89,17 @@ def quietly() -> Iterator[None]:
 
 
 def build_options(config: PretrainedConfig) -> dict[str, Any]:
-    """Return what else a model is built with: no pooler, which is trained for another task."""
+    """Return further options to build a model: without the pooler, which serves another task."""
     parameters = inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
     return {'add_pooling_layer': False} if 'add_pooling_layer' in parameters else {}
 
 
 def build(part: str, backbone: Backbone) -> Any:
-    """Build transformers' model with random weights."""
+    """Build a transformers model with random weights."""
     config = parse_config(part, backbone)
     try:
         return AutoModel.from_config(config, trust_remote_code=False, **build_options(config))
-    except Exception as error:  # whatever a library's constructors raise for impossible sizes
+    except Exception as error:  # constructors raise any class for impossible sizes
         raise SettingsError(f'{part}.config: cannot be built: {error!r}') from error
 
 
@@ -117,7 +117,7 @@ def _width(config: PretrainedConfig) -> int:
 
 
 class FaceBackbone(nn.Module):
-    """An image model: one vector per face crop, pooled as the model itself does."""
+    """An image model: one vector per face crop, with the model's own pooling."""
 
     mean: Tensor
     std: Tensor
@@ -145,7 +145,7 @@ class FaceBackbone(nn.Module):
         :returns: (n, width).
         """
         pictures = (unit_range(crops).flip(1) - self.mean) / self.std
-        if not len(pictures):  # some backbones cannot reshape nothing
+        if not len(pictures):  # some backbones fail on an empty batch
             return pictures.new_zeros(0, self.width)
         output = self.backbone(pictures)
         pooled: Tensor | None = getattr(output, 'pooler_output', None)
@@ -158,7 +158,7 @@ class FaceBackbone(nn.Module):
 
 
 class VoiceBackbone(nn.Module):
-    """A speech model: a vector wherever its convolutions saw nothing but sound that was heard."""
+    """A speech model: it gives a vector where its convolutions saw only sound that arrived."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class VoiceBackbone(nn.Module):
         config = self.backbone.config
         self.width = _width(config)
         self.normalize = bool(backbone.preparation['normalize'])
-        # Group norm runs over time, so that padding would change what stands before it.
+        # Group norm averages over time, so padding would change the values before it.
         self.takes_padding = config.feat_extract_norm == 'layer'
         self.step_samples = math.prod(config.conv_stride)
         self.field_samples = 1
@@ -180,12 +180,12 @@ class VoiceBackbone(nn.Module):
         """
         Encode sound.
 
-        What follows the last sample heard is padding. A model with layer norm gets it masked; one
-        with group norm (HuBERT base) never sees it: it runs once per distinct length.
+        Everything after the last sample that arrived is padding. A model with layer norm receives
+        it masked. A model with group norm (HuBERT base) never sees it and runs once per length.
 
         :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least ``field_samples``.
-        :param heard: bool (batch, samples), False where no sound arrived; best on the host, where
-            counting does not wait for the device.
+        :param heard: bool (batch, samples), False where no sound arrived; best on the host, so
+            that counting does not wait for the device.
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
             vector stands at ``first_s``, then one every ``step_s``.
         """
@@ -205,7 +205,7 @@ class VoiceBackbone(nn.Module):
         return torch.where(mask[..., None], values, 0), mask
 
     def _lengths(self, heard: Tensor) -> list[int]:
-        """Count the samples of each row up to the last one heard."""
+        """Return the number of samples in each row up to the last one that arrived."""
         order = torch.arange(1, heard.shape[1] + 1, device=heard.device)
         lengths: list[int] = (heard * order).amax(-1).clamp(min=self.field_samples).tolist()
         return lengths
@@ -217,7 +217,7 @@ class VoiceBackbone(nn.Module):
         samples = heard.sum(-1, keepdim=True).clamp(min=1)
         centred = torch.where(heard, sound - sound.sum(-1, keepdim=True) / samples, 0)
         variance = centred.square().sum(-1, keepdim=True) / samples
-        return centred / (variance + 1e-7).sqrt()  # as Wav2Vec2FeatureExtractor has it
+        return centred / (variance + 1e-7).sqrt()  # as in Wav2Vec2FeatureExtractor
 
     def _by_length(self, sound: Tensor, lengths: list[int], vectors: int) -> Tensor:
         values = sound.new_zeros(len(sound), vectors, self.width)
@@ -229,13 +229,13 @@ class VoiceBackbone(nn.Module):
         return values
 
     def _whole(self, sound: Tensor, vectors: int) -> Tensor:
-        """Encode sound without padding; 0 follows up to so many vectors."""
+        """Encode sound without padding, then pad the result with 0 to a number of vectors."""
         encoded: Tensor = self.backbone(sound).last_hidden_state.float()
         return nn.functional.pad(encoded, (0, 0, 0, vectors - encoded.shape[1]))
 
 
 class TextBackbone(nn.Module):
-    """A language model: one vector per subword, read as one sentence."""
+    """A language model: one vector per subword; it reads the subwords as one sentence."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -244,14 +244,14 @@ class TextBackbone(nn.Module):
         self.first, self.last, self.pad = (
             backbone.preparation[name] for name in ('first', 'last', 'pad'))
         self._adds_mask = _adds_mask(self.backbone)
-        #: Most subwords that it has positions for, beside two special tokens.
+        #: Number of positions for subwords, without the two special tokens.
         self.max_tokens = self._positions() - 2
 
     def check_room(self, max_tokens: int, vocabulary: int) -> None:
         """
-        Refuse a network that would give it more subwords, or others, than it knows.
+        Refuse a network with more subwords, or a larger vocabulary, than the model supports.
 
-        :raises SettingsError: names the field, its value and what is allowed.
+        :raises SettingsError: names the field, its value and the allowed values.
         """
         known: int = self.backbone.config.vocab_size
         for name, asked, most in (('max_tokens', max_tokens, self.max_tokens),
@@ -262,20 +262,20 @@ class TextBackbone(nn.Module):
 
     def _positions(self) -> int:
         positions: int = getattr(self.backbone.config, 'max_position_embeddings', -1)
-        if positions < 0:  # relative ones have no end
+        if positions < 0:  # relative positions have no limit
             return sys.maxsize
         table = getattr(getattr(self.backbone, 'embeddings', None), 'position_embeddings', None)
         padding = getattr(table, 'padding_idx', None)
-        # RoBERTa and its kin count from after the padding's, which has a row of its own.
+        # RoBERTa and related models number positions from after the padding id.
         return positions if padding is None else positions - padding - 1
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """
         Encode subwords in their context.
 
-        :param tokens: int64 (batch, length), ids of the tokenizer, without special ones.
-        :param mask: bool (batch, length), False where padded, which is after the last subword.
-        :returns: (batch, length, width); anything finite where masked.
+        :param tokens: int64 (batch, length), ids of the tokenizer, without special tokens.
+        :param mask: bool (batch, length), False for padding, which follows the last subword.
+        :returns: (batch, length, width); arbitrary finite values where masked.
         """
         lengths = mask.sum(1, keepdim=True)
         sentence = nn.functional.pad(tokens.where(mask, self.pad), (1, 1), value=self.pad)
@@ -283,7 +283,7 @@ class TextBackbone(nn.Module):
         sentence.scatter_(1, lengths + 1, self.last)
         order = torch.arange(sentence.shape[1], device=tokens.device)
         hidden = order >= lengths + 2
-        # The mask as the layers take it: to make it, transformers would wait for the device.
+        # Built here, because transformers would wait for the device to build it.
         attended = (_additive(hidden[:, None, None], torch.float32) if self._adds_mask
                     else (~hidden).long())
         encoded: Tensor = self.backbone(sentence, attention_mask=attended).last_hidden_state
@@ -292,11 +292,11 @@ class TextBackbone(nn.Module):
 
 class BeitLayers(nn.Module):
     """
-    The layers of a BEiT over a sequence in time (eq. 21-25).
+    The layers of a BEiT, applied to a sequence in time (eq. 21-25).
 
-    Eq. 21-24 write additive attention; BEiT's own is scaled dot-product, and that is what its
-    weights are for and what the authors' code runs. Its relative positions are those of a grid of
-    patches, and are left out.
+    Eq. 21-24 describe additive attention. BEiT's own is scaled dot-product attention; its weights
+    are trained for that, and the authors' code runs it. BEiT's relative positions describe a grid
+    of patches and are omitted.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -310,7 +310,7 @@ class BeitLayers(nn.Module):
 
         :param values: finite (batch, length, width).
         :param mask: bool (batch, length), False where there is nothing.
-        :returns: (batch, length, width); anything finite where masked.
+        :returns: (batch, length, width); arbitrary finite values where masked.
         """
         additive = _additive(hidden_keys(mask)[:, None, None], values.dtype)
         for layer in self.layers:
@@ -321,10 +321,10 @@ class BeitLayers(nn.Module):
 
 def _adds_mask(model: nn.Module) -> bool:
     """
-    Return whether a model adds a mask of four dimensions to all of its scores.
+    Return whether a model adds a four-dimensional mask to all of its attention scores.
 
-    That is what transformers' own function does with one. Models that do without it (DeBERTa,
-    XLNet) read masks in ways of their own; those with sliding windows would lose these.
+    Models that use transformers' mask function do. Others (DeBERTa, XLNet) read masks in their own
+    way, and models with sliding windows would lose the windows.
     """
     names = vars(sys.modules[type(model).__module__])
     return ('create_bidirectional_mask' in names
@@ -332,6 +332,6 @@ def _adds_mask(model: nn.Module) -> bool:
 
 
 def _additive(hidden: Tensor, dtype: torch.dtype) -> Tensor:
-    """Turn what attention must not look at into what is added to its scores."""
+    """Return the additive mask of attention scores, given the hidden positions."""
     lowest = torch.finfo(dtype).min
     return torch.zeros_like(hidden, dtype=dtype).masked_fill(hidden, lowest)

@@ -1,4 +1,4 @@
-"""A batch of windows: what goes into the network, and what comes out."""
+"""A batch of windows: the input and the output of the network."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from maven_ros.rules import Grid
 @dataclass(frozen=True)
 class MavenInputs:
     """
-    A batch of windows on one time grid; a modality whose tensors are None is missing throughout.
+    A batch of windows on one time grid. A modality is missing if its tensors are None.
 
-    The network refuses what is not so (:func:`maven_ros.model.batch_checks.check_inputs`).
+    :func:`maven_ros.model.batch_checks.check_inputs` checks these conditions.
 
-    :param frames: uint8, or float32 in [0, 1], (batch, slots, 3, side, side), BGR: a face in its
-        slot; the side is ``crop_px`` of the configuration.
-    :param frame_mask: bool (batch, slots), False where no face was seen.
-    :param waveform: float32 (batch, samples) at 16 kHz in [-1, 1], as long as the grid;
-        resampling may overshoot, up to 8.
+    :param frames: uint8, or float32 in [0, 1], (batch, slots, 3, side, side), BGR: the face in
+        each slot; the side is ``crop_px`` of the configuration.
+    :param frame_mask: bool (batch, slots), False without a face.
+    :param waveform: float32 (batch, samples) at 16 kHz in [-1, 1], as long as the grid. Values up
+        to 8 are accepted, because resampling may overshoot.
     :param heard: bool (batch, samples), False where no sound arrived.
-    :param tokens: int64 (batch, tokens), ids of subwords in order of time, without special ones.
-    :param token_mask: bool (batch, tokens), False where padded, which is at the end.
-    :param token_weights: float32 (batch, slots, tokens), how much each subword counts in each
-        slot, 0 where padded (:func:`maven_ros.model.time_grid.word_weights`).
+    :param tokens: int64 (batch, tokens), ids of subwords in order, without special tokens.
+    :param token_mask: bool (batch, tokens), False for padding, which is at the end.
+    :param token_weights: float32 (batch, slots, tokens), weight of each subword in each slot, 0
+        for padding (:func:`maven_ros.model.time_grid.word_weights`).
     """
 
     grid: Grid
@@ -41,10 +41,10 @@ class MavenInputs:
     @property
     def batch_size(self) -> int:
         """
-        How many windows.
+        The number of windows.
 
-        :raises InputError: ``no_modality`` when all tensors are None; ``batch_size`` when they
-            are of none, or of several.
+        :raises InputError: ``no_modality`` if all tensors are None; ``batch_size`` if it is 0, or
+            the tensors disagree.
         """
         sizes = {field.name: value.shape[0] if value.ndim else 0 for field in fields(self)
                  if isinstance(value := getattr(self, field.name), Tensor)}
@@ -61,22 +61,22 @@ class MavenInputs:
 @dataclass(frozen=True)
 class MavenOutput:
     """
-    What the network believes; NaN where it had no evidence at all, never a made-up zero.
+    The estimates of the network. Without any evidence they are NaN, never 0.
 
-    :param valence: (batch,) in [-1, 1], as are all; a raw head is unbounded.
+    :param valence: (batch,) in [-1, 1]; a raw head is unbounded.
     :param arousal: (batch,).
     :param intensity: (batch,) in [0, sqrt 2].
     :param angle: (batch,) radians in [-pi, pi]; 0 is pleasant, pi/2 activated.
     :param valence_log_variance: (batch,) in [2 ln 0.01, 0].
     :param arousal_log_variance: (batch,) likewise.
-    :param frame_valence: (batch, slots), the same of each slot by itself.
+    :param frame_valence: (batch, slots), the valence of each slot by itself.
     :param frame_arousal: (batch, slots).
-    :param frame_mask: bool (batch, slots), True where there was any evidence.
-    :param influence: (batch, 3) of video, audio and text, where it was asked for: how far the
-        point moves when that modality is masked. Each row sums to 1, or to 0 where there is no
-        evidence. What is absent has 0, what stands alone 1; where masking moves nothing, all that
-        is present shares equally.
-    :param attention: of each pathway, such as ``'video_to_audio'``, where it was asked for
+    :param frame_mask: bool (batch, slots), True with any evidence.
+    :param influence: (batch, 3) for video, audio and text, if requested: the relative movement of
+        the point when that modality is masked. Each row sums to 1, or to 0 without evidence. An
+        absent modality has 0, a modality alone has 1. If masking moves nothing, the present
+        modalities have equal shares.
+    :param attention: map of each pathway, such as ``'video_to_audio'``, if requested
         (:meth:`maven_ros.model.fusion.CrossModalFusion.attention_maps`).
     """
 

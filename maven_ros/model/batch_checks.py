@@ -1,4 +1,4 @@
-"""What a batch of windows must be before the network looks at it; each fault has a name."""
+"""Checks of a batch of windows before it enters the network; each fault has a name."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from maven_ros.records import LOUDEST, SAMPLE_RATE_HZ, nanoseconds
 
 _TOGETHER = (('frames', 'frame_mask'), ('waveform', 'heard'),
              ('tokens', 'token_mask', 'token_weights'))
-_ROUNDING = 1e-5  # that scaling a picture may go beyond [0, 1]
+_ROUNDING = 1e-5  # tolerance beyond [0, 1] for rounding in the scaling of pictures
 
 
 def check_inputs(inputs: MavenInputs, config: MavenConfig, field_samples: int) -> None:
     """
-    Refuse a batch that the network cannot take, or would misread.
+    Refuse a batch that the network cannot process, or would misinterpret.
 
-    It looks at values, and so waits for a GPU: it is for whole batches, not for a robot's hops.
-    Frames and samples under a mask may be anything, NaN too; ids must be subwords everywhere.
+    The check reads values, so it waits for a GPU; use it for whole batches, not in every hop of a
+    robot. Masked frames and samples may have any value, even NaN; ids must be valid everywhere.
 
-    :param field_samples: samples that a vector of sound is made of.
+    :param field_samples: receptive field of the voice encoder, in samples.
     :raises InputError: ``empty_window``, ``incomplete``, ``no_modality``, ``batch_size``,
         ``bad_shape``, ``waveform_length``, ``too_many_subwords``, ``not_finite`` or
-        ``out_of_range``; the message has the field, its value and what is allowed.
+        ``out_of_range``; the message names the field, its value and the allowed values.
     """
     slots, slot_s = inputs.grid
     if slots < 1 or not 0 < slot_s < math.inf:
         raise InputError('empty_window', f'grid: {slots} slots of {slot_s} s; allowed: at least '
-                                         '1, longer than 0 s')
+                                         '1 slot, longer than 0 s')
     for names in _TOGETHER:
         absent = [name for name in names if getattr(inputs, name) is None]
         if 0 < len(absent) < len(names):
@@ -70,20 +70,20 @@ def _check_audio(waveform: Tensor, heard: Tensor, window_s: float, field_samples
         raise InputError('bad_shape', f'waveform: {_kind(waveform)}; allowed: float32 '
                                       '(batch, samples)')
     found, expected = waveform.shape[1], rules.window_samples(nanoseconds(window_s))
-    if abs(found - expected) > 1:  # a window's end may fall between two samples
+    if abs(found - expected) > 1:  # the end of a window may lie between two samples
         raise InputError('waveform_length', f'waveform: {found} samples; allowed: {expected}, '
                                             f'{window_s:g} s at {SAMPLE_RATE_HZ} Hz')
     if found < field_samples:
         raise InputError('waveform_length', f'waveform: {found} samples; allowed: at least '
-                                            f'{field_samples}, which the first vector is made of')
+                                            f'{field_samples}, for the first vector')
     _check_shape('heard', heard, (torch.bool,), tuple(waveform.shape))
     if not (waveform.isfinite() | ~heard).all():
         raise InputError('not_finite', 'waveform: NaN or infinity where heard is True; allowed: '
                                        'finite values')
     loudest = waveform.abs().masked_fill(~heard, 0).amax().item()
     if loudest > LOUDEST:
-        raise InputError('out_of_range', f'waveform: a sample that was heard is {loudest:g} from '
-                                         f'0; allowed: [-{LOUDEST}, {LOUDEST}]')
+        raise InputError('out_of_range', f'waveform: a sample has the magnitude {loudest:g} '
+                                         f'where heard is True; allowed: [-{LOUDEST}, {LOUDEST}]')
 
 
 def _check_tokens(tokens: Tensor, mask: Tensor, config: MavenConfig) -> None:

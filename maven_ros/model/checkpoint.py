@@ -1,8 +1,9 @@
 """
-A checkpoint is a folder: ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
+A checkpoint: a folder with ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
 
-Without ``model.safetensors`` the weights come from a seed. Whether those in it were trained is the
-configuration's to say: a network on encoders of the hub is stored before its fusion is trained.
+Without ``model.safetensors`` the weights are random, from a seed. The field ``trained`` of the
+configuration says whether stored weights are trained: a network on pretrained encoders can be
+stored before its fusion is trained.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from maven_ros.model.maven import MavenModel
 @dataclass(frozen=True)
 class Checkpoint:
     """
-    A network with what belongs to it.
+    A network with its tokenizer.
 
     :param model: on the CPU, in evaluation mode.
-    :param tokenizer: turns words into the ids that the model knows.
-    :param trained: False when the weights, or those of the fusion, came from a seed.
+    :param tokenizer: maps words to the model's subword ids.
+    :param trained: False if the weights, or those of the fusion, are random.
     """
 
     model: MavenModel
@@ -40,8 +41,7 @@ class Checkpoint:
         """
         Name and hash, such as ``'untrained compact-1a2b3c4d'``.
 
-        The hash is over the configuration, the tokenizer and the weights: what differs in any of
-        them has another name.
+        The hash covers the configuration, the tokenizer and the weights.
         """
         digest = hashlib.sha256(weights_hash(self.model).encode())
         for part in (self.model.config.own(), json.loads(self.tokenizer.to_str())):
@@ -54,8 +54,8 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
     """
     Read a checkpoint folder.
 
-    :param seed: of the weights when the folder has none.
-    :raises ResourceError: names the file and what is wrong with it.
+    :param seed: seed of the weights if the folder has none.
+    :raises ResourceError: names the file and the fault.
     """
     config = hub.read_config(folder)
     tokenizer = _read_tokenizer(folder / hub.TOKENIZER, config)
@@ -68,15 +68,15 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
     else:
         with hub.said_by(folder / hub.CONFIG):
             model = MavenModel.untrained(config, seed)
-        model.load_encoders(folder)  # the fusion is untrained: what is pinned is still pinned
+        model.load_encoders(folder)  # pinned encoders are required even if the fusion is untrained
     return Checkpoint(model.eval(), tokenizer, config.trained)
 
 
 def save(folder: Path, model: MavenModel, tokenizer: Tokenizer) -> None:
     """
-    Write a checkpoint folder, which is made when it is missing.
+    Write a checkpoint folder; it is created if missing.
 
-    :raises ResourceError: when it cannot be written, or the weights are not finite.
+    :raises ResourceError: if it cannot be written, or a weight is not finite.
     """
     model.save_pretrained(folder)
     try:
@@ -87,9 +87,9 @@ def save(folder: Path, model: MavenModel, tokenizer: Tokenizer) -> None:
 
 def weights_hash(model: MavenModel) -> str:
     """
-    Return the SHA-256 over all weights that a checkpoint stores, by name, in hexadecimal digits.
+    Return the SHA-256 over the names and values of all stored weights, in hexadecimal digits.
 
-    Of an encoder that lies in a folder of its own the configuration has the file's.
+    Encoders in a separate folder are not included; the configuration has the hash of their file.
     """
     digest = hashlib.sha256()
     for name, value in sorted(model.stored_weights().items()):
@@ -107,7 +107,7 @@ def _read_tokenizer(path: Path, config: MavenConfig) -> Tokenizer:
                             'beside it, as maven_ros.model.checkpoint.save writes it') from error
     try:
         tokenizer = Tokenizer.from_str(text)
-    except Exception as error:  # the binding raises the bare class, for whatever is wrong
+    except Exception as error:  # the binding raises plain Exception for any fault
         raise ResourceError(f'{path}: not a tokenizer of the tokenizers library: {error}'
                             ) from error
     if tokenizer.token_to_id(config.unknown_token) is None:

@@ -1,4 +1,4 @@
-"""Where the network computes, how exactly, and in batches of what size."""
+"""Device, precision and batch size of the network's computations."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch.nn.utils.parametrize import is_parametrized
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 
-# What errors say that are no torch.OutOfMemoryError; the last is of the host's memory.
+# Messages of errors that are not torch.OutOfMemoryError; the last one concerns host memory.
 _OUT_OF_MEMORY = ('CUDA out of memory', 'CUDA error: out of memory', 'CUBLAS_STATUS_ALLOC_FAILED',
                   'CUDNN_STATUS_ALLOC_FAILED', 'DefaultCPUAllocator')
 
-_WORTH_PACKING = 2 ** 14  # numbers in a layer's weights
+_WORTH_PACKING = 2 ** 14  # smallest number of weights in a layer
 
 
 def uses_bf16(precision: str, device: torch.device) -> bool:
     """
-    Say whether large products are in bfloat16.
+    Tell whether large matrix products run in bfloat16.
 
-    :param precision: ``fp32``, ``bf16``, or ``auto``: bf16 where the processor is made for it.
+    :param precision: ``fp32``, ``bf16``, or ``auto``: bf16 if the CPU has instructions for it.
     """
     if precision != 'auto':
         return precision == 'bf16'
@@ -34,10 +34,10 @@ def uses_bf16(precision: str, device: torch.device) -> bool:
 
 def choose_device(name: str) -> torch.device:
     """
-    Return the device of that name.
+    Return a device by its name.
 
-    :param name: ``auto`` (CUDA where present), ``cpu``, ``cuda`` or ``cuda:N``.
-    :raises ResourceError: when there is no such device.
+    :param name: ``auto`` (CUDA if present), ``cpu``, ``cuda`` or ``cuda:N``.
+    :raises ResourceError: if there is no such device.
     """
     if name == 'auto':
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -46,17 +46,17 @@ def choose_device(name: str) -> torch.device:
         raise ResourceError(f'model.device: {name!r} is not auto, cpu, cuda or cuda:N')
     present = torch.cuda.device_count() if kind == 'cuda' and torch.cuda.is_available() else 0
     if kind == 'cuda' and int(index or 0) >= present:
-        raise ResourceError(f'model.device: {name!r} is asked for, and there are {present} CUDA '
+        raise ResourceError(f'model.device: {name!r} is not available, there are {present} CUDA '
                             'devices; allowed here: auto, cpu' + ', cuda' * bool(present))
     return torch.device(name)
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """
-    Return the type of the large products on that device.
+    Return the data type of the large matrix products on a device.
 
-    :param precision: ``fp32``, ``bf16``, or ``auto``: float32 on processors; on CUDA bfloat16
-        where it has it, else float16.
+    :param precision: ``fp32``, ``bf16``, or ``auto``: float32 on CPUs; on CUDA bfloat16 if
+        supported, else float16.
     """
     if precision != 'auto':
         return {'fp32': torch.float32, 'bf16': torch.bfloat16}[precision]
@@ -69,9 +69,9 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def hold_weights(module: nn.Module, dtype: torch.dtype) -> None:
     """
-    Keep the weights of products in the type that autocast would bring them to in every pass.
+    Store the weights of matrix products in the type to which autocast would cast them.
 
-    Results are the same; the passes are spared, and half of the memory.
+    The results are the same; the cast in every pass is saved, and half of the memory.
     """
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d) and not is_parametrized(part):
@@ -80,12 +80,12 @@ def hold_weights(module: nn.Module, dtype: torch.dtype) -> None:
 
 class PackedLinear(nn.Module):
     """
-    A linear layer whose weights lie as the processor multiplies them, for inference alone.
+    A linear layer with weights in the memory layout of the CPU's matrix product, for inference.
 
-    With the hundred rows of a window a product then runs up to 1.5 times as fast: the weights are
-    as large as all else, and would be brought into that order in every pass.
+    A product with the hundred rows of a window then runs up to 1.5 times as fast, because the
+    weights are not converted in every pass.
 
-    :param linear: in float32; keeps its weights.
+    :param linear: layer in float32; it keeps its weights.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -102,10 +102,10 @@ class PackedLinear(nn.Module):
 
 def pack_weights(module: nn.Module) -> None:
     """
-    Put a :class:`PackedLinear` in the place of each large linear layer.
+    Replace each large linear layer by a :class:`PackedLinear`.
 
-    Results are the same but for rounding. Layers of a derived kind stay, and those of torch's own
-    transformers: who has them reads their weights.
+    Results are the same except for rounding. Subclasses of ``nn.Linear`` stay, and so do the
+    layers inside torch's own transformers, which read the weights directly.
     """
     for part in list(module.modules()):
         if isinstance(part, nn.TransformerEncoderLayer):
@@ -116,14 +116,14 @@ def pack_weights(module: nn.Module) -> None:
 
 
 def packs(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether products of that kind run faster on weights that are packed."""
+    """Return whether packed weights make products on this device and in this type faster."""
     return (device.type == 'cpu' and dtype == torch.float32
             and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
             and hasattr(torch.ops.mkldnn, '_reorder_linear_weight'))
 
 
 def compile_parts(parts: Iterable[nn.Module], backend: str = 'inductor') -> None:
-    """Have modules compiled when they run first, for batches of any size."""
+    """Mark modules for compilation at their first run, for batches of any size."""
     for part in parts:
         part.compile(dynamic=True, backend=backend)
 
@@ -131,9 +131,9 @@ def compile_parts(parts: Iterable[nn.Module], backend: str = 'inductor') -> None
 @contextmanager
 def compiling() -> Iterator[None]:
     """
-    Run modules that are compiled for the first time.
+    Translate the errors of a first run, in which modules are compiled.
 
-    :raises ResourceError: when the machine lacks what that takes.
+    :raises ResourceError: if the machine lacks a tool for compilation.
     """
     from torch._dynamo.exc import BackendCompilerFailed
     from torch._inductor.exc import InductorError
@@ -148,13 +148,13 @@ def compiling() -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether that is what an error says: of torch's allocators, or of CUDA's libraries."""
+    """Return whether an error of torch or of a CUDA library reports a lack of memory."""
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(said in str(error) for said in _OUT_OF_MEMORY))
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """Bring a tensor of the host's to a device; to CUDA without waiting for it."""
+    """Copy a tensor from the host to a device; to CUDA asynchronously."""
     if device.type != 'cuda':
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -162,11 +162,11 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
 
 class Batches:
     """
-    Sizes of batches that fit into the device's memory: halved when one did not, for good.
+    The batch sizes that fit into the device's memory; a failure halves the size permanently.
 
-    What one batch is made of may be run in batches again.
+    The parts of a batch may again run in batches.
 
-    :param counters: where each halving is counted.
+    :param counters: count each halving.
     """
 
     def __init__(self, counters: Counters) -> None:
@@ -177,12 +177,12 @@ class Batches:
         self, what: str, rows: int, part: Callable[[slice], tuple[Tensor, ...]],
     ) -> tuple[Tensor, ...]:
         """
-        Run a batch in as few parts as fit.
+        Run a batch in as few parts as fit into memory.
 
-        :param what: the rows are, in the plural; the size that fits is remembered under it.
-        :param part: computes some rows.
-        :returns: the tensors of all parts, joined.
-        :raises RuntimeError: when not even one row fits (:func:`is_out_of_memory`).
+        :param what: name of the rows, in the plural; the size is remembered under this name.
+        :param part: computes a slice of the rows.
+        :returns: the concatenated tensors of all parts.
+        :raises RuntimeError: if not even one row fits (:func:`is_out_of_memory`).
         """
         done: list[tuple[Tensor, ...]] = []
         first = 0
@@ -204,11 +204,11 @@ class Batches:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says, without the advice that follows."""
+    """Return the first line of an error's message."""
     return str(error).partition('\n')[0]
 
 
 def free_memory() -> None:
-    """Give back what models that are no more held of the GPU's memory."""
+    """Release the GPU memory of deleted models."""
     gc.collect()
-    torch.cuda.empty_cache()  # does nothing where no GPU was used
+    torch.cuda.empty_cache()  # does nothing if no GPU was used

@@ -1,4 +1,4 @@
-"""The shape of a MAVEN network, as its ``config.json`` has it."""
+"""The configuration of a MAVEN network, as stored in ``config.json``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from maven_ros.model.backbone_configuration import NAME, Backbone, Kind, divides
 from maven_ros.records import SAMPLE_RATE_HZ
 
 HEADS = ('polar', 'raw')
-UNKNOWN_TOKEN = '<unk>'  # of our tokenizer; stands for a word without any letter or digit
+UNKNOWN_TOKEN = '<unk>'  # of our tokenizer; replaces a word without letters or digits
 
 
 def _is_size(value: Any) -> bool:
@@ -27,53 +27,55 @@ _KINDS: dict[str, Kind] = {
     'float': (is_number, 'a finite number'),
     'tuple[int, ...]': (
         lambda value: type(value) is tuple and value != () and all(map(_is_size, value)),
-        'a row of whole numbers above 0, below 2**31'),
+        'a list of whole numbers above 0, below 2**31'),
     'dict[str, Any] | None': (
         lambda value: value is None or type(value) is dict, 'an encoder or null'),
 }
-# What transformers may pass beside its own fields and ours.
+# Fields that transformers passes in addition to its own and ours.
 _FOREIGN = {'model_type', 'name_or_path', '_name_or_path', 'torch_dtype', 'num_labels',
             'attn_implementation', 'experts_implementation', 'output_attentions'}
 
 
 class MavenConfig(PretrainedConfig):
     """
-    Every size of the network, in transformers' form; the defaults are ``compact``.
+    Every size of the network, as a transformers configuration. The defaults are ``compact``.
 
-    Each of video, audio, text and context names a :class:`Backbone`, as a mapping, or is None:
-    ours then, of the sizes given here. Sizes of ours do not count where a backbone stands.
+    Each of ``video``, ``audio``, ``text`` and ``context`` is a :class:`Backbone`, as a mapping, or
+    None. None selects our compact part, with the sizes given here; a backbone ignores those sizes.
 
-    :param name: what the checkpoint is called.
-    :param trained: whether its weights were trained; a name begins with ``untrained`` where not.
-    :param video: image backbone that encodes a face crop.
+    :param name: name of the checkpoint.
+    :param trained: whether the weights are trained; else the full name begins with ``untrained``.
+    :param video: image backbone for face crops.
     :param audio: speech backbone.
     :param text: language backbone.
-    :param context: a BEiT whose layers make each of the two encoders over the fused window.
+    :param context: BEiT backbone, whose layers form each of the two encoders over the fused
+        window.
     :param crop_px: side of the face crops, in pixels.
-    :param face_channels: of the convolutional stages; the last is the width of a face's vector.
-    :param face_blocks: residual blocks in each stage but the first, which is one convolution.
-    :param mel_bands: of the log-mel spectrogram.
+    :param face_channels: channels of the convolutional stages; the last is the width of a face's
+        vector.
+    :param face_blocks: residual blocks in each stage except the first, which is one convolution.
+    :param mel_bands: bands of the log-mel spectrogram.
     :param mel_low_hz: lower edge of the lowest band.
     :param mel_high_hz: upper edge of the highest band.
-    :param log_mel_mean: subtracted from the natural log of the mel power.
-    :param log_mel_std: divides it then.
-    :param voice_width: of a vector of sound.
-    :param voice_channels: of the sound encoder's stem, and of its residual blocks.
-    :param vocabulary: subwords that the text encoder knows.
-    :param max_tokens: most subwords in a window; the most recent words are kept.
-    :param text_width: of a subword's vector.
+    :param log_mel_mean: mean of the natural log of the mel power, which is subtracted.
+    :param log_mel_std: its standard deviation, by which the result is divided.
+    :param voice_width: width of a vector of sound.
+    :param voice_channels: channels of the voice encoder's stem, and of its residual blocks.
+    :param vocabulary: number of subwords of the text encoder.
+    :param max_tokens: largest number of subwords in a window; the most recent words are kept.
+    :param text_width: width of a subword's vector.
     :param text_layers: transformer layers of the text encoder.
-    :param text_heads: attention heads in each.
-    :param fusion_width: that each modality is projected to.
+    :param text_heads: attention heads in each of them.
+    :param fusion_width: width to which each modality is projected.
     :param fusion_heads: attention heads of the six pathways and of the refinement.
-    :param context_width: of the two encoders in sequence over the fused window (eq. 25).
+    :param context_width: width of the two sequential encoders over the fused window (eq. 25).
     :param context_layers: transformer layers in each of the two.
     :param context_heads: attention heads in each layer.
-    :param head_width: hidden widths of the head; a number stands for one layer.
+    :param head_width: hidden widths of the head; a single number means one layer.
     :param head: ``'polar'`` (direction and bounded intensity) or ``'raw'`` (as published).
-    :param dropout: in [0, 1), while training, everywhere but in the head.
-    :param head_dropout: in [0, 1), while training, in the head.
-    :raises SettingsError: names what cannot be, its value and what is allowed.
+    :param dropout: dropout in [0, 1) in training, everywhere except in the head.
+    :param head_dropout: dropout in [0, 1) in training, in the head.
+    :raises SettingsError: names the field, its value and the allowed values.
     """
 
     model_type = 'maven'
@@ -110,7 +112,6 @@ class MavenConfig(PretrainedConfig):
     head_dropout: float = 0.2
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Refuse what cannot be built."""
         unknown = kwargs.keys() - _FOREIGN
         if unknown:
             raise SettingsError(f'unknown: {", ".join(sorted(unknown))}')
@@ -140,28 +141,28 @@ class MavenConfig(PretrainedConfig):
         for part in ('text', 'fusion', 'context'):
             width, heads = getattr(self, f'{part}_width'), getattr(self, f'{part}_heads')
             if (part == 'fusion' or self.backbone(part) is None) and (width % heads or width % 2):
-                yield f'{part}_width: {width} is not even, or no multiple of its {heads} heads'
+                yield f'{part}_width: {width} is not even, or not a multiple of its {heads} heads'
         context = self.backbone('context')
         if context and context.config.get('hidden_size') != self.context_width:
             yield (f'context_width: {self.context_width} is not the hidden_size of '
                    f"{context.name}, {context.config.get('hidden_size')}")
         for modality in ('video', 'audio'):
-            self.backbone(modality)  # refuses what cannot be
+            self.backbone(modality)  # checks the entry
         text = self.backbone('text')
         ids = text.preparation if text else {}
         for name in ids.keys() & {'first', 'last', 'pad'}:
             if ids[name] >= self.vocabulary:
-                yield (f'text.preparation.{name}: {ids[name]} is no id of the vocabulary; '
+                yield (f'text.preparation.{name}: {ids[name]} is not an id of the vocabulary; '
                        f'allowed: 0 to {self.vocabulary - 1}')
         if any(channels % 8 for channels in self.face_channels):
             yield f'face_channels: {self.face_channels} are not all multiples of 8'
         if len(self.voice_channels) < 2:
-            yield (f'voice_channels: {self.voice_channels} are fewer than two, by which the '
-                   'spectrogram becomes 25 vectors a second')
+            yield (f'voice_channels: {self.voice_channels}; allowed: two or more, which reduce '
+                   'the spectrogram to 25 vectors a second')
 
     def backbone(self, part: str) -> Backbone | None:
         """
-        Return the backbone of a part; None where ours stands.
+        Return the backbone of a part; None for our compact part.
 
         :param part: ``'video'``, ``'audio'``, ``'text'`` or ``'context'``.
         """
@@ -170,21 +171,22 @@ class MavenConfig(PretrainedConfig):
 
     @property
     def unknown_token(self) -> str:
-        """What the tokenizer has for a word that it makes nothing of."""
+        """The token for a word that the tokenizer does not know."""
         text = self.backbone('text')
         return text.preparation['unknown'] if text else UNKNOWN_TOKEN
 
     def own(self) -> dict[str, Any]:
-        """Return our own fields, without transformers'."""
+        """Return the fields of this class, without those of transformers."""
         return {field.name: getattr(self, field.name) for field in _own_fields()}
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """
-        Build one from what ``config.json`` holds; each size must stand there.
+        Build a configuration from the content of ``config.json``, which must hold every size.
 
-        :param kwargs: as transformers has them.
-        :raises SettingsError: for another kind of model, a field missing or unknown, a bad value.
+        :param kwargs: as in transformers.
+        :raises SettingsError: if it is for another model, a field is missing or unknown, or a
+            value is not allowed.
         """
         kind = config_dict.get('model_type')
         if kind != cls.model_type:
@@ -197,15 +199,16 @@ class MavenConfig(PretrainedConfig):
 
     @classmethod
     def compact(cls) -> MavenConfig:
-        """Return ours: 5.1 M parameters, of which the table of words has 2.9; all are stored."""
+        """Return the compact network: 5.1 M parameters, 2.9 M of them in the subword table."""
         return cls()
 
     @classmethod
     def base(cls) -> MavenConfig:
         """
-        Return the published one: Swin-B, HuBERT base, RoBERTa base, two BEiT-base encoders.
+        Return the published network: Swin-B, HuBERT base, RoBERTa base, two BEiT-base encoders.
 
-        Fusion width 512 with 2 heads and the head's 512 and 256 are those of the authors' code.
+        The fusion width of 512 with 2 heads, and the head's widths 512 and 256, follow the
+        authors' code.
         """
         from maven_ros.model.presets import base_backbones
 

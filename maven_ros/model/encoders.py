@@ -1,20 +1,21 @@
 """
-The three compact encoders, and the contract on what goes into them.
+The three compact encoders, and the contract for their input.
 
-- **Face**: crops uint8 BGR, squared (:class:`maven_ros.records.Face`), divided by 255, to grey by
-  ITU-R BT.601 (0.299 R + 0.587 G + 0.114 B); then each crop by itself to mean 0 and standard
-  deviation 1, so that dim light changes nothing.
+- **Face**: square crops, uint8 BGR (:class:`maven_ros.records.Face`), divided by 255, converted to
+  grey by ITU-R BT.601 (0.299 R + 0.587 G + 0.114 B), then normalised, each crop by itself, to mean
+  0 and standard deviation 1, so that dim light has no effect.
 - **Voice**: 16 kHz mono float32 in [-1, 1]. Frames of 25 ms every 10 ms, the first at sample 0,
   none beyond the end; Hann window, 512-point power spectrum, triangular mel bands
-  (:func:`mel_bands`), natural log of the power plus 1e-6, less ``log_mel_mean``, by
-  ``log_mel_std``. A frame counts only if all of its samples were heard. A vector every 40 ms comes
-  out; it counts if the frame at its time does.
-- **Text**: ids of ``tokenizer.json``, which lower-cases and drops punctuation, as speech
-  recognisers do; words in order of time.
+  (:func:`mel_bands`), natural log of the power plus 1e-6, minus ``log_mel_mean``, divided by
+  ``log_mel_std``. A frame is valid only if all of its samples arrived. The encoder returns a
+  vector every 40 ms, which is valid if the frame at its time is.
+- **Text**: ids of ``tokenizer.json``, which lower-cases text and drops punctuation, as speech
+  recognisers do; words are in order of time.
 
-Masked input never reaches unmasked output: no layer mixes over time or batch without the mask.
+Masked input never affects unmasked output: every layer that mixes over time uses the mask, and no
+layer mixes over the batch.
 
-This is also the interface of any other encoder (:mod:`maven_ros.model.backbones`): ``width``, a
+All other encoders (:mod:`maven_ros.model.backbones`) have the same interface: ``width``, a
 ``forward`` with the same arguments and results, and for sound ``first_s`` and ``step_s``.
 """
 
@@ -40,12 +41,12 @@ HOP_SAMPLES = 160     # 10 ms
 FFT_SAMPLES = 512
 
 _LOG_FLOOR = 1e-6
-_CONTRAST_FLOOR = 2 / 255  # keeps the noise of a flat crop from being blown up
-_GREY = (0.114, 0.587, 0.299)  # of B, G, R
+_CONTRAST_FLOOR = 2 / 255  # limits the amplification of noise in a flat crop
+_GREY = (0.114, 0.587, 0.299)  # weights of B, G, R
 
 
 def unit_range(crops: Tensor) -> Tensor:
-    """Return crops as floats in [0, 1], from uint8 or from such floats."""
+    """Return crops as floats in [0, 1], from uint8 or from floats in [0, 1]."""
     return crops.float() / 255 if crops.dtype == torch.uint8 else crops
 
 
@@ -62,12 +63,12 @@ def grey(crops: Tensor) -> Tensor:
 
 def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
     """
-    Return triangular filters, evenly spaced in mel = 2595 log10(1 + f / 700), peaks at 1.
+    Return triangular filters with peaks of 1, evenly spaced in mel = 2595 log10(1 + f / 700).
 
-    :param bands: how many.
-    :param low_hz: where the first begins.
-    :param high_hz: where the last ends.
-    :returns: float32 (257, bands), for the power at 0 to 8000 Hz.
+    :param bands: number of filters.
+    :param low_hz: lower edge of the first one.
+    :param high_hz: upper edge of the last one.
+    :returns: float32 (257, bands), to apply to the power spectrum from 0 to 8000 Hz.
     """
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (low_hz, high_hz))
     edges = 700 * (10 ** (np.linspace(low, high, bands + 2) / 2595) - 1)
@@ -80,13 +81,13 @@ def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
 def _convolution(
     channels_in: int, channels: int, kernel: int, stride: int | tuple[int, int], normed: bool,
 ) -> tuple[nn.Module, nn.Module]:
-    """Return a convolution, and the normalisation after it or nothing in its place."""
+    """Return a convolution, and the batch normalisation after it or an identity."""
     return (nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=not normed),
             nn.BatchNorm2d(channels) if normed else nn.Identity())
 
 
 def folded(encoder: Encoder) -> Encoder:
-    """Return the same in evaluation mode, with the normalisation inside the convolutions."""
+    """Return the encoder in evaluation mode, with the normalisation folded into convolutions."""
     encoder = copy.deepcopy(encoder).eval()
     for layers in encoder.modules():
         if isinstance(layers, nn.Sequential):
@@ -100,10 +101,9 @@ def folded(encoder: Encoder) -> Encoder:
 
 class FaceBlock(nn.Module):
     """
-    Two 3x3 convolutions around a shortcut; the first may halve the picture.
+    A residual block of two 3x3 convolutions; the first may halve the picture.
 
-    What comes out of them is weighed channel by channel, by what the whole picture shows
-    (squeeze and excitation, Hu et al. 2018), before it is added.
+    Squeeze and excitation (Hu et al. 2018) weights the channels of the residual before the sum.
 
     :param normed: whether batch normalisation follows each convolution.
     """
@@ -134,8 +134,8 @@ class FaceEncoder(nn.Module):
     """
     A small residual network: one vector per face crop.
 
-    :param normed: whether batch normalisation follows each convolution. It helps training by
-        itself, and mixes crops then; inside MAVEN it is :func:`folded` away.
+    :param normed: whether batch normalisation follows each convolution. It helps to train the
+        encoder alone, but mixes crops; inside MAVEN it is :func:`folded` away.
     """
 
     def __init__(self, config: MavenConfig, normed: bool = False) -> None:
@@ -171,11 +171,11 @@ class FaceEncoder(nn.Module):
 
 class VoiceBlock(nn.Module):
     """
-    Two 3x3 convolutions over time and mel bands around a shortcut; bands are halved.
+    A residual block of two 3x3 convolutions over time and mel bands; it halves the bands.
 
-    Where sound is masked, nothing enters either convolution.
+    Masked values are 0 in front of both convolutions.
 
-    :param stride: over time.
+    :param stride: stride over time.
     :param normed: whether batch normalisation follows each convolution.
     """
 
@@ -211,9 +211,9 @@ class VoiceEncoder(nn.Module):
     """
     A small residual network over the log-mel spectrogram: 25 vectors a second.
 
-    Its convolutions run over time and bands, so that a higher voice looks like a low one, moved.
+    Its convolutions run over time and bands, so a higher voice resembles a shifted lower one.
 
-    :param normed: as for :class:`FaceEncoder`.
+    :param normed: as in :class:`FaceEncoder`.
     """
 
     first_s = FRAME_SAMPLES / 2 / SAMPLE_RATE_HZ  # centre of the first vector
@@ -247,7 +247,7 @@ class VoiceEncoder(nn.Module):
 
     def log_mel(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Return the normalised spectrogram; 0 where it is masked.
+        Return the normalised spectrogram; it is 0 where masked.
 
         :param waveform: (batch, samples) in [-1, 1]; at least 400 samples.
         :param heard: bool (batch, samples).
@@ -266,7 +266,7 @@ class VoiceEncoder(nn.Module):
         Encode sound.
 
         :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least 400 samples.
-        :param heard: bool (batch, samples), False where no sound arrived; it may lie on the host.
+        :param heard: bool (batch, samples), False where no sound arrived; it may be on the host.
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
             vector stands at ``first_s``, then one every ``step_s``.
         """
@@ -274,7 +274,7 @@ class VoiceEncoder(nn.Module):
             waveform, heard.to(waveform.device, non_blocking=True)))
 
     def encode_mel(self, mel: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode what :meth:`log_mel` returns, to what :meth:`forward` returns."""
+        """Encode the result of :meth:`log_mel`; return the result of :meth:`forward`."""
         values = self.stem((mel * mask[..., None])[:, None])
         mask = mask[:, ::2]
         values = _masked(values, mask)
@@ -285,11 +285,11 @@ class VoiceEncoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A pre-norm transformer with GELU, hidden twice as wide, normed at the end."""
+    """A pre-norm transformer with GELU, twice the width in hidden layers, and a final norm."""
 
     def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
         super().__init__()
-        # nn.TransformerEncoder would start all layers from copies of the same weights.
+        # nn.TransformerEncoder would give all layers the same initial weights.
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, heads, 2 * width, dropout, 'gelu', batch_first=True, norm_first=True)
@@ -326,14 +326,14 @@ class TextEncoder(nn.Module):
         Encode subwords in their context.
 
         :param tokens: int64 (batch, length), ids of the tokenizer.
-        :param mask: bool (batch, length), False where padded.
+        :param mask: bool (batch, length), False for padding.
         :returns: (batch, length, width); anything finite where masked.
         """
         encoded: Tensor = self.transformer(self.embed(tokens), mask)
         return encoded
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Return what subwords (batch, length) are, and where, before they see each other."""
+        """Map ids (batch, length) to subword vectors plus encoded positions, (..., width)."""
         order = torch.arange(tokens.shape[1], device=tokens.device)
         embedded: Tensor = self.embedding(tokens) + sinusoids(order, self.width, 6, 10_000)
         return embedded

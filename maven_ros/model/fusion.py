@@ -21,7 +21,7 @@ _SHORTEST_S, _LONGEST_S = 0.2, 120.0
 
 class Features(NamedTuple):
     """
-    The three encoders' vectors on one time grid: what the fusion takes.
+    The vectors of the three encoders on one time grid: the input of the fusion.
 
     :param slot_s: length of a slot in seconds.
     """
@@ -43,11 +43,11 @@ class Features(NamedTuple):
 
     @property
     def present(self) -> Tensor:
-        """Which modality has anything: bool (batch, 3)."""
+        """Whether each modality has any evidence: bool (batch, 3)."""
         return torch.stack([stream.mask.any(1) for stream in self.streams], 1)
 
     def part(self, rows: slice) -> Features:
-        """Take some rows of the batch."""
+        """Return a slice of the batch."""
         video, audio, text = (
             Aligned(stream.values[rows], stream.mask[rows]) for stream in self.streams)
         return Features(video, audio, text, self.slot_s)
@@ -61,7 +61,7 @@ class Features(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of one sequence to another, under the other's mask (eq. 14)."""
+    """Multi-head attention of a sequence X to a sequence Y, under the mask of Y (eq. 14)."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -69,14 +69,14 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, attended: Tensor, mask: Tensor) -> Tensor:
         """
-        Attend.
+        Attend from X to Y.
 
         :param queries: (batch, slots, width), of X.
         :param attended: (batch, slots, width), keys and values, of Y.
         :param mask: bool (batch, slots), of Y.
-        :returns: (batch, slots, width); meaningless but finite for rows without any of Y.
+        :returns: (batch, slots, width); arbitrary but finite in rows where all of Y is masked.
         """
-        # What nn.MultiheadAttention computes, without its overhead: sequences are short.
+        # The same as nn.MultiheadAttention, without its overhead, which matters here.
         inner = self.attention
         width = queries.shape[-1]
         weight, bias = inner.in_proj_weight, inner.in_proj_bias
@@ -93,10 +93,10 @@ class Attention(nn.Module):
 
     def weights(self, queries: Tensor, attended: Tensor, mask: Tensor) -> Tensor:
         """
-        Say how much each query attends to each key.
+        Return the attention of each query to each key.
 
-        :returns: (batch, heads, slots of X, slots of Y); rows sum to 1, or to 0 where there is
-            nothing of Y.
+        :returns: (batch, heads, slots of X, slots of Y); rows sum to 1, or to 0 if all of Y is
+            masked.
         """
         weights: Tensor = self.attention(
             queries, attended, attended, key_padding_mask=hidden_keys(mask),
@@ -106,18 +106,19 @@ class Attention(nn.Module):
 
 class CrossModalFusion(nn.Module):
     """
-    Projection, six pathways, refinement, concatenation (eq. 13-20).
+    The fusion: projection, six pathways, refinement, concatenation (eq. 13-20).
 
-    With X' = X + attention of X to Y (eq. 13-14), the enhanced sequence is
-    ``LayerNorm(dropout(mean(X, X' to each present Y)))``. A missing Y is left out of the mean, so
-    its pathways are dropped, not fed with zeros. It is refined by self-attention,
+    With X' = X + attention of X to Y (eq. 13-14), the enhanced sequence F is
+    ``LayerNorm(dropout(mean(X, X' for each present Y)))``. The mean omits a missing Y, so its
+    pathway is dropped and not fed with zeros. Self-attention refines F:
     ``LayerNorm(MHA(F, F, F) + F)`` (eq. 15-18).
 
-    The mean is ours, after the authors' code, which divides the bare attention outputs by three;
-    the paper gives no formula. Their code attends to one mean-pooled vector of sound and of words,
-    with one LayerNorm for three streams and no refinement; here, as in the paper, to sequences.
+    The paper gives no formula for the mean. This one is ours, after the authors' code, which
+    divides the bare attention outputs by three. That code attends to one mean-pooled vector of
+    sound and one of words, has one LayerNorm for three streams, and no refinement; this network
+    attends to sequences, as in the paper.
 
-    :param widths: of the vectors of video, audio and text.
+    :param widths: widths of the vectors of video, audio and text.
     """
 
     def __init__(self, config: MavenConfig, widths: Sequence[int]) -> None:
@@ -127,7 +128,7 @@ class CrossModalFusion(nn.Module):
             name: nn.Linear(own, width) for name, own in zip(MODALITIES, widths, strict=True)})
         self.pathways = nn.ModuleDict({
             pathway: Attention(width, heads, dropout) for pathway in PATHWAYS})
-        #: Pathways that add nothing: X' = X in the mean of what X attended to.
+        #: Silenced pathways, for which X' = X.
         self.silent: frozenset[str] = frozenset()
         self.enhanced_norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in MODALITIES})
         self.refine = nn.ModuleDict({
@@ -140,16 +141,16 @@ class CrossModalFusion(nn.Module):
         """
         Fuse three modalities into one sequence.
 
-        :param hiding: modalities to hide, one at a time, for what the fusion would be without it.
-        :returns: (batch, slots, context width), masked where no modality has anything; then as
-            many rows again for each that is hidden.
+        :param hiding: modalities to hide, one at a time, in further variants of the batch.
+        :returns: (batch, slots, context width), masked where no modality has evidence; then the
+            same number of rows for each hidden modality.
         """
         masks = features.masks
         variants = (None, *hiding)
         projected = self.projected(features)
         refined = []
         for name, mask in masks.items():
-            # Where a modality is hidden its columns are zero, which drops it (eq. 19-20).
+            # Columns of zero drop a hidden modality (eq. 19-20).
             shown = [hidden for hidden in variants if hidden != name]
             mask = mask.repeat(len(shown), 1)
             enhanced = self.enhance(name, projected, masks, shown)
@@ -167,20 +168,19 @@ class CrossModalFusion(nn.Module):
         return Aligned(self.concatenate(torch.cat(refined, -1)).float(), anything)
 
     def projected(self, features: Features) -> dict[str, Tensor]:
-        """Bring each modality to the width of the fusion."""
-        # Masked before the projection, so that not even NaN gets past a mask.
-        # In full precision, as all that is summed and normed from here on: products alone are
-        # reduced by autocast.
+        """Project each modality to the width of the fusion."""
+        # Values are masked before the projection, so that not even NaN passes a mask.
+        # From here on, sums and norms are in float32; autocast reduces only matrix products.
         return {name: self.project[name](torch.where(mask[..., None], values, 0)).float()
                 for name, (values, mask) in zip(MODALITIES, features.streams, strict=True)}
 
     def attention_maps(self, features: Features) -> dict[str, Tensor]:
         """
-        Say what each pathway looks at; for people to see, beside :meth:`forward`.
+        Return the attention map of each pathway, for display.
 
-        :returns: for each pathway, such as ``'video_to_audio'``, (batch, heads, slots, slots):
-            for each slot of the first how much it attends to each of the second. Rows sum to 1, or
-            to 0 where the second is missing; where the first is masked they mean nothing.
+        :returns: by pathway, such as ``'video_to_audio'``, (batch, heads, slots, slots): the
+            attention of each slot of the first modality to each slot of the second. Rows sum to 1,
+            or to 0 if the second is missing; they are arbitrary where the first is masked.
         """
         projected, masks = self.projected(features), features.masks
         pathways = cast(dict[str, Attention], self.pathways)
@@ -192,11 +192,11 @@ class CrossModalFusion(nn.Module):
         hiding: Sequence[str | None] = (None,),
     ) -> Tensor:
         """
-        Return one modality's sequence, enhanced by those that it attends to (eq. 13-14).
+        Return one modality's sequence, enhanced by attention to the others (eq. 13-14).
 
-        A pathway between two modalities is the same whether or not the third is hidden.
+        The pathway between two modalities does not depend on the third.
 
-        :param hiding: for each variant the modality to leave out, if any.
+        :param hiding: for each variant the modality to omit, if any.
         :returns: (variants x batch, slots, width).
         """
         own = projected[name]
@@ -219,11 +219,11 @@ class CrossModalFusion(nn.Module):
 
 class ContextEncoders(nn.Module):
     """
-    Two encoders in sequence over the fused window (eq. 25): BEiT's layers, or ours.
+    Two sequential encoders over the fused window (eq. 25): the layers of BEiT, or ours.
 
-    The authors' code runs them side by side and concatenates; this follows the paper. They would
-    know no order in time: a sinusoidal encoding of each slot's time, in seconds from the window's
-    beginning, is added first.
+    The authors' code runs the two in parallel and concatenates their outputs; this follows the
+    paper. The encoders have no notion of order, so a sinusoidal encoding of each slot's time, in
+    seconds from the start of the window, is added first.
     """
 
     def __init__(self, config: MavenConfig) -> None:
@@ -236,7 +236,7 @@ class ContextEncoders(nn.Module):
             for _ in range(2))
 
     def forward(self, fused: Aligned, slot_s: float) -> Tensor:
-        """Map (batch, slots, width) to the same, under the mask; finite where masked."""
+        """Map (batch, slots, width) to the same shape under the mask; finite where masked."""
         values, mask = fused
         slots, width = values.shape[1:]
         times_s = (torch.arange(slots, device=values.device) + 0.5) * slot_s

@@ -1,4 +1,4 @@
-"""The head: from a vector to a point on the circumplex and how sure it is (eq. 26-31)."""
+"""The head: it maps a vector to a point on the circumplex and its variance (eq. 26-31)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOW, _HIGH = 2 * math.log(LOWEST_STD), 2 * math.log(HIGHEST_STD)
 
 class Point(NamedTuple):
     """
-    A point on the circumplex, in both forms, each field of the same shape.
+    A point on the circumplex, in Cartesian and polar form; all fields have the same shape.
 
     :param valence: in [-1, 1] (unbounded from a raw head).
     :param arousal: likewise.
@@ -39,12 +39,12 @@ class Point(NamedTuple):
 
 def polar_point(direction: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
-    Turn a direction and a share into a point inside the square [-1, 1] x [-1, 1].
+    Map a direction and a share to a point inside the square [-1, 1] x [-1, 1].
 
-    The share is of the way from neutral to the square's edge, which in that direction is
-    ``1 / max(|cos|, |sin|)`` away. No jump at +-pi, unlike an angle that is regressed.
+    The share is the fraction of the way from neutral to the edge of the square, whose distance in
+    that direction is ``1 / max(|cos|, |sin|)``. Unlike a regressed angle, it has no jump at +-pi.
 
-    :param direction: (..., 2) along (cos, sin), of any length; no length at all reads as pleasant.
+    :param direction: (..., 2), a vector along (cos, sin) of any length; zero counts as pleasant.
     :param share: (...), in [0, 1].
     :returns: valence, arousal, intensity, angle.
     """
@@ -52,18 +52,18 @@ def polar_point(direction: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tenso
     nowhere = direction.abs().amax(-1, keepdim=True) < 1e-6
     unit = functional.normalize(torch.where(nowhere, pleasant, direction), dim=-1)
     intensity = share / unit.abs().amax(-1)
-    valence, arousal = (intensity[..., None] * unit).clamp(-1, 1).unbind(-1)  # rounding only
+    valence, arousal = (intensity[..., None] * unit).clamp(-1, 1).unbind(-1)  # only rounding
     return valence, arousal, intensity, torch.atan2(unit[..., 1], unit[..., 0])
 
 
 def raw_point(intensity: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
-    Turn intensity and angle, regressed as published, into a point (eq. 28-29).
+    Map intensity and angle, regressed as published, to a point (eq. 28-29).
 
     :param intensity: (...), of any sign.
-    :param angle: (...), radians, any.
-    :returns: valence, arousal, and the same intensity and angle with the intensity at least 0 and
-        the angle in [-pi, pi].
+    :param angle: (...), radians, unbounded.
+    :returns: valence, arousal, then the same point as intensity, at least 0, and angle, in
+        [-pi, pi].
     """
     valence, arousal = intensity * angle.cos(), intensity * angle.sin()
     turned = angle + torch.where(intensity < 0, math.pi, 0.0)
@@ -72,11 +72,11 @@ def raw_point(intensity: Tensor, angle: Tensor) -> tuple[Tensor, Tensor, Tensor,
 
 class AffectHead(nn.Module):
     """
-    A perceptron with ReLU and dropout, read in polar form (eq. 26-31).
+    A perceptron with ReLU and dropout, whose output is in polar form (eq. 26-31).
 
-    The published one regresses intensity and angle as they are; that is the ``raw`` kind.
+    The published head regresses intensity and angle directly; ``raw`` selects it.
 
-    The standard deviations start near ``PRIOR_STD``: an untrained head says that it knows nothing.
+    The standard deviations start near ``PRIOR_STD``, so an untrained head has no confidence.
     """
 
     def __init__(self, config: MavenConfig) -> None:
@@ -96,7 +96,7 @@ class AffectHead(nn.Module):
 
     def forward(self, values: Tensor) -> Point:
         """
-        Read points from vectors.
+        Map vectors to points.
 
         :param values: (..., context width).
         :returns: each field (...).

@@ -1,8 +1,8 @@
 """
-Folders in the hub's format: what their files say about an encoder.
+Read encoders from folders in the format of the Hugging Face hub.
 
-A folder has ``config.json`` and ``model.safetensors``; an image or speech encoder's also
-``preprocessor_config.json``, a language model's also ``tokenizer.json``.
+A folder has ``config.json`` and ``model.safetensors``. That of an image or speech encoder also has
+``preprocessor_config.json``, that of a language model ``tokenizer.json``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_config(folder: Path) -> MavenConfig:
     """
     Read the configuration of a checkpoint.
 
-    :raises ResourceError: names the file and what is wrong with it.
+    :raises ResourceError: names the file and the fault.
     """
     if not folder.is_dir():
         raise ResourceError(f'{folder}: no such folder; a checkpoint is one with {CONFIG}')
@@ -54,7 +54,7 @@ def read_config(folder: Path) -> MavenConfig:
 @contextmanager
 def said_by(path: Path) -> Iterator[None]:
     """
-    Name the file that a setting which is refused came from.
+    Add the name of a file to the errors of its settings.
 
     :raises ResourceError: for each SettingsError.
     """
@@ -66,10 +66,10 @@ def said_by(path: Path) -> Iterator[None]:
 
 def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
     """
-    Put encoders into a configuration; crops, widths and tokens follow them.
+    Put encoders into a configuration, and adapt crops, widths and tokens to them.
 
-    :param folders: of video, audio, text and context, as far as they are given.
-    :raises ResourceError: names the file and what is wrong with it.
+    :param folders: folders of video, audio, text and context, or a subset of them.
+    :raises ResourceError: names the file and the fault.
     """
     changes: dict[str, Any] = {}
     for part, folder in folders.items():
@@ -86,7 +86,7 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
             sha256_of(weights.require(folder)) if frozen else ''))
         with said_by(folder / PREPROCESSOR):
             backbone = Backbone.parse(part, changes[part])
-        with said_by(folder / CONFIG), torch.device('meta'):  # its sizes, without its memory
+        with said_by(folder / CONFIG), torch.device('meta'):  # sizes without memory
             built = _MODULES[part](backbone)
         if isinstance(built, TextBackbone):
             changes['max_tokens'] = min(256, built.max_tokens)
@@ -95,10 +95,10 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
 
 def find_encoder(part: str, backbone: Backbone, roots: Sequence[Path]) -> Path:
     """
-    Return the folder that holds an encoder with the weights that are pinned.
+    Return the folder of an encoder whose weights have the pinned hash.
 
-    :param roots: looked at in this order; one that has another encoder by that name is passed.
-    :raises ResourceError: names the encoder and what was found where.
+    :param roots: folders to search, in this order; an encoder with another hash is skipped.
+    :raises ResourceError: names the encoder, and what each folder holds.
     """
     found = []
     for root in dict.fromkeys(roots):
@@ -129,7 +129,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def text_tokenizer(folder: Path) -> Tokenizer:
     """
-    Return the tokenizer of a language model, for its checkpoint's ``tokenizer.json``.
+    Return the tokenizer of a language model, to store in a checkpoint.
 
     :raises ResourceError: when there is none.
     """
@@ -137,7 +137,8 @@ def text_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-# --- what each kind of encoder needs ---------------------------------------------------------
+# --- the requirements of each kind of encoder
+# ---------------------------------------------------------
 
 
 def _video(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -192,7 +193,7 @@ def _text(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str
 def _context(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     if own.model_type != 'beit':
         raise ResourceError(f"{folder / CONFIG}: model_type: {own.model_type!r} is not 'beit'")
-    # Those are of a grid of patches.
+    # These describe a grid of patches.
     own.use_relative_position_bias = own.use_shared_relative_position_bias = False
     # A file from masked pictures (pt22k) has the norm after its layers, which its configuration
     # leaves out: there it stands outside of what transformers calls the model.
@@ -207,7 +208,7 @@ _READERS = {'video': _video, 'audio': _audio, 'text': _text, 'context': _context
 
 
 def _tokenizer(folder: Path) -> Any:
-    if not (folder / TOKENIZER).is_file():  # without it transformers makes up an empty one
+    if not (folder / TOKENIZER).is_file():  # transformers would create an empty one
         raise ResourceError(f'{folder / TOKENIZER}: no such file')
     for path in sorted(folder.glob('*.json')):
         files.read_json(path)  # refuses what transformers, which reads most of them, does not

@@ -1,9 +1,9 @@
 """
-Encoding windows that overlap: each face once, words when they change, sound once a window.
+Encode overlapping windows: each face once, words when they change, sound once per window.
 
-What an encoder gave for a face or a text is kept for as long as its stream's windows may hold it.
-The result is the same as without: a memory is asked for the very crop, or the very words, that it
-has seen.
+The vectors of a face or a text are kept as long as windows of its stream may contain it. The
+result equals that of a full encoding, because a memory returns vectors only for identical crops
+and identical words.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A crop, kept so that another one under the same key is noticed, and its vector."""
+    """A crop and its vector; the crop serves to detect a different one under the same key."""
 
     crop: Pixels
     vector: Tensor
@@ -42,7 +42,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Read:
-    """Subwords of a text: their vectors (tokens, width) and the word that each is of."""
+    """The vectors of a text's subwords, (tokens, width), and the index of each one's word."""
 
     vectors: Tensor
     word_of_token: list[int]
@@ -50,10 +50,10 @@ class _Read:
 
 class Memory:
     """
-    What was encoded of one stream's recent windows.
+    The encoded vectors of one stream's recent windows.
 
-    A stream is one camera with its microphone: people and stamps mean something within it alone.
-    Whoever has the stream has its memory; it dies with its last reference.
+    A stream is one camera with its microphone; person ids and stamps are valid only within it. The
+    owner of the stream owns its memory.
     """
 
     def __init__(self) -> None:
@@ -61,12 +61,12 @@ class Memory:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.filled_by: object = None  # the token of an encoder
+        self.filled_by: object = None  # token of the encoder that filled it
         self.seen: dict[tuple[str, int], _Seen] = {}
         self.read: dict[tuple[str, ...], _Read] = {}
 
     def keep(self, pieces: Sequence[Evidence]) -> None:
-        """Forget what is in none of these windows."""
+        """Forget everything that is not in one of these windows."""
         windows = {(piece.start_ns, piece.end_ns) for piece in pieces}
         self.seen = {key: seen for key, seen in self.seen.items()
                      if any(rules.holds(*window, key[1]) for window in windows)}
@@ -74,18 +74,18 @@ class Memory:
         self.read = {texts: read for texts, read in self.read.items() if texts in spoken}
 
 
-#: A piece of evidence, and the memory of the stream that it is from.
+#: The memory of a stream, and a piece of evidence from that stream.
 Row: TypeAlias = tuple[Memory, Evidence]
 
 
 class IncrementalEncoder:
     """
-    Turns evidence into features on one time grid; what may be needed again goes into memories.
+    Encode evidence as features on one time grid, and keep reusable vectors in memories.
 
-    :param model: in evaluation mode, on ``device``.
-    :param grid: of every window.
-    :param counters: where words that are too many are counted.
-    :param batches: the sizes that fit into the device's memory.
+    :param model: model in evaluation mode, on ``device``.
+    :param grid: time grid of every window.
+    :param counters: count words beyond the model's limit.
+    :param batches: batch sizes that fit into the device's memory.
     """
 
     def __init__(
@@ -94,20 +94,20 @@ class IncrementalEncoder:
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        # A checkpoint whose tokenizer lacks it is refused.
+        # Loading refuses a tokenizer that lacks this token.
         self._unknown = cast(int, tokenizer.token_to_id(model.config.unknown_token))
         self._grid = grid
         self._device = device
         self._counters = counters
         self._batches = batches
-        self._token = object()  # a memory that knows it keeps nothing of the encoder alive
+        self._token = object()  # a memory refers to this, so it does not keep the encoder alive
 
     def forget(self, rows: Sequence[Row]) -> None:
         """
-        Empty memories of what is in none of these windows, or was encoded by another encoder.
+        Remove vectors from memories that are in none of these windows, or of another encoder.
 
-        :param rows: all that is to be encoded next; the parts of it may be encoded one by one.
-        :raises InputError: when one person of a stream has two different faces at the same time.
+        :param rows: everything that is encoded next, perhaps in several parts.
+        :raises InputError: if a person has two different faces at the same time.
         """
         windows: dict[Memory, list[Evidence]] = {}
         for memory, piece in rows:
@@ -122,20 +122,20 @@ class IncrementalEncoder:
 
     def encode(self, rows: Sequence[Row]) -> Features:
         """
-        Encode what is new, of all streams at once, and put everything on the grid.
+        Encode new evidence of all streams in one batch, and align everything with the grid.
 
-        :param rows: at least one piece, each as long as the grid; their memories, from which
-            :meth:`forget` took what no longer counts, are filled.
-        :returns: features of a batch, one for each row.
+        :param rows: at least one row, each as long as the grid. Call :meth:`forget` first; this
+            method then fills the memories.
+        :returns: features of a batch, one per row.
         """
         return Features(
             self._video(rows), self._audio([piece for _, piece in rows]), self._text(rows),
             self._grid.slot_s)
 
-    # --- one modality by itself ----------------------------------------------------------
+    # --- single modalities ----------------------------------------------------------
 
     def encode_faces(self, crops: Tensor) -> Tensor:
-        """Encode crops, uint8 (n, side, side, 3) BGR on the host, to float32 (n, width)."""
+        """Map crops, uint8 (n, side, side, 3) BGR on the host, to float32 (n, width)."""
         vectors, = self._batches.run('faces', len(crops), lambda part: (
             self._model.face_encoder(
                 upload(crops[part], self._device).permute(0, 3, 1, 2)).float(),))
@@ -143,10 +143,10 @@ class IncrementalEncoder:
 
     def encode_sounds(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Encode windows of sound, which are not brought to the grid.
+        Encode windows of sound, without alignment to the grid.
 
-        :param waveform: float32 (n, samples), on the host, as ``heard``.
-        :param heard: bool (n, samples).
+        :param waveform: float32 (n, samples), on the host.
+        :param heard: bool (n, samples), on the host.
         :returns: float32 (n, vectors, width), and its mask.
         """
         values, mask = self._batches.run('sounds', len(waveform), lambda part: (
@@ -157,9 +157,9 @@ class IncrementalEncoder:
         """
         Encode the words of windows.
 
-        :param texts: of each window its words, in order; at least one.
-        :returns: of each window its subwords' vectors (tokens, width), and the word that
-            each is of, by its place among the window's.
+        :param texts: the words of each window, in order; at least one per window.
+        :returns: for each window the vectors of its subwords, (tokens, width), and the index of
+            the word of each subword.
         """
         tokenized = [self._tokenize(words) for words in texts]
         ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
@@ -205,7 +205,7 @@ class IncrementalEncoder:
     # --- sound ---------------------------------------------------------------------------
 
     def _audio(self, pieces: Sequence[Evidence]) -> Aligned:
-        """Encode each sound once, however many people share it."""
+        """Encode each sound once, even if several people share it."""
         sounds: dict[tuple[int, int], Evidence] = {}
         for piece in pieces:
             if len(piece.waveform):
@@ -255,16 +255,16 @@ class IncrementalEncoder:
                 memory.read[texts] = _Read(vectors, word_of_token)
 
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
-        """Return ids and the word of each; of too many words the most recent are kept."""
+        """Return ids, and the word index of each; the most recent words are kept if too many."""
         room = most = self._model.config.max_tokens
         kept: list[tuple[int, list[int]]] = []
         for index in reversed(range(len(texts))):
-            # More subwords than a whole window's are no word; its beginning stands for it.
+            # A word with more subwords than fit into a window is cut.
             ids = (self._encode(texts[index]) or [self._unknown])[:most]
             if len(ids) > room:
                 self._counters.count(
                     'text', 'too_many_subwords',
-                    f'{len(texts)} words do not fit into the {most} subwords that the model takes',
+                    f'{len(texts)} words do not fit into the {most} subwords of the model',
                     n=index + 1)
                 break
             room -= len(ids)
@@ -274,7 +274,7 @@ class IncrementalEncoder:
                 [index for index, ids in kept for _ in ids])
 
     def _encode(self, text: str) -> list[int]:
-        # After a space, as within a sentence: that is how language models know most words.
+        # Language models know most words with a space in front, as inside a sentence.
         ids: list[int] = self._tokenizer.encode(f' {text}', add_special_tokens=False).ids
         return ids
 

@@ -1,9 +1,10 @@
 """
 MAVEN: Multi-modal Attention for Valence-Arousal Emotion Network (arXiv 2503.12623).
 
-Where the paper and its authors' code part, this follows the paper: attention is over sequences,
-not over one pooled key; the two encoders over the fused window stand in sequence; what is padded
-or missing is masked everywhere. The default head predicts a direction and a bounded intensity.
+Where the paper and its authors' code differ, this follows the paper: attention is over sequences,
+not over one pooled key, and the two encoders over the fused window are sequential. Unlike both, it
+masks padding and missing evidence everywhere, and its default head predicts a direction and a
+bounded intensity.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from maven_ros.records import MODALITIES, SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 from maven_ros.rules import Grid
 
-#: Where the encoder of each modality stands in the network, and in its checkpoints.
+#: Name of each modality's encoder in the network and in checkpoints.
 ENCODERS = {'video': 'face_encoder', 'audio': 'voice_encoder', 'text': 'text_encoder'}
 
 
 class MavenModel(PreTrainedModel):
     """
-    Encoders, fusion, context and head, in transformers' form; encoding and fusing stand apart.
+    The network as a transformers model: encoders, fusion, context and head.
 
-    A frozen encoder that came from a folder of its own stays out of the checkpoint: the
-    configuration has its name and hash.
+    Encoding and fusion are separate steps. A frozen encoder from a separate folder is not stored
+    in the checkpoint; the configuration has its name and hash.
     """
 
     config_class = MavenConfig
@@ -67,12 +68,12 @@ class MavenModel(PreTrainedModel):
         self._freeze()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Leave weights as torch starts them; fill the buffers that no checkpoint holds."""
+        """Keep torch's initial weights; fill the buffers that no checkpoint holds."""
         if isinstance(module, FaceBackbone | VoiceEncoder):
             module.reset_buffers()
 
     def train(self, mode: bool = True) -> MavenModel:
-        """Set the mode of all but the frozen encoders, which stay in evaluation."""
+        """Set the mode of all parts except frozen encoders, which stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         return self
@@ -81,7 +82,7 @@ class MavenModel(PreTrainedModel):
 
     @classmethod
     def untrained(cls, config: MavenConfig, seed: int) -> MavenModel:
-        """Build a network with weights from a seed; torch's global random state is left alone."""
+        """Build a network with random weights; torch's global random state does not change."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(config)
@@ -93,15 +94,16 @@ class MavenModel(PreTrainedModel):
         config: MavenConfig | None = None, seed: int = 0,
     ) -> MavenModel:
         """
-        Build a network on encoders from folders in the hub's format; the rest is untrained.
+        Build a network on pretrained encoders in the hub's format; the rest is untrained.
 
-        :param video: image model; as are the others, as ``config`` has it when left out.
-        :param audio: speech model.
-        :param text: language model.
-        :param context: BEiT, whose layers start both encoders over the fused window.
-        :param config: ``base`` when left out. Crops, widths and tokens follow the encoders.
-        :param seed: of all other weights.
-        :raises ResourceError: names the file and what is wrong with it.
+        :param video: folder of an image model. Any encoder that is omitted is as in ``config``.
+        :param audio: folder of a speech model.
+        :param text: folder of a language model.
+        :param context: folder of a BEiT, whose layers initialise both encoders over the fused
+            window.
+        :param config: ``base`` if omitted. Crops, widths and tokens are adapted to the encoders.
+        :param seed: seed of all other weights.
+        :raises ResourceError: names the file and the fault.
         """
         folders = {'video': video, 'audio': audio, 'text': text, 'context': context}
         given = {part: Path(folder) for part, folder in folders.items() if folder}
@@ -122,16 +124,16 @@ class MavenModel(PreTrainedModel):
         **options: Any,
     ) -> Any:
         """
-        Read a checkpoint folder; nothing is ever downloaded.
+        Read a checkpoint folder, without any download.
 
-        :param encoders: folders in which encoders lie by name. They are looked for there, in the
-            checkpoint, beside it, and among the models that were fetched.
-        :param options: as transformers has them.
-        :raises ResourceError: names the file, what is wrong with it and what is allowed.
+        :param encoders: folders to search for encoders by name, before the checkpoint, its parent
+            folder, and the fetched models.
+        :param options: as in transformers.
+        :raises ResourceError: names the file, the fault and the allowed values.
         """
         folder = Path(folder)
         options.setdefault('config', hub.read_config(folder))
-        options.setdefault('dtype', torch.float32)  # else it would be that of the file
+        options.setdefault('dtype', torch.float32)  # otherwise it would be the type in the file
         path = weights.require(folder)
         weights.check_header(path, options['config'])
         wants_report = options.pop('output_loading_info', False)
@@ -148,9 +150,9 @@ class MavenModel(PreTrainedModel):
         """
         Read the encoders that the configuration pins by hash.
 
-        :param folder: the checkpoint's, in and beside which they are looked for, too.
-        :param encoders: folders in which they lie by name; looked at first.
-        :raises ResourceError: when one is nowhere to be found, or is another.
+        :param folder: folder of the checkpoint, which is searched with its parent folder.
+        :param encoders: folders that are searched first, for encoders by name.
+        :raises ResourceError: if an encoder is not found, or has another hash.
         """
         for name, own in ENCODERS.items():
             backbone = self.config.backbone(name)
@@ -163,15 +165,16 @@ class MavenModel(PreTrainedModel):
         state_dict: Mapping[str, Tensor] | None = None, **options: Any,
     ) -> None:
         """
-        Write ``config.json`` and ``model.safetensors``, which has the configuration in it too.
+        Write ``config.json`` and ``model.safetensors``, which also contains the configuration.
 
-        :param save_directory: made when it is missing.
-        :param is_main_process: whether to write at all, where several processes train.
-        :param state_dict: to store instead of the network's own.
-        :param options: others that transformers has; only those that ask for what is done anyway.
-        :raises SettingsError: for an option that asks for anything else.
-        :raises ResourceError: when they cannot be written, or the weights are not those of this
-            network or not finite.
+        :param save_directory: folder, created if missing.
+        :param is_main_process: whether to write at all, if several processes train.
+        :param state_dict: weights to store instead of the network's own.
+        :param options: further options of transformers; only the values that match the behaviour
+            of this method are accepted.
+        :raises SettingsError: if an option has another value.
+        :raises ResourceError: if a file cannot be written, or the weights do not belong to this
+            network or are not finite.
         """
         weights.check_options(options)
         if not is_main_process:
@@ -185,15 +188,15 @@ class MavenModel(PreTrainedModel):
             self.config.architectures = [type(self).__name__]
             self.config.save_pretrained(folder)
             weights.write(folder / weights.WEIGHTS, stored, self.config)
-        # Transformers asserts that the folder is no file.
+        # Transformers asserts that the path is not a file.
         except (OSError, SafetensorError, AssertionError) as error:
             raise ResourceError(f'{folder}: cannot be written: {error}') from error
 
     def stored_weights(self, state_dict: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """
-        Return what a checkpoint stores: all but frozen encoders that lie elsewhere.
+        Return the weights for a checkpoint: all except frozen encoders in separate folders.
 
-        :param state_dict: to take it from; the network's own when left out.
+        :param state_dict: source of the weights; the network's own if omitted.
         """
         elsewhere = tuple(self._elsewhere())
         values = self.state_dict() if state_dict is None else state_dict
@@ -223,11 +226,11 @@ class MavenModel(PreTrainedModel):
         """
         Encode and fuse a batch of windows.
 
-        A window where every mask is False has no evidence: its output is NaN, never 0.
+        A window in which every mask is False has no evidence; its output is NaN, never 0.
 
-        :param influence: say how much each modality counted, at the price of :meth:`explain`.
-        :param attention: say what each pathway looks at.
-        :raises InputError: for what :class:`MavenInputs` does not allow.
+        :param influence: whether to compute the influence of each modality (:meth:`explain`).
+        :param attention: whether to return the attention maps of the pathways.
+        :raises InputError: for any violation of :class:`MavenInputs`.
         """
         features = self.encode(inputs)
         output = self.explain(features) if influence else self.fuse(features)
@@ -239,7 +242,7 @@ class MavenModel(PreTrainedModel):
 
     def encode(self, inputs: MavenInputs) -> Features:
         """
-        Run each encoder and bring what it says to the time grid (eq. 12).
+        Run each encoder and align its output with the time grid (eq. 12).
 
         :raises InputError: for what :class:`MavenInputs` does not allow.
         """
@@ -272,7 +275,7 @@ class MavenModel(PreTrainedModel):
                        torch.zeros(*shape, dtype=torch.bool, device=self.device))
 
     def align_voice(self, values: Tensor, mask: Tensor, grid: Grid) -> Aligned:
-        """Interpolate what the voice encoder returns to the time grid."""
+        """Interpolate the output of the voice encoder to the time grid."""
         return interpolate(
             values, mask, self.voice_encoder.first_s, self.voice_encoder.step_s, grid)
 
@@ -280,10 +283,10 @@ class MavenModel(PreTrainedModel):
 
     def fuse(self, features: Features, hiding: Sequence[str] = ()) -> MavenOutput:
         """
-        Turn encoded windows into points: pathways, refinement, context, head (eq. 13-31).
+        Map encoded windows to points: pathways, refinement, context, head (eq. 13-31).
 
-        :param features: widths as the encoders give them, all on the same slots.
-        :param hiding: modalities to hide, one at a time; each adds as many rows again.
+        :param features: vectors with the widths of the encoders, all on the same slots.
+        :param hiding: modalities to hide, one at a time; each adds another copy of the rows.
         """
         fused = self.fusion(features, hiding)
         mask = fused.mask
@@ -300,16 +303,16 @@ class MavenModel(PreTrainedModel):
 
     def explain(self, features: Features) -> MavenOutput:
         """
-        Fuse, and say how much each modality counted: ``influence``, the one without a gradient.
+        Fuse, and compute ``influence`` of each modality, which has no gradient.
 
-        One fusion of four variants: as it is, and without each modality.
+        It fuses four variants in one batch: all modalities, and each modality hidden in turn.
         """
         output = self.fuse(features, MODALITIES)
         present = features.present
         batch = len(present)
         points = torch.stack([output.valence, output.arousal], -1).view(-1, batch, 2)
         distance = (points[1:] - points[0]).norm(dim=-1).T
-        # Without its only modality a window has no point: the distance is NaN, and unneeded.
+        # A window without its only modality has no point; the NaN distance is not used.
         distance = torch.where(present & (present.sum(1, keepdim=True) > 1), distance, 0)
         moved = distance.sum(1, keepdim=True)
         shares = torch.where(moved > 0, distance, present.float())

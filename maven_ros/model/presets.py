@@ -1,4 +1,4 @@
-"""The backbones of ``base``, as the hub's own ``config.json`` files have them."""
+"""The backbones of ``base``, as in the ``config.json`` files of the hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
 
 
 def base_backbones() -> dict[str, dict[str, Any]]:
-    """Return video, audio, text and context of ``base``, without weights."""
+    """Return the backbones of video, audio, text and context of ``base``, without weights."""
     return {
         'video': describe(Backbone(
             'microsoft/swin-base-patch4-window7-224',
@@ -34,12 +34,12 @@ def base_backbones() -> dict[str, dict[str, Any]]:
 
 
 def describe(backbone: Backbone) -> dict[str, Any]:
-    """Return what ``config.json`` holds of a backbone."""
+    """Return the entry of a backbone in ``config.json``."""
     return dataclasses.asdict(backbone)
 
 
 def config_dict(config: PretrainedConfig) -> dict[str, Any]:
-    """Return a backbone's own configuration, without what is any model's default."""
+    """Return the configuration of a backbone, without defaults."""
     values: dict[str, Any] = config.to_diff_dict()
     for name in ('transformers_version', 'architectures', 'dtype', 'id2label', 'label2id'):
         values.pop(name, None)

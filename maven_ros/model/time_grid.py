@@ -1,9 +1,9 @@
 """
-One time grid for three modalities (eq. 12).
+Align three modalities with one time grid (eq. 12).
 
-The grid is the window's own (:func:`maven_ros.rules.time_grid`). A face stands in the slot that
-its stamp falls in, a word in every slot that it was spoken in, and sound is interpolated to the
-centres of the slots. A slot where a modality has nothing is masked, never filled.
+The grid is that of the window (:func:`maven_ros.rules.time_grid`). A face is in the slot of its
+stamp, a word is in every slot that it overlaps, and sound is interpolated to the centres of the
+slots. A slot without evidence of a modality is masked, never filled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Aligned(NamedTuple):
     """
     One modality on the time grid.
 
-    :param values: float (batch, slots, width); anything where the mask is False.
+    :param values: float (batch, slots, width); arbitrary where the mask is False.
     :param mask: bool (batch, slots), True where there is evidence.
     """
 
@@ -38,13 +38,13 @@ def word_weights(
     words: Sequence[Word], word_of_token: Sequence[int], start_ns: int, end_ns: int, slots: int,
 ) -> NDArray[np.float32]:
     """
-    Return how much each subword counts in each slot.
+    Return the weight of each subword in each slot.
 
-    A word's vector is the mean over its subwords; where several words share a slot, their mean
-    stands in it.
+    The vector of a word is the mean over its subwords; the vector of a slot is the mean over its
+    words.
 
-    :param word_of_token: for each subword the index of its word.
-    :returns: (slots, tokens); each row sums to 1, or to 0 where no word was spoken.
+    :param word_of_token: index of the word of each subword.
+    :returns: (slots, tokens); each row sums to 1, or to 0 without a word.
     """
     weights = np.zeros((slots, len(word_of_token)), np.float32)
     tokens = np.asarray(word_of_token, int)
@@ -63,10 +63,10 @@ def word_weights(
 
 def weigh(values: Tensor, weights: Tensor) -> Aligned:
     """
-    Bring a sequence to the grid by weights, which are normalised here.
+    Align a sequence with the grid by weights, which this function normalises.
 
     :param values: finite (batch, length, width).
-    :param weights: at least 0, (batch, slots, length); 0 for what is masked.
+    :param weights: (batch, slots, length), at least 0; 0 for masked vectors.
     """
     total = weights.sum(-1, keepdim=True)
     spoken = total > 0
@@ -77,16 +77,16 @@ def interpolate(
     values: Tensor, mask: Tensor, first_s: float, step_s: float, grid: Grid,
 ) -> Aligned:
     """
-    Interpolate an even sequence linearly to the centres of the slots.
+    Interpolate an evenly spaced sequence linearly to the centres of the slots.
 
-    A centre between a masked and an unmasked vector takes the unmasked one. Where both are masked
-    the slot takes the unmasked vector inside it that is nearest, so that a short sound counts
-    wherever it lies; a slot without any is masked.
+    A centre between a masked and an unmasked vector takes the unmasked one. If both are masked,
+    the slot takes the nearest unmasked vector inside it, so a short sound counts wherever it is. A
+    slot without unmasked vectors is masked.
 
     :param values: finite (batch, length, width).
     :param mask: bool (batch, length).
-    :param first_s: time of the first vector, seconds from the window's beginning.
-    :param step_s: time from one vector to the next.
+    :param first_s: time of the first vector, in seconds from the start of the window.
+    :param step_s: time between vectors, in seconds.
     """
     slots = torch.arange(grid.slots, device=values.device)[:, None]
     index = torch.arange(values.shape[1], device=values.device)
@@ -105,9 +105,9 @@ def sinusoids(positions: Tensor, width: int, shortest: float, longest: float) ->
     Encode positions as sines and cosines with periods in geometric order.
 
     :param positions: (length,), in any unit.
-    :param width: even.
-    :param shortest: period, in the unit of the positions.
-    :param longest: period.
+    :param width: even number of columns.
+    :param shortest: shortest period, in the unit of the positions.
+    :param longest: longest period, in the same unit.
     :returns: (length, width) in [-1, 1].
     """
     steps = torch.linspace(0, 1, width // 2, device=positions.device)
@@ -118,12 +118,12 @@ def sinusoids(positions: Tensor, width: int, shortest: float, longest: float) ->
 
 def hidden_keys(mask: Tensor) -> Tensor:
     """
-    Turn a mask of evidence into the ``key_padding_mask`` of torch's attention.
+    Return the ``key_padding_mask`` of torch's attention for a mask of evidence.
 
-    A row without any evidence hides nothing, since a softmax over nothing is NaN; what comes out
-    of such a row is meaningless, and it is the caller's part to leave it out.
+    A row without evidence hides nothing, because a softmax over nothing is NaN. The output of such
+    a row is arbitrary; the caller must discard it.
 
-    :param mask: bool (batch, length), True where there is something.
-    :returns: bool (batch, length), True where attention must not look.
+    :param mask: bool (batch, length), True where there is evidence.
+    :returns: bool (batch, length), True for positions to ignore.
     """
     return ~mask & mask.any(-1, keepdim=True)

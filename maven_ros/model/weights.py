@@ -1,7 +1,7 @@
 """
-Reading and writing weights: safetensors only, refused by name.
+Read and write weights, in safetensors files only.
 
-Pickles are never read: to unpickle is to run whatever the file says.
+Pickles are never read, because unpickling runs code from the file.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from maven_ros.model.configuration import MavenConfig
 
 WEIGHTS = 'model.safetensors'
 _PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
-# Options of transformers' save_pretrained, and the one thing that each may ask for here.
+# Options of transformers' save_pretrained, each with the only value that is accepted.
 _SAVED_AS = {'safe_serialization': True, 'push_to_hub': False, 'distributed_checkpoint': False,
              'variant': None, 'token': None, 'max_shard_size': '50GB', 'save_peft_format': True,
              'save_original_format': True}
-_FLOATS = ('F64', 'F32', 'F16', 'BF16')  # and what torch calls them
+_FLOATS = ('F64', 'F32', 'F16', 'BF16')  # names in safetensors
 _TORCH_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _ADAPTER = 'adapter_config.json'
-_COUNTER = '.num_batches_tracked'  # of batch normalisation: the one whole number among weights
+_COUNTER = '.num_batches_tracked'  # of batch normalisation: the only integer tensor
 
 
 def find(folder: Path) -> Path | None:
     """
-    Return the file of weights in a folder; None where there is none.
+    Return the file of weights in a folder; None if there is none.
 
-    :raises ResourceError: where there are only pickles, or weights in several files.
+    :raises ResourceError: if there are only pickles, or weights in several files.
     """
     path = folder / WEIGHTS
-    if path.exists() or path.is_symlink():  # a link that leads nowhere is no lack of weights
+    if path.exists() or path.is_symlink():  # a broken link is an error, not a lack of weights
         return path
     for other in sorted((*folder.glob('*.safetensors'), *folder.glob('*.safetensors.index.json'))):
-        raise ResourceError(f'{other}: weights are read from {WEIGHTS}, one file')
+        raise ResourceError(f'{other}: weights must be in one file, {WEIGHTS}')
     for pattern in _PICKLES:
         for pickle in sorted(folder.glob(pattern)):
-            raise ResourceError(f'{pickle}: weights are read from {WEIGHTS}, never from pickles')
+            raise ResourceError(f'{pickle}: weights must be in {WEIGHTS}; pickles are not read')
     return None
 
 
@@ -55,7 +55,7 @@ def require(folder: Path) -> Path:
     """
     Return the file of weights in a folder.
 
-    :raises ResourceError: where there is none, or there are only pickles.
+    :raises ResourceError: if there is none, or there are only pickles.
     """
     path = find(folder)
     if path is None:
@@ -79,15 +79,15 @@ def holds(folder: Path, names: Collection[str]) -> bool:
 
 def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> None:
     """
-    Write weights; the configuration travels in them too, so that they cannot part unnoticed.
+    Write weights, with the configuration inside, so that a mismatch is detected.
 
-    :raises OSError: when they cannot be written; or a SafetensorError.
+    :raises OSError: if they cannot be written; or SafetensorError.
     """
     stored: dict[str, Tensor] = {}
     taken: set[int] = set()
     for name, value in tensors.items():
         stored[name] = value.detach().cpu().contiguous()
-        if stored[name].untyped_storage().data_ptr() in taken:  # safetensors shares nothing
+        if stored[name].untyped_storage().data_ptr() in taken:  # no shared memory there
             stored[name] = stored[name].clone()
         taken.add(stored[name].untyped_storage().data_ptr())
     save_file(stored, path, metadata={'format': 'pt', 'config': config.to_json_string()})
@@ -95,10 +95,10 @@ def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> Non
 
 def check_header(path: Path, config: MavenConfig) -> None:
     """
-    Check what can be seen without reading the weights.
+    Check the header of a file, without its weights.
 
-    :raises ResourceError: when it is no safetensors file, holds what is no weight, or was made
-        with another configuration.
+    :raises ResourceError: if it is not a safetensors file, holds other tensors than weights, or
+        was written with another configuration.
     """
     try:
         with safe_open(path, framework='pt') as file:
@@ -108,7 +108,7 @@ def check_header(path: Path, config: MavenConfig) -> None:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
     for name, kind in kinds.items():
         if kind not in _FLOATS and not name.endswith(_COUNTER):
-            raise ResourceError(f'{path}: {name} is {kind}, and weights are floating point')
+            raise ResourceError(f'{path}: {name} is {kind}; allowed: floating point')
     if 'config' not in metadata:
         return
     try:
@@ -123,9 +123,9 @@ def check_header(path: Path, config: MavenConfig) -> None:
 
 def check_report(path: Path, report: Mapping[str, Any]) -> None:
     """
-    Refuse what transformers could not place.
+    Refuse weights that transformers could not assign.
 
-    :param report: its loading information.
+    :param report: loading information of transformers.
     :raises ResourceError: names the tensors.
     """
     for what, kind in (('missing', 'missing_keys'), ('not of this model', 'unexpected_keys')):
@@ -138,10 +138,10 @@ def check_report(path: Path, report: Mapping[str, Any]) -> None:
 
 def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     """
-    Refuse to store what would not be loaded again.
+    Refuse to store weights that could not be loaded again.
 
-    :param own: what the network itself would store.
-    :raises ResourceError: names the tensors that are missing, too many, of another shape or no
+    :param own: weights that the network itself would store.
+    :raises ResourceError: names the tensors that are missing, unknown, of another shape, or not
         floating point.
     """
     both = sorted(own.keys() & stored.keys())
@@ -152,16 +152,16 @@ def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, T
                             if stored[name].shape != own[name].shape]})
     for name in both:
         if stored[name].dtype not in _TORCH_FLOATS and not name.endswith(_COUNTER):
-            raise ResourceError(f'{path}: {name} is {stored[name].dtype}, and weights are '
-                                'floating point')
+            raise ResourceError(f'{path}: {name} is {stored[name].dtype}; allowed: floating '
+                                'point')
 
 
 def check_options(options: Mapping[str, Any]) -> None:
     """
-    Refuse to save in another way than there is.
+    Refuse options for another way of saving.
 
-    :param options: of transformers' ``save_pretrained``.
-    :raises SettingsError: names the option, its value and what is allowed.
+    :param options: options of transformers' ``save_pretrained``.
+    :raises SettingsError: names the option, its value and the allowed value.
     """
     for name, value in options.items():
         if name not in _SAVED_AS or value not in (None, _SAVED_AS[name]):
@@ -171,7 +171,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """
-    Refuse weights with a value that is none.
+    Refuse weights that are not finite.
 
     :raises ResourceError: names the tensor.
     """
@@ -182,12 +182,12 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def read_backbone(part: str, folder: Path, backbone: Backbone) -> Any:
     """
-    Read a backbone with its weights from a folder in the hub's format.
+    Read a backbone and its weights from a folder in the hub's format.
 
-    What the folder holds beyond the backbone (the head of another task) is left.
+    Further weights in the folder, such as the head of another task, are ignored.
 
-    :param part: what it is for, for messages.
-    :raises ResourceError: when the weights are missing, or do not fit the configuration.
+    :param part: name of the modality, for messages.
+    :raises ResourceError: if the weights are missing, or do not fit the configuration.
     """
     path = require(folder)
     if (folder / _ADAPTER).exists():  # transformers would add it, and read what it names

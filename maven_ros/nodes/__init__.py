@@ -1,1 +1,1 @@
-"""The processes of the graph: player, microphone, camera, affect, recorder."""
+"""The nodes: affect, behaviour and recorder, and the ROS executables of all nodes."""

@@ -15,7 +15,7 @@ from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message, image_message
 from maven_ros.graph.images import IMAGE
-from maven_ros.graph.interface import IMAGE_SOURCE, STATE, Graph
+from maven_ros.graph.interface import DRAWING, STATE, Graph
 from maven_ros.graph.topics import (
     ANNOTATED_TOPIC,
     DIAGNOSTICS_TOPIC,
@@ -118,7 +118,7 @@ class AffectNode(Closing):
         self._outputs = {topic: graph.advertise(topic, msgtype, STATE)
                          for topic, msgtype in OUTPUT_TYPES.items()}
         self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
-        self._annotated = graph.advertise(ANNOTATED_TOPIC, IMAGE, IMAGE_SOURCE)
+        self._annotated = graph.advertise(ANNOTATED_TOPIC, IMAGE, DRAWING)
         speech = self.pipeline.settings.speech
         self._ros4hri = (Ros4Hri(graph, speech.language)
                          if self.pipeline.settings.outputs.ros4hri else None)
@@ -154,9 +154,7 @@ class AffectNode(Closing):
             publisher.close()
         if self._ros4hri is not None:
             self._ros4hri.close()
-        _log.info('published %d states; %s', self.states_published,
-                  ', '.join(f'{name} {n}' for name, n in self.counters.snapshot().items())
-                  or 'nothing dropped')
+        _log.info('published %d states; %s', self.states_published, self.counters.summary())
 
     def close(self) -> None:
         """Deactivate, and let go of models, processes and devices."""

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 from maven_ros.counters import Counters
 from maven_ros.graph.bag.bag_graph import BagGraph, BagPublisher
@@ -16,8 +17,8 @@ from maven_ros.intake.inbox import Inbox
 
 _log = logging.getLogger('maven_ros.recorder')
 
-#: Matches every writer; deep, for a disk may stall for a second.
-_QOS = Qos(Reliability.BEST_EFFORT, 200)
+#: Deep, for a disk may stall for a second.
+_QOS = Qos(Reliability.AS_OFFERED, 200)
 _LOOK_S = 0.2
 
 
@@ -29,13 +30,17 @@ class Recorder:
     :param bag: open for writing; stays the caller's to close.
     :param topics: full names; when empty, all topics whose types are known, but for what the
         affect node draws and mirrors.
+    :param counters: shared with the graph, so that its losses are counted with ours.
     """
 
-    def __init__(self, graph: Graph, bag: BagGraph, topics: Collection[str] = ()) -> None:
+    def __init__(
+        self, graph: Graph, bag: BagGraph, topics: Collection[str] = (),
+        counters: Counters | None = None,
+    ) -> None:
         self._graph = graph
         self._bag = bag
         self._wanted = {graph.resolve(topic) for topic in topics}
-        self.counters = Counters()
+        self.counters = counters if counters is not None else Counters()
         self._inbox = Inbox({'recorder': 500}, self.counters)
         self._heard: dict[str, Subscription] = {}
         self._writers: dict[str, BagPublisher] = {}
@@ -72,8 +77,9 @@ class Recorder:
                 self.counters.count('recorder', 'unknown_type',
                                     f'{topic} is {msgtype}, whose definition is not known here')
                 continue
-            self._writers[topic] = self._bag.advertise(topic, msgtype, _QOS)
             self._heard[topic] = self._graph.subscribe(topic, msgtype, _QOS, self._arrived)
+            self._writers[topic] = self._bag.advertise(
+                topic, msgtype, replace(_QOS, reliability=self._heard[topic].reliability))
             _log.info('recording %s (%s)', topic, msgtype)
 
     def _arrived(self, received: Received) -> None:

@@ -32,6 +32,8 @@ from maven_ros.tables import write_tables
 STATE, UTTERANCE, TIMING, SMOOTHED, EVENT = 1, 2, 3, 4, 5
 KINDS = {STATE_TOPIC: STATE, UTTERANCE_TOPIC: UTTERANCE, STATE_SMOOTHED_TOPIC: SMOOTHED,
          EVENT_TOPIC: EVENT}
+KINDS |= {topic: kind for kind, topic in enumerate(
+    (one for one in OUTPUT_TYPES if one not in KINDS), max(KINDS.values()) + 1)}
 TIMING_COLUMNS = {'window_end_ns': 'int64', 'inference_ms': 'float64'}
 #: What a replay leaves beside its summary.
 NAMES = ('bag', 'states.parquet', 'states.csv', 'timing.csv')

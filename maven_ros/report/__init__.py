@@ -1,1 +1,1 @@
-"""What is looked at: a benchmark's outcome, its figures and its page."""
+"""The report of a benchmark: its outcome, figures and HTML page."""

@@ -1,8 +1,8 @@
 """
-A benchmark: which bags are replayed, and how; :mod:`maven_ros.report.outcome` scores them.
+The plan of a benchmark and its replays; :mod:`maven_ros.report.outcome` scores them.
 
-The folder that it fills holds ``report.html``, the result set of the full model, one of each
-ablation in ``without_...``, and the replays that were not there yet in ``replays``.
+The folder of results holds ``report.html``, the result set of the full model, the result set of
+each ablation in ``without_...``, and the replays in ``replays``.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _log = logging.getLogger('maven_ros.evaluate')
 @dataclass(frozen=True)
 class BenchmarkPlan:
     """
-    What a benchmark is to do.
+    The settings of a benchmark.
 
-    :param bags: folders of rosbag2, each with a name of its own.
-    :param annotations: a folder of files; None for the bags' own topic.
-    :param out: folder of the results.
-    :param without: ablations, each a modality or a pathway.
-    :param offset_search_s: how far to look for the raters' offset, either way; 0 for none.
-    :param sources: topics of the bags; those that are not named are found.
-    :param draws: of the bootstrap.
-    :raises SettingsError: for two bags of one name, an unknown ablation, or an offset too long.
+    :param bags: folders of rosbag2 with distinct names.
+    :param annotations: folder of annotation files; None to read the topic in the bags.
+    :param out: folder for the results.
+    :param without: ablations: modalities or pathways.
+    :param offset_search_s: largest offset of the raters to try, in either direction; 0 for none.
+    :param sources: topics of the bags; unnamed topics are detected.
+    :param draws: number of bootstrap draws.
+    :raises SettingsError: if two bags have the same name, an ablation is unknown, or the offset is
+        too large.
     """
 
     bags: tuple[Path, ...]
@@ -52,7 +53,7 @@ class BenchmarkPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Make paths absolute, for any worker; refuse what cannot be done."""
+        """Make paths absolute, because workers have other folders; check the settings."""
         for name, value in (('bags', tuple(bag.resolve() for bag in self.bags)),
                             ('out', self.out.resolve()),
                             ('settings', self.settings.with_absolute_paths())):
@@ -63,16 +64,16 @@ class BenchmarkPlan:
         for name in names:
             if names.count(name) > 1:
                 raise SettingsError(f'bags: {names.count(name)} have the name {name!r}; allowed: '
-                                    'a name of its own for each')
+                                    'distinct names')
 
     def tasks(self) -> list[ReplayTask]:
-        """Return the replays that it rests on, those of the full model first."""
+        """Return the replays to make, those of the full model first."""
         return [ReplayTask(bag, folder_for(bag, self.out, without), self.settings, without,
                            self.sources)
                 for without in ((), *((name,) for name in self.without)) for bag in self.bags]
 
 
-#: Opens a progress bar under a name.
+#: Opens a progress bar with a title.
 OpenProgress = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -81,18 +82,18 @@ def replay_all(
     ray_address: str = '',
 ) -> dict[ReplayTask, str]:
     """
-    See to it that all replays of a plan are there; one that fails does not keep the others.
+    Make the replays of a plan that do not exist yet; a failure does not stop the others.
 
-    :param open_progress: for the replay going on, where there is one at a time.
-    :returns: the errors of those that failed.
-    :raises SettingsError: for fewer workers than one.
-    :raises ResourceError: when stopped, or when there is no such Ray cluster.
+    :param open_progress: opens the bar of the current replay, if they run one at a time.
+    :returns: the errors of the failed replays.
+    :raises SettingsError: if there is less than one worker.
+    :raises ResourceError: if stopped, or if the Ray cluster cannot be reached.
     """
     if workers < 1:
         raise SettingsError(f'workers: {workers}; allowed: 1 and above')
     tasks = [task for task in plan.tasks() if not is_complete(task.out)]
     errors = {task: error for task in plan.tasks() if is_complete(task.out)
-              if (error := attempt(run_replay, task))}  # one made otherwise is none
+              if (error := attempt(run_replay, task))}  # other settings: not there
 
     def run(task: ReplayTask) -> None:
         with open_progress(described(task)) as progress:
@@ -109,5 +110,5 @@ def replay_all(
 
 
 def described(task: ReplayTask) -> str:
-    """Name a task for people."""
+    """Return the name of a task for messages."""
     return ' without '.join((name_of(task.bag), *task.without))

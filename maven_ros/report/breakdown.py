@@ -1,4 +1,4 @@
-"""Where the errors are: by quadrant, by evidence, and the worst ten seconds."""
+"""Break errors down by quadrant and by evidence, and find the worst ten seconds."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _THUMBNAIL_PX = 240
 @dataclass(frozen=True, slots=True)
 class Subset:
     """
-    Frames of one kind, and the errors there.
+    The errors of one group of frames.
 
     :param distance: mean distance between annotated and estimated point.
-    :param bias: mean of estimated less annotated valence, and arousal.
+    :param bias: mean of estimate - annotation, for valence and arousal.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Subset:
 
 
 def by_quadrant(pairs: Sequence[Pairs]) -> list[Subset]:
-    """Split covered frames by the quadrant of the annotation; those near neutral are apart."""
+    """Group frames by the quadrant of the annotation; frames near neutral form a fifth group."""
     annotated, estimated, _ = _covered(pairs)
     right, up = annotated[:, 0] >= 0, annotated[:, 1] >= 0
     quadrant = np.where(up, np.where(right, 0, 1), np.where(right, 3, 2))
@@ -48,14 +48,14 @@ def by_quadrant(pairs: Sequence[Pairs]) -> list[Subset]:
 
 
 def by_evidence(pairs: Sequence[Pairs]) -> list[Subset]:
-    """Split covered frames by the evidence that their state rests on."""
+    """Group frames by the evidence in their state."""
     annotated, estimated, evidence = _covered(pairs)
     return [_part(evidence_name(Modality(mask)), annotated, estimated, evidence == mask)
             for mask in np.unique(evidence).tolist()]
 
 
 def evidence_shares(states: Collection[AffectState]) -> dict[str, float]:
-    """Return the share of states with each combination of evidence, the fullest first."""
+    """Return the share of states with each combination of evidence, most modalities first."""
     counts = Counter(state.modalities for state in states)
     order = sorted(counts, key=lambda one: (-int(one).bit_count(), int(one)))
     return {evidence_name(one): counts[one] / len(states) for one in order}
@@ -89,7 +89,7 @@ def _part(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Some seconds of one person of a bag, and the mean distance in them."""
+    """A stretch of ten seconds of one person in a bag, with its mean distance."""
 
     pairs: Pairs
     start_ns: int
@@ -97,21 +97,21 @@ class Span:
 
     @property
     def last_ns(self) -> int:
-        """Time of the last frame in it."""
+        """Time of the last frame with a state in the stretch."""
         times_ns = self.pairs.times_ns[self.pairs.covered]
         return int(times_ns[times_ns < self.end_ns][-1])
 
     @property
     def end_ns(self) -> int:
-        """Where it ends."""
+        """End of the stretch, exclusive."""
         return self.start_ns + int(WORST_S * NS)
 
 
 def worst_spans(pairs: Sequence[Pairs], count: int = 3) -> list[Span]:
     """
-    Find the ten seconds with the largest mean distance, then those behind them.
+    Find the stretches of ten seconds with the largest mean distances.
 
-    :param count: at most so many, none overlapping.
+    :param count: largest number of stretches; they do not overlap.
     """
     candidates = [span for one in pairs for span in _spans(one)]
     found: list[Span] = []
@@ -124,7 +124,7 @@ def worst_spans(pairs: Sequence[Pairs], count: int = 3) -> list[Span]:
 
 
 def _spans(pairs: Pairs) -> list[Span]:
-    """Begin one at each whole second that has a frame, where enough frames follow."""
+    """Return a span for each whole second with a frame, if enough frames follow."""
     times_ns, error = pairs.times_ns[pairs.covered], pairs.error[pairs.covered]
     if not len(times_ns):
         return []
@@ -141,9 +141,9 @@ def _spans(pairs: Pairs) -> list[Span]:
 @dataclass(frozen=True, slots=True)
 class Shot:
     """
-    One moment of a span.
+    One moment of a span, with its picture.
 
-    :param picture: BGR, small, with the person's face framed; None where there is none.
+    :param picture: small BGR picture with a frame around the face; None if there is none.
     :param annotated: valence and arousal.
     """
 
@@ -157,9 +157,9 @@ def shots(
     span: Span, bag: Path, states: Sequence[AffectState], image_topic: str, count: int = 6,
 ) -> list[Shot]:
     """
-    Return moments spread over a span, with their pictures.
+    Return moments that are spread evenly over a span.
 
-    :raises ResourceError: when the bag cannot be read.
+    :raises ResourceError: if the bag cannot be read.
     """
     covered = np.flatnonzero(span.pairs.covered)
     times_ns = span.pairs.times_ns[covered]

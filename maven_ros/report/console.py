@@ -1,4 +1,4 @@
-"""What a benchmark says on the terminal."""
+"""The text of a benchmark's results for the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from maven_ros.scoring.scores import Score
 
 
 def as_text(outcome: Outcome) -> str:
-    """Return the scores of all bags, the ablations, and what is missing, in a few lines."""
+    """Return the overall scores, the ablations, and everything that is missing."""
     full, scores = outcome.sets[0]
     lines = [f'LOSSY: {one.bag}: {one.reason}' for one in outcome.lossy]
     if full.pairs:
@@ -19,7 +19,7 @@ def as_text(outcome: Outcome) -> str:
         lines.append(f'{scored} of {len(outcome.cases)} bags scored, {overall.frames} annotated '
                      f'frames, {100 * overall.coverage:.1f}% of them with a state')
         if overall.unlabelled:
-            lines.append(f'  {overall.unlabelled} frames more are unlabelled: ' + ', '.join(
+            lines.append(f'  {overall.unlabelled} more frames are unlabelled: ' + ', '.join(
                 f'{bag} {one.unlabelled}' for bag, one in scores.bags.items() if one.unlabelled))
         if overall.covered < overall.frames:
             lines.append('  without a state: ' + ', '.join(
@@ -29,12 +29,12 @@ def as_text(outcome: Outcome) -> str:
                       for metric in METRICS]
             lines.append(f'  {overall.resampling}')
     else:
-        lines.append('no scores: nothing is annotated, or nothing could be used')
+        lines.append('no scores: there is no usable annotation')
     search = outcome.search
     if search and math.isnan(search.at_best):
-        lines.append('how late the raters are cannot be told: no mean CCC is defined')
+        lines.append('the delay of the raters is unknown: no mean CCC is defined')
     elif search:
-        when = 'late' if search.best_s >= 0 else 'early, which raters cannot be'
+        when = 'late' if search.best_s >= 0 else 'early, which is implausible'
         lines.append(
             f'raters are {abs(search.best_s):g} s {when}: the best of {len(search.offsets_s)} '
             f'offsets on these data{", and the edge of the search" * search.at_edge}, used above; '
@@ -50,7 +50,7 @@ def as_text(outcome: Outcome) -> str:
     lines += [f'not replayed: {one.bag}: {one.reason}' for one in outcome.failed]
     lines += [f'not scored: {one.reason}' for one in outcome.excluded]
     if outcome.unmatched:
-        lines.append(f'annotations of no bag given ({len(outcome.unmatched)}): '
+        lines.append(f'annotation files without a bag ({len(outcome.unmatched)}): '
                      f'{", ".join(outcome.unmatched)}')
     if any(case.replayed and not case.replayed.summary.trained for case in outcome.cases):
         lines.append('the weights are random: these figures mean nothing')

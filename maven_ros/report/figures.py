@@ -1,4 +1,4 @@
-"""Figures of the report: matplotlib's, as SVG that stands in the page."""
+"""Figures of the report, drawn by matplotlib as inline SVG."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ANNOTATED, GRID = '#1b1f24', '#d0d7de'
 EVIDENCE = ((Modality.VIDEO, 'face', '#4d9221'), (Modality.AUDIO, 'voice', '#8073ac'),
             (Modality.TEXT, 'words', '#e08214'))
 
-_MOST_POINTS = 1500   # of a trace: about as many as a screen has columns
+_MOST_POINTS = 1500   # per trace: about the columns of a screen
 _LONGEST_WORDS_S = 90.0
 _STYLE: Any = {
     'font.family': 'sans-serif', 'font.size': 9, 'svg.fonttype': 'none', 'axes.edgecolor': GRID,
     'axes.spines.top': False, 'axes.spines.right': False, 'axes.labelcolor': '#57606a',
     'xtick.color': '#57606a', 'ytick.color': '#57606a', 'axes.titlesize': 10,
-    'svg.hashsalt': 'maven_ros',  # the same figure has the same bytes
+    'svg.hashsalt': 'maven_ros',  # makes the output reproducible
 }
 
 
@@ -34,11 +34,11 @@ def timeline(
     held: Believed, pairs: Pairs | None, utterances: Sequence[Utterance], origin_ns: int,
 ) -> str:
     """
-    Draw one person of one bag: both traces with their band, annotations, evidence and words.
+    Draw one person of one bag: both traces with their bands, annotations, evidence and words.
 
-    :param held: what was believed.
-    :param pairs: with the annotations, if there are any.
-    :param origin_ns: where the axis begins.
+    :param held: states of the person.
+    :param pairs: annotated times, if there are any.
+    :param origin_ns: time at which the axis begins.
     """
     last_ns = max([*held.ends_ns[-1:], *(pairs.times_ns[-1:] if pairs is not None else ())],
                   default=origin_ns + NS)
@@ -86,7 +86,7 @@ def _draw_trace(
 def _thinned(
     times_s: NDArray[np.float64], values: NDArray[np.float64], hole_s: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average neighbours down to what can be seen, and break the line at holes."""
+    """Average neighbours to a visible number of points, and break the line at gaps."""
     group = -(-len(times_s) // _MOST_POINTS)
     if group > 1:
         count = len(times_s) // group * group
@@ -112,7 +112,7 @@ def _draw_evidence(axes: Any, held: Believed, origin_ns: int) -> None:
 def _runs(
     ends_s: NDArray[np.float64], on: NDArray[np.bool_], hop_s: float,
 ) -> list[tuple[float, float]]:
-    """Join windows that follow one another into (start, length); each counts for its hop."""
+    """Merge consecutive windows into (start, length); each window is as long as its hop."""
     runs: list[tuple[float, float]] = []
     for end_s in ends_s[on].tolist():
         if runs and end_s - sum(runs[-1]) < 0.5 * hop_s:
@@ -137,7 +137,7 @@ def _draw_words(axes: Any, said: Sequence[Utterance], origin_ns: int) -> None:
 
 def circumplex(points: NDArray[np.float64], title: str) -> str:
     """
-    Draw how often each part of the circumplex was visited.
+    Draw how often each part of the circumplex occurs.
 
     :param points: float64 (n, 2), valence and arousal.
     """
@@ -161,17 +161,17 @@ def circumplex(points: NDArray[np.float64], title: str) -> str:
 
 
 def offset_curve(found: OffsetSearch) -> str:
-    """Draw the mean CCC at each offset that was tried."""
+    """Draw the mean CCC at each offset."""
     figure, (axes,) = _figure(6.4, 2.3, 1, [1])
     axes.plot(found.offsets_s, found.mean_ccc, color='#1b1f24', linewidth=1.4)
     axes.axvline(found.best_s, color='#bf8700', linewidth=1.2, linestyle='--')
     axes.axvline(0, color=GRID, linewidth=0.8, zorder=0)
-    axes.set(xlabel='offset: how late the raters are (s)', ylabel='mean CCC')
+    axes.set(xlabel='offset: delay of the raters (s)', ylabel='mean CCC')
     return _svg(figure)
 
 
 def histogram(values_ms: NDArray[np.float64], xlabel: str) -> str:
-    """Draw how times are spread."""
+    """Draw a histogram of times."""
     figure, (axes,) = _figure(6.4, 1.9, 1, [1])
     axes.hist(values_ms, bins=min(60, max(5, len(values_ms) // 3)), color='#6e7781')
     axes.axvline(float(np.percentile(values_ms, 99)), color='#bf8700', linestyle='--', linewidth=1)

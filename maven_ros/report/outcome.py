@@ -1,4 +1,4 @@
-"""What a benchmark found: replays held against annotations, and scored."""
+"""The outcome of a benchmark: replays compared with annotations, and scored."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Case:
     """
     One bag of a benchmark.
 
-    :param replayed: the full model's, None where it failed.
-    :param annotations: none where there are none, or all are excluded.
-    :param error: of the replay.
+    :param replayed: replay of the full model; None if it failed.
+    :param annotations: usable annotations; empty if there are none, or all are excluded.
+    :param error: error of the replay.
     """
 
     name: str
@@ -50,15 +50,16 @@ class Case:
 @dataclass(frozen=True)
 class Outcome:
     """
-    What a benchmark found.
+    The outcome of a benchmark.
 
-    :param sets: the full model's result set first, then each ablation's, all with scores.
-    :param comparisons: of the full model with each ablation; None where no frame is shared.
-    :param failed: bags (and ablations of them) without a result, with the error.
+    :param sets: result sets with their scores: the full model first, then each ablation.
+    :param comparisons: comparison of the full model with each ablation; None if they share no
+        frame.
+    :param failed: replays without a result, with the error.
     :param excluded: annotations that are not scored, with the reason.
-    :param lossy: bags that are broken or of which something was lost, and what.
-    :param unmatched: names of annotation files that are no bag's.
-    :param search: for the raters' offset, if it was asked for.
+    :param lossy: bags that are broken or lost data, with the reason.
+    :param unmatched: names of annotation files that match no bag.
+    :param search: the search for the raters' offset, if requested.
     """
 
     plan: BenchmarkPlan
@@ -73,13 +74,13 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was asked for was replayed and, if annotated, scored."""
+        """Whether every bag was replayed and every annotation scored."""
         return self.sets[0][0].complete and not self.failed and not self.excluded
 
 
 @dataclass
 class _Gathered:
-    """What is found on the way."""
+    """Annotations, and problems with them, as they are collected."""
 
     failed: list[Excluded] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
@@ -89,10 +90,10 @@ class _Gathered:
 
 def score_replays(plan: BenchmarkPlan, errors: dict[ReplayTask, str]) -> Outcome:
     """
-    Score the replays of a plan, which have been made, and write the result sets.
+    Score the finished replays of a plan, and write the result sets.
 
-    :param errors: of the replays that failed.
-    :raises MavenError: when nothing can be scored or written.
+    :param errors: errors of the replays that failed.
+    :raises MavenError: if nothing can be scored or written.
     """
     gathered = _Gathered()
     files = plan.annotations and AnnotationFolder(
@@ -134,7 +135,7 @@ def _case(
         return Case(name, task.bag, None, error=error)
     gathered.lossy += [Excluded(name, str(task.bag), flaw) for flaw in replayed.summary.flaws]
     annotations: list[Annotation] = []
-    source = str(plan.annotations or f'/{ANNOTATION_TOPIC}')  # until it is known better
+    source = str(plan.annotations or f'/{ANNOTATION_TOPIC}')  # until the reader names the file
     try:
         for source, read in _readers(task.bag, name, files, replayed.image_topic):
             try:
@@ -159,11 +160,11 @@ def _case(
 def _readers(
     bag: Path, name: str, files: AnnotationFolder | None, image_topic: str,
 ) -> Iterable[tuple[str, Callable[[], list[Annotation]]]]:
-    """Yield each source of annotations of a bag, and what reads it."""
+    """Yield each source of annotations of a bag, with a function that reads it."""
     if files is None:
         with BagGraph(bag) as graph:
             annotated = graph.resolve(ANNOTATION_TOPIC) in graph.topics()
-        if annotated:  # a bag that nobody annotated is shown, and not scored
+        if annotated:  # a bag without annotations is shown, but not scored
             yield f'/{ANNOTATION_TOPIC}', partial(read_topic, bag)
         return
     for file, side in files.of_bag(name):
@@ -193,7 +194,7 @@ def _ablated(
 
 
 def _held(annotations: Sequence[Annotation], replayed: Replayed | None) -> list[Believed]:
-    """Lay out what was believed of each annotated person; nothing where the replay failed."""
+    """Return the states of each annotated person; nothing if the replay failed."""
     return [believed(one.person, replayed.states, replayed.hop_s) for one in annotations] \
         if replayed else []
 
@@ -209,7 +210,7 @@ def _result_set(
     name: str, plan: BenchmarkPlan, cases: Sequence[Case], held: dict[str, list[Believed]],
     replays: dict[Path, Replayed | None], offset_s: float, gathered: _Gathered,
 ) -> tuple[ResultSet, SetScores]:
-    """Score one result set and write it down."""
+    """Score one result set and write it."""
     replayed = [one for one in replays.values() if one]
     found = ResultSet(
         name, [align(bag, annotation, own, offset_s)
@@ -226,7 +227,7 @@ def _result_set(
 def _evidence(
     cases: Sequence[Case], replays: dict[Path, Replayed | None],
 ) -> dict[str, Any]:
-    """Return the shares of windows by evidence, of all bags, each, and each annotated person."""
+    """Return the share of windows by evidence: overall, by bag, and by annotated person."""
     states = [(case, one.states) for case in cases if (one := replays[case.bag])]
     return {
         'overall': evidence_shares([state for _, own in states for state in own]),
@@ -239,5 +240,5 @@ def _evidence(
 def _compared(full: ResultSet, ablated: ResultSet, plan: BenchmarkPlan) -> Comparison | None:
     try:
         return compare(full, ablated, plan.draws, plan.seed)
-    except ResourceError:  # no frame in common, as where nothing else was in view
+    except ResourceError:  # no common frame, such as without any other evidence
         return None

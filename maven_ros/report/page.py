@@ -1,4 +1,4 @@
-"""The report of a benchmark: one HTML file that needs nothing beside it."""
+"""The report of a benchmark: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from maven_ros.scoring.scores import Score, Scores
 
 _PAIRED = ('ccc', 'pearson', 'rmse', 'sign_agreement', 'within_90')
 _LABELS = {metric.name: metric.label for metric in METRICS}
-_WORDS_SHOWN = 400  # utterances a bag
+_WORDS_SHOWN = 400  # utterances per bag
 
 
 def write_report(outcome: Outcome, path: Path) -> None:
     """
     Write the report.
 
-    :raises ResourceError: when it cannot be written, or matplotlib or Jinja2 is missing.
+    :raises ResourceError: if it cannot be written, or matplotlib or Jinja2 is missing.
     """
     jinja2 = require_jinja()
     environment = jinja2.Environment(
@@ -60,7 +60,7 @@ def require_jinja() -> Any:
     """
     Return Jinja2.
 
-    :raises ResourceError: when it or matplotlib is missing: before hours of work, not after.
+    :raises ResourceError: if it or matplotlib is missing. Call this before long work, not after.
     """
     try:
         import jinja2
@@ -72,22 +72,22 @@ def require_jinja() -> Any:
 
 
 def number(value: float, places: int = 3) -> str:
-    """Write a number for people; a dash where there is none."""
+    """Format a number; a value that is not finite becomes a dash."""
     return f'{value:.{places}f}'.replace('-', '−') if math.isfinite(value) else '–'
 
 
 def signed(value: float, places: int = 3) -> str:
-    """Write a number with its sign."""
+    """Format a number with its sign."""
     return f'{value:+.{places}f}'.replace('-', '−') if math.isfinite(value) else '–'
 
 
 def percent(value: float, places: int = 1) -> str:
-    """Write a share as a percentage."""
+    """Format a share as a percentage."""
     return f'{100 * value:.{places}f}%' if math.isfinite(value) else '–'
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital."""
+    """Capitalise the first letter."""
     return text[:1].upper() + text[1:]
 
 
@@ -139,14 +139,14 @@ def _person(person: str) -> str:
 
 
 def _paired(scores: Scores) -> list[dict[str, Any]]:
-    """Lay out the scores that valence and arousal have each."""
+    """Return the scores that exist for valence and for arousal."""
     return [{'label': _LABELS[f'valence_{name}'].removeprefix('valence '),
              'scores': [scores.scores[f'{dimension}_{name}'] for dimension in DIMENSIONS]}
             for name in _PAIRED]
 
 
 def _single(scores: Scores) -> list[tuple[str, Score]]:
-    """Lay out the scores that valence and arousal share."""
+    """Return the scores that combine valence and arousal."""
     return [(_LABELS[name], scores.scores[name])
             for name in ('mean_ccc', 'angle_error_rad', 'intensity_error')]
 
@@ -157,7 +157,7 @@ def _by_bag(lossy: Sequence[Excluded]) -> dict[str, list[str]]:
 
 
 def _people_rows(scores: SetScores) -> list[dict[str, Any]]:
-    """Lay out all scores of each person, after those of the bag where it has several."""
+    """Return the scores of each person; a bag with several people has a row of its own first."""
     rows: list[tuple[str, str, Scores]] = []
     for bag, together in scores.bags.items():
         own = [(bag, _person(person), one) for (name, person), one in scores.people.items()
@@ -168,14 +168,14 @@ def _people_rows(scores: SetScores) -> list[dict[str, Any]]:
 
 
 def _row(case: Case, scores: Scores | None) -> dict[str, Any]:
-    """Lay out one bag of the overview."""
+    """Return the row of one bag in the overview."""
     return {'name': case.name, 'error': case.error, 'scores': scores,
             'summary': case.replayed.summary if case.replayed else None,
             'shares': _shares(case.replayed) if case.replayed else []}
 
 
 def _shares(replayed: Replayed) -> list[dict[str, Any]]:
-    """Lay out the strip of evidence: what shares of the states rest on what."""
+    """Return the strip of evidence: the share of states by evidence, with a colour each."""
     colours = {'face + voice + words': '#1a7f37', 'face + voice': '#57ab5a',
                'face + words': '#8ddb8c', 'face': '#b4f1b4', 'voice + words': '#8073ac',
                'voice': '#b2abd2', 'words': '#e08214', 'nothing': '#d0d7de'}
@@ -184,7 +184,7 @@ def _shares(replayed: Replayed) -> list[dict[str, Any]]:
 
 
 def _ablations(outcome: Outcome) -> list[dict[str, Any]]:
-    """Lay out the full model and each ablation, with its differences."""
+    """Return the full model and each ablation, with the differences from it."""
     rows: list[dict[str, Any]] = []
     if len(outcome.sets) > 1 and outcome.sets[0][0].pairs:
         for (found, scores), compared in zip(
@@ -199,7 +199,7 @@ def _ablations(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _parts(parts: Sequence[Subset]) -> list[dict[str, Any]]:
-    """Lay out errors with bars as long as they are large."""
+    """Return groups of errors, with bars in proportion to the error."""
     frames = sum(part.frames for part in parts)
     longest = max((part.distance for part in parts), default=1.0) or 1.0
     return [{'name': part.name, 'share': part.frames / frames, 'distance': part.distance,
@@ -211,7 +211,7 @@ def _worst(outcome: Outcome) -> list[dict[str, Any]]:
     found = []
     for span in worst_spans(outcome.sets[0][0].pairs):
         case = cases[span.pairs.bag]
-        assert case.replayed is not None  # else it would have no frames
+        assert case.replayed is not None  # a scored bag has a replay
         origin_ns = case.replayed.origin_ns
         found.append({
             'bag': case.name, 'person': _person(span.pairs.person), 'distance': span.distance,
@@ -240,7 +240,7 @@ def _jpeg(pixels: Pixels) -> str:
 
 
 def _case(case: Case, pairs: Sequence[Pairs]) -> dict[str, Any]:
-    """Lay out one bag's section: a timeline a person, words, drops and times."""
+    """Return one bag's section: a timeline per person, words, drops and times."""
     replayed = case.replayed
     assert replayed is not None
     own = {one.person: one for one in pairs if one.bag == case.name}
@@ -253,19 +253,19 @@ def _case(case: Case, pairs: Sequence[Pairs]) -> dict[str, Any]:
         'shares': _shares(replayed), **_words(replayed.utterances, replayed.origin_ns),
         'drops': _drops(replayed),
         'latency': _quantiles(replayed.latency_ms), 'inference': _quantiles(replayed.inference_ms),
-        'histogram': figures.histogram(replayed.inference_ms, 'ms for a window')
+        'histogram': figures.histogram(replayed.inference_ms, 'ms per window')
         if len(replayed.inference_ms) > 1 else '',
     }
 
 
 def _people(replayed: Replayed, most: int = 4) -> list[str]:
-    """Return who is shown of a bag that nobody annotated: those seen most."""
+    """Return the people to show for a bag without annotations: those seen most often."""
     counts: dict[str, int] = {}
     for state in replayed.states:
         if state.person_id:
             counts[state.person_id] = counts.get(state.person_id, 0) + 1
     if len(counts) <= 1:
-        return ['']  # with what was heard while no face was in view
+        return ['']  # the voice, without a face in view
     return sorted(sorted(counts, key=lambda one: -counts[one])[:most])
 
 
@@ -277,7 +277,7 @@ def _words(utterances: Sequence[Utterance], origin_ns: int) -> dict[str, Any]:
 
 
 def _drops(replayed: Replayed) -> list[dict[str, Any]]:
-    """Lay out all counts, those that are losses first."""
+    """Return all counts, losses first."""
     rows = [{'cause': name, 'count': count, 'detail': replayed.summary.details.get(name, ''),
              'normal': not is_loss(name)}
             for name, count in replayed.summary.drops.items()]

@@ -1,4 +1,4 @@
-"""A picture of what was believed: valence, arousal and evidence over time, words, circumplex."""
+"""Draw states: valence, arousal and evidence over time, words, and the path on the circumplex."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def draw_timeline(
     states: Sequence[AffectState], utterances: Sequence[Utterance], path: Path, title: str = '',
 ) -> None:
     """
-    Draw states and utterances into a PNG.
+    Draw states and utterances, and write them as a PNG.
 
-    :param states: of one or several people, in order of time; drawn where valence is known.
-    :param utterances: final ones are written at the time they were spoken.
-    :param path: the PNG to write.
-    :raises ResourceError: when there is nothing to draw, matplotlib is missing or the file
-        cannot be written.
+    :param states: states of one or several people, in order of time; those without a valence
+        leave a gap.
+    :param utterances: the final ones are shown at the time they were spoken.
+    :param path: path of the PNG.
+    :raises ResourceError: if there is nothing to draw, matplotlib is missing, or the file cannot
+        be written.
     """
     if not states:
         raise ResourceError(f'{path}: there is no state to draw')
@@ -64,10 +65,10 @@ def draw_timeline(
 
 def draw_bag(bag: Path, path: Path) -> None:
     """
-    Draw what a bag holds on ``/affect/state`` and ``/affect/utterance`` into a PNG.
+    Draw the topics ``/affect/state`` and ``/affect/utterance`` of a bag, and write a PNG.
 
     :param bag: folder of a rosbag2.
-    :raises ResourceError: when the bag cannot be read or holds no state.
+    :raises ResourceError: if the bag cannot be read or holds no state.
     """
     from maven_ros.graph.bag.bag_graph import BagGraph
     from maven_ros.graph.topics import hear_affect
@@ -84,7 +85,7 @@ def draw_bag(bag: Path, path: Path) -> None:
 
 
 def _people(states: Sequence[AffectState]) -> dict[str, list[AffectState]]:
-    """Sort states by person, whoever has most of them first; without those of no evidence."""
+    """Group states with evidence by person, the person with the most states first."""
     people: dict[str, list[AffectState]] = {}
     for state in states:
         if state.status is not Status.NO_EVIDENCE:
@@ -114,7 +115,7 @@ def _draw_traces(axes: Any, states: Sequence[AffectState], origin_ns: int) -> No
 
 
 def _with_gaps(states: Sequence[AffectState]) -> list[AffectState]:
-    """Put an unknown state into each hole of over a second: no straight guess across it."""
+    """Insert an unknown state into each gap of over a second, to break the line there."""
     filled: list[AffectState] = []
     for state in states:
         if filled and state.window_end_ns - filled[-1].window_end_ns > NS:
@@ -124,7 +125,7 @@ def _with_gaps(states: Sequence[AffectState]) -> list[AffectState]:
 
 
 def _draw_evidence(axes: Any, states: Sequence[AffectState], origin_ns: int) -> None:
-    """Mark the windows that held each modality, and those in which a stream was stale."""
+    """Mark the windows with each modality, and those with a stale stream."""
     rows = [(name, colour, [state for state in states if state.modalities & modality])
             for modality, name, colour in _EVIDENCE]
     rows.append(('stale', 'black', [one for one in states if one.status is Status.STALE]))

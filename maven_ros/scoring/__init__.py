@@ -1,1 +1,1 @@
-"""How near states are to what raters say."""
+"""Compare states with annotations by raters."""

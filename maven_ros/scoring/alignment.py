@@ -1,10 +1,10 @@
 """
-Alignment: which state speaks for which annotated time.
+Alignment: find the state that corresponds to each annotated time.
 
-A state speaks from the end of its window until the next one ends
-(:func:`maven_ros.rules.speaks_until`): what a robot would have believed at that time. ``offset_s``
-shifts the annotation: raters are late, so a value given at ``t`` is held against what was believed
-at ``t - offset_s``.
+A state is current from the end of its window until the next window ends
+(:func:`maven_ros.rules.speaks_until`); it is what a robot would have known at that time. Raters
+react with a delay, so ``offset_s`` shifts the annotation: the value given at ``t`` is compared
+with the state at ``t - offset_s``.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from maven_ros.scoring.sides import side_of, usual_sides
 
 
 class Missing(enum.IntEnum):
-    """Why no state speaks for an annotated time."""
+    """Why an annotated time has no state."""
 
-    NOTHING = 0       # one does
-    NO_WINDOW = 1     # no window had ended just before
-    NOT_IN_VIEW = 2   # one had, and the person was not in it
-    NO_EVIDENCE = 3   # the person was, without evidence
+    NOTHING = 0       # it has a state
+    NO_WINDOW = 1     # no window ended shortly before it
+    NOT_IN_VIEW = 2   # a window did, without the person
+    NO_EVIDENCE = 3   # the person was in it, without evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """
-    Annotated times of one person in one bag, each with the state that speaks for it.
+    Annotated times of one person in one bag, each with the state at that time.
 
-    :param times_ns: int64 (n,), of the annotation.
+    :param times_ns: int64 (n,), times of the annotation.
     :param annotated: float64 (n, 2), valence and arousal.
-    :param estimated: float64 (n, 2); NaN where ``missing`` says why.
-    :param spread: float64 (n, 2), standard deviations.
+    :param estimated: float64 (n, 2), valence and arousal; NaN if missing, see ``missing``.
+    :param spread: float64 (n, 2), standard deviations of the estimates.
     :param evidence: uint8 (n,), the mask of :class:`maven_ros.records.Modality`.
     :param missing: uint8 (n,), of :class:`Missing`.
-    :param unlabelled: how many times more there are of which the annotation says nothing.
+    :param unlabelled: number of further times without a label.
     """
 
     bag: str
@@ -59,19 +59,19 @@ class Pairs:
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Where a state speaks: bool (n,)."""
+        """Whether each time has a state: bool (n,)."""
         covered: NDArray[np.bool_] = self.missing == Missing.NOTHING
         return covered
 
     @property
     def error(self) -> NDArray[np.float64]:
-        """Distance between the two points: float64 (n,), NaN where there is no state."""
+        """Distance between the two points: float64 (n,), NaN without a state."""
         distance: NDArray[np.float64] = np.hypot(*(self.estimated - self.annotated).T)
         return distance
 
 
 def take(pairs: Pairs, index: NDArray[np.intp]) -> Pairs:
-    """Return some of the times, by their places."""
+    """Return the pairs at some indices."""
     return replace(
         pairs, times_ns=pairs.times_ns[index], annotated=pairs.annotated[index],
         estimated=pairs.estimated[index], spread=pairs.spread[index],
@@ -81,13 +81,13 @@ def take(pairs: Pairs, index: NDArray[np.intp]) -> Pairs:
 @dataclass(frozen=True, slots=True)
 class Believed:
     """
-    What was believed of one person, window by window.
+    The states of one person, window by window.
 
     :param ends_ns: int64 (windows,), ascending: the ends of all windows of the bag.
     :param values: float64 (windows, 5): valence, arousal, their standard deviations, evidence;
-        NaN where there is no state of the person, or one without evidence.
+        NaN if the person has no state, or a state without evidence.
     :param present: bool (windows,), whether the person was in the window.
-    :param hop_s: how long a state speaks.
+    :param hop_s: time for which a state is current, in seconds.
     """
 
     ends_ns: NDArray[np.int64]
@@ -98,9 +98,9 @@ class Believed:
 
 def check_order(bag: str, states: Sequence[AffectState]) -> None:
     """
-    Check that the time of a bag never goes back, for a time then has several states.
+    Check that the time of a bag never goes back; otherwise a time has several states.
 
-    :param states: of all people in it, in the order in which they became known.
+    :param states: states of all people in the bag, in order of arrival.
     :raises InputError: names the two windows.
     """
     for before, after in itertools.pairwise(state.window_end_ns for state in states):
@@ -111,11 +111,11 @@ def check_order(bag: str, states: Sequence[AffectState]) -> None:
 
 def believed(person: str, states: Sequence[AffectState], hop_s: float) -> Believed:
     """
-    Lay out the states of one person.
+    Collect the states of one person.
 
-    :param person: as in :class:`Annotation`.
-    :param states: of all people in the bag.
-    :param hop_s: from one window to the next.
+    :param person: the person, as in :class:`Annotation`.
+    :param states: states of all people in the bag.
+    :param hop_s: hop between windows, in seconds.
     """
     chosen = states_of(person, states)
     ends = sorted({state.window_end_ns for state in states})
@@ -130,11 +130,11 @@ def believed(person: str, states: Sequence[AffectState], hop_s: float) -> Believ
 
 def align(bag: str, annotation: Annotation, held: Believed, offset_s: float = 0.0) -> Pairs:
     """
-    Find the state that speaks for each annotated time.
+    Find the state at each annotated time.
 
-    :param bag: its name.
-    :param held: what was believed of the same person.
-    :param offset_s: how late the raters are.
+    :param bag: name of the bag.
+    :param held: states of the same person.
+    :param offset_s: delay of the raters, in seconds.
     """
     asked_ns = annotation.times_ns - nanoseconds(offset_s)
     index = np.searchsorted(held.ends_ns, asked_ns, side='right') - 1
@@ -155,13 +155,13 @@ def align(bag: str, annotation: Annotation, held: Believed, offset_s: float = 0.
 
 def states_of(person: str, states: Sequence[AffectState]) -> dict[int, AffectState]:
     """
-    Choose the state of one person in each window that has one.
+    Choose the state of one person in each window that has a state of the person.
 
-    Nobody in particular (``''``) is the largest face, or the voice where no face is in view.
-    ``left`` and ``right`` are the outermost of several faces; a face that is alone in view has the
-    side on which it was seen among several most often, and none if it never was.
+    The empty name (``''``) selects the largest face, or the voice if no face is in view. ``left``
+    and ``right`` select the outermost of several faces. A face that is alone in view has the side
+    on which it was most often seen among several faces, and no side if it never was.
 
-    :returns: states by the end of their window.
+    :returns: states by the end of their window, in nanoseconds.
     """
     windows: dict[int, list[AffectState]] = {}
     for state in states:

@@ -1,15 +1,15 @@
 """
-Annotations: what raters say of valence and arousal, from files or from a topic of the bag.
+Annotations: valence and arousal by raters, from files or from a topic of the bag.
 
-- ``NAME.txt`` or ``NAME.csv`` with the header ``valence,arousal`` is Aff-Wild2's: line i after the
-  header is the bag's i-th picture, in order of stamps, and has its stamp as time;
-- with the header ``time_s,valence,arousal[,person_id]``, a line's time is the stamp of the bag's
-  first picture, plus ``time_s``;
-- a topic ``/affect/annotation`` of ``maven_ros/AffectState`` has the times of its stamps.
+- ``NAME.txt`` or ``NAME.csv`` with the header ``valence,arousal`` has Aff-Wild2's format: line i
+  after the header belongs to the bag's i-th picture in order of stamps, and has its stamp as time.
+- With the header ``time_s,valence,arousal[,person_id]``, the time of a line is the stamp of the
+  bag's first picture plus ``time_s``.
+- A topic ``/affect/annotation`` of ``maven_ros/AffectState`` has the times of its stamps.
 
-``NAME`` is the bag's; Aff-Wild2's ``NAME_left`` and ``NAME_right`` are of the person on that side
-of the picture. -5 (or NaN on the topic) is *unlabelled*. Any other value outside [-1, 1] refuses
-its file: a benchmark never shrinks in silence.
+``NAME`` is the name of the bag. Aff-Wild2's ``NAME_left`` and ``NAME_right`` annotate the person
+on that side of the picture. The value -5 (NaN on the topic) means *unlabelled*. Any other value
+outside [-1, 1] is an error, so that a benchmark does not silently lose data.
 """
 
 from __future__ import annotations
@@ -39,24 +39,25 @@ SIDES = ('left', 'right')
 _FRAMES_HEADER = ['valence', 'arousal']
 _TIMES_HEADER = ['time_s', 'valence', 'arousal']
 _HEADERS = 'valence,arousal (a line a picture) or time_s,valence,arousal[,person_id]'
-_OTHER_TRACKS = {'expression': 'neutral', 'action unit': 'au1'}  # and how their headers begin
+_OTHER_TRACKS = {'expression': 'neutral', 'action unit': 'au1'}  # first column of their headers
 SUFFIXES = ('.txt', '.csv')
-_FURTHEST_S = 1e9  # from the first picture: together with any stamp, 64 bits hold it in ns
+_FURTHEST_S = 1e9  # from the first picture; a stamp plus this fits into 64 bits of ns
 
-_Row: TypeAlias = tuple[float, float, float]  # seconds (NaN: a line a picture), valence, arousal
+#: Seconds (NaN if the file has one line per picture), valence, arousal.
+_Row: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """
-    What was said of one person in one bag.
+    The annotation of one person in one bag.
 
-    :param person: a track id; ``'left'`` or ``'right'`` in the picture; or empty for whoever
-        there is, the largest face.
-    :param source: the file or topic that it is from.
+    :param person: a track id, ``'left'`` or ``'right'`` in the picture, or empty for the largest
+        face.
+    :param source: the file or topic that it comes from.
     :param times_ns: int64 (n,), ascending, on the bag's clock.
     :param affect: float64 (n, 2), valence and arousal in [-1, 1].
-    :param unlabelled: how many values more the source has, that say nothing.
+    :param unlabelled: number of further entries without a label.
     """
 
     person: str
@@ -68,10 +69,10 @@ class Annotation:
 
 class AnnotationFolder:
     """
-    A folder of annotation files, matched to bags by name.
+    A folder of annotation files, which are matched to bags by name.
 
-    :param names: of the bags that are evaluated.
-    :raises ResourceError: when there is no such folder, or no file of annotations in it.
+    :param names: names of the bags to evaluate.
+    :raises ResourceError: if the folder does not exist, or holds no annotation file.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -81,7 +82,7 @@ class AnnotationFolder:
         if not files:
             raise ResourceError(f'{path}: holds no annotations; allowed: NAME.txt, NAME.csv')
         self._files: dict[str, list[tuple[Path, str]]] = {name: [] for name in names}
-        #: Files whose name is no bag's.
+        #: Files whose name matches no bag.
         self.unmatched: list[Path] = []
         for file in files:
             name, _, side = file.stem.rpartition('_')
@@ -94,13 +95,13 @@ class AnnotationFolder:
 
     def of_bag(self, name: str) -> list[tuple[Path, str]]:
         """
-        Return the files of a bag, each with the side of the picture that it is about.
+        Return the files of a bag, each with the side of the picture that it annotates.
 
-        :raises InputError: when there is none, or two are about the same.
+        :raises InputError: if there is none, or two annotate the same side.
         """
         files = self._files[name]
         if not files:
-            raise InputError('no_annotation', f'{name}: no file of annotations has its name; '
+            raise InputError('no_annotation', f'{name}: no annotation file has this name; '
                                               f'allowed: {name}.txt, {name}.csv')
         sides = [side for _, side in files]
         if len(set(sides)) < len(sides):
@@ -114,10 +115,10 @@ def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annot
     """
     Read one file.
 
-    :param side: of the picture, for the persons whom the file does not name; or empty.
+    :param side: side of the picture, for people whom the file does not name; or empty.
     :param stamps_ns: int64, stamps of the bag's pictures, ascending.
-    :returns: one annotation a person.
-    :raises InputError: names the line, the value and what is allowed.
+    :returns: one annotation per person.
+    :raises InputError: names the line, the value and the allowed values.
     """
     if not len(stamps_ns):
         raise InputError('no_pictures', f'{path.name}: the bag has no picture to count times from')
@@ -127,7 +128,7 @@ def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annot
         people = {side: list(_frame_rows(path, rows[1:]))}
         if len(people[side]) != len(stamps_ns):
             raise InputError('line_count', f'{path.name}: {len(people[side])} lines of values for '
-                                           f'{len(stamps_ns)} pictures; allowed: as many')
+                                           f'{len(stamps_ns)} pictures; allowed: one per picture')
         return [_annotation(path.name, side, stamps_ns, people[side])]
     if header[:3] != _TIMES_HEADER or header[3:] not in ([], ['person_id']):
         raise InputError('missing_header', f'{path.name}: begins with {",".join(header)!r}; '
@@ -136,7 +137,7 @@ def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annot
     for person, row in _timed_rows(path, rows[1:]):
         people.setdefault(person or side, []).append(row)
     if not people:
-        raise InputError('empty', f'{path.name}: holds no value; allowed: a line or more')
+        raise InputError('empty', f'{path.name}: holds no value; allowed: at least one line')
     return [_annotation(path.name, person,
                         np.array([stamps_ns[0] + nanoseconds(row[0]) for row in own], np.int64),
                         own) for person, own in people.items()]
@@ -144,11 +145,11 @@ def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annot
 
 def read_frame_values(path: Path) -> NDArray[np.float32]:
     """
-    Read a file of Aff-Wild2's valence and arousal, a line a picture.
+    Read an Aff-Wild2 file of valence and arousal, with one line per picture.
 
-    :returns: float32 (lines, 2) in [-1, 1]; both NaN where either is unlabelled.
-    :raises InputError: names the line, the value and what is allowed; or the track, where the
-        file is of another one.
+    :returns: float32 (lines, 2) in [-1, 1]; both values are NaN if either is unlabelled.
+    :raises InputError: names the line, the value and the allowed values, or the track if the
+        file belongs to another one.
     """
     rows = _read_rows(path)
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
@@ -165,11 +166,11 @@ def read_frame_values(path: Path) -> NDArray[np.float32]:
 
 def read_topic(bag: Path, topic: str = ANNOTATION_TOPIC) -> list[Annotation]:
     """
-    Read the annotations that a bag holds itself.
+    Read the annotations that are stored in the bag itself.
 
-    :returns: one annotation a person.
-    :raises InputError: when there are none, or a value is outside [-1, 1].
-    :raises ResourceError: when the bag cannot be read.
+    :returns: one annotation per person.
+    :raises InputError: if there are none, or a value is outside [-1, 1].
+    :raises ResourceError: if the bag cannot be read.
     """
     people: dict[str, list[AffectState]] = {}
 
@@ -198,7 +199,7 @@ def read_topic(bag: Path, topic: str = ANNOTATION_TOPIC) -> list[Annotation]:
 
 def check_people(bag: str, annotations: Sequence[Annotation]) -> None:
     """
-    Check that nobody in a bag is annotated twice, as by two files that name the same person.
+    Check that no person in a bag has two annotations, such as two files with the same person.
 
     :raises InputError: names the person and the sources.
     """
@@ -210,7 +211,7 @@ def check_people(bag: str, annotations: Sequence[Annotation]) -> None:
 
 
 def _read_rows(path: Path) -> list[list[str]]:
-    """Return the lines of a file, without empty ones at its end."""
+    """Return the lines of a file, without empty lines at its end."""
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
             rows = list(csv.reader(file))
@@ -254,7 +255,7 @@ def _number(where: str, what: str, text: str) -> float:
 
 
 def _value(where: str, what: str, text: str) -> float:
-    """Read a value of a file, where unlabelled is -5 and NaN is a mistake."""
+    """Parse a value of a file, where -5 means unlabelled and NaN is an error."""
     value = _number(where, what, text)
     if math.isnan(value):
         raise InputError('bad_value', f'{where}: {what} is NaN; allowed: [-1, 1], or -5 for '
@@ -272,7 +273,7 @@ def _checked(where: str, value: float) -> float:
 def _annotation(
     source: str, person: str, times_ns: NDArray[np.int64], rows: Sequence[_Row],
 ) -> Annotation:
-    """Keep what is labelled; a value of which one half is missing is missing."""
+    """Keep the labelled entries; an entry needs both valence and arousal."""
     affect = np.array([row[1:] for row in rows], np.float64).reshape(-1, 2)
     labelled = np.isfinite(affect).all(1)
     return Annotation(person, source, times_ns[labelled], affect[labelled],

@@ -1,4 +1,4 @@
-"""Compares two result sets on the frames that both have: paired differences with intervals."""
+"""Compare two result sets on their common frames: paired differences with intervals."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from maven_ros.scoring.scores import DRAWS, bootstrap
 @dataclass(frozen=True, slots=True)
 class Difference:
     """
-    One score of both, and the second's less the first's with its 95% interval.
+    One score of both sets, and the difference second - first with its 95% interval.
 
-    A value is NaN where a score is undefined.
+    Undefined values are NaN.
     """
 
     first: float
@@ -32,21 +32,21 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """
-    How two result sets differ.
+    The differences between two result sets.
 
-    :param frames: annotated frames that both have a state for; they are what is compared.
-    :param only_first: covered frames of the first that the second lacks.
-    :param only_second: the other way round.
-    :param differences: by the names of ``METRICS``.
-    :param resampling: what the intervals rest on, in words.
-    :param otherwise: what else the two were made with, such as another model; often empty.
+    :param frames: number of annotated frames with a state in both sets; only they are compared.
+    :param only_first: number of frames with a state in the first set only.
+    :param only_second: number of frames with a state in the second set only.
+    :param differences: differences by the names of ``METRICS``.
+    :param resampling: description of the bootstrap behind the intervals.
+    :param otherwise: other differences between the two, such as another model; often empty.
     """
 
     first: str
@@ -65,7 +65,7 @@ def compare(
     """
     Compare two result sets, frame by frame.
 
-    :raises ResourceError: when they share no frame, or disagree on an annotation.
+    :raises ResourceError: if they share no frame, or their annotations differ.
     """
     own = {(one.bag, one.person): one for one in first.pairs}
     others = {(one.bag, one.person): one for one in second.pairs}
@@ -92,8 +92,8 @@ def compare(
 
 
 def as_text(comparison: Comparison, precision: int = 3) -> str:
-    """Lay a comparison out as a table; a star marks a difference that is clear of zero."""
-    lines = [f'NOT MADE ALIKE: {comparison.otherwise}'] if comparison.otherwise else []
+    """Format a comparison as a table; a star marks a difference whose interval excludes zero."""
+    lines = [f'NOT COMPARABLE: {comparison.otherwise}'] if comparison.otherwise else []
     lines += [f'{comparison.frames} frames with a state in both; {comparison.only_first} more in '
              f'{comparison.first} alone, {comparison.only_second} in {comparison.second} alone',
              f'{"":24} {"first":>8} {"second":>8} {"second - first":>15}  95% interval']
@@ -117,12 +117,12 @@ def _covered(pairs: Sequence[Pairs]) -> int:
 
 
 def _shared(first: Pairs, second: Pairs) -> tuple[Pairs, Pairs]:
-    """Keep the frames that both have a state for."""
+    """Keep the frames with a state in both."""
     _, own, others = np.intersect1d(first.times_ns, second.times_ns, return_indices=True)
     first, second = take(first, own), take(second, others)
     if not np.array_equal(first.annotated, second.annotated):
-        raise ResourceError(f'{first.bag}: the two sets have other annotations of '
+        raise ResourceError(f'{first.bag}: the two sets have different annotations of '
                             f'{first.person or "the person in view"} at the same times; allowed: '
-                            'sets of the same annotations')
+                            'sets with the same annotations')
     both = np.flatnonzero((first.missing == Missing.NOTHING) & (second.missing == Missing.NOTHING))
     return take(first, both), take(second, both)

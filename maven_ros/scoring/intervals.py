@@ -1,4 +1,4 @@
-"""Sums over blocks of frames, and draws of blocks: what scores and their intervals rest on."""
+"""Block bootstrap: sums over blocks of frames, and random draws of blocks."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from maven_ros.records import NS
 from maven_ros.scoring.alignment import Pairs
 from maven_ros.scoring.metrics import SUMS, Array, terms
 
-BLOCK_S = 10.0     # longer than windows, and most of what affect remembers of itself
-FEWEST_BAGS = 10   # to draw whole bags, rather than blocks of them
+BLOCK_S = 10.0     # longer than a window, and than most of affect's autocorrelation
+FEWEST_BAGS = 10   # with fewer, parts of bags are drawn, not whole bags
 
 
 def block_sums(pairs: Sequence[Pairs]) -> tuple[Array, str]:
     """
-    Sum up the covered frames, block by block.
+    Sum up the frames that have a state, block by block.
 
-    A block is a bag where there are enough of them; else ten seconds of one. All people of it are
-    in one block, since their affect is not independent.
+    A block is a bag if there are enough bags, else ten seconds of a bag. All people of a bag are
+    in the same block, because their affect is not independent.
 
-    :returns: float64 (blocks, SUMS) and what a block is, in words.
+    :returns: float64 (blocks, SUMS), and the name of the blocks, in the plural.
     """
     pairs = [one for one in pairs if one.covered.any()]
     by_bag = len({one.bag for one in pairs}) >= FEWEST_BAGS
@@ -50,7 +50,7 @@ def block_sums(pairs: Sequence[Pairs]) -> tuple[Array, str]:
 
 def resample(blocks: Array, draws: int, seed: int) -> Array:
     """
-    Draw blocks with replacement, as many as there are, and sum each draw up.
+    Draw as many blocks as there are, with replacement, and sum up each draw.
 
     :returns: float64 (draws, SUMS).
     """
@@ -62,11 +62,11 @@ def resample(blocks: Array, draws: int, seed: int) -> Array:
 
 def interval(drawn: Array) -> tuple[Array, Array]:
     """
-    Return the 95% percentile interval of each score, over the draws that define it.
+    Return the 95% percentile interval of each score, over the draws in which it is defined.
 
     :param drawn: float64 (draws, scores).
     """
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', RuntimeWarning)  # a score that no draw defines is NaN
+        warnings.simplefilter('ignore', RuntimeWarning)  # a score without any defined draw is NaN
         low, high = np.nanpercentile(drawn, (2.5, 97.5), axis=0)
     return low, high

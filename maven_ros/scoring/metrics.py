@@ -1,10 +1,9 @@
 """
-What each score means: the one definition of every metric.
+The definition of every metric.
 
-Scores follow from sums over frames. Sums add up: a person, a bag and all bags together are scored
-by one function, and a draw of the bootstrap is a weighted sum of blocks' sums. Values are centred
-first, so that nothing is lost to cancellation. Variances and covariances divide by n - 1, as
-torchmetrics' do.
+All scores are functions of sums over frames. Sums are additive, so one function scores a person, a
+bag and all bags together, and a bootstrap draw is a sum over blocks. Values are centred first, to
+avoid cancellation. Variances and covariances divide by n - 1, as in torchmetrics.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ Array = NDArray[np.float64]
 Series = NDArray[np.floating]
 
 DIMENSIONS = ('valence', 'arousal')
-#: A point nearer to neutral than this has no direction, as in Affect.octant.
+#: Points with a smaller intensity have no direction, as in Affect.octant.
 NEUTRAL = 0.1
 
-SUMS = 1 + 2 * 9 + 3  # columns of terms()
+SUMS = 1 + 2 * 9 + 3  # number of columns of terms()
 
-#: Variance below this share of the mean square is rounding: the series is constant.
+#: A variance below this share of the mean square is rounding error: the series is constant.
 _CONSTANT = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a score is called and means."""
+    """The name, label and meaning of a score."""
 
     name: str
     label: str
@@ -47,12 +46,12 @@ METRICS: tuple[Metric, ...] = (
     *_both('ccc', 'CCC', 'concordance correlation coefficient (Lin 1989)'),
     Metric('mean_ccc', 'mean CCC', 'of valence and arousal'),
     *_both('pearson', 'Pearson', 'correlation coefficient'),
-    *_both('rmse', 'RMSE', 'root of the mean squared error'),
-    *_both('sign_agreement', 'sign agreement', 'share of frames of equal sign'),
-    *_both('within_90', 'in 90% band', 'share of annotations in the 90% interval; right is 0.9'),
+    *_both('rmse', 'RMSE', 'root mean squared error'),
+    *_both('sign_agreement', 'sign agreement', 'share of frames with the same sign'),
+    *_both('within_90', 'in 90% band', 'share of annotations in the 90% interval; ideally 0.9'),
     Metric('angle_error_rad', 'angular error (rad)',
-           f'mean, where the annotated intensity is over {NEUTRAL}'),
-    Metric('intensity_error', 'intensity error', 'mean of the absolute error'),
+           f'mean over frames with an annotated intensity above {NEUTRAL}'),
+    Metric('intensity_error', 'intensity error', 'mean absolute error'),
 )
 
 
@@ -60,11 +59,11 @@ def agreement(estimates: Series, stds: Series, targets: Series) -> dict[str, flo
     """
     Score estimates against targets by every metric.
 
-    :param estimates: (n, 2), valence and arousal, at least two.
+    :param estimates: (n, 2), valence and arousal, n >= 2.
     :param stds: (n, 2), standard deviations of the estimates.
     :param targets: (n, 2).
-    :returns: by the names of ``METRICS``; NaN where a score is undefined, as of a constant.
-    :raises InputError: when shapes differ or are others, or a value is not finite.
+    :returns: scores by the names of ``METRICS``; NaN if undefined, as for a constant series.
+    :raises InputError: if a shape is wrong, or a value is not finite.
     """
     points, spread, wanted = _checked(estimates, stds, targets)
     if points.shape[1:] != (2,) or len(points) < 2:
@@ -77,11 +76,11 @@ def agreement(estimates: Series, stds: Series, targets: Series) -> dict[str, flo
 
 def coverage(estimates: Series, stds: Series, targets: Series, z: float = Z90) -> float:
     """
-    Return the share of targets that lie within ``z`` standard deviations of their estimates.
+    Return the share of targets within ``z`` standard deviations of their estimates.
 
-    :param estimates: of any shape, as are the others.
-    :returns: in [0, 1].
-    :raises InputError: when shapes differ, there is nothing, or a value is not finite.
+    :param estimates: any shape; ``stds`` and ``targets`` have the same one.
+    :returns: share in [0, 1].
+    :raises InputError: if shapes differ, the arrays are empty, or a value is not finite.
     """
     points, spread, wanted = _checked(estimates, stds, targets)
     return float(_inside(wanted - points, spread, z).mean())
@@ -89,11 +88,12 @@ def coverage(estimates: Series, stds: Series, targets: Series, z: float = Z90) -
 
 def terms(estimates: Array, stds: Array, targets: Array, centre: Array) -> Array:
     """
-    Return what each frame adds to the sums.
+    Return the contribution of each frame to the sums.
 
-    :param estimates: (n, 2), as are the others.
-    :param centre: (4,), near the means of targets and estimates; taken off for the variances.
-    :returns: (n, SUMS): 1; nine columns for valence, nine for arousal; three of the polar form.
+    :param estimates: (n, 2), as are ``stds`` and ``targets``.
+    :param centre: (4,), values near the means of targets and estimates, subtracted before the
+        variances are computed.
+    :returns: (n, SUMS): a 1, nine columns for valence, nine for arousal, three for the polar form.
     """
     columns: list[NDArray[np.generic]] = [np.ones(len(targets))]
     for index in range(2):
@@ -113,10 +113,10 @@ def terms(estimates: Array, stds: Array, targets: Array, centre: Array) -> Array
 
 def scores_of(sums: Array) -> Array:
     """
-    Turn sums into scores.
+    Compute scores from sums.
 
-    :param sums: (..., SUMS), of :func:`terms`, added up over frames.
-    :returns: (..., len(METRICS)); NaN where a score is undefined.
+    :param sums: (..., SUMS), the result of :func:`terms`, summed over frames.
+    :returns: (..., len(METRICS)); NaN if a score is undefined.
     """
     columns = np.moveaxis(sums, -1, 0)
     n, (directed, turn, intensity) = columns[0], columns[-3:]
@@ -133,11 +133,11 @@ def _dimension(
     n: Array, error: Array, squared: Array, signs: Array, inside: Array,
     x: Array, y: Array, xx: Array, yy: Array, xy: Array,
 ) -> dict[str, Array]:
-    """Return the scores of valence, or of arousal, from the sums of its nine columns."""
+    """Return the scores of one dimension from the sums of its nine columns."""
     x_var, y_var = _variance(x, xx, n), _variance(y, yy, n)
     covariance = (xy - x * y / n) / (n - 1)
     return {
-        # Variances are NaN for a constant: CCC and Pearson are undefined with it, not 0.
+        # The variance of a constant is NaN, so CCC and Pearson are undefined then, not 0.
         'ccc': 2 * covariance / (x_var + y_var + (error / n)**2),
         'pearson': covariance / np.sqrt(x_var * y_var),
         'rmse': np.sqrt(squared / n),
@@ -147,7 +147,7 @@ def _dimension(
 
 
 def _variance(total: Array, squares: Array, n: Array) -> Array:
-    """Return the variance; NaN where it is rounding of a constant's, or there is one value."""
+    """Return the variance; NaN for a constant series (up to rounding) or a single value."""
     variance = (squares - total**2 / n) / (n - 1)
     constant = variance <= _CONSTANT * squares / n
     return np.where(constant, np.nan, variance)

@@ -1,4 +1,4 @@
-"""How late the raters are: the offset at which estimates and annotations agree best."""
+"""Search for the raters' delay: the offset of best agreement with the estimates."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MEAN_CCC = [metric.name for metric in METRICS].index('mean_ccc')
 @dataclass(frozen=True, slots=True)
 class OffsetSearch:
     """
-    What a search found.
+    The result of a search.
 
-    :param best_s: the offset of the highest mean CCC over all bags; 0 when none is defined. It is
-        chosen on what is scored, so scores at it are optimistic.
-    :param offsets_s: all that were tried.
-    :param mean_ccc: at each; NaN where undefined.
+    :param best_s: offset with the highest mean CCC over all bags; 0 if no CCC is defined. It is
+        chosen on the scored data, so scores at this offset are optimistic.
+    :param offsets_s: all offsets that were tried.
+    :param mean_ccc: mean CCC at each offset; NaN if undefined.
     """
 
     best_s: float
@@ -45,15 +45,15 @@ class OffsetSearch:
 
     @property
     def at_edge(self) -> bool:
-        """Whether the best is the farthest that was tried, so that it may lie beyond."""
+        """Whether the best offset is at the edge of the search, so a better one may lie beyond."""
         return abs(self.best_s) == self.offsets_s[-1]
 
 
 def check_offset(longest_s: float) -> None:
     """
-    Check how far is to be looked.
+    Check the range of the search.
 
-    :raises SettingsError: when that is negative or over 30 s.
+    :raises SettingsError: if it is negative or above 30 s.
     """
     if not 0.0 <= longest_s <= LONGEST_S:
         raise SettingsError(f'offset-search: {longest_s} is not in [0, {LONGEST_S:g}] s')
@@ -63,13 +63,13 @@ def search_offset(
     tracks: Sequence[tuple[str, Annotation, Believed]], longest_s: float,
 ) -> OffsetSearch:
     """
-    Try offsets in steps of 0.1 s; one for all bags, so that it cannot fit each bag's noise.
+    Try offsets in steps of 0.1 s, the same for all bags, so it cannot fit the noise of each bag.
 
-    All are scored on the same frames, those that have a state at every offset: so none wins by
-    losing frames.
+    All offsets are scored on the same frames, those with a state at every offset, so no offset
+    wins by losing frames.
 
-    :param tracks: bag, annotation and what was believed of the same person.
-    :param longest_s: how far to look, either way.
+    :param tracks: bag, annotation and states of the same person.
+    :param longest_s: largest offset to try, in either direction.
     :raises SettingsError: as :func:`check_offset`.
     """
     check_offset(longest_s)
@@ -81,7 +81,7 @@ def search_offset(
         take(align(*track, offset_s), np.flatnonzero(kept))
         for track, kept in zip(tracks, common, strict=True)])[0].sum(0))[_MEAN_CCC])
         for offset_s in offsets]
-    # Of equals, the smallest: no offset where nothing speaks for one.
+    # Ties go to the smallest offset.
     known = [(value, -abs(offset), offset) for offset, value in zip(offsets, found, strict=True)
              if not np.isnan(value)]
     return OffsetSearch(max(known)[2] if known else 0.0, tuple(offsets), tuple(found))

@@ -1,8 +1,8 @@
 """
-Result sets: what was held against what, frame by frame, and how well it agreed.
+Result sets: annotations and estimates frame by frame, with their scores.
 
-A folder holds a row for each annotated frame in ``frames.parquet`` and ``frames.csv``, the same,
-and ``scores.json``. Two sets can be compared later, frame by frame.
+A folder holds ``frames.parquet`` and ``frames.csv``, with the same row per annotated frame, and
+``scores.json``. Two sets can be compared later, frame by frame.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Excluded:
-    """Something that was to be scored and was not, with the reason in words."""
+    """A person who could not be scored, with the reason."""
 
     bag: str
     source: str
@@ -44,16 +44,16 @@ class Excluded:
 @dataclass(frozen=True)
 class ResultSet:
     """
-    Frames of all bags, and where they are from.
+    The frames of all bags, and their origin.
 
-    :param name: ``full``, or what was left out.
-    :param pairs: one a person and bag.
-    :param excluded: what is not among them, and why.
-    :param lossy: bags of which something was not replayed, and what.
-    :param unmatched: names of annotation files that are no bag's.
-    :param evidence: shares of windows by the evidence in them: ``overall``, of ``bags``, and of
-        ``people`` of a bag.
-    :param about: what the results were made with: models, offset, hop and so on.
+    :param name: ``full``, or the name of the ablation.
+    :param pairs: one entry per person and bag.
+    :param excluded: annotations that are not scored, with the reason.
+    :param lossy: bags that were not replayed completely, with the reason.
+    :param unmatched: names of annotation files that match no bag.
+    :param evidence: share of windows by the evidence in them: ``overall``, per bag (``bags``),
+        and per person of a bag (``people``).
+    :param about: origin of the results: models, offset, hop and so on.
     """
 
     name: str
@@ -66,13 +66,13 @@ class ResultSet:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was asked for was replayed and, if annotated, scored."""
+        """Whether every bag was replayed and every annotation scored."""
         annotated = bool(self.pairs)
         return not self.excluded and not self.lossy and (
             not annotated or any(one.covered.any() for one in self.pairs))
 
     def scores(self, draws: int = DRAWS, seed: int = 0) -> SetScores:
-        """Score all together, each bag, and each person of a bag."""
+        """Score all frames together, each bag, and each person of a bag."""
         bags = sorted({one.bag for one in self.pairs})
         return SetScores(
             overall=score(self.pairs, draws, seed),
@@ -84,7 +84,7 @@ class ResultSet:
         """
         Write the rows and the scores.
 
-        :raises ResourceError: when they cannot be written, or pyarrow is missing.
+        :raises ResourceError: if they cannot be written, or pyarrow is missing.
         """
         content = {
             'name': self.name, 'about': self.about, 'complete': self.complete,
@@ -97,7 +97,7 @@ class ResultSet:
                        for (bag, person), one in scores.people.items()]}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / SCORES).unlink(missing_ok=True)  # once it is there, all is
+            (folder / SCORES).unlink(missing_ok=True)  # written last: the set is then complete
             write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
                          (folder / f'{FRAMES}.parquet', folder / f'{FRAMES}.csv'))
         except OSError as error:
@@ -117,9 +117,9 @@ class SetScores:
 
 def read_result_set(folder: Path) -> ResultSet:
     """
-    Read what :meth:`ResultSet.write` wrote.
+    Read a set that :meth:`ResultSet.write` wrote.
 
-    :raises ResourceError: when there is none, it is damaged, or pyarrow is missing.
+    :raises ResourceError: if there is none, it is damaged, or pyarrow is missing.
     """
     path = folder / f'{FRAMES}.parquet'
     if not path.is_file():
@@ -139,11 +139,11 @@ def read_result_set(folder: Path) -> ResultSet:
                               for key, index in people.items()],
             excluded, lossy, content['unmatched'], content['evidence'], content['about'])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ResourceError(f'{folder}: is no result set: {error}') from error
+        raise ResourceError(f'{folder}: is not a result set: {error}') from error
 
 
 def as_json(scores: Scores) -> dict[str, Any]:
-    """Lay scores out for JSON: what is undefined is null, with the reason beside it."""
+    """Return scores for JSON; an undefined score is null, with the reason beside it."""
     return {
         'frames': scores.frames, 'unlabelled': scores.unlabelled, 'covered': scores.covered,
         'missing': scores.missing, 'coverage': _known(scores.coverage),

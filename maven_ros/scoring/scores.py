@@ -1,4 +1,4 @@
-"""Scores: how near estimates are to annotations, with intervals and what they rest on."""
+"""Scores of estimates against annotations, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from maven_ros.scoring.alignment import Missing, Pairs
 from maven_ros.scoring.intervals import block_sums, interval, resample
 from maven_ros.scoring.metrics import DIMENSIONS, METRICS, NEUTRAL, Array, scores_of
 
-FEWEST_BLOCKS = 4  # fewer say nothing about spread
+FEWEST_BLOCKS = 4  # fewer give no useful interval
 DRAWS = 1000
 
 
@@ -21,8 +21,8 @@ class Score:
     """
     One score with its 95% interval.
 
-    :param value: NaN where it is undefined; ``why`` says why.
-    :param low: NaN where there are too few blocks to tell, as ``high``.
+    :param value: NaN if undefined; ``why`` has the reason.
+    :param low: lower end; NaN, as is ``high``, if there are too few blocks.
     """
 
     value: float
@@ -34,14 +34,14 @@ class Score:
 @dataclass(frozen=True, slots=True)
 class Scores:
     """
-    All scores of some frames.
+    All scores of a set of frames.
 
-    :param frames: how many are annotated.
-    :param unlabelled: how many more were left out, of which the annotation says nothing.
-    :param covered: how many of these have a state; they are what is scored.
-    :param missing: how many of the others lack one, by cause.
-    :param scores: by the names of ``METRICS``.
-    :param resampling: what the intervals rest on, in words.
+    :param frames: number of annotated frames.
+    :param unlabelled: number of further frames without a label.
+    :param covered: number of annotated frames with a state; only they are scored.
+    :param missing: number of annotated frames without a state, by cause.
+    :param scores: scores by the names of ``METRICS``.
+    :param resampling: description of the bootstrap behind the intervals.
     """
 
     frames: int
@@ -53,16 +53,16 @@ class Scores:
 
     @property
     def coverage(self) -> float:
-        """Share of annotated frames with a state; NaN without any."""
+        """Share of annotated frames with a state; NaN without annotated frames."""
         return self.covered / self.frames if self.frames else math.nan
 
 
 def score(pairs: Sequence[Pairs], draws: int = DRAWS, seed: int = 0) -> Scores:
     """
-    Score frames, concatenated, as the ABAW challenges do.
+    Score all frames together, as the ABAW challenges do.
 
-    :param draws: of the bootstrap.
-    :param seed: of its random numbers.
+    :param draws: number of bootstrap draws.
+    :param seed: seed of the bootstrap.
     """
     blocks, unit = block_sums(pairs)
     values = scores_of(blocks.sum(0))
@@ -84,10 +84,11 @@ def bootstrap(
     blocks: Array, unit: str, draws: int, seed: int, minus: Array | None = None,
 ) -> tuple[Array, Array, str]:
     """
-    Return 95% intervals of the scores, and what they rest on.
+    Return 95% intervals of the scores, and a description of the bootstrap.
 
     :param blocks: float64 (blocks, SUMS).
-    :param minus: others of the same blocks, whose scores are subtracted, draw by draw.
+    :param minus: sums of a second set over the same blocks; its scores are subtracted in each
+        draw.
     """
     if len(blocks) < FEWEST_BLOCKS:
         nothing = np.full(len(METRICS), np.nan)
@@ -102,18 +103,18 @@ def bootstrap(
 
 
 def why_undefined(pairs: Sequence[Pairs], name: str) -> str:
-    """Say in words why a score of these frames is undefined."""
+    """Return the reason why a score of these frames is undefined."""
     annotated = np.concatenate([np.zeros((0, 2)), *(one.annotated[one.covered] for one in pairs)])
     estimated = np.concatenate([np.zeros((0, 2)), *(one.estimated[one.covered] for one in pairs)])
     if not len(annotated):
         return 'no annotated frame has a state'
     if name == 'angle_error_rad':
-        return f'no annotation is of an intensity over {NEUTRAL}'
+        return f'no annotation has an intensity above {NEUTRAL}'
     if len(annotated) < 2:
-        return 'a single frame'
+        return 'only one frame'
     for column, dimension in enumerate(DIMENSIONS):
         if name in (f'{dimension}_ccc', f'{dimension}_pearson', 'mean_ccc'):
             for what, series in (('annotated', annotated), ('estimated', estimated)):
                 if np.ptp(series[:, column]) < 1e-5:
                     return f'the {what} {dimension} is constant'
-    return 'too little variation to be told from rounding'
+    return 'the variation is too small to distinguish from rounding'

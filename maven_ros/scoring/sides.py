@@ -1,4 +1,4 @@
-"""Which of several people in a picture is the one on its left, and which the one on its right."""
+"""Find the person on the left and the person on the right of an picture."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import TypeAlias
 
 from maven_ros.records import Box
 
-#: The faces in one picture, by who they are.
+#: The faces in one picture, by person id.
 Boxes: TypeAlias = Mapping[str, Box]
 
 
 def side_of(person: str, boxes: Boxes, usual: Mapping[str, str]) -> str:
     """
-    Return ``'left'`` or ``'right'``, or nothing.
+    Return the side of a person in an picture: ``'left'``, ``'right'`` or ``''``.
 
-    They are the outermost of several faces. A face that is alone in view has its usual side.
+    The outermost of several faces have a side. A face that is alone in view has its usual side.
 
-    :param usual: what :func:`usual_sides` returned for the whole recording.
+    :param usual: the result of :func:`usual_sides` for the whole recording.
     """
     return _outermost(boxes).get(person, usual.get(person, ''))
 
 
 def usual_sides(pictures: Iterable[Boxes]) -> dict[str, str]:
-    """Return the side on which each was seen among several most often."""
+    """Return, for each person, the side on which they were most often among several faces."""
     counts: dict[str, Counter[str]] = {}
     for boxes in pictures:
         for person, side in _outermost(boxes).items():
@@ -33,7 +33,7 @@ def usual_sides(pictures: Iterable[Boxes]) -> dict[str, str]:
 
 
 def _outermost(boxes: Boxes) -> dict[str, str]:
-    """Name the sides of several faces; those between, if any, are on none."""
+    """Return the sides of several faces; faces between the outermost two have none."""
     seen = sorted((box.x + box.width / 2, person) for person, box in boxes.items())
     if len(seen) < 2:
         return {}

@@ -26,7 +26,7 @@ from maven_ros.freezing import Freezing
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
-    VOICE_FRAME,
+    VOICE_BLOCK,
     AudioChunk,
     Mask,
     RobotSpeaking,
@@ -34,7 +34,7 @@ from maven_ros.records import (
     nanoseconds,
 )
 from maven_ros.senses.resample import Resampler, meeting
-from maven_ros.senses.voice_activity import Voice
+from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import AudioSettings
 
 #: Share of a stamp's deviation by which the clock follows: drift is tracked, jitter averaged out.
@@ -46,15 +46,21 @@ _SAME_CLOCK_NS = 10 * NS
 _ALWAYS_NS = -2**63
 _MOST_LOST = 100_000
 #: A detector of voices that is made anew first listens to so much of the sound before.
-_PRIME_FRAMES = 250
+_PRIME_BLOCKS = 156
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSegment:
-    """New sound on the sample clock: float32 (n,) at 16 kHz, contiguous with the one before."""
+    """
+    New sound on the sample clock, contiguous with the one before.
+
+    :param samples: float32 (n * VOICE_BLOCK,) at 16 kHz.
+    :param voice: float32 (n,), the probability of a voice in each block.
+    """
 
     start_ns: int
     samples: Samples = field(repr=False)
+    voice: Samples = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class WindowSound:
 
     :param waveform: float32 (n,) at 16 kHz; 0 where nothing was heard.
     :param heard: bool (n,), False where no sound arrived or the robot itself spoke.
-    :param voiced: bool (n // VOICE_FRAME,), voice activity, on time to within a frame.
+    :param voiced: bool (n // VOICE_BLOCK,), voice activity, on time to within a block.
     """
 
     waveform: Samples
@@ -80,7 +86,7 @@ class AudioSense(Freezing):
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset(
-        {'_settings', '_counters', '_capacity', '_voice', '_resampler'})
+        {'_settings', '_counters', '_capacity', '_blocks', '_resampler'})
 
     def __init__(self, settings: AudioSettings, history_s: float, counters: Counters) -> None:
         self._settings = settings
@@ -90,7 +96,7 @@ class AudioSense(Freezing):
         self.reset()
 
     def change(self, settings: AudioSettings) -> None:
-        """Go on with other tolerances; the detector of voices stays."""
+        """Go on with other tolerances and thresholds."""
         self._settings = settings
 
     def reset(self) -> None:
@@ -104,9 +110,8 @@ class AudioSense(Freezing):
         self._heard_from = 0               # those before this one stand for sound that was missed
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
-        self._voice = Voice(self._settings.voice_mode)
-        self._voiced: deque[bool] = deque(maxlen=self._capacity // VOICE_FRAME)
-        self._voice_frames = 0             # so far; the deque holds the newest of them
+        self._blocks = VoiceBlocks()       # the first one begins with sample 0
+        self._voice = np.zeros(0, np.float32)  # the probability of one in the newest blocks
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._sequence: int | None = None  # of the last chunk,
         self._stamp_ns: int | None = None  # and its stamp
@@ -120,19 +125,20 @@ class AudioSense(Freezing):
         """
         if self._epoch_ns is None:
             return []
-        segment = self._append(self._flush(), None)
-        return [segment] if len(segment.samples) else []
+        segments = [self._append(self._flush(), None)]
+        segments.append(AudioSegment(self._judged_ns, *self._blocks.finish()))
+        return [segment for segment in segments if len(segment.samples)]
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on; the detector of voices starts anew, on the newest sound."""
         super().thaw({name: value for name, value in state.items() if name != 'resampler'})
         rate_hz, position, recent = state['resampler']
         self._resampler = Resampler(rate_hz, position, self._count, recent)
-        self._voice = Voice(self._settings.voice_mode)
-        rest = self._count - self._voice_frames * VOICE_FRAME
-        whole = min((len(self._samples) - rest) // VOICE_FRAME, _PRIME_FRAMES)
-        if self._count and whole >= 0:
-            self._voice.accept(self._samples[len(self._samples) - rest - whole * VOICE_FRAME:])
+        rest = self._count % VOICE_BLOCK
+        whole = min((len(self._samples) - rest) // VOICE_BLOCK, _PRIME_BLOCKS)
+        first = len(self._samples) - rest - whole * VOICE_BLOCK
+        self._blocks = VoiceBlocks()
+        self._blocks.accept(self._samples[first:], self._heard[first:])
 
     def freeze(self) -> dict[str, Any]:
         """Return what was gathered."""
@@ -199,16 +205,21 @@ class AudioSense(Freezing):
         length = rules.window_samples(end_ns - start_ns)
         waveform, heard = np.zeros(length, np.float32), np.zeros(length, np.bool_)
         if self._epoch_ns is None:
-            return WindowSound(waveform, heard, np.zeros(length // VOICE_FRAME, np.bool_))
+            return WindowSound(waveform, heard, np.zeros(length // VOICE_BLOCK, np.bool_))
         first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
         oldest = self._count - len(self._samples)
         begin, end = max(first, oldest), min(first + length, self._count)
         if begin < end:
             waveform[begin - first:end - first] = self._samples[begin - oldest:end - oldest]
             heard[begin - first:end - first] = self._heard[begin - oldest:end - oldest]
-        return WindowSound(waveform, heard, self._voice_in(first, length))
+        return WindowSound(waveform, heard, self._voice_in(first, heard))
 
     # --- inside ------------------------------------------------------------------------------
+
+    @property
+    def _judged_ns(self) -> int:
+        """Time up to which blocks are whole."""
+        return self._time(self._count - self._count % VOICE_BLOCK)
 
     def _time(self, sample: int) -> int:
         assert self._epoch_ns is not None
@@ -310,6 +321,7 @@ class AudioSense(Freezing):
         yield self._append(self._flush(), sealed_ns)
         missing = round((chunk.stamp_ns - self._time(self._count)) * SAMPLE_RATE_HZ / NS)
         if missing > self._capacity:  # nothing that is kept would survive: begin again
+            yield AudioSegment(self._judged_ns, *self._blocks.finish())
             kept = self._robot.copy(), self._sequence, self._stamp_ns, self._clock
             self.reset()  # of the sound; time goes on
             self._robot, self._sequence, self._stamp_ns, self._clock = kept
@@ -317,7 +329,7 @@ class AudioSense(Freezing):
 
     def _append(self, samples: Samples, sealed_ns: int | None) -> AudioSegment:
         """Write to the ring; return what the recogniser may hear of it."""
-        begin = self._time(self._count)
+        begin, judged_ns = self._time(self._count), self._judged_ns
         own = self._robot_mask(begin, len(samples))
         if own.any():
             self._counters.count('audio', 'robot_speaking', n=int(own.sum()), normal=True)
@@ -334,10 +346,9 @@ class AudioSense(Freezing):
         self._samples = np.concatenate([self._samples, kept])[-self._capacity:]
         self._heard = np.concatenate([self._heard, audible])[-self._capacity:]
         self._count += len(samples)
-        verdicts = self._voice.accept(kept)
-        self._voiced.extend(verdicts)
-        self._voice_frames += len(verdicts)
-        return AudioSegment(begin, samples)
+        whole, voice = self._blocks.accept(samples, arrived)
+        self._voice = np.concatenate([self._voice, voice])[-(self._capacity // VOICE_BLOCK):]
+        return AudioSegment(judged_ns, whole, voice)
 
     def _robot_mask(self, begin_ns: int, length: int) -> Mask:
         """Tell which of ``length`` samples from ``begin_ns`` on fall into the robot's speech."""
@@ -348,12 +359,22 @@ class AudioSense(Freezing):
             mask[first:max(0, last)] = True
         return mask
 
-    def _voice_in(self, first: int, length: int) -> Mask:
-        """Return the verdicts of the frames that lie wholly in samples [first, first + length)."""
-        verdicts = np.zeros(length // VOICE_FRAME, np.bool_)
-        oldest = self._voice_frames - len(self._voiced)
-        begin = -(-first // VOICE_FRAME)
-        for frame in range(max(begin, oldest), min((first + length) // VOICE_FRAME,
-                                                   self._voice_frames)):
-            verdicts[frame - begin] = self._voiced[frame - oldest]
+    def _voice_in(self, first: int, heard: Mask) -> Mask:
+        """
+        Tell in which blocks there is a voice, of those that lie wholly in an interval.
+
+        :param first: the interval's first sample.
+        :param heard: bool (n,), which of its samples were heard; a voice is heard from end to end.
+        """
+        settings, judged = self._settings, self._count // VOICE_BLOCK
+        verdicts = np.zeros(len(heard) // VOICE_BLOCK, np.bool_)
+        begin, oldest = -(-first // VOICE_BLOCK), judged - len(self._voice)
+        known, end = max(begin, oldest), min((first + len(heard)) // VOICE_BLOCK, judged)
+        if known < end:
+            before = max(oldest, known - rules.hangover(settings.voice_hangover_s))
+            voiced = rules.voiced(self._voice[before - oldest:end - oldest],
+                                  settings.voice_threshold, settings.voice_hangover_s)
+            whole = heard[known * VOICE_BLOCK - first:end * VOICE_BLOCK - first]
+            verdicts[known - begin:end - begin] = (
+                voiced[known - before:] & whole.reshape(-1, VOICE_BLOCK).all(axis=1))
         return verdicts

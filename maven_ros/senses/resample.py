@@ -6,7 +6,7 @@ from math import gcd
 
 import numpy as np
 
-from maven_ros.records import SAMPLE_RATE_HZ, VOICE_FRAME, Samples
+from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Samples
 
 _NONE: Samples = np.zeros(0, np.float32)
 
@@ -15,10 +15,11 @@ def meeting(rate_hz: int) -> tuple[int, int]:
     """
     Return how many samples of a rate, and of 16 kHz, lie between times that both grids share.
 
-    Those of 16 kHz are whole frames of voice activity.
+    Those of 16 kHz are whole blocks of voice activity.
     """
-    meetings_hz = gcd(rate_hz, SAMPLE_RATE_HZ // VOICE_FRAME)
-    return rate_hz // meetings_hz, SAMPLE_RATE_HZ // meetings_hz
+    blocks = SAMPLE_RATE_HZ // gcd(rate_hz * VOICE_BLOCK, SAMPLE_RATE_HZ)
+    outputs = blocks * VOICE_BLOCK
+    return rate_hz * outputs // SAMPLE_RATE_HZ, outputs
 
 
 class Resampler:

@@ -27,7 +27,7 @@ from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
-    VOICE_FRAME,
+    VOICE_BLOCK,
     Face,
     Window,
     nanoseconds,
@@ -173,6 +173,6 @@ def _voiced(window: Window, start_ns: int, end_ns: int) -> float:
     """Return the share of voice in [start, end); NaN where not all of it was heard."""
     first, last = (max(0, (one - window.start_ns) * SAMPLE_RATE_HZ // NS)
                    for one in (start_ns, end_ns))
-    voiced = window.voiced[first // VOICE_FRAME:-(-last // VOICE_FRAME)]
+    voiced = window.voiced[first // VOICE_BLOCK:-(-last // VOICE_BLOCK)]
     heard = window.heard[first:last]
     return float(voiced.mean()) if len(voiced) and heard.all() else float('nan')

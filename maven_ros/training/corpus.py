@@ -1,5 +1,5 @@
 """
-What a corpus is: a data set of one modality, split by who is in it, with what people say of it.
+The interface of a corpus: a labelled data set of one modality, split by person.
 
 A corpus is one class in one module, and one entry in a recipe (:mod:`maven_ros.training.listed`).
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from maven_ros.errors import ResourceError, SettingsError
 
 SPLITS = ('train', 'valid', 'test')
-#: Side of the pictures of faces.
+#: Side of the pictures of faces, in pixels.
 PICTURE_PX = 48
 
 _LEFT_OUT = np.zeros(0, np.float32)
@@ -26,19 +26,19 @@ _LEFT_OUT = np.zeros(0, np.float32)
 @dataclass(frozen=True)
 class Examples:
     """
-    What a corpus has of one split; everything has one entry an example.
+    The examples of one split. Every field has one entry per example.
 
-    :param evidence: of ``video`` an array, uint8 (n, PICTURE_PX, PICTURE_PX), of grey faces; of
-        ``audio`` a sequence of float32 (samples,), 16 kHz mono in [-1, 1]; of ``text`` one of str.
+    :param evidence: for ``video`` an array of grey faces, uint8 (n, PICTURE_PX, PICTURE_PX); for
+        ``audio`` a sequence of float32 (samples,), 16 kHz mono in [-1, 1]; for ``text`` a sequence
+        of str.
     :param targets: float32 (n, 2), valence and arousal in [-1, 1].
-    :param spreads: float32 (n, 2), standard deviations of the targets; 0 where nobody knows them.
-    :param emotions: names of the emotions that people told apart; none where they rated valence
-        and arousal.
-    :param shares: float32 (n, emotions), how many people named each; rows sum to 1, or to 0 for
-        an example that was rated.
-    :param people: whose face, voice or words it is, by a name within the corpus; ``''`` where
-        nobody knows. No person is in two splits.
-    :param weights: float32 (n,), how often an epoch has each.
+    :param spreads: float32 (n, 2), standard deviations of the targets; 0 if unknown.
+    :param emotions: names of the labelled emotions; empty if raters gave valence and arousal.
+    :param shares: float32 (n, emotions), share of the votes for each emotion; rows sum to 1, or
+        to 0 for an example with rated valence and arousal.
+    :param people: name of the person in each example, unique within the corpus; ``''`` if unknown.
+        No person is in two splits.
+    :param weights: float32 (n,), expected number of times that each example is drawn per epoch.
     """
 
     evidence: Any
@@ -50,7 +50,6 @@ class Examples:
     weights: NDArray[np.float32] = field(default_factory=lambda: _LEFT_OUT)
 
     def __post_init__(self) -> None:
-        """Fill in what is left out."""
         count = len(self.evidence)
         for name, value in (('spreads', np.zeros((count, 2), np.float32)),
                             ('shares', np.zeros((count, len(self.emotions)), np.float32)),
@@ -63,12 +62,12 @@ class Examples:
 
     @property
     def rated(self) -> NDArray[np.bool_]:
-        """Which were rated, not named: bool (n,)."""
+        """Whether each example has rated valence and arousal, not emotions: bool (n,)."""
         rated: NDArray[np.bool_] = self.shares.sum(1) == 0
         return rated
 
     def of(self, chosen: NDArray[Any]) -> Examples:
-        """Return some of them, by their places or by a bool each."""
+        """Return some examples, by indices or by a mask."""
         places = np.arange(len(self))[chosen]
         evidence = self.evidence[places] if isinstance(self.evidence, np.ndarray) else tuple(
             self.evidence[place] for place in places)
@@ -79,9 +78,9 @@ class Examples:
 
     def shares_of(self, names: Sequence[str]) -> NDArray[np.float32]:
         """
-        Return the shares of some emotions, float32 (n, names).
+        Return the shares of given emotions, float32 (n, names).
 
-        :raises SettingsError: when people named another one.
+        :raises SettingsError: if the corpus has another emotion.
         """
         unknown = set(self.emotions) - set(names)
         if unknown:
@@ -97,33 +96,33 @@ class Corpus(Protocol):
     """
     A data set of one modality.
 
-    It is made with the folder that its files are in, and reads them when asked.
+    The constructor takes the folder of its files; :meth:`read` reads them.
     """
 
-    #: As a recipe lists it; also the name of its module, where it is one of ours.
+    #: Name in a recipe; for our own corpora also the name of the module.
     name: ClassVar[str]
     #: One of ``MODALITIES``.
     modality: ClassVar[str]
-    #: Of the data, and so a bound on what weights that learnt from it may be used for.
+    #: Licence of the data, which also limits the use of weights trained on it.
     licence: ClassVar[str]
 
     def __init__(self, folder: Path) -> None:
-        """Note where the files are."""
+        """Note the folder of the files."""
 
     def read(self, split: str) -> Examples:
         """
-        Return the examples of a split, in an order that is always the same.
+        Return the examples of a split, in a fixed order.
 
         :param split: one of ``SPLITS``.
-        :raises ResourceError: names a file that is missing or broken, and what it needs.
+        :raises ResourceError: names a file that is missing or broken, and the expected format.
         """
 
 
 def require_split(split: str) -> None:
     """
-    Refuse a split that no corpus has.
+    Refuse an unknown split.
 
-    :raises SettingsError: names it, and those that there are.
+    :raises SettingsError: names the split and the allowed ones.
     """
     if split not in SPLITS:
         raise SettingsError(f'split: {split!r} is not one of {", ".join(SPLITS)}')
@@ -131,10 +130,10 @@ def require_split(split: str) -> None:
 
 def check_examples(examples: Examples, modality: str, where: str) -> None:
     """
-    Refuse examples that are not what they have to be.
+    Check examples against :class:`Examples`.
 
-    :param where: what the message begins with.
-    :raises ResourceError: names what is wrong, and what is allowed.
+    :param where: prefix of the message.
+    :raises ResourceError: names the fault and the allowed values.
     """
     count, emotions = len(examples), len(examples.emotions)
     shapes = {'targets': (count, 2), 'spreads': (count, 2), 'shares': (count, emotions),
@@ -145,7 +144,7 @@ def check_examples(examples: Examples, modality: str, where: str) -> None:
             raise ResourceError(f'{where}: {name} are {found}; allowed: {shape}')
     if not count:
         raise ResourceError(f'{where}: has no example; allowed: at least one')
-    if not (np.abs(examples.targets) <= 1).all():  # NaN is not, either
+    if not (np.abs(examples.targets) <= 1).all():  # false for NaN, too
         raise ResourceError(f'{where}: a target is beyond [-1, 1], or NaN; allowed: [-1, 1]')
     if not ((examples.spreads >= 0) & (examples.spreads <= 2)).all():
         raise ResourceError(f'{where}: a spread is beyond [0, 2], or NaN; allowed: [0, 2]')
@@ -158,7 +157,7 @@ def check_examples(examples: Examples, modality: str, where: str) -> None:
 
 
 def join(parts: Sequence[Examples]) -> Examples:
-    """Return several corpora's examples, one after another, with all of their emotions."""
+    """Return the examples of several corpora, concatenated, with the union of their emotions."""
     if len(parts) == 1:
         return parts[0]
     emotions = tuple(dict.fromkeys(name for part in parts for name in part.emotions))

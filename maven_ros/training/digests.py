@@ -1,4 +1,4 @@
-"""What something was made of, in 16 characters: whether it is still the same."""
+"""Digests of data in 16 characters, to detect changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def digest_of(*parts: Any) -> str:
     """
     Return 16 hexadecimal digits of the SHA-256 over data.
 
-    :param parts: arrays and tensors, whose types and shapes count, too; what JSON holds;
-        dataclasses and sequences of all of these.
+    :param parts: arrays and tensors, including their types and shapes; JSON values; dataclasses
+        and sequences of these.
     """
     digest = hashlib.sha256()
     for part in parts:

@@ -1,4 +1,4 @@
-"""Which examples an epoch has, by their weights."""
+"""Draw the examples of an epoch by their weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def draws(weights: NDArray[np.float32]) -> int:
-    """Return how many examples an epoch has, of examples with some weights, (n,)."""
+    """Return the number of examples in an epoch, given their weights, (n,)."""
     return max(1, round(float(weights.sum(dtype='float64'))))
 
 
@@ -17,10 +17,10 @@ def drawn(weights: NDArray[np.float32], random: torch.Generator) -> Tensor:
     """
     Draw the examples of an epoch, in random order.
 
-    Each is drawn as often as its weight says: of a weight of 1.5 once or twice, by chance.
+    The weight is the expected count of an example: with a weight of 1.5 it is drawn once or twice.
 
-    :param weights: above 0, (n,).
-    :returns: int64 (draws,), places.
+    :param weights: (n,), above 0.
+    :returns: int64 (draws,), indices of examples.
     """
     ends = torch.from_numpy(weights).double().cumsum(0)
     ends = ends * draws(weights) / ends[-1]

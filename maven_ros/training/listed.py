@@ -1,8 +1,8 @@
 """
-The corpora that a recipe lists, found by name and read as one.
+The corpora of a recipe: found by name, and read as one data set.
 
-``ferplus`` is the module :mod:`maven_ros.training.corpora.ferplus`; ``package.module:Name`` is a
-class of any package that is installed.
+The name ``ferplus`` means the module :mod:`maven_ros.training.corpora.ferplus`. The name
+``package.module:Name`` means a class of any installed package.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ class CorpusSettings(Checked):
     """A corpus in a recipe."""
 
     name: str = setting(
-        doc='Of a module of maven_ros.training.corpora, or package.module:Name of a class.')
-    folder: str = setting(doc='In the folder of the data sets.')
+        doc='Module of maven_ros.training.corpora, or package.module:Name of a class.')
+    folder: str = setting(doc='Folder of the corpus, inside the folder of the data sets.')
     weight: float = setting(
-        1.0, 'How often an epoch has each of its examples, beside those of other corpora.',
+        1.0, 'Expected number of times that an epoch has each example of the corpus.',
         above=0)
     most: int = setting(
-        0, 'Pieces that windows are composed of, at most, drawn at random; 0 for all.', minimum=0)
+        0, 'Most examples that windows are composed of, drawn at random; 0 for all.', minimum=0)
     splits: tuple[str, ...] = setting(
-        SPLITS, 'That it is read for; [test] alone leaves it out of what is learnt.',
+        SPLITS, 'Splits to read; [test] alone excludes the corpus from training.',
         choices=SPLITS)
 
 
 class Listed(NamedTuple):
-    """A corpus, and how the recipe lists it."""
+    """A corpus, and its entry in the recipe."""
 
     settings: CorpusSettings
     corpus: Corpus
@@ -59,9 +59,9 @@ class Corpora:
     """
     The corpora of a recipe.
 
-    :param listed: in the order in which they are read.
+    :param listed: entries in the order in which the corpora are read.
     :param data: folder of the data sets.
-    :raises SettingsError: names one that there is not, or that is listed twice.
+    :raises SettingsError: names a corpus that does not exist, or that is listed twice.
     """
 
     def __init__(self, listed: Sequence[CorpusSettings], data: Path) -> None:
@@ -77,11 +77,10 @@ class Corpora:
         """
         Yield the examples of each corpus of a modality.
 
-        People's names are those of the corpus and of the person in it; weights are the recipe's.
+        The names of people get the name of the corpus as a prefix; weights include the recipe's.
 
-        :raises SettingsError: for a split that there is not, or one of which there is no corpus.
-        :raises ResourceError: names a file that is missing or broken, or what a corpus gave that
-            is not as it must be.
+        :raises SettingsError: if the split does not exist, or no corpus has it.
+        :raises ResourceError: names a file that is missing or broken, or a fault of the examples.
         """
         require_split(split)
         chosen = [one for one in self.listed
@@ -102,9 +101,9 @@ class Corpora:
 
     def train_and_valid(self, modality: str) -> tuple[Examples, Examples]:
         """
-        Return what is learnt from, and what says how well.
+        Return the training examples and the validation examples.
 
-        :raises ResourceError: when somebody is in both; and as :meth:`each`.
+        :raises ResourceError: if a person is in both; and as :meth:`each`.
         """
         train, valid = self.read(modality, 'train'), self.read(modality, 'valid')
         both = set(train.people) & set(valid.people) - {''}
@@ -121,10 +120,10 @@ class Corpora:
 
 def find(name: str) -> type[Corpus]:
     """
-    Return a corpus's class.
+    Return the class of a corpus.
 
-    :param name: as a recipe has it.
-    :raises SettingsError: names what there is not, and what is allowed.
+    :param name: name in a recipe.
+    :raises SettingsError: names what is missing, and what is allowed.
     """
     path, colon, attribute = name.partition(':')
     if not colon and path not in ours():
@@ -151,6 +150,6 @@ def find(name: str) -> type[Corpus]:
 
 
 def ours() -> list[str]:
-    """Return the names of the corpora that the package has."""
+    """Return the names of the corpora in this package."""
     return sorted(one.name for one in pkgutil.iter_modules(
         importlib.import_module(_HERE).__path__))

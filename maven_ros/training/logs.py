@@ -1,4 +1,4 @@
-"""What a training run shows: a progress bar, a line an epoch, TensorBoard, and its curves."""
+"""The log of a training: a progress bar, a line per epoch, TensorBoard, and curves."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CURVES = 'curves.png'
 
 class RunLog:
     """
-    The log of one run of one stage.
+    The log of one training of one stage.
 
-    :param folder: where the TensorBoard log and ``curves.png`` are written.
-    :param name: of the stage.
-    :param epochs: of the run in all.
-    :param steps: in an epoch.
-    :param done: epochs that an earlier call has logged.
-    :raises ResourceError: when TensorBoard is missing.
+    :param folder: folder for the TensorBoard log and ``curves.png``.
+    :param name: name of the stage.
+    :param epochs: total number of epochs.
+    :param steps: number of steps per epoch.
+    :param done: number of epochs that earlier calls have logged.
+    :raises ResourceError: if TensorBoard is missing.
     """
 
     def __init__(self, folder: Path, name: str, epochs: int, steps: int, done: int) -> None:
@@ -40,7 +40,6 @@ class RunLog:
         self._stack = ExitStack()
 
     def __enter__(self) -> RunLog:
-        """Show the progress bar."""
         self._stack.enter_context(self._writer)
         self._stack.enter_context(self._bar)
         return self
@@ -49,17 +48,16 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Take the bar away and close the log."""
         self._stack.close()
 
     def step(self) -> None:
-        """Note that a batch is done."""
+        """Advance the progress bar by one batch."""
         self._bar.advance(self._task)
 
     def epoch(
         self, number: int, training: Mapping[str, float], validation: Mapping[str, float],
     ) -> None:
-        """Write what an epoch gave."""
+        """Write the losses and figures of an epoch."""
         for part, figures in (('training', training), ('validation', validation)):
             for name, value in figures.items():
                 self._writer.add_scalar(f'{part}/{name}', value, number)
@@ -71,9 +69,9 @@ class RunLog:
 
     def draw(self, history: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> None:
         """
-        Draw the losses and the validation's figures of all epochs.
+        Draw the losses and validation figures of all epochs.
 
-        :raises ResourceError: when matplotlib is missing or the file cannot be written.
+        :raises ResourceError: if matplotlib is missing, or the file cannot be written.
         """
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -96,7 +94,7 @@ class RunLog:
 
 
 class Silence(ExitStack):
-    """The log of a process that leaves it to another to tell."""
+    """The log of a process that logs nothing, because the main process does."""
 
     def step(self) -> None:
         """Say nothing."""

@@ -1,11 +1,11 @@
 """
-The one training loop: of all stages, and of runs on Aff-Wild2.
+The training loop of all stages, and of runs on recorded people.
 
-AdamW, warm-up and a cosine to 0 or halving on plateaus, clipped gradients, a running mean of the
-weights (which is what is validated and returned), and a checkpoint after every epoch, written
-beside and moved over the old one. Each epoch draws from a random state of its own, made of the
-seed and its number: so a run that was killed, or was told to stop after some epochs, goes on as if
-it had not been. Several processes may train one network (:mod:`maven_ros.training.processes`).
+It uses AdamW, a warm-up followed by a cosine schedule or by halving on plateaus, gradient
+clipping, and a running mean of the weights, which is validated and returned. After every epoch it
+replaces the checkpoint atomically. Each epoch has its own random state, derived from the seed and
+the epoch's number, so a run that was killed or stopped continues as if nothing had happened.
+Several processes can train one network (:mod:`maven_ros.training.processes`).
 """
 
 from __future__ import annotations
@@ -32,79 +32,80 @@ from maven_ros.training.schedules import cosine, plateaus, running_mean
 PRECISIONS = ('auto', 'fp32', 'bf16')
 SCHEDULES = ('cosine', 'plateau')
 CHECKPOINT = 'checkpoint.pt'
-# Settings that checkpoints written before them lack: they were made with these.
+# Values for settings that older checkpoints lack.
 _NEWER = {'schedule': 'cosine', 'plateau_epochs': 10}
 
 
 @dataclass(frozen=True)
 class LoopSettings(Checked):
-    """How a stage is optimised."""
+    """The settings of the optimisation."""
 
     epochs: int = setting(
-        doc='Passes over the data, by which the learning rate falls to 0.', minimum=1)
-    batch_size: int = setting(doc='Examples a step, of all processes together.', minimum=1)
-    learning_rate: float = setting(doc='The highest, after the warm-up.', above=0)
+        doc='Passes over the data; the learning rate falls to 0 over them.', minimum=1)
+    batch_size: int = setting(doc='Examples per step, in all processes together.', minimum=1)
+    learning_rate: float = setting(doc='Highest learning rate, after the warm-up.', above=0)
     weight_decay: float = setting(
-        0.01, 'Of matrices and kernels; vectors (biases, norms) have none.', minimum=0)
-    warmup_epochs: float = setting(1.0, 'While the rate rises linearly.', minimum=0)
-    clip_norm: float = setting(1.0, 'Longest gradient.', above=0)
+        0.01, 'Weight decay of matrices and kernels; biases and norms have none.', minimum=0)
+    warmup_epochs: float = setting(
+        1.0, 'Epochs in which the learning rate rises linearly.', minimum=0)
+    clip_norm: float = setting(1.0, 'Largest norm of the gradient.', above=0)
     average_decay: float = setting(
-        0.998, 'Of the running mean of the weights, per step; quicker at the start.', minimum=0,
+        0.998, 'Decay of the running mean of the weights per step; lower at the start.', minimum=0,
         below=1)
     select: str = setting(
-        '', 'Validation figure whose highest value says which epoch is kept; empty keeps the '
+        '', 'Validation figure whose maximum selects the epoch to keep; empty keeps the '
         'last.')
     precision: str = setting(
-        'auto', 'Of the large products: fp32, bf16, or auto: bf16 where the processor has it.',
+        'auto', 'Precision of large products: fp32, bf16, or auto: bf16 if the CPU supports it.',
         choices=PRECISIONS)
     stop_after: int = setting(
-        0, 'Epochs after which training ends all the same, and from which it goes on if this is '
-        'raised; 0 for none.', minimum=0)
+        0, 'Epochs after which training pauses; a higher value continues from there. 0 for none.',
+        minimum=0)
     schedule: str = setting(
-        'cosine', 'Of the learning rate after the warm-up: cosine, to 0 by the last epoch; or '
-        'plateau, halved whenever select has not risen for plateau_epochs.', choices=SCHEDULES)
-    plateau_epochs: int = setting(10, 'See there.', minimum=1)
+        'cosine', 'Learning rate after the warm-up: cosine falls to 0 by the last epoch; '
+        'plateau halves it whenever select has not risen for plateau_epochs.', choices=SCHEDULES)
+    plateau_epochs: int = setting(10, 'Epochs for schedule: plateau.', minimum=1)
     patience: int = setting(
-        0, 'Epochs without a rise of select after which training ends; 0 for none.', minimum=0)
+        0, 'Training ends after this many epochs without a rise of select; 0 for none.', minimum=0)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be together."""
+        """Yield a message for each combination that is not allowed."""
         if self.stop_after > self.epochs:
             yield f'stop_after: {self.stop_after} is more than epochs, {self.epochs}'
         if not self.select and (self.patience or self.schedule == 'plateau'):
-            yield "select: '' names no figure, and patience or schedule: plateau go by one"
+            yield "select: ''; allowed: a figure, as patience or schedule: plateau need one"
 
 
 class TrainingTask(Protocol):
     """
-    What a stage trains, on what.
+    The model and the data of a training.
 
-    :param model: on the device, in any memory format.
-    :param steps: batches in an epoch.
+    :param model: model on its device, in any memory format.
+    :param steps: number of batches per epoch.
     """
 
     model: nn.Module
     steps: int
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterable[Any]:
-        """Yield ``steps`` batches; whatever is random comes from ``random`` (on the CPU)."""
+        """Yield ``steps`` batches; ``random``, on the CPU, is the only source of randomness."""
 
     def losses(self, model: nn.Module, batch: Any) -> Mapping[str, Tensor]:
-        """Return ``loss``, which is minimised, and whatever else is worth a curve."""
+        """Return ``loss``, which is minimised, and further values to log."""
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
-        """Score the mean of the weights, in evaluation mode and without gradients."""
+        """Return validation figures of the model, in evaluation mode and without gradients."""
 
 
 class Epoch(NamedTuple):
-    """What an epoch gave: means of the losses, and the validation's figures."""
+    """The result of an epoch: mean losses, and validation figures."""
 
     number: int
     training: dict[str, float]
     validation: dict[str, float]
 
     def figure(self, select: str) -> float:
-        """Return the figure that epochs are chosen by; what is undefined is below all else."""
+        """Return the figure that selects the epoch; an undefined figure is -infinity."""
         value = self.validation[select]
         return -math.inf if math.isnan(value) else value
 
@@ -113,9 +114,9 @@ class Fitted(NamedTuple):
     """
     A trained model.
 
-    :param model: the running mean of the weights, in evaluation mode.
-    :param kept: the epoch that it is of.
-    :param history: of all epochs.
+    :param model: model with the running mean of the weights, in evaluation mode.
+    :param kept: the selected epoch.
+    :param history: results of all epochs.
     """
 
     model: nn.Module
@@ -124,7 +125,7 @@ class Fitted(NamedTuple):
 
 
 class Stopped(MavenError):
-    """Training was asked to stop; it goes on from its checkpoint when it is called again."""
+    """Training was stopped; the next call continues from the checkpoint."""
 
 
 def fit(
@@ -133,17 +134,17 @@ def fit(
     processes: Processes | None = None,
 ) -> Fitted:
     """
-    Train, or go on where a run in that folder was cut off.
+    Train, or continue an interrupted training in the same folder.
 
-    :param folder: of the checkpoint, the TensorBoard log and ``curves.png``.
-    :param name: of the stage, for people.
-    :param recipe: all that the result depends on, in plain values; a checkpoint of another one is
-        refused.
-    :param stop: when set, ends training after the step that runs.
-    :param processes: those that train together; this one alone when left out. The task yields this
-        one's share of each batch, and its losses are those of the whole batch.
-    :raises ResourceError: for a checkpoint of another recipe, or one that cannot be read.
-    :raises Stopped: when ``stop`` was set.
+    :param folder: folder of the checkpoint, the TensorBoard log and ``curves.png``.
+    :param name: name of the stage, for messages.
+    :param recipe: everything that the result depends on, in plain values; a checkpoint with
+        another recipe is refused.
+    :param stop: when set, training ends after the current step.
+    :param processes: the group of training processes; only this process if omitted. The task
+        yields this process's share of each batch, but returns losses of the whole batch.
+    :raises ResourceError: if the checkpoint has another recipe, or cannot be read.
+    :raises Stopped: if ``stop`` was set.
     """
     processes = processes or Processes()
     state = _State(task, settings, _plain(recipe, settings, seed))
@@ -171,7 +172,7 @@ def fit(
 
 
 def _plain(recipe: Mapping[str, Any], settings: LoopSettings, seed: int) -> dict[str, Any]:
-    """Return all that an epoch depends on; when training ends is no part of it."""
+    """Return everything that an epoch depends on, without the settings that only end training."""
     plain = {**recipe, **dataclasses.asdict(settings), 'seed': seed}
     return {name: value for name, value in plain.items()
             if name not in ('loop', 'stop_after', 'patience')}
@@ -183,7 +184,7 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Return the means of the losses over an epoch."""
     own_seed = 1_000_003 * seed + number
-    torch.manual_seed(own_seed + 7_919 * processes.rank)  # dropout's, on other examples each
+    torch.manual_seed(own_seed + 7_919 * processes.rank)  # for dropout, differs by rank
     model, device = task.model.train(), next(task.model.parameters()).device
     totals: dict[str, Tensor] = {}
     for batch in task.batches(number, torch.Generator().manual_seed(own_seed)):
@@ -201,13 +202,13 @@ def _train_epoch(
             totals[key] = totals.get(key, 0) + value.detach().float()
         log.step()
         if stopping:
-            raise Stopped(f'stopped in epoch {number + 1} of {settings.epochs}; the same command '
-                          'goes on from the end of the one before')
+            raise Stopped(f'stopped in epoch {number + 1} of {settings.epochs}; run the same '
+                          'command again to continue from the end of the previous epoch')
     return {key: float(value) / task.steps for key, value in totals.items()}
 
 
 class _State:
-    """All that changes while training, and its checkpoint."""
+    """The state of a training, and its checkpoint."""
 
     def __init__(self, task: TrainingTask, settings: LoopSettings, recipe: dict[str, Any]) -> None:
         self.model, self.recipe = task.model, recipe
@@ -231,7 +232,7 @@ class _State:
         return lambda step: min(1.0, (step + 1) / max(1, warmup)) * 0.5 ** self.plateaus
 
     def end_epoch(self, epoch: Epoch, settings: LoopSettings) -> None:
-        """Note what an epoch gave, and keep its weights if it is the best."""
+        """Record the result of an epoch, and keep its weights if it is the best one."""
         self.history.append(epoch)
         select = settings.select
         self.plateaus = plateaus([one.figure(select) for one in self.history] if select else [],
@@ -242,7 +243,7 @@ class _State:
                          in self.average.module.state_dict().items()}
 
     def gave_up(self, settings: LoopSettings) -> bool:
-        """Tell whether the best epoch lies as far back as patience reaches."""
+        """Tell whether patience has run out since the best epoch."""
         return 0 < settings.patience < len(self.history) - self.kept
 
     def _parts(self) -> dict[str, Any]:
@@ -251,9 +252,9 @@ class _State:
 
     def save(self, path: Path) -> None:
         """
-        Write a checkpoint; a kill leaves the old one or the new one.
+        Write a checkpoint atomically.
 
-        :raises ResourceError: when it cannot be written, as when the disk is full.
+        :raises ResourceError: if it cannot be written, such as on a full disk.
         """
         beside = path.with_suffix('.part')
         try:
@@ -262,28 +263,28 @@ class _State:
                 'recipe': self.recipe, 'history': [tuple(epoch) for epoch in self.history],
                 'kept': self.kept, 'best': self.best, 'plateaus': self.plateaus}, beside)
             beside.replace(path)
-        except (OSError, RuntimeError) as error:  # the latter is what torch's writer raises
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError
             beside.unlink(missing_ok=True)
             raise ResourceError(f'{path}: cannot be written: {first_line(error)}; make room, and '
-                                'go on from the epoch before') from error
+                                'run the same command again') from error
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
+        """Continue from a checkpoint, if there is one."""
         if not path.exists():
             return
         device = next(self.model.parameters()).device
         try:
             saved = torch.load(path, device, weights_only=True)
             theirs = {**_NEWER, **saved['recipe']}
-        except Exception as error:  # torch raises whatever the bytes lead it to
+        except Exception as error:  # torch raises any class for broken files
             raise ResourceError(f'{path}: cannot be read ({type(error).__name__}); remove it to '
-                                'begin anew') from error
+                                'start again') from error
         differing = [f'{key} {theirs.get(key)!r}, not {self.recipe.get(key)!r}'
                      for key in sorted(theirs.keys() | self.recipe.keys())
                      if theirs.get(key) != self.recipe.get(key)]
         if differing:
-            raise ResourceError(f'{path}: is of another recipe ({"; ".join(differing)}); remove '
-                                'it, or train into another folder')
+            raise ResourceError(f'{path}: has another recipe ({"; ".join(differing)}); remove '
+                                'it, or use another folder')
         for name, part in self._parts().items():
             part.load_state_dict(saved[name])
         self.history = [Epoch(*epoch) for epoch in saved['history']]

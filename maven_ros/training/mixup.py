@@ -1,4 +1,4 @@
-"""Examples blended with others of their batch (mixup, Zhang et al., ICLR 2018)."""
+"""Mixup: blend examples within a batch (Zhang et al., ICLR 2018)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ def mixup(
     examples: Tensor, targets: Tensor, concentration: float, random: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """
-    Blend each example, and its target, with another one of the batch.
+    Blend each example and its target with another example of the batch.
 
     :param examples: (n, ...).
     :param targets: (n, classes).
-    :param concentration: of the Beta distribution that shares are drawn from; a small one blends
-        most of them only a little, 0 none.
+    :param concentration: parameter of the Beta distribution of the blending weights; a small value
+        blends most examples only a little, 0 blends none.
     """
     if not concentration:
         return examples, targets
-    # Two Gamma draws make a Beta one; torch's own draws from no generator.
+    # A ratio of two Gamma samples is a Beta sample; torch's Beta does not accept a generator.
     gammas = torch._standard_gamma(
         torch.full((2, len(examples)), concentration), generator=random)
     weight = gammas.amax(0) / gammas.sum(0).clamp(min=1e-20)

@@ -1,11 +1,11 @@
 """
-The processes that train one network together: one alone, or those that a launcher started.
+The processes that train one network together: one process, or those of a launcher.
 
-Hugging Face Accelerate finds out which: after ``accelerate launch`` the same command trains on one
-GPU, on many, or on many machines. Each process computes its share of every batch; the loss is of
-the whole batch, since a CCC is not the mean of its parts' CCCs. Gradients are added up here rather
-than by DistributedDataParallel, which averages them, and asks that everything goes through one
-``forward`` and that every weight has a gradient.
+Hugging Face Accelerate detects them: under ``accelerate launch`` the same command trains on one
+GPU, on several, or on several machines. Each process computes its share of every batch. The loss
+is computed over the whole batch, because a CCC is not the mean of the CCCs of its parts. This
+module sums the gradients itself: DistributedDataParallel averages them, and requires that all
+computation is in one ``forward`` and that every weight has a gradient.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Item = TypeVar('Item')
 
 class Processes:
     """
-    One process, and those that it trains together with; alone when nothing is given.
+    One process of a training group; by default the group has only this process.
 
-    :param rank: its number, from 0.
-    :param count: how many there are.
-    :param device: that it computes on.
+    :param rank: number of this process, from 0.
+    :param count: number of processes.
+    :param device: device of this process.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Processes:
     @classmethod
     def launched(cls, device: str) -> Processes:
         """
-        Join the processes of a launcher, if one started this.
+        Join the group of a launcher, if a launcher started this process.
 
-        :param device: ``auto``, ``cpu`` or ``cuda``; of several GPUs each process takes its own.
-        :raises ResourceError: when Accelerate is missing, or there is no such device.
+        :param device: ``auto``, ``cpu`` or ``cuda``; each process has its own GPU.
+        :raises ResourceError: if Accelerate or the device is missing.
         """
         try:
             from accelerate import PartialState
@@ -56,26 +56,26 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the one that writes files and speaks to people."""
+        """Whether this is the process that writes files and prints messages."""
         return self.rank == 0
 
     def part(self, size: int) -> slice:
         """
-        Return this process's part of a batch; the parts in order of rank are the batch.
+        Return this process's slice of a batch; the slices are in order of rank.
 
-        :raises SettingsError: when it cannot be parted evenly.
+        :raises SettingsError: if the batch cannot be divided evenly.
         """
         if size % self.count:
-            raise SettingsError(f'loop.batch_size: {size} is no multiple of the {self.count} '
+            raise SettingsError(f'loop.batch_size: {size} is not a multiple of the {self.count} '
                                 'processes')
         each = size // self.count
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def gather(self, values: Tensor) -> Tensor:
         """
-        Join the parts of a batch, (part, ...) of each; the gradient reaches this process's own.
+        Concatenate the slices of a batch, (slice, ...) each; only the own slice has a gradient.
 
-        So the gradients of all processes, added up, are that of the whole batch.
+        The sum of the gradients of all processes is then the gradient of the whole batch.
         """
         if self.count == 1:
             return values
@@ -86,7 +86,7 @@ class Processes:
         return torch.cat(parts)
 
     def gather_objects(self, values: list[Item]) -> list[Item]:
-        """Join lists of anything that can be pickled, in order of rank."""
+        """Concatenate lists of picklable objects, in order of rank."""
         if self.count == 1:
             return values
         from accelerate.utils import gather_object
@@ -96,16 +96,16 @@ class Processes:
 
     def add_gradients(self, model: nn.Module, stop: bool) -> bool:
         """
-        Add up the gradients of all processes, and tell whether any of them is to stop.
+        Sum the gradients of all processes, and tell whether any process should stop.
 
-        :param stop: whether this one is; all then stop after the same step.
+        :param stop: whether this process should stop; all then stop after the same step.
         """
         if self.count == 1:
             return stop
         from accelerate.utils import reduce
 
         own = [value for value in model.parameters() if value.requires_grad]
-        # A share without words, say, has no gradient of their encoder, and another's may have.
+        # A share without words has no gradient for the text encoder, but another share may have.
         there = reduce(torch.tensor([float(value.grad is not None) for value in own],
                                     device=own[0].device), 'sum')
         for value, count in zip(own, there.tolist(), strict=True):
@@ -121,24 +121,22 @@ class Processes:
 
     def check_same(self, value: Any, what: str) -> None:
         """
-        Check that all processes have the same of something.
+        Check that all processes have the same value.
 
-        :raises ResourceError: names what each of them has.
+        :raises ResourceError: names the value of each process.
         """
         values = self.gather_objects([value])
         if any(one != values[0] for one in values):
             raise ResourceError(f'{what}: differs among the processes: {values}; allowed: the '
-                                'same, which takes a folder that all machines see')
+                                'same, in a folder that all machines share')
 
     def wait(self) -> None:
         """Wait until all processes are here."""
         self.gather_objects([None])
 
     def __enter__(self) -> Processes:
-        """Train together."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave the group: nothing is exchanged any more."""
         if self.count > 1:
             torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What the network says of encoded windows."""
+"""Estimates of the network for encoded windows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Reading(NamedTuple):
     Estimates of windows.
 
     :param points: (windows, 2), valence and arousal.
-    :param log_variances: (windows, 2), of both.
+    :param log_variances: (windows, 2), log-variances of both.
     """
 
     points: Tensor
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
 
     @classmethod
     def of(cls, output: MavenOutput) -> Reading:
-        """Take the estimates out of the network's output."""
+        """Extract the estimates from the network's output."""
         return cls(
             torch.stack([output.valence, output.arousal], 1),
             torch.stack([output.valence_log_variance, output.arousal_log_variance], 1))

@@ -1,4 +1,4 @@
-"""How the learning rate falls, and how the mean of the weights follows them."""
+"""Schedules of the learning rate, and the running mean of the weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor
 
 def plateaus(figures: Sequence[float], length: int) -> int:
     """
-    Count how often a figure has not risen for so many epochs; each counts anew from there.
+    Count the plateaus of a figure; the wait starts again after each plateau.
 
-    :param figures: of each epoch.
+    :param figures: figure of each epoch.
+    :param length: epochs without a rise that make a plateau.
     """
     best, waited, found = -math.inf, 0, 0
     for figure in figures:
@@ -33,12 +34,12 @@ def cosine(warmup: int, steps: int) -> Callable[[int], float]:
 
 
 def running_mean(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
-    """Return what moves the mean of the weights by a step; at first it follows more quickly."""
+    """Return the update of the mean of the weights; the first updates have less decay."""
     def move(means: Sequence[Tensor], values: Sequence[Tensor], count: Any) -> None:
         share = max(1 - decay, 9 / (10 + int(count)))
         for mean, value in zip(means, values, strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, share)
-            else:  # a count of batches
+            else:  # the batch counter of a batch norm
                 mean.copy_(value)
     return move

@@ -2,7 +2,7 @@
 Valence and arousal of named emotions: the means of Russell & Mehrabian (1977).
 
 *Evidence for a three-factor theory of emotions*, Journal of Research in Personality 11, 273-294.
-Calm is ours, between their relaxed and neutral.
+The point of *calm* is our choice, between their relaxed and neutral.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from maven_ros.errors import SettingsError
 
-#: Name of an emotion to its valence and arousal, each in [-1, 1].
+#: Valence and arousal, each in [-1, 1], by the name of the emotion.
 VALENCE_AROUSAL = MappingProxyType({
     'neutral': (0.0, 0.0),
     'calm': (0.30, -0.40),
@@ -29,9 +29,9 @@ def valence_arousal(emotion: str) -> tuple[float, float]:
     """
     Return the point of an emotion.
 
-    :param emotion: its name, as ``VALENCE_AROUSAL`` has it.
+    :param emotion: name in ``VALENCE_AROUSAL``.
     :returns: valence and arousal, each in [-1, 1].
-    :raises SettingsError: for a name that is not there.
+    :raises SettingsError: if the name is unknown.
     """
     if emotion not in VALENCE_AROUSAL:
         raise SettingsError(f'emotion: {emotion!r} is not one of {", ".join(VALENCE_AROUSAL)}')

@@ -20,8 +20,7 @@ from maven_ros.view.screen import Screen
 
 _log = logging.getLogger('maven_ros.view')
 
-#: A reliable reader that hangs would hold up its writers.
-_QOS = Qos(Reliability.BEST_EFFORT, 50)
+_QOS = Qos(Reliability.AS_OFFERED, 50)
 _LIMITS = {'image': 5, 'audio': 200, 'audio_info': 10, 'output': 200}
 _POLL_S = 0.1
 _LOOK_S = 0.25
@@ -87,5 +86,4 @@ def run_view(
         while not stop.is_set():
             view.step(_POLL_S)
             recording.check()
-    _log.info('closed; %s', ', '.join(f'{name} {n}' for name, n in counters.snapshot().items())
-              or 'nothing dropped')
+    _log.info('closed; %s', counters.summary())

@@ -53,11 +53,12 @@ def test_the_shipped_table_backs_off_from_distress():
 
 @pytest.mark.parametrize(('text', 'message'), [
     (IDLE + 'apeared: {look: true}',
-     r"'apeared' is no event \(did you mean appeared\?\); allowed: idle, rose"),
-    (IDLE + 'entered amused: {look: true}', "'entered amused' is no event"),
-    (IDLE + 'left: {look: true}', "'left' is no event"),
-    (IDLE + "rose: {led: '#12'}", "rose: led: '#12' is no colour; allowed: '#rrggbb', circumplex"),
-    (IDLE + 'rose: {led: 7}', 'rose: led: 7 is no colour'),
+     r"'apeared' is not an event \(did you mean appeared\?\); allowed: idle, rose"),
+    (IDLE + 'entered amused: {look: true}', "'entered amused' is not an event"),
+    (IDLE + 'left: {look: true}', "'left' is not an event"),
+    (IDLE + "rose: {led: '#12'}",
+     "rose: led: '#12' is not a colour; allowed: '#rrggbb', circumplex"),
+    (IDLE + 'rose: {led: 7}', 'rose: led: 7 is not a colour'),
     (IDLE + 'rose: {distance_m: 0.1}', r'rose: distance_m: 0.1; allowed: \[0.3, 5\]'),
     (IDLE + 'rose: {look: 1}', 'rose: look: 1; allowed: true, false'),
     (IDLE + "rose: {style: ''}", "rose: style: ''; allowed: a word"),
@@ -77,5 +78,5 @@ def test_events_are_those_of_the_regions_in_use(table, tmp_path):
     regions = tmp_path / 'regions.yaml'
     regions.write_text('amused: {intensity: [0.4, 1.5], angle_deg: [-20, 60]}\n')
     table(IDLE + 'entered amused: {look: true}', regions)
-    with pytest.raises(SettingsError, match="'entered distressed' is no event"):
+    with pytest.raises(SettingsError, match="'entered distressed' is not an event"):
         table(IDLE + 'entered distressed: {look: true}', regions)

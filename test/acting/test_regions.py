@@ -68,7 +68,7 @@ def test_regions_that_touch_do_not_overlap_also_across_the_full_turn():
     ('{', 'no readable YAML'), ('', 'holds NoneType; allowed: a mapping'),
     ('- a', 'holds list; allowed: a mapping'),
     ('a: {intensity: [0, 1]}\na: {intensity: [1, 1.5]}', 'a is there twice; allowed: once'),
-    ('Big one: {intensity: [0, 1]}', "'Big one': is no name; allowed: lower-case letters"),
+    ('Big one: {intensity: [0, 1]}', "'Big one': is not a name; allowed: lower-case letters"),
     ('1: {intensity: [0, 1]}', 'key 1 is no text; allowed: text'),
     ('a: 3', 'a: 3; allowed: intensity and angle_deg'),
     ('a: {intensity: [0, 1], angle: [0, 9]}',
@@ -82,7 +82,7 @@ def test_regions_that_touch_do_not_overlap_also_across_the_full_turn():
     ('a: {intensity: [0, 1], angle_deg: [10, 400]}', r'angle_deg: \[10, 400\]; allowed: .*360'),
     ('a: {intensity: [0, 1], angle_deg: [-90, 300]}', 'at most 360 apart'),
     ('a: {intensity: [0, 1]}\nb: {intensity: [0.9, 1.2], angle_deg: [0, 9]}',
-     'a and b overlap; allowed: regions that have no point in common')])
+     'a and b overlap; allowed: regions with no common point')])
 def test_files_that_cannot_be_used_are_refused_by_name(tmp_path, text, message):
     path = tmp_path / 'mine.yaml'
     path.write_text(text)

@@ -65,6 +65,7 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     folder, = tmp_path.iterdir()
     assert re.search(r'\ncounted:  .*video\.thinned \d+', done.stdout)
+    assert re.search(r'\nrecorder: \w+', done.stdout)
     assert re.search(rf'\nbag:      {folder}/bag \(\d+\.\d MB\)\n', done.stdout)
     assert f'timeline: {folder}/timeline.png' in done.stdout
     assert 'person_1: valence' in done.stdout and 'heard: ' in done.stdout

@@ -47,6 +47,19 @@ def test_silence_on_the_graph_is_found(monkeypatch):
     assert (graph.ok, graph.detail) == (False, 'nothing came from another process within 0 s')
 
 
+def test_a_small_receive_buffer_is_found_with_what_raises_it(tmp_path, monkeypatch):
+    limit = tmp_path / 'rmem_max'
+    monkeypatch.setattr(doctor, 'RMEM_MAX', limit)
+    checker = next(checker for checker in CHECKERS if checker.name == 'receive buffer')
+    limit.write_text('212992\n')
+    check = checker()
+    assert (check.ok, check.detail) == (
+        None, 'net.core.rmem_max grants 212992 bytes of the 16777216 that are asked for')
+    assert 'sudo sysctl -w net.core.rmem_max=16777216' in check.advice
+    limit.write_text('16777216\n')
+    assert checker() == Check('receive buffer', True, '16777216 bytes')
+
+
 def test_cameras_are_listed_without_their_metadata_nodes(tmp_path):
     for name, index, title in (('video10', '0', 'Rear'), ('video2', '0', 'Front: HD'),
                                ('video3', '1', 'Front: HD')):

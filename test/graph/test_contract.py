@@ -14,7 +14,7 @@ from maven_ros.errors import GraphError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, image_message
 from maven_ros.graph.dds.dds_graph import DdsGraph
-from maven_ros.graph.interface import SENSOR, SOUND, STATE
+from maven_ros.graph.interface import INPUT, SENSOR, SOUND, STATE, Reliability
 from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.graph.ros.ros_node import RosNodeGraph
 from maven_ros.records import AudioChunk
@@ -148,6 +148,25 @@ def test_what_is_published_arrives_equal_and_in_order(transport, msgtype, qos, m
     assert all(type(received.cdr) is bytes for received in got)
     times_ns = [received.received_ns for received in got]
     assert times_ns == sorted(times_ns) and before_ns <= times_ns[0] <= time.time_ns()
+
+
+@pytest.mark.parametrize('offered', [SENSOR, STATE], ids=lambda qos: qos.reliability.value)
+def test_what_is_asked_for_as_it_is_offered_is_heard(transport, offered):
+    got, heard = [], {}
+
+    def listen(graph):
+        heard['by'] = graph.subscribe('/x', COUNT, INPUT, got.append)
+
+    transport.exchange(listen, publishing('/x', COUNT, [new(COUNT, data=7)], offered),
+                       lambda: len(got) == 1)
+    assert from_cdr(got[0].cdr, COUNT).data == 7
+    assert heard['by'].reliability in (offered.reliability, Reliability.RELIABLE)
+
+
+def test_what_is_offered_is_no_as_offered(transport):
+    with transport.sender() as graph, pytest.raises(
+            GraphError, match='/x: a publisher offers as_offered; allowed: reliable, best_effort'):
+        graph.advertise('/x', COUNT, INPUT)
 
 
 def test_two_topics_and_two_listeners(transport):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import pairwise
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from maven_ros.affect import Affect
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
+    OUTLETS,
     diagnostics_message,
     event_message,
     event_record,
@@ -32,6 +34,7 @@ from maven_ros.records import (
     EventKind,
     Frame,
     Modality,
+    Output,
     RobotSpeaking,
     SmoothedState,
     Status,
@@ -115,6 +118,7 @@ def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
     outputs = [own, SmoothedState(own), event(), utterance]
     found = [output_message(one, 3_250_000_000) for one in outputs]
     assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
+    assert {type(one) for one in outputs} == set(get_args(Output)) == set(OUTLETS)
     raw, smoothed, _, _ = (over_the_wire(message, OUTPUT_TYPES[topic])
                            for topic, message in found)
     assert raw == smoothed and state_record(smoothed).baseline == (0.25, -0.125)

@@ -84,7 +84,7 @@ def ours():
     (cast('heard', torch.uint8), 'bad_shape', 'heard: uint8 (2, 12800); allowed: bool'),
     (put('waveform', (1, 1999), NAN), 'not_finite', 'waveform: NaN or infinity where heard is'),
     (put('waveform', (1, 1999), -3000.0), 'out_of_range',
-     'waveform: a sample that was heard is 3000 from 0; allowed: [-8, 8]'),
+     'waveform: a sample has the magnitude 3000 where heard is True; allowed: [-8, 8]'),
     # --- words
     (text(13), 'too_many_subwords', 'tokens: 13 subwords; allowed: 12'),
     (text(0), 'bad_shape', 'tokens: int64 (2, 0); allowed: int64 (batch, tokens), at least 1'),

@@ -24,7 +24,7 @@ def test_refuses_an_unknown_device(name):
 
 
 def test_refuses_a_device_that_is_not_there():
-    with pytest.raises(ResourceError, match=r"model.device: 'cuda:99' is asked for, and there"):
+    with pytest.raises(ResourceError, match=r"model.device: 'cuda:99' is not available, there"):
         choose_device('cuda:99')
     assert choose_device('cpu').type == 'cpu'
     assert choose_device('auto').type == ('cuda' if torch.cuda.is_available() else 'cpu')

@@ -32,10 +32,10 @@ def test_survives_json():
     ({'mel_low_hz': 10 ** 400}, 'mel_low_hz: 1000+ is not a finite number'),
     ({'log_mel_mean': 1e39}, r'log_mel_mean: 1e\+39 is not a finite number'),
     ({'vocabulary': 10 ** 400}, r'vocabulary: 1000+ is not a whole number above 0, below 2\*\*31'),
-    ({'fusion_heads': 5}, 'fusion_width: 96 is not even, or no multiple of its 5 heads'),
-    ({'face_channels': ()}, r'face_channels: \(\) is not a row'),
+    ({'fusion_heads': 5}, 'fusion_width: 96 is not even, or not a multiple of its 5 heads'),
+    ({'face_channels': ()}, r'face_channels: \(\) is not a list'),
     ({'face_channels': (8, 12)}, 'are not all multiples of 8'),
-    ({'voice_channels': (8,)}, r'voice_channels: \(8,\) are fewer than two'),
+    ({'voice_channels': (8,)}, r'voice_channels: \(8,\); allowed: two or more'),
     ({'name': ''}, "name: '' is not a name"),
 ])
 def test_refuses_what_cannot_be(values, message):
@@ -69,7 +69,7 @@ TEXT = {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>'}
     ({'sha256': 'ab'}, "video.sha256: 'ab' is not 64 hexadecimal digits"),
     ({'sha256': None}, 'video.sha256: None is not 64 hexadecimal digits'),
     ({'sha256': 'A' * 64}, 'is not 64 hexadecimal digits in lower case, or empty'),
-    ({'sha256': 'ab' * 32, 'frozen': False}, r"video.sha256: 'abab.*' says that the weights"),
+    ({'sha256': 'ab' * 32, 'frozen': False}, r"video.sha256: 'abab.*' says that the weights are"),
 ])
 def test_refuses_a_backbone_that_cannot_be(change, message):
     with pytest.raises(SettingsError, match=message):
@@ -89,7 +89,7 @@ def test_refuses_a_backbone_that_cannot_be(change, message):
     ('text', {**TEXT, 'first': '0'}, "text.preparation.first: '0' is not an id"),
     ('text', {**TEXT, 'pad': -1}, 'text.preparation.pad: -1 is not an id'),
     ('text', {**TEXT, 'last': 30522},
-     'text.preparation.last: 30522 is no id of the vocabulary; allowed: 0 to 30521'),
+     'text.preparation.last: 30522 is not an id of the vocabulary; allowed: 0 to 30521'),
     ('text', {**TEXT, 'unknown': 3}, 'text.preparation.unknown: 3 is not a name'),
 ])
 def test_refuses_a_preparation_that_cannot_be(part, preparation, message):

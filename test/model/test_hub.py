@@ -273,7 +273,7 @@ def test_names_all_places_where_an_encoder_is_not(folder, tmp_path, monkeypatch)
     (folder / 'roberta' / 'pytorch_model.bin').write_bytes(b'')
     with pytest.raises(ResourceError, match='roberta: the text encoder allowed here') as raised:
         load(folder)
-    for said in (f'{folder}/roberta/pytorch_model.bin: weights are read from model.safetensors',
+    for said in (f'{folder}/roberta/pytorch_model.bin: weights must be in model.safetensors',
                  f'{folder.parent}/roberta/model.safetensors: no such file',
                  f'{fetched}/roberta/model.safetensors: no such file'):
         assert said in str(raised.value)
@@ -315,7 +315,7 @@ def drop(weights, name):
         'roberta.embeddings.word_embeddings.weight'].fill_(torch.nan)),
      'embeddings.word_embeddings.weight holds NaN'),
     ('swin', lambda at: (at / 'model.safetensors').rename(at / 'pytorch_model.bin'),
-     r'pytorch_model.bin: weights are read from model.safetensors, never from pickles'),
+     r'pytorch_model.bin: weights must be in model.safetensors; pickles are not read'),
     ('swin', lambda at: (at / 'model.safetensors').unlink(), 'model.safetensors: no such file'),
     ('swin', lambda at: (at / 'model.safetensors').write_bytes(b'\0' * 64),
      'model.safetensors: not a safetensors file'),
@@ -325,7 +325,7 @@ def drop(weights, name):
      'config.json: video.config: quantization_config: weights are read as floating point'),
     ('swin', lambda at: (at / 'config.json').unlink(), 'config.json: cannot be read'),
     ('swin', lambda at: spoil_json(at / 'config.json', model_type='fish'),
-     "config.json: video.config: 'fish' is no model of transformers"),
+     "config.json: video.config: 'fish' is not a transformers model"),
     ('swin', lambda at: (at / 'config.json').write_text('[' * 100_000),
      'swin/config.json: cannot be read: it is nested more than 100 deep'),
     ('swin', lambda at: (at / 'config.json').write_text('{"embed_dim": ' + '9' * 400_000 + '}'),
@@ -339,7 +339,7 @@ def drop(weights, name):
     ('swin', lambda at: spoil_json(at / 'config.json', depths=[1, 10**9]),
      'are more layers than any'),
     ('swin', lambda at: spoil_json(at / 'config.json', image_size='x'),
-     "video.config: 'swin' is no model of transformers: .*image_size"),
+     "video.config: 'swin' is not a transformers model: .*image_size"),
     ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', rescale_factor='1'),
      "rescale_factor: '1' is not a finite number"),
     ('swin', lambda at: spoil_json(at / 'preprocessor_config.json', size={'height': [16]}),

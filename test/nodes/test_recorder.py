@@ -1,11 +1,14 @@
 """The recorder: what is on the graph is in the bag, at the time it arrived."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 from waiting import eventually
 
+from maven_ros.counters import Counters
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import image_message
 from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
@@ -55,6 +58,73 @@ def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_p
     assert from_cdr(heard[0].cdr, BOOL).data is True
     assert np.array_equal(from_cdr(heard[1].cdr, IMAGE).data, pixels.ravel())
     assert began_ns <= heard[1].received_ns <= graph.now_ns()
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """A clip of 40 pictures of 720p."""
+    av = pytest.importorskip('av')
+    path = tmp_path_factory.mktemp('clip') / 'hd.mp4'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, 'yuv420p'
+        for number in range(40):
+            picture = np.full((720, 1280, 3), 5 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, 'bgr24')))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.usefixtures('embedded_graph')
+def test_a_played_clip_of_720p_is_in_the_bag_at_the_usual_buffers(
+        clip, tmp_path, monkeypatch):
+    monkeypatch.setenv('CYCLONEDDS_URI', '<CycloneDDS><Domain><Internal>'
+                       '<SocketReceiveBufferSize max="208 kB"/></Internal></Domain></CycloneDDS>')
+    from maven_ros.graph.dds.dds_graph import DdsGraph
+
+    stop, counters = threading.Event(), Counters()
+    with DdsGraph(counters=counters) as graph, BagGraph(tmp_path / 'bag', 'w') as bag:
+        recorder = threading.Thread(
+            target=Recorder(graph, bag, counters=counters).run, args=(stop,))
+        recorder.start()
+        try:
+            played = subprocess.run(
+                [sys.executable, '-m', 'maven_ros', 'play', str(clip), '--subscribers', '1'],
+                capture_output=True, text=True, timeout=60)
+            stop.wait(0.5)
+        finally:
+            stop.set()
+            recorder.join()
+    assert 'played 40 frames' in played.stdout, played.stderr
+    heard = []
+    with BagGraph(tmp_path / 'bag') as bag:
+        bag.subscribe('/camera/image_raw', IMAGE, SENSOR, heard.append)
+        bag.play()
+    assert len(heard) >= 32, counters.summary()  # all, where the machine has nothing else to do
+
+
+@pytest.mark.usefixtures('embedded_graph')
+def test_a_topic_is_recorded_as_it_is_offered(graph, tmp_path):
+    stop = threading.Event()
+    offered = {graph.advertise('/states', BOOL, STATE): 'reliable',
+               graph.advertise('/pictures', BOOL, SENSOR): 'best_effort'}
+    with BagGraph(tmp_path / 'bag', 'w') as bag:
+        thread = threading.Thread(target=Recorder(graph, bag).run, args=(stop,))
+        thread.start()
+        try:
+            for publisher in offered:
+                wait_for(publisher)
+                publisher.publish(new(BOOL, data=True))
+            stop.wait(0.3)
+        finally:
+            stop.set()
+            thread.join()
+    from rosbags.rosbag2 import Reader
+
+    with Reader(tmp_path / 'bag') as reader:
+        recorded = {one.topic: one.ext.offered_qos_profiles[0].reliability.name.lower()
+                    for one in reader.connections}
+    assert recorded == {publisher.topic: kind for publisher, kind in offered.items()}
 
 
 def test_what_the_affect_node_draws_and_mirrors_is_recorded_only_when_named(graph, tmp_path):

@@ -106,7 +106,7 @@ def test_the_report_stands_alone_and_says_what_is_missing(done):
     assert '@import' not in page and '<script' not in page and '<link' not in page
     assert 'Untrained weights.' not in page
     for text in ('broken', 'walk.txt: 1 lines of values', 'elsewhere.csv',
-                 'without video', 'Worst ten seconds', 'How late the raters are'):
+                 'without video', 'Worst ten seconds', 'Delay of the raters'):
         assert text in page
     assert page.count('data:image/jpeg;base64,') == 6 and page.count('<svg') >= 5
 

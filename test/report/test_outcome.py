@@ -136,7 +136,7 @@ def test_lossy_bags_are_named_first_everywhere_and_no_result_of_them_is_complete
     written = json.loads((tmp_path / 'out' / 'scores.json').read_text())
     assert written['lossy'][0] == {'bag': 'frozen', 'source': str(frozen), 'reason': said}
     page = (tmp_path / 'out' / 'report.html').read_text()
-    assert page.index('Not all of 1 of 2 bags was used') < page.index('All bags together')
+    assert page.index('Incomplete: 1 of 2 bags') < page.index('All bags together')
     assert f'<li>frozen: {said}; ' in page
     arguments = ['--out', str(tmp_path / 'out'), '--speech.recogniser', 'none', '--draws', '10']
     assert main(['evaluate', 'bags', str(whole), str(frozen), *arguments]) == 1
@@ -159,7 +159,7 @@ def test_unlabelled_frames_are_counted_and_a_file_of_them_alone_is_not_scored(tm
     assert not outcome.complete
     text = as_text(outcome)
     assert '2 of 3 bags scored, 50 annotated frames' in text
-    assert '  10 frames more are unlabelled: talk 7, walk 3' in text
+    assert '  10 more frames are unlabelled: talk 7, walk 3' in text
     written = json.loads((tmp_path / 'out' / 'scores.json').read_text())
     assert [written['bags'][name]['unlabelled'] for name in ('talk', 'walk')] == [7, 3]
     assert written['overall']['unlabelled'] == 10 and not written['complete']

@@ -89,7 +89,7 @@ def test_files_are_matched_by_name(written, tmp_path):
                                      (tmp_path / 'walk_right.csv', 'right')]
     assert folder.of_bag('run_left') == [(tmp_path / 'run_left.txt', '')]
     assert folder.unmatched == [tmp_path / 'other.txt']
-    with pytest.raises(InputError, match=r'silent: no file of annotations has its name'):
+    with pytest.raises(InputError, match=r'silent: no annotation file has this name'):
         folder.of_bag('silent')
 
 

@@ -54,7 +54,7 @@ def test_what_is_no_set_is_refused(tmp_path):
         read_result_set(tmp_path)
     ResultSet('full', [pairs(0, 0.1)]).write(tmp_path, ResultSet('full', []).scores())
     (tmp_path / 'scores.json').write_text('[]')
-    with pytest.raises(ResourceError, match=r'is no result set'):
+    with pytest.raises(ResourceError, match=r'is not a result set'):
         read_result_set(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_sets_of_different_models_are_compared_aloud():
     one, other = (ResultSet('full', [pairs(0, 0.3)], about={'models': [name], 'hop_s': [0.2]})
                   for name in 'ab')
     assert as_text(compare(one, other)).startswith(
-        "NOT MADE ALIKE: models: ['a'] and ['b']\n1200 frames")
+        "NOT COMPARABLE: models: ['a'] and ['b']\n1200 frames")
     assert as_text(compare(one, one)).startswith('1200 frames')
 
 
@@ -102,7 +102,7 @@ def test_sets_that_have_nothing_in_common_cannot_be_compared():
     with pytest.raises(ResourceError, match=r'share no frame with a state; the bags are talk, and '
                                             r'walk'):
         compare(first, ResultSet('other', [pairs(0, 0.1, 'walk')]))
-    with pytest.raises(ResourceError, match=r'talk: the two sets have other annotations'):
+    with pytest.raises(ResourceError, match=r'talk: the two sets have different annotations'):
         compare(first, ResultSet('other', [pairs(3, 0.1)]))
 
 

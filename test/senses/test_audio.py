@@ -103,7 +103,7 @@ def test_voice_is_told_alike_by_who_began_later():
     sound = sound_of(SAMPLE)[:8 * 16000, None]
     first, later = sense(), sense()
     feed(first, chunks(sound))
-    feed(later, chunks(sound)[40:])  # 1.28 s: no whole frame of voice activity
+    feed(later, chunks(sound, size=500)[40:])  # 1.25 s: no whole block of voice activity
     span = START + 5 * NS, START + 8 * NS
     got, want = first.read(*span).voiced, later.read(*span).voiced
     assert np.mean(got == want) > 0.98 and got.any() and not got.all()
@@ -122,11 +122,11 @@ def test_a_voice_is_told_at_its_time_wherever_the_interval_begins():
     audio = sense()
     feed(audio, chunks(sound_of(SAMPLE)[:4 * 16000, None]))
     voiced = audio.read(START - 500 * MS, START + 4 * NS).voiced
-    assert len(voiced) == 225  # each 20 ms; the first sentence is from 1.0 to 2.6 s
-    assert not voiced[:74].any() and voiced[78:155].mean() > 0.9 and not voiced[165:215].any()
-    for begin_ms in (0, 7, 19, 20):
+    assert len(voiced) == 140  # each 32 ms; the first sentence is from 1.05 to 2.7 s
+    assert not voiced[:47].any() and voiced[49:99].all() and not voiced[105:133].any()
+    for begin_ms in (0, 7, 31, 32):
         voiced = audio.read(START + begin_ms * MS, START + 2 * NS + begin_ms * MS).voiced
-        assert len(voiced) == 100 and abs(int(voiced.argmax()) * 20 + begin_ms - 1000) <= 20
+        assert len(voiced) == 62 and abs(int(voiced.argmax()) * 32 + begin_ms - 1050) <= 40
 
 
 def test_before_any_sound_nothing_is_heard():
@@ -137,11 +137,11 @@ def test_before_any_sound_nothing_is_heard():
 def test_a_gap_is_filled_with_unheard_silence_and_counted():
     audio = sense()
     items = chunks(tone(2.0))
-    segments = feed(audio, items[:20] + items[30:])
+    segments = feed(audio, items[:20] + items[30:]) + audio.finish()
     got = audio.read(START, START + 2 * NS)
     assert not got.heard[20 * 512:30 * 512].any()
     assert got.heard[:20 * 512].all() and got.heard[30 * 512:].all()
-    assert sum(len(one.samples) for one in segments) == 32000  # contiguous for the recogniser
+    assert sum(len(one.samples) for one in segments) == 32256  # contiguous, in whole blocks
     assert audio._counters.get('audio', 'gap') == 1
 
 
@@ -197,8 +197,11 @@ def test_jitter_of_the_stamps_does_not_reach_the_samples():
     jitter = np.random.default_rng(0).integers(-20 * MS, 20 * MS, 63)
     items = [AudioChunk(chunk.stamp_ns + int(off), chunk.samples, 16000)
              for chunk, off in zip(chunks(tone(2.0)), jitter, strict=True)]
-    got = np.concatenate([one.samples for one in feed(audio, items)])
-    assert np.array_equal(got[-32000:], tone(2.0)[:, 0]) and not got[:-32000].any()
+    segments = feed(audio, items) + audio.finish()
+    got = np.concatenate([one.samples for one in segments])
+    begin = round((items[0].stamp_ns - segments[0].start_ns) * 16000 / NS)
+    assert np.array_equal(got[begin:begin + 32000], tone(2.0)[:, 0])
+    assert not got[:begin].any() and not got[begin + 32000:].any()
     assert audio._counters.snapshot() == {}
 
 
@@ -249,11 +252,12 @@ def test_one_lost_chunk_shifts_nothing_though_it_is_shorter_than_the_tolerance()
 
 def test_late_sound_is_no_evidence_but_reaches_the_recogniser():
     audio = sense()
-    segments = feed(audio, chunks(tone(1.0)), sealed_ns=START + 500 * MS)
+    segments = feed(audio, chunks(tone(1.0)), sealed_ns=START + 500 * MS) + audio.finish()
     got = audio.read(START, START + NS)
     assert not got.heard[:8000].any() and got.heard[8000:].all()
     assert not got.waveform[:8000].any()
-    assert np.array_equal(np.concatenate([one.samples for one in segments]), tone(1.0)[:, 0])
+    assert np.array_equal(np.concatenate([one.samples for one in segments])[:16000],
+                          tone(1.0)[:, 0])
     assert audio._counters.get('audio', 'late') > 0
 
 

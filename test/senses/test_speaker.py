@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maven_ros.freezing import decode, encode
-from maven_ros.records import NS, SAMPLE_RATE_HZ, VOICE_FRAME, Box, Face, Window
+from maven_ros.records import NS, SAMPLE_RATE_HZ, VOICE_BLOCK, Box, Face, Window
 from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.settings import SpeakerSettings
 
@@ -35,15 +35,15 @@ def windows(seconds, mouths, voice, start_ns=0, heard=None, step_ns=FRAME_NS):
         Face(start_ns + stamp_ns, person_id, Box(0, 0, 48, 48), crop(person_id, index, opening))
         for index, stamp_ns in enumerate(range(0, round(seconds * NS), step_ns))
         for person_id, opens in mouths.items() if (opening := opens(stamp_ns / NS)) is not None]
-    frame_ns = VOICE_FRAME * NS // SAMPLE_RATE_HZ
+    block_ns = VOICE_BLOCK * NS // SAMPLE_RATE_HZ
     for end_ns in range(HOP_NS, round(seconds * NS) + 1, HOP_NS):
-        times_ns = range(end_ns - LENGTH_NS, end_ns, frame_ns)
+        times_ns = range(end_ns - LENGTH_NS, end_ns, block_ns)
         voiced = np.array([one >= 0 and voice(one / NS) for one in times_ns])
         ears = np.array([one >= 0 and (heard is None or heard(one / NS)) for one in times_ns])
         begin_ns, until_ns = start_ns + end_ns - LENGTH_NS, start_ns + end_ns
         yield Window(
             begin_ns, until_ns, tuple(one for one in faces if begin_ns <= one.stamp_ns < until_ns),
-            np.zeros(len(voiced) * VOICE_FRAME, np.float32), np.repeat(ears, VOICE_FRAME),
+            np.zeros(len(voiced) * VOICE_BLOCK, np.float32), np.repeat(ears, VOICE_BLOCK),
             voiced)
 
 

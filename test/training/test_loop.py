@@ -48,7 +48,7 @@ def run(folder, settings=SETTINGS, task=None, recipe=None, seed=1):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole = run(tmp_path / 'whole')
-    with pytest.raises(Stopped, match=r'stopped in epoch 3 of 4; the same command goes on'):
+    with pytest.raises(Stopped, match=r'stopped in epoch 3 of 4; run the same command'):
         run(tmp_path / 'cut', task=Line(stop_at=(2, 3)))
     resumed = run(tmp_path / 'cut')
     assert resumed.history == whole.history
@@ -137,7 +137,7 @@ def test_a_full_disk_ends_it_and_it_goes_on_when_there_is_room(tmp_path):
     whole = run(tmp_path / 'whole')
     run(tmp_path / 'full', LoopSettings(4, 8, 0.02, average_decay=0.9, stop_after=1))
     with largest_file(2000), pytest.raises(
-            ResourceError, match=r'checkpoint.pt: cannot be written: .*; make room, and go on'):
+            ResourceError, match=r'checkpoint.pt: cannot be written: .*; make room, and run'):
         run(tmp_path / 'full')
     assert not list((tmp_path / 'full').glob('*.part'))
     assert run(tmp_path / 'full').history == whole.history
@@ -145,7 +145,7 @@ def test_a_full_disk_ends_it_and_it_goes_on_when_there_is_room(tmp_path):
 
 def test_another_recipe_is_refused_by_name(tmp_path):
     run(tmp_path, recipe={'width': 16})
-    with pytest.raises(ResourceError, match=r'of another recipe \(width 16, not 8\); remove it'):
+    with pytest.raises(ResourceError, match=r'has another recipe \(width 16, not 8\); remove it'):
         run(tmp_path, recipe={'width': 8})
     with pytest.raises(ResourceError, match=r'seed 1, not 2'):
         run(tmp_path, recipe={'width': 16}, seed=2)
@@ -173,7 +173,7 @@ def test_a_gradient_that_is_no_number_is_an_error(tmp_path):
     ({'precision': 'fp8'}, "precision: 'fp8' is not 'auto' or 'fp32' or 'bf16'"),
     ({'schedule': 'step'}, "schedule: 'step' is not 'cosine' or 'plateau'"),
     ({'patience': -1}, 'patience: -1 is not int of at least 0'),
-    ({'patience': 2}, "select: '' names no figure, and patience or schedule: plateau go by one"),
+    ({'patience': 2}, "select: ''; allowed: a figure, as patience or schedule: plateau need one"),
 ])
 def test_settings_that_cannot_be_are_refused(values, message):
     with pytest.raises(SettingsError, match=message):

@@ -92,5 +92,5 @@ def test_what_one_share_alone_has_a_gradient_of_is_added_up_all_the_same(trained
 def test_a_batch_is_parted_evenly_and_in_order():
     assert [Processes(rank, 3).part(12) for rank in range(3)] == [
         slice(0, 4), slice(4, 8), slice(8, 12)]
-    with pytest.raises(SettingsError, match=r'loop.batch_size: 16 is no multiple of the 3 proc'):
+    with pytest.raises(SettingsError, match=r'loop.batch_size: 16 is not a multiple of the 3 p'):
         Processes(0, 3).part(16)

@@ -83,7 +83,7 @@ def test_annotations_of_something_else_are_refused_before_anything_is_opened(tmp
     bag = write_bag(tmp_path / 'talk')
     (tmp_path / 'labels').mkdir()
     (tmp_path / 'labels' / 'walk.csv').write_text('time_s,valence,arousal\n0,0.1,0.2\n')
-    with pytest.raises(InputError, match='talk: no file of annotations has its name'):
+    with pytest.raises(InputError, match='talk: no annotation file has this name'):
         view_bag(bag, ended, tmp_path / 'labels')
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from maven_ros.closing import Closing
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.storage import bag_qos, hash_in_bag, open_reader, open_writer, translated
-from maven_ros.graph.interface import Qos, Received
+from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.messages import definition, to_cdr, type_hash
 from maven_ros.graph.names import Names
 
@@ -74,6 +74,7 @@ class BagSubscription:
     ) -> None:
         self.topic = topic
         self.msgtype = msgtype
+        self.reliability = Reliability.RELIABLE  # a bag loses nothing
         self.connections = connections
         self._callback: Callable[[Received], None] | None = callback
         self._lock = threading.RLock()  # a callback may close its own subscription
@@ -147,6 +148,7 @@ class BagGraph(Closing):
             when the bag is not open for writing.
         """
         full = self.resolve(topic)
+        qos.check_offer(full)
         with self._lock:
             if self._writer is None:
                 raise GraphError(f'{full}: {self.path} is not open for writing')

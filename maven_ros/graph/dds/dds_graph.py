@@ -21,19 +21,23 @@ from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.dds import domain as dds_domain
 from maven_ros.graph.dds.cdr_types import raw_type
-from maven_ros.graph.dds.domain import discovery_of
-from maven_ros.graph.dds.endpoints import DdsPublisher, DdsSubscription, delete_all
+from maven_ros.graph.dds.dds_publisher import DdsPublisher
+from maven_ros.graph.dds.dds_subscription import DdsSubscription, Reader
+from maven_ros.graph.dds.discovered import Discovered
+from maven_ros.graph.dds.domain import delete_all, discovery_of
 from maven_ros.graph.interface import Qos, Received, Reliability
 from maven_ros.graph.messages import type_hash
-from maven_ros.graph.names import Names, dds_topic, dds_type, ros_topic, ros_type
+from maven_ros.graph.names import Names, dds_topic, dds_type
 from maven_ros.records import NS
 
-#: A reliable reader that is stuck holds up its writers so long; then the message is lost.
+#: A writer whose queue is full would wait so long.
 _MAX_BLOCKING_NS = NS // 5
-#: How often quality of service is checked for mismatches, while nothing arrives.
+#: How often it is looked for mismatches of quality of service and for lost messages,
 _IDLE_NS = NS
-#: All that discovery knows at once.
-_MAX_ENDPOINTS = 10_000
+#: and for the first message of a publisher, from which on they are counted: within these bounds
+#: so that looks take this share of the time.
+_FIRST_NS = NS // 20, NS // 4
+_LOOKS = 1 / 30
 
 
 class DdsGraph(Closing):
@@ -58,11 +62,6 @@ class DdsGraph(Closing):
         counters: Counters | None = None,
     ) -> None:
         try:
-            from cyclonedds.builtin import (
-                BuiltinDataReader,
-                BuiltinTopicDcpsPublication,
-                BuiltinTopicDcpsSubscription,
-            )
             from cyclonedds.core import DDSException, GuardCondition, WaitSet
             from cyclonedds.domain import DomainParticipant
             from cyclonedds.qos import Policy
@@ -73,22 +72,23 @@ class DdsGraph(Closing):
         self.counters = counters or Counters()
         self._names = Names(namespace, remaps, node_name)
         self._discovery = discovery_of(os.environ, domain)
-        dds_domain.acquire(self._discovery)
+        self._monitor = dds_domain.acquire(self._discovery)
         try:
             self._participant = DomainParticipant(
                 self._discovery.domain, DdsQos(Policy.EntityName(node_name)))
         except DDSException as error:
             dds_domain.release(self._discovery)
             raise GraphError(f'DDS domain {self._discovery.domain}: {error}') from error
-        self._writers = BuiltinDataReader(self._participant, BuiltinTopicDcpsPublication)
-        self._readers = BuiltinDataReader(self._participant, BuiltinTopicDcpsSubscription)
+        self.discovered = Discovered(self._participant)
         self._waitset = WaitSet(self._participant)
         self._wake = GuardCondition(self._participant)
-        self._waitset.attach(self._wake)
+        for condition in (self._wake, *self.discovered.conditions):
+            self._waitset.attach(condition)
         self._lock = threading.Lock()
         self._publishers: list[DdsPublisher] = []
         self._subscriptions: list[DdsSubscription] = []
         self._closing = False
+        self._look_ns = _FIRST_NS[0]
         self._thread = threading.Thread(target=self._run, name='dds', daemon=True)
         self._thread.start()
 
@@ -105,9 +105,10 @@ class DdsGraph(Closing):
         from cyclonedds.pub import DataWriter
 
         full, data_type = self.resolve(topic), raw_type(msgtype)
+        qos.check_offer(full)
         publisher = DdsPublisher(
             full, msgtype, self._open(full, data_type, msgtype, qos, DataWriter), data_type,
-            self.counters, self._forget)
+            qos.waits, self.counters, self.forget)
         with self._lock:
             self._publishers.append(publisher)
         return publisher
@@ -120,18 +121,15 @@ class DdsGraph(Closing):
 
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
-        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
-        from cyclonedds.sub import DataReader
-
-        full = self.resolve(topic)
-        entities = self._open(full, raw_type(msgtype), msgtype, qos, DataReader)
-        waiting = ReadCondition(
-            entities[0], SampleState.Any | ViewState.Any | InstanceState.Any)
-        subscription = DdsSubscription(full, msgtype, [waiting, *entities], qos.depth, callback,
-                                       self.counters, self._forget)
+        subscription = DdsSubscription(self, self.resolve(topic), msgtype, qos, callback)
         with self._lock:
             self._subscriptions.append(subscription)
-            self._waitset.attach(subscription.condition)
+        try:
+            self._look()
+            subscription.follow(self.now_ns())
+        except GraphError:
+            self.forget(subscription)
+            raise
         return subscription
 
     def resolve(self, topic: str) -> str:
@@ -144,9 +142,8 @@ class DdsGraph(Closing):
 
     def topics(self) -> dict[str, str]:
         """All ROS topics on the network with their types, ours included; a publisher's first."""
-        named = ((ros_topic(one.topic_name), ros_type(one.type_name))
-                 for one in [*self._known(self._readers), *self._known(self._writers)])
-        return dict(sorted({topic: kind for topic, kind in named if topic and kind}.items()))
+        self._look()
+        return self.discovered.topics()
 
     def publisher_count(self, topic: str) -> int:
         """
@@ -154,8 +151,8 @@ class DdsGraph(Closing):
 
         :raises GraphError: for a bad name.
         """
-        name = dds_topic(self.resolve(topic))
-        return sum(one.topic_name == name for one in self._known(self._writers))
+        self._look()
+        return self.discovered.publisher_count(self.resolve(topic))
 
     def close(self) -> None:
         """Close every publisher and subscription, then the graph."""
@@ -170,49 +167,90 @@ class DdsGraph(Closing):
             self._thread.join()
         for one in ours:
             one.close()
-        delete_all([
-            self._wake, self._waitset, self._writers, self._readers, self._participant])
+        delete_all([self._waitset, self._wake])
+        self.discovered.close()
+        delete_all([self._participant])
         dds_domain.release(self._discovery)
 
-    def _known(self, reader: Any) -> list[Any]:
-        """Return the endpoints that discovery has found and that are still there."""
-        from cyclonedds.core import InstanceState
-
-        with self._lock:
-            if self._closing:
-                return []
-            found = reader.read(_MAX_ENDPOINTS)
-            there = [endpoint for endpoint in found if endpoint.sample_info.valid_data
-                     and endpoint.sample_info.instance_state == InstanceState.Alive]
-            if len(there) < len(found):
-                self._drop_gone(reader)
-        return there
-
-    def _drop_gone(self, reader: Any) -> None:
-        """Let go of endpoints that are gone: the reader keeps them, and each look reads all."""
-        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
-
-        gone = ReadCondition(reader, ViewState.Any | SampleState.Any
-                             | InstanceState.NotAliveDisposed | InstanceState.NotAliveNoWriters)
-        reader.take(_MAX_ENDPOINTS, gone)
-        delete_all([gone])
+    def _look(self) -> None:
+        """Take in what discovery has found; the thread has to know of it, too."""
+        if self.discovered.look():
+            self._wake.set(True)
 
     def _run(self) -> None:
-        checked_ns = time.monotonic_ns()
+        followed = 0
+        checked_ns = looked_ns = time.monotonic_ns()
         while not self._closing:
-            self._waitset.wait(_IDLE_NS)
-            with self._lock:
-                subscriptions, publishers = [*self._subscriptions], [*self._publishers]
+            waiting = [one for one in self._listed() if one.awaits_first]
+            self._waitset.wait(self._look_ns if waiting else _IDLE_NS)
+            self._wake.take()
+            self.discovered.look()
+            version = self.discovered.version  # who subscribes from here on has seen this one
+            subscriptions = self._listed()
+            if version > followed:
+                followed = version
+                self._follow(subscriptions)
             for subscription in subscriptions:
                 if self._closing:
                     return
                 subscription.deliver(self.now_ns())
             if time.monotonic_ns() - checked_ns >= _IDLE_NS:
-                checked_ns = time.monotonic_ns()
-                for subscription in subscriptions:
-                    subscription.check_qos()
-                for publisher in publishers:
-                    publisher.check_qos()
+                checked_ns = looked_ns = time.monotonic_ns()
+                self._check(subscriptions)
+            elif waiting and time.monotonic_ns() - looked_ns >= self._look_ns:
+                looked_ns = time.monotonic_ns()
+                self._count_lost(waiting, settle=False)
+
+    def _follow(self, subscriptions: list[DdsSubscription]) -> None:
+        for subscription in subscriptions:
+            try:
+                subscription.follow(self.now_ns())
+            except GraphError as error:  # DDS has no more room, say; what is open stays
+                self.counters.count(subscription.topic, 'unusable', str(error))
+
+    def _listed(self) -> list[DdsSubscription]:
+        with self._lock:
+            return [*self._subscriptions]
+
+    def _check(self, subscriptions: list[DdsSubscription]) -> None:
+        with self._lock:
+            checked: list[DdsSubscription | DdsPublisher] = [*subscriptions, *self._publishers]
+        for one in checked:
+            one.check_qos()
+        if subscriptions:
+            self._count_lost(subscriptions, settle=True)
+
+    def _count_lost(self, subscriptions: list[DdsSubscription], settle: bool) -> None:
+        began_ns = time.monotonic_ns()
+        newest = self._monitor.newest() if self._monitor is not None else {}
+        soonest_ns, latest_ns = _FIRST_NS
+        took_ns = time.monotonic_ns() - began_ns
+        self._look_ns = min(max(soonest_ns, round(took_ns / _LOOKS)), latest_ns)
+        if newest:  # else it does not answer, and is asked again
+            for subscription in subscriptions:
+                subscription.count_lost(newest, self.now_ns(), settle)
+
+    def open_reader(self, topic: str, msgtype: str, qos: Qos) -> Reader:
+        """
+        Open a reader for a subscription, whose data wake the graph's thread.
+
+        :raises GraphError: for an unknown type, and after ``close``.
+        """
+        from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
+        from cyclonedds.sub import DataReader
+
+        entities = self._open(topic, raw_type(msgtype), msgtype, qos, DataReader)
+        waiting = ReadCondition(
+            entities[0], SampleState.Any | ViewState.Any | InstanceState.Any)
+        with self._lock:
+            self._waitset.attach(waiting)
+        return Reader(entities[0], waiting, [waiting, *entities])
+
+    def close_reader(self, reader: Reader) -> None:
+        """Close what :meth:`open_reader` opened."""
+        with self._lock:
+            self._waitset.detach(reader.condition)
+        delete_all(reader.entities)
 
     def _open(
         self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
@@ -229,14 +267,14 @@ class DdsGraph(Closing):
         except DDSException as error:
             raise GraphError(f'{topic} ({dds_type(msgtype)}): {error}') from error
 
-    def _forget(self, one: DdsPublisher | DdsSubscription) -> None:
+    def forget(self, one: DdsPublisher | DdsSubscription) -> None:
+        """Look no more after what has closed."""
         with self._lock:
             if isinstance(one, DdsPublisher):
                 if one in self._publishers:
                     self._publishers.remove(one)
             elif one in self._subscriptions:
                 self._subscriptions.remove(one)
-                self._waitset.detach(one.condition)
 
 
 def _dds_qos(qos: Qos, msgtype: str) -> Any:

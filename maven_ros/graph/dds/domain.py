@@ -9,16 +9,24 @@ different tags do not see each other, in one domain neither, and ROS 2's nodes h
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 from xml.sax.saxutils import escape, quoteattr
 
 from maven_ros.errors import GraphError
+from maven_ros.graph.dds import sockets
+from maven_ros.graph.dds.monitor import Monitor, can_monitor
 
+_log = logging.getLogger(__name__)
+
+#: What is asked for a socket's buffer: a burst of two raw pictures of 1080p, which is all there is
+#: at once. The system grants as much as net.core.rmem_max.
+RECEIVE_BUFFER_BYTES = 16 * 2**20
 #: DDS derives UDP ports from it, and there are no more.
 MAX_DOMAIN = 232
 RANGES = ('SUBNET', 'LOCALHOST', 'OFF', 'SYSTEM_DEFAULT')
@@ -105,32 +113,47 @@ def cyclone_config(discovery: Discovery, uri: str = '') -> str:
         + (f'<Peers>{peers}</Peers>' if peers else '') + tag)
 
 
-def acquire(discovery: Discovery) -> None:
+def transport_config(uri: str = '') -> str:
+    """
+    Return what we set of the way in which messages travel, as XML for Cyclone DDS.
+
+    What is missing of a picture is asked for within 20 ms, not 200, and sent again in datagrams as
+    large as the first ones.
+
+    :param uri: CYCLONEDDS_URI; a debug monitor that it opens is left alone.
+    """
+    port = 0 if can_monitor() else -1  # any that is free; none
+    monitor = '' if 'MonitorPort' in uri else f'<MonitorPort>{port}</MonitorPort>'
+    return ('<CycloneDDS><Domain>'
+            '<General><MaxRexmitMessageSize>14720 B</MaxRexmitMessageSize></General>'
+            f'<Internal><SocketReceiveBufferSize max="{RECEIVE_BUFFER_BYTES} B"/>'
+            '<HeartbeatInterval min="5 ms" minsched="5 ms">10 ms</HeartbeatInterval>'
+            f'<NackDelay>10 ms</NackDelay>{monitor}</Internal></Domain></CycloneDDS>')
+
+
+def acquire(discovery: Discovery) -> Monitor | None:
     """
     Open the domain, or share it: a process has one of each number. Pairs with ``release``.
 
+    :returns: its debug monitor; None where it has none that is ours.
     :raises GraphError: when it is open already with another configuration, or cannot be opened.
     """
-    from cyclonedds.core import DDSException
-    from cyclonedds.domain import Domain
-
     # Cyclone takes a list of fragments, later ones first in rank: the user's URI comes last.
     uri = os.environ.get('CYCLONEDDS_URI', '')
-    config = ','.join(filter(None, (cyclone_config(discovery, uri), uri)))
+    config = ','.join(filter(None, (
+        transport_config(uri), cyclone_config(discovery, uri), uri)))
     number = discovery.domain
     with _lock:
         shared = _domains.get(number)
         if shared is None:
-            try:
-                _domains[number] = _Shared(Domain(number, config), config)
-            except (DDSException, UnicodeEncodeError) as error:
-                raise GraphError(f'DDS domain {number} with configuration {config!r} '
-                                 f'(CYCLONEDDS_URI is part of it): {error}') from error
+            shared = _domains[number] = _open(
+                number, config, _has_loopback(discovery, uri) and not discovery.peers,
+                'MonitorPort' not in uri)
         elif shared.config != config:
             raise GraphError(f'DDS domain {number}: open in this process with {shared.config!r}; '
                              f'it cannot be opened with {config!r}')
-        else:
-            shared.users += 1
+        shared.users += 1
+        return shared.monitor
 
 
 def release(discovery: Discovery) -> None:
@@ -140,7 +163,7 @@ def release(discovery: Discovery) -> None:
         shared.users -= 1
         if not shared.users:
             del _domains[discovery.domain]
-            delete(shared.domain)
+            shared.close()
 
 
 def delete(entity: Any) -> None:
@@ -152,11 +175,38 @@ def delete(entity: Any) -> None:
     entity.__del__()
 
 
+def matched(handles: Callable[[], list[int]]) -> list[int]:
+    """
+    Return the handles of what matches a reader or a writer.
+
+    :param handles: the binding's method. It counts first and reads then, and raises IndexError
+        when another match comes between the two (cyclonedds 11.0.1).
+    """
+    while True:
+        try:
+            return handles()
+        except IndexError:
+            continue
+
+
+def delete_all(entities: list[Any]) -> None:
+    """Delete DDS entities in order, and empty the list."""
+    while entities:
+        delete(entities.pop(0))
+
+
 @dataclass(slots=True)
 class _Shared:
     domain: Any
     config: str
-    users: int = 1
+    monitor: Monitor | None
+    users: int = 0
+
+    def close(self) -> None:
+        """Close it."""
+        if self.monitor is not None:
+            self.monitor.close()
+        delete(self.domain)
 
 
 _lock = threading.Lock()
@@ -171,9 +221,41 @@ def _domain(text: str) -> int:
     return int(text)
 
 
+def _open(number: int, config: str, alone: bool, has_monitor: bool) -> _Shared:
+    from cyclonedds.core import DDSException
+    from cyclonedds.domain import Domain
+
+    before = sockets.own_sockets()
+    try:
+        domain = Domain(number, config)
+    except (DDSException, UnicodeEncodeError) as error:
+        raise GraphError(f'DDS domain {number} with configuration {config!r} '
+                         f'(CYCLONEDDS_URI is part of it): {error}') from error
+    opened = [descriptor for name, descriptor in sockets.own_sockets().items()
+              if name not in before]
+    if alone:
+        sockets.withdraw(opened)
+    return _Shared(domain, config, _monitor(opened) if has_monitor else None)
+
+
+def _monitor(opened: list[int]) -> Monitor | None:
+    listener = sockets.listener(opened)
+    try:
+        return None if listener is None else Monitor(listener)
+    except OSError as error:
+        _log.warning('messages that get lost are not counted: %s', error)
+        return None
+
+
+def _has_loopback(discovery: Discovery, uri: str) -> bool:
+    """Tell whether we choose the interface, and it is this machine's own."""
+    return (discovery.range == 'LOCALHOST'
+            and 'NetworkInterface' not in uri and 'file:' not in uri)
+
+
 def _interfaces(discovery: Discovery, uri: str) -> str:
     # Cyclone adds the lists of its fragments up, and refuses an interface that is there twice.
-    if discovery.range != 'LOCALHOST' or 'NetworkInterface' in uri or 'file:' in uri:
+    if not _has_loopback(discovery, uri):
         return ''
     others = '<NetworkInterface autodetermine="true"/>' if discovery.peers else ''
     return f'<Interfaces><NetworkInterface address="127.0.0.1"/>{others}</Interfaces>'

@@ -7,8 +7,8 @@ pass as they are. Nothing here is missing in Humble or has changed since.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-import logging
 import os
 import re
 import threading
@@ -18,104 +18,17 @@ from typing import Any
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.interface import Qos, Received
-from maven_ros.graph.messages import field_types, to_cdr
+from maven_ros.graph.interface import Qos, Received, Reliability
+from maven_ros.graph.messages import field_types
 from maven_ros.graph.names import Names
+from maven_ros.graph.ros.ros_publisher import RosPublisher
+from maven_ros.graph.ros.ros_subscription import RosSubscription
 
-_log = logging.getLogger(__name__)
+#: How often it is looked whether publishers offer something else.
+_FOLLOW_S = 0.5
 #: Topics that come and go with a face. ROS keeps the parameters of a topic's quality of service
 #: for good, and would gather some of everybody who ever passed by.
 _OF_ONE_FACE = re.compile('/humans/faces/[^/]+/')
-
-
-class RosPublisher:
-    """
-    The way out to one topic; from ``RosGraph.advertise``.
-
-    :param graph: told when it closes.
-    :param publisher: rclpy's.
-    """
-
-    def __init__(self, graph: RosGraph, topic: str, msgtype: str, publisher: Any) -> None:
-        self.topic = topic
-        self.msgtype = msgtype
-        self._graph = graph
-        self._publisher = publisher  # None once it is closed
-        self._lock = threading.Lock()
-
-    def publish(self, message: Any) -> None:
-        """
-        Send a message.
-
-        :raises GraphError: when it is of another type, cannot be serialised, or after ``close``.
-        """
-        self.publish_cdr(to_cdr(message, self.msgtype))
-
-    def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
-        """
-        Send CDR bytes as they are.
-
-        :param stamp_ns: of no effect: rclpy stamps them itself.
-        :raises GraphError: for bytes without a CDR header, and after ``close``.
-        """
-        if len(cdr) < 4:
-            raise GraphError(f'{self.topic}: {len(cdr)} bytes; allowed: CDR with a 4-byte header')
-        with self._lock:
-            if self._publisher is None:
-                raise GraphError(f'{self.topic}: the publisher is closed')
-            try:
-                self._publisher.publish(cdr)
-            except RuntimeError as error:  # the base of all that rclpy raises for ROS's own faults
-                raise GraphError(f'{self.topic}: {error}') from error
-
-    def subscription_count(self) -> int:
-        """How many subscriptions match now; 0 after ``close``."""
-        with self._lock:
-            return 0 if self._publisher is None else int(self._publisher.get_subscription_count())
-
-    def close(self) -> None:
-        """Withdraw from the topic."""
-        with self._lock:
-            self._publisher = None
-        self._graph.forget(self)
-
-
-class RosSubscription:
-    """
-    The way in from one topic; from ``RosGraph.subscribe``.
-
-    :param graph: whose clock and counters are used.
-    """
-
-    def __init__(
-        self, graph: RosGraph, topic: str, msgtype: str, callback: Callable[[Received], None],
-    ) -> None:
-        self.topic = topic
-        self.msgtype = msgtype
-        self._graph = graph
-        self._callback: Callable[[Received], None] | None = callback  # None once it is closed
-        self._lock = threading.RLock()  # a callback may close its own subscription
-
-    def publisher_count(self) -> int:
-        """How many publishers match now; 0 after ``close``."""
-        return 0 if self._callback is None else self._graph.publisher_count(self.topic)
-
-    def close(self) -> None:
-        """Stop: once this returns, no callback runs and none begins."""
-        with self._lock:
-            self._callback = None
-        self._graph.forget(self)
-
-    def deliver(self, cdr: bytes) -> None:
-        """Run the callback on what has arrived."""
-        with self._lock:
-            if self._callback is None:
-                return
-            try:
-                self._callback(Received(self.topic, self.msgtype, cdr, self._graph.now_ns()))
-            except Exception as error:  # whatever it is, the other topics must go on
-                self._graph.counters.count(self.topic, 'callback_error', repr(error))
-                _log.debug('%s: the callback failed', self.topic, exc_info=True)
 
 
 class RosGraph(Closing):
@@ -133,7 +46,8 @@ class RosGraph(Closing):
         self.counters = counters or Counters()
         self._names = Names(node.get_namespace(), None, node.get_name())
         self._lock = threading.Lock()
-        self._open: dict[RosPublisher | RosSubscription, Any] = {}  # with rclpy's own of each
+        self._open: list[RosPublisher | RosSubscription] = []
+        self._timer: Any = None  # of those that adapt
         self._closed = False
 
     def now_ns(self) -> int:
@@ -148,13 +62,15 @@ class RosGraph(Closing):
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
         full = self.resolve(topic)
+        qos.check_offer(full)
         opened = self._create(full, msgtype, lambda kind, options: self.node.create_publisher(
             kind, topic, _ros_qos(qos), callback_group=_own_group(),
             event_callbacks=_events().PublisherEventCallbacks(incompatible_qos=self._mismatch(
                 full, 'a subscription asks for more than is offered and hears nothing')),
             qos_overriding_options=options))
         publisher = RosPublisher(self, full, msgtype, opened)
-        self._open[publisher] = opened
+        with self._lock:
+            self._open.append(publisher)
         return publisher
 
     def subscribe(
@@ -166,24 +82,39 @@ class RosGraph(Closing):
         :raises GraphError: for a bad name or an unknown type, and after ``close``.
         """
         full = self.resolve(topic)
-        subscription = RosSubscription(self, full, msgtype, callback)
+        adaptable = qos.reliability is Reliability.AS_OFFERED
+        if adaptable:
+            qos = dataclasses.replace(qos, reliability=self._chosen(full))
+        adapts = qos.reliability is Reliability.AS_OFFERED
         mismatch = self._mismatch(
-            full, 'a publisher offers less than is asked for and is not heard')
+            full, 'a publisher offers less than is asked for and is not heard', adapts)
 
-        def create(kind: Any, options: Any, **more: Any) -> Any:
-            return self.node.create_subscription(
-                kind, topic, subscription.deliver, _ros_qos(qos), callback_group=_own_group(),
-                event_callbacks=_events().SubscriptionEventCallbacks(
-                    incompatible_qos=mismatch, **more),
-                qos_overriding_options=options, raw=True)
+        def create(reliability: Reliability, deliver: Callable[[bytes], None]) -> Any:
+            asked = _ros_qos(dataclasses.replace(qos, reliability=reliability))
 
-        def create_and_count(kind: Any, options: Any) -> Any:
-            try:
-                return create(kind, options, message_lost=self._lost(full))
-            except _events().UnsupportedEventTypeError:  # some middleware does not tell
-                return create(kind, options)
+            def subscribe(kind: Any, options: Any, **more: Any) -> Any:
+                return self.node.create_subscription(
+                    kind, topic, deliver, asked, callback_group=_own_group(),
+                    event_callbacks=_events().SubscriptionEventCallbacks(
+                        incompatible_qos=mismatch, **more),
+                    qos_overriding_options=options, raw=True)
 
-        self._open[subscription] = self._create(full, msgtype, create_and_count)
+            def subscribe_and_count(kind: Any, options: Any) -> Any:
+                try:
+                    return subscribe(kind, options, message_lost=self._lost(full))
+                except _events().UnsupportedEventTypeError:  # some middleware does not tell
+                    return subscribe(kind, options)
+
+            return self._create(full, msgtype, subscribe_and_count, adaptable)
+
+        subscription = RosSubscription(self, full, msgtype, adapts, create, callback)
+        subscription.follow(self._offered(full) or Reliability.RELIABLE if adapts
+                            else qos.reliability)
+        with self._lock:
+            self._open.append(subscription)
+            if adapts and self._timer is None:
+                self._timer = self.node.create_timer(
+                    _FOLLOW_S, self._follow, _own_group(), _steady())
         return subscription
 
     def resolve(self, topic: str) -> str:
@@ -214,28 +145,72 @@ class RosGraph(Closing):
         return int(self.node.count_publishers(self.resolve(topic)))
 
     def forget(self, one: RosPublisher | RosSubscription) -> None:
-        """Take what has closed off the node, once."""
+        """Look no more after what has closed."""
         with self._lock:
-            opened = self._open.pop(one, None)
-        if opened is not None and isinstance(one, RosPublisher):
-            self.node.destroy_publisher(opened)
-        elif opened is not None:
-            self.node.destroy_subscription(opened)
+            if one in self._open:
+                self._open.remove(one)
 
     def close(self) -> None:
         """Close every publisher and subscription; the node stays."""
         self._closed = True
+        with self._lock:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            self.node.destroy_timer(timer)
         for one in list(self._open):
             one.close()
 
-    def _create(self, topic: str, msgtype: str, create: Callable[[Any, Any], Any]) -> Any:
+    def _follow(self) -> None:
+        """Ask for what publishers offer by now."""
+        for one in list(self._open):
+            if isinstance(one, RosSubscription) and one.adapts:
+                try:
+                    one.follow(self._offered(one.topic) or one.reliability)
+                except GraphError as error:  # what is open stays
+                    self.counters.count(one.topic, 'unusable', str(error))
+
+    def _offered(self, topic: str) -> Reliability | None:
+        """Return what hears every publisher of a topic; None where it has none."""
+        from rclpy.qos import ReliabilityPolicy
+
+        offered = {one.qos_profile.reliability
+                   for one in self.node.get_publishers_info_by_topic(topic)}
+        if not offered:
+            return None
+        return (Reliability.RELIABLE if offered == {ReliabilityPolicy.RELIABLE}
+                else Reliability.BEST_EFFORT)
+
+    def _chosen(self, topic: str) -> Reliability:
+        """Return what the topic's parameter says; ROS's own would fix what is asked for first."""
+        from rcl_interfaces.msg import ParameterDescriptor
         from rclpy.exceptions import ParameterException
+
+        if _OF_ONE_FACE.search(topic):
+            return Reliability.AS_OFFERED
+        name = f'qos_overrides.{topic}.subscription.reliability'
+        try:
+            if not self.node.has_parameter(name):
+                self.node.declare_parameter(
+                    name, Reliability.AS_OFFERED.value, ParameterDescriptor(read_only=True))
+            return Reliability(self.node.get_parameter(name).value)
+        except (ParameterException, ValueError) as error:
+            raise GraphError(f'{name}: {error}; allowed: '
+                             f'{", ".join(one.value for one in Reliability)}') from error
+
+    def _create(
+        self, topic: str, msgtype: str, create: Callable[[Any, Any], Any],
+        adaptable: bool = False,
+    ) -> Any:
+        from rclpy.exceptions import ParameterException
+        from rclpy.qos import QoSPolicyKind
         from rclpy.qos_overriding_options import QoSOverridingOptions
 
         kind = message_class(msgtype)
+        policies = [] if _OF_ONE_FACE.search(topic) else [
+            QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH,
+            *([] if adaptable else [QoSPolicyKind.RELIABILITY])]
         try:
-            return create(kind, QoSOverridingOptions([]) if _OF_ONE_FACE.search(topic)
-                          else QoSOverridingOptions.with_default_policies())
+            return create(kind, QoSOverridingOptions(policies))
         except (RuntimeError, ParameterException) as error:
             raise GraphError(f'{topic} ({msgtype}): {error}') from error
 
@@ -245,18 +220,19 @@ class RosGraph(Closing):
         published = [one.topic_type for one in self.node.get_publishers_info_by_topic(topic)]
         return (published or msgtypes)[0]
 
-    def _mismatch(self, topic: str, text: str) -> Callable[[Any], None]:
+    def _mismatch(self, topic: str, text: str, adapts: bool = False) -> Callable[[Any], None]:
         def count(event: Any) -> None:
             from rclpy.qos import qos_policy_name_from_kind
 
-            self.counters.count(topic, 'incompatible_qos', f'{text} '
-                                f'({qos_policy_name_from_kind(event.last_policy_kind)})')
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            if not (adapts and policy == 'RELIABILITY'):  # about to be asked for as it is offered
+                self.counters.count(topic, 'incompatible_qos', f'{text} ({policy})')
         return count
 
     def _lost(self, topic: str) -> Callable[[Any], None]:
         def count(event: Any) -> None:
-            self.counters.count(topic, 'message_lost', 'it came faster than it was taken',
-                                n=event.total_count_change)
+            self.counters.count(topic, 'lost', 'the network lost it, or it came faster than it '
+                                'was taken', n=event.total_count_change)
         return count
 
 
@@ -290,6 +266,13 @@ def _ros_qos(qos: Qos) -> Any:
         history=HistoryPolicy.KEEP_LAST, depth=qos.depth,
         reliability=ReliabilityPolicy[qos.reliability.name],
         durability=DurabilityPolicy.VOLATILE)
+
+
+def _steady() -> Any:
+    """Return a clock that goes on also where ``/clock`` stands still."""
+    from rclpy.clock import Clock, ClockType
+
+    return Clock(clock_type=ClockType.STEADY_TIME)
 
 
 def _own_group() -> Any:

@@ -1,9 +1,9 @@
 """
 PocketSphinx: words from endpointed sound, with the English model that its wheel carries.
 
-Its endpointer (WebRTC's voice activity detector) says where speech begins and ends. Speech that
-goes on is closed every two or three seconds, at a pause or between words: only a closed utterance
-has word posteriors, and it keeps the last pass, which runs at the close, short.
+The voice detector says where speech begins and ends. Speech that goes on is closed every two or
+three seconds, at a pause or between words: only a closed utterance has word posteriors, and it
+keeps the last pass, which runs at the close, short.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import ResourceError
-from maven_ros.records import SAMPLE_RATE_HZ, Utterance, Word
+from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Utterance, Word
 from maven_ros.senses.speech.sound_run import SoundListener, SoundRun
 from maven_ros.senses.speech.sphinx_decoder import (
     FRAME_BYTES,
@@ -26,16 +26,19 @@ from maven_ros.senses.speech.sphinx_decoder import (
 )
 from maven_ros.senses.speech.stability import Stability
 from maven_ros.senses.speech.voicing import voiced_share
+from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import SpeechSettings
 
-VAD_MODE = 2            # of 0 to 3; 3 loses soft words
-PREROLL_SAMPLES = SAMPLE_RATE_HZ // 10  # the endpointer starts late on soft consonants
+BEGIN, STAY = 0.5, 0.35   # probability of a voice with which speech begins, and goes on
+PAUSE_BLOCKS = 10         # without one, that end it
+FEWEST_BLOCKS = 3         # with one, without which nobody spoke
+PREROLL_SAMPLES = 8 * VOICE_BLOCK  # the detector starts late on soft consonants
 PAUSE_FRAMES = 150      # speech is cut at a pause between words once it is so long, ...
 CUT_FRAMES = 240        # ... between any two words here ...
 LONGEST_FRAMES = 280    # ... and anywhere here: see CepstralMean.MOST_FRAMES
 SETTLED_FRAMES = 30     # a word that ends closer to the sound's end may yet change
 SHORTEST_FRAMES = 60    # of what a cut closes
-RECENT_BYTES = 2 * SAMPLE_RATE_HZ      # one second: more than endpointer's delay and pre-roll
+RECENT_BYTES = 2 * SAMPLE_RATE_HZ      # one second: more than the pre-roll
 
 
 @dataclass(slots=True)
@@ -135,12 +138,12 @@ class PocketSphinxRecogniser(SoundListener):
         self.reset()
 
     def _listen_anew(self) -> None:
-        import pocketsphinx
-
-        self._endpointer: Any = pocketsphinx.Endpointer(vad_mode=VAD_MODE)
-        self._run = SoundRun(self._endpointer.frame_bytes // 2)
+        self._detector = VoiceBlocks()
+        self._quiet = 0              # blocks without a voice since the last one with it
+        self._voiced = 0             # blocks with a voice since speech began
+        self._run = SoundRun(VOICE_BLOCK)
         self._recent = bytearray()
-        self._position = 0           # samples that the endpointer has seen
+        self._position = 0           # samples that the detector has heard
         self._free = 0               # sound before this sample belongs to closed speech
         self._speech: HeardSpeech | None = None
         self._stability = Stability()
@@ -149,16 +152,20 @@ class PocketSphinxRecogniser(SoundListener):
         self._position += len(frame) // 2
         self._recent += frame
         del self._recent[:-RECENT_BYTES]
-        self._endpointer.process(frame)
+        samples = np.frombuffer(frame, '<i2') / np.float32(32767)
+        [voice] = self._detector.accept(samples)[1]
+        self._quiet = 0 if voice >= STAY else self._quiet + 1
+        self._voiced += voice >= STAY
         speech = self._speech
         if speech is None:
-            if self._endpointer.in_speech:
+            if voice >= BEGIN:
+                self._voiced = 1
                 self._begin()
             else:
                 self._run.settle()
             return
         self._take(speech, frame)
-        if not self._endpointer.in_speech:
+        if self._quiet >= PAUSE_BLOCKS:
             yield from self._close(speech)
         elif (len(speech.sound) - speech.told >= self._partial_bytes
               or speech.frames >= LONGEST_FRAMES):
@@ -167,9 +174,8 @@ class PocketSphinxRecogniser(SoundListener):
                 yield from self._partial(speech)
 
     def _begin(self) -> None:
-        onset = round(self._endpointer.speech_start * SAMPLE_RATE_HZ)
         oldest = self._position - len(self._recent) // 2
-        start = max(onset - PREROLL_SAMPLES, self._free, oldest)
+        start = max(self._position - VOICE_BLOCK - PREROLL_SAMPLES, self._free, oldest)
         self._open(start, self._recent[2 * (start - oldest):])
 
     def _open(self, start: int, sound: bytearray) -> None:
@@ -219,7 +225,7 @@ class PocketSphinxRecogniser(SoundListener):
         self, speech: HeardSpeech, heard: list[DecodedSpeech], confidences: list[float], end: int,
         is_final: bool,
     ) -> Iterator[Utterance]:
-        if not heard and not speech.shown:
+        if not (heard and self._voiced >= FEWEST_BLOCKS) and not speech.shown:
             return
         speech.shown = True
         trust = float(np.interp(speech.voiced_share(), self.VOICED, (0.0, 1.0)))

@@ -1,1 +1,1 @@
-"""Aff-Wild2 (Kollias & Zafeiriou, 2019): its layout, made ready for training, and imitated."""
+"""Aff-Wild2 (Kollias & Zafeiriou, 2019): layout, preparation and a generated imitation."""

@@ -1,4 +1,4 @@
-"""One annotated person: labels and faces, frame by frame, as rows of the manifest."""
+"""One annotated person: labels and faces per frame, as rows of the manifest."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from maven_ros.errors import InputError
 from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.training.affwild2.layout import Subject
 
-#: What becomes of a person whose lines of annotation and frames are not as many.
+#: What to do with a person whose number of annotation lines differs from that of frames.
 MISMATCHES = ('cut', 'exclude')
-_FURTHEST = 0.1  # share of the frames by which they may differ; beyond, line i is not frame i
+_FURTHEST = 0.1  # largest relative difference; beyond it, lines do not match frames
 
-#: Columns of ``manifest.parquet``: a row a frame.
+#: Columns of ``manifest.parquet``, with one row per frame.
 MANIFEST = {
     'video': 'string', 'person': 'string', 'split': 'string', 'frame': 'int32',
     'stamp_ns': 'int64', 'valence': 'float32', 'arousal': 'float32', 'labelled': 'bool_',
     'crop': 'string'}
 
-#: Columns of ``videos.parquet``: a row a person.
+#: Columns of ``videos.parquet``, with one row per person.
 PEOPLE = {
     'video': 'string', 'person': 'string', 'split': 'string', 'fps': 'float64', 'frames': 'int64',
     'duration_s': 'float64', 'audio': 'string', 'audio_start_ns': 'int64',
@@ -34,10 +34,10 @@ PEOPLE = {
 @dataclass(frozen=True)
 class FrameLabels:
     """
-    Labels of every frame.
+    The labels of every frame.
 
-    :param values: float32 (frames, 2), valence and arousal; NaN where unlabelled.
-    :param remark: what was done about lines and frames that are not as many; or empty.
+    :param values: float32 (frames, 2), valence and arousal; NaN if unlabelled.
+    :param remark: how a different number of lines was resolved; or empty.
     """
 
     values: NDArray[np.float32]
@@ -46,14 +46,14 @@ class FrameLabels:
 
 def read_labels(subject: Subject, frames: int, mismatch: str) -> FrameLabels:
     """
-    Read a person's labels: line i is of frame i.
+    Read a person's labels; line i belongs to frame i.
 
-    Under ``cut`` lines beyond the last frame are left out, and frames beyond the last line are
+    With ``cut``, lines beyond the last frame are dropped, and frames beyond the last line are
     unlabelled.
 
     :param mismatch: one of ``MISMATCHES``.
-    :raises InputError: for a file that cannot be used; for other numbers under ``exclude``, and
-        under ``cut`` where they differ by more than a tenth.
+    :raises InputError: if the file is not valid, or the numbers differ: with ``exclude`` at all,
+        with ``cut`` by more than a tenth.
     """
     values = read_frame_values(subject.annotation)
     lines = len(values)
@@ -61,11 +61,11 @@ def read_labels(subject: Subject, frames: int, mismatch: str) -> FrameLabels:
         return FrameLabels(values)
     name = subject.annotation.name
     if mismatch == 'exclude' or abs(lines - frames) > _FURTHEST * frames:
-        allowed = 'as many' if mismatch == 'exclude' else f'within {_FURTHEST:.0%}'
+        allowed = 'the same number' if mismatch == 'exclude' else f'within {_FURTHEST:.0%}'
         raise InputError('line_count', f'{name}: {lines} lines for {frames} frames; allowed: '
                                        f'{allowed} (--mismatch {mismatch})')
-    remark = (f'cut: {lines - frames} lines beyond the last frame left out' if lines > frames
-              else f'cut: {frames - lines} frames beyond the last line unlabelled')
+    remark = (f'cut: dropped {lines - frames} lines beyond the last frame' if lines > frames
+              else f'cut: {frames - lines} frames beyond the last line are unlabelled')
     whole = np.full((frames, 2), np.nan, np.float32)
     whole[:lines] = values[:frames]
     return FrameLabels(whole, remark)
@@ -74,7 +74,7 @@ def read_labels(subject: Subject, frames: int, mismatch: str) -> FrameLabels:
 def manifest_rows(
     subject: Subject, stamps_ns: NDArray[np.int64], labels: FrameLabels, crops: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the columns of a person's rows; ``crops`` are paths, empty where no face is."""
+    """Return the columns of a person's rows; ``crops`` are paths, empty without a face."""
     count = len(stamps_ns)
     return {
         'video': [subject.video] * count, 'person': [subject.person] * count,
@@ -84,7 +84,7 @@ def manifest_rows(
 
 
 def person_row(subject: Subject, status: str, reason: str, **known: Any) -> dict[str, Any]:
-    """Return a person's row of ``videos.parquet``; what is not known is 0, or empty."""
+    """Return a person's row of ``videos.parquet``; unknown values are 0 or empty."""
     empty = {name: '' if kind == 'string' else 0 for name, kind in PEOPLE.items()}
     return {**empty, 'video': subject.video, 'person': subject.person, 'split': subject.split,
             **known, 'status': status, 'reason': reason}

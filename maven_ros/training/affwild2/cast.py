@@ -1,8 +1,9 @@
 """
-Whom a generated data set shows: faces, voices and sentences near a point of the circumplex.
+The actors of a generated data set: faces, voices and sentences near a point of the circumplex.
 
-From FER+, RAVDESS and EmoBank, each split from the same split of theirs, so that no face, actor or
-sentence is in two; or drawn, hummed and made up, where those are absent.
+They come from FER+, RAVDESS and EmoBank. Each split uses the same split of the corpora, so no
+face, actor or sentence is in two splits. Without the corpora, faces are drawn, voices babble,
+and words are made up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.records import SAMPLE_RATE_HZ, Pixels, Samples
+from maven_ros.records import Pixels, Samples
+from maven_ros.training.affwild2.babble import babble
 from maven_ros.training.compact.pieces import words_of
 from maven_ros.training.corpora.emobank import read_emobank
 from maven_ros.training.corpora.ferplus import read_ferplus
@@ -23,7 +25,7 @@ from maven_ros.training.targets import VALENCE_AROUSAL
 FACE_PX = 112
 Point = NDArray[np.float64]
 
-_NEAR = 0.12  # standard deviation of the distance between what is shown and what is meant
+_NEAR = 0.12  # standard deviation of the distance between the point and its rendering
 _GOOD = ['good', 'happy', 'love', 'warm', 'great', 'bright', 'smile', 'sunny', 'dear', 'kind']
 _BAD = ['bad', 'sad', 'hate', 'cold', 'awful', 'dark', 'tear', 'rainy', 'lost', 'cruel']
 _PLAIN = ['the', 'a', 'this', 'it', 'was', 'is', 'and', 'we', 'they', 'day']
@@ -31,10 +33,10 @@ _PLAIN = ['the', 'a', 'this', 'it', 'was', 'is', 'and', 'we', 'they', 'day']
 
 class Said(NamedTuple):
     """
-    Something said in one breath.
+    One utterance of an actor.
 
     :param waveform: float32 (samples,), 16 kHz mono in [-1, 1].
-    :param point: valence and arousal of how it is said.
+    :param point: valence and arousal of the utterance.
     """
 
     waveform: Samples
@@ -45,7 +47,7 @@ class Actor(Protocol):
     """One person of a generated video."""
 
     def says(self, random: np.random.Generator) -> Said:
-        """Return something said, about anything."""
+        """Return a random utterance."""
 
     def shows(self, point: Point, random: np.random.Generator) -> Pixels:
         """Return a face near a point, uint8 (FACE_PX, FACE_PX, 3) BGR."""
@@ -59,7 +61,7 @@ class Roles:
     Faces, voices and sentences of one split of the corpora.
 
     :param data: folder of the data sets.
-    :param count: of actors that are wanted; there may be fewer.
+    :param count: requested number of actors; there may be fewer.
     :raises ResourceError: names a file that is missing or broken.
     """
 
@@ -73,7 +75,7 @@ class Roles:
         self.texts, self.text_points = sentences.texts, sentences.targets.astype(np.float64)
 
     def actor(self, number: int) -> Actor:
-        """Return one of the actors; their numbers begin anew after the last."""
+        """Return an actor; numbers beyond the last actor wrap around."""
         actors = sorted(set(self.clips.actors.tolist()))
         return _CorpusActor(self, actors[number % len(actors)])
 
@@ -107,29 +109,27 @@ def _near(points: NDArray[np.float64], point: Point, random: np.random.Generator
 
 class DrawnActor:
     """
-    A drawn face, a hum and made-up words.
+    An actor with a drawn face, a babble and made-up words.
 
-    The mouth and the words tell valence; eyes and pitch arousal.
+    Mouth and words express valence; eyes and pitch express arousal.
 
-    :param random: of the person's skin, size and pitch.
+    :param random: generator of the person's skin, size and pitch.
     """
 
     def __init__(self, random: np.random.Generator) -> None:
         self._skin = int(random.integers(120, 210))
         self._width = int(random.integers(36, 46))
         self._pitch_hz = random.uniform(100, 180)
+        self._syllables = np.random.default_rng(round(self._pitch_hz * 1e6))
 
     def says(self, random: np.random.Generator) -> Said:
-        """Hum about an emotion."""
+        """Babble with the point of a random emotion."""
         points = list(VALENCE_AROUSAL.values())
         point = np.array(points[int(random.integers(len(points)))])
-        times_s = np.arange(round(random.uniform(2.0, 3.0) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
         valence, arousal = point
-        pitch_hz = self._pitch_hz * 2 ** arousal
-        hum = sum(np.sin(2 * np.pi * pitch_hz * harmonic * times_s) / harmonic ** (1.5 - valence)
-                  for harmonic in range(1, 20) if pitch_hz * harmonic < SAMPLE_RATE_HZ / 2)
-        syllables = np.sin(np.pi * (3 + 2 * arousal) * times_s) ** 2
-        loud = 0.12 * 2 ** arousal * syllables * hum + 0.003 * random.normal(size=len(times_s))
+        voice = babble(random.uniform(2.0, 3.0), self._pitch_hz * 2 ** arousal, 3 + 2 * arousal,
+                       valence, self._syllables)
+        loud = 0.2 * 2 ** arousal * voice + 0.003 * random.normal(size=len(voice))
         return Said(np.clip(loud, -1, 1).astype(np.float32), point)
 
     def shows(self, point: Point, random: np.random.Generator) -> Pixels:

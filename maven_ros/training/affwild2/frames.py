@@ -1,4 +1,4 @@
-"""The frames of a video: when each is, and whose face is in it."""
+"""The faces in the frames of a video."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ class Seen:
     """
     A face in a frame.
 
-    :param box: where it is.
-    :param jpeg: its crop.
+    :param box: position in the picture.
+    :param jpeg: encoded crop.
     """
 
     box: Box
     jpeg: bytes
 
 
-#: The faces in a frame, by the tracker's ids.
+#: The faces in a frame, by track id.
 Faces: TypeAlias = Mapping[str, Seen]
 
 
 def see(faces: Sequence[Face]) -> dict[str, Seen]:
-    """Keep faces as small as they can be kept."""
+    """Return faces with JPEG crops, to save memory."""
     return {face.person_id: Seen(face.box, encode_jpeg(face.crop)) for face in faces}
 
 
 def choose(frames: Sequence[Faces], sides: Sequence[str]) -> dict[str, list[Seen | None]]:
     """
-    Choose the faces of annotated people, by the side of the picture that each is on.
+    Choose the faces of annotated people by their side of the picture.
 
-    Nobody in particular (``''``) is the largest face among those that are not on the side of
-    anybody else who is annotated.
+    The empty side (``''``) selects the largest face that is not on the side of another annotated
+    person.
 
-    :param frames: of the whole video, in order.
-    :param sides: of the people: ``'left'``, ``'right'`` or ``''``.
-    :returns: for each side a face a frame; None where there is none.
+    :param frames: all frames of the video, in order.
+    :param sides: sides of the people: ``'left'``, ``'right'`` or ``''``.
+    :returns: for each side one face per frame; None if there is none.
     """
     boxes = [{person: seen.box for person, seen in faces.items()} for faces in frames]
     usual = usual_sides(boxes) if any(sides) else {}

@@ -1,9 +1,9 @@
 """
-A small data set in Aff-Wild2's layout, composed: nobody ever felt what it shows.
+Generate a small artificial data set in Aff-Wild2's layout.
 
-In each video an actor says one thing after another. Valence and arousal go smoothly from the point
-of each to that of the next; the faces that are shown, and the words, are near them all the time.
-Some frames have no face, some are unlabelled (-5), and in one video there are two people.
+In each video an actor makes a series of utterances. Valence and arousal move smoothly from the
+point of one utterance to that of the next, and faces and words follow them. Some frames have no
+face, some are unlabelled (-5), and one video has two people.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ FRAME_RATE_HZ = 25
 SIDE_PX = 144
 SETS = {'train': 'Train_Set', 'valid': 'Validation_Set', 'test': 'Test_Set'}
 
-_BREATH_S = 4.0      # from one thing said to the next
-_CHANGE_S = 0.4      # a face is shown for so long
-_HIDDEN_S = 0.6      # without a face, in each video
-_UNLABELLED_S = 0.8  # likewise
-_CONFIDENCE = 0.9    # of words that nobody recognised
+_BREATH_S = 4.0      # from one utterance to the next
+_CHANGE_S = 0.4      # duration of one face
+_HIDDEN_S = 0.6      # time without a face in each video
+_UNLABELLED_S = 0.8  # unlabelled time in each video
+_CONFIDENCE = 0.9    # of the made-up transcript
 
 
 @dataclass(frozen=True)
 class GenerateSettings(Checked):
-    """How much is generated."""
+    """The settings of the generator."""
 
     videos: int = setting(
-        12, 'In all; a quarter is for validation, a sixth for testing, at least one each.',
+        12, 'Number of videos: a quarter for validation, a sixth for testing, at least one each.',
         minimum=3)
-    seconds: float = setting(20.0, 'Length of each.', minimum=2, maximum=3600)
-    seed: int = setting(0, 'Of all that is random.')
+    seconds: float = setting(20.0, 'Length of each video.', minimum=2, maximum=3600)
+    seed: int = setting(0, 'Seed of all randomness.')
 
     @property
     def splits(self) -> dict[str, int]:
-        """How many videos each split has."""
+        """Number of videos in each split."""
         valid, test = max(1, self.videos // 4), max(1, self.videos // 6)
         return {'train': self.videos - valid - test, 'valid': valid, 'test': test}
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one person does: a trace (frames, 2), a face a frame, sound and words."""
+    """The part of one person: a trace (frames, 2), a face per frame, sound and words."""
 
     trace: NDArray[np.float64]
     faces: Sequence[Pixels]
@@ -67,9 +67,9 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
     """
     Write ``videos``, ``annotations``, ``cropped_aligned`` and ``transcripts``.
 
-    :param out: folder that is not there, or empty.
-    :param data: folder of the corpora; what is shown is drawn and hummed when left out.
-    :raises ResourceError: when the folder holds something, or a file of the corpora is missing.
+    :param out: folder that does not exist, or is empty.
+    :param data: folder of the corpora; if omitted, faces are drawn and voices babble.
+    :raises ResourceError: if the folder is not empty, or a file of the corpora is missing.
     """
     if out.exists() and any(out.iterdir()):
         raise ResourceError(f'{out}: is not empty; allowed: a folder that is not there yet')
@@ -87,7 +87,7 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
                          [_act(actor, settings.seconds, random) for actor in actors], random)
 
 
-# --- what is shown ---------------------------------------------------------------------------
+# --- contents --------------------------------------------------------------------------------
 
 
 def _act(actor: Actor, seconds: float, random: np.random.Generator) -> _Part:
@@ -110,7 +110,7 @@ def _act(actor: Actor, seconds: float, random: np.random.Generator) -> _Part:
 def _smooth(
     times_s: NDArray[np.float64], stations_s: NDArray[np.float64], points: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Go from point to point, slowly at each: (times, 2)."""
+    """Interpolate smoothly between points, with slow motion near each: (times, 2)."""
     after = np.clip(np.searchsorted(stations_s, times_s, side='right'), 1, len(points) - 1)
     share = (times_s - stations_s[after - 1]) / (stations_s[after] - stations_s[after - 1])
     eased = (share * share * (3 - 2 * share))[:, None]
@@ -118,7 +118,7 @@ def _smooth(
 
 
 def _mix(said: Sequence[Said], times_s: NDArray[np.float64], seconds: float) -> Samples:
-    """Lay each thing said around its time."""
+    """Mix utterances, each centred at its time."""
     waveform = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
     longest = round(_BREATH_S * SAMPLE_RATE_HZ)
     for time_s, one in zip(times_s, said, strict=True):
@@ -131,7 +131,7 @@ def _mix(said: Sequence[Said], times_s: NDArray[np.float64], seconds: float) -> 
 
 
 def _spoken(words: Sequence[str], start_s: float, length_s: float, seconds: float) -> list[Word]:
-    """Lay words one after another, each as long as it is written; those inside the video."""
+    """Lay out words in time, with durations by their length in letters; clip to the video."""
     edges_s = np.cumsum([0, *(len(word) + 1 for word in words)]) * length_s
     edges_s = start_s + edges_s / max(1, sum(len(word) + 1 for word in words))
     return [Word(word, round(begin_s * NS), round(end_s * NS), _CONFIDENCE)
@@ -166,7 +166,7 @@ def _write_video(
             beside.write_text('\n'.join(lines) + '\n', 'utf-8')
     batch = 'batch1' if split == 'train' else 'batch2'
     with written(out / 'videos' / batch / f'{name}.mp4') as beside:
-        _encode(beside, picture, parts[0].waveform)  # one voice, of the person on the left
+        _encode(beside, picture, parts[0].waveform)  # only the person on the left speaks
     write_words(out / 'transcripts' / f'{name}.json', parts[0].words)
 
 

@@ -1,10 +1,11 @@
 """
-The layout in which Aff-Wild2 is distributed, and who is in it.
+The layout of Aff-Wild2, and the annotated people in it.
 
-- videos: ``batch1/NAME.mp4``, ``batch2/NAME.avi``, in any depth of folders;
-- annotations: ``VA_Estimation_Challenge/Train_Set/NAME.txt`` and ``Validation_Set``, of frames in
-  order; ``NAME_left.txt`` and ``NAME_right.txt`` where two people are in a video;
-- cropped and aligned faces: ``NAME/00001.jpg``, ``NAME_left/00001.jpg``, perhaps in batch folders.
+- videos: ``batch1/NAME.mp4``, ``batch2/NAME.avi``, in folders of any depth;
+- annotations: ``VA_Estimation_Challenge/Train_Set/NAME.txt`` and ``Validation_Set``, with one line
+  per frame; ``NAME_left.txt`` and ``NAME_right.txt`` for two people in a video;
+- cropped and aligned faces: ``NAME/00001.jpg``, ``NAME_left/00001.jpg``, optionally in batch
+  folders.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from maven_ros.scoring.annotations import SIDES, SUFFIXES
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
 _CROP = re.compile(r'(\d+)\.(jpe?g|png)', re.IGNORECASE)
 _SPLITS = {'train': 'train', 'training': 'train', 'valid': 'valid', 'validation': 'valid',
-           'test': 'test'}  # how the folders of annotations begin, and what we call them
-_TRACK = 'va_'  # how the folder of our track begins, among those of others
+           'test': 'test'}  # prefix of the annotation folder: our name
+_TRACK = 'va_'  # prefix of the folder of the valence-arousal track
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Subject:
     """
     One annotated person.
 
-    :param person: the annotation's name, such as ``video59_right``.
-    :param side: of the picture; empty for whoever there is.
+    :param person: name of the annotation, such as ``video59_right``.
+    :param side: side of the picture; empty if only one person is annotated.
     """
 
     person: str
@@ -43,13 +44,13 @@ class Subject:
 @dataclass(frozen=True)
 class Layout:
     """
-    What was found.
+    The files of a data set.
 
-    :param videos: by name.
-    :param subjects: by the name of their video; only those that have one.
-    :param without_video: annotations of which there is no video.
-    :param crops: folders of cropped faces, by person.
-    :param transcripts: files, by the name of the video.
+    :param videos: videos by name.
+    :param subjects: annotated people by the name of their video.
+    :param without_video: annotated people without a video.
+    :param crops: folders of cropped faces by person.
+    :param transcripts: files by the name of the video.
     """
 
     videos: Mapping[str, Path]
@@ -60,7 +61,7 @@ class Layout:
 
     @property
     def without_annotation(self) -> tuple[str, ...]:
-        """Names of videos in which nobody is annotated."""
+        """Names of videos without an annotation."""
         return tuple(name for name in self.videos if name not in self.subjects)
 
 
@@ -68,9 +69,9 @@ def find_layout(
     videos: Path, annotations: Path, crops: Path | None = None, transcripts: Path | None = None,
 ) -> Layout:
     """
-    Look at folders.
+    Find the files of a data set.
 
-    :raises ResourceError: says what was expected and what was found; or names what is there twice.
+    :raises ResourceError: names the expected and the found files, or duplicate names.
     """
     found = find_videos(videos)
     subjects: dict[str, list[Subject]] = {}
@@ -93,13 +94,13 @@ def find_layout(
 
 
 def find_videos(folder: Path) -> dict[str, Path]:
-    """Return the videos in a folder, in the order of their names."""
+    """Return the videos in a folder, sorted by name."""
     return _by_name(folder, VIDEO_SUFFIXES, 'folders such as batch1 and batch2 with NAME.mp4 or '
                                             'NAME.avi')
 
 
 def find_annotations(folder: Path, videos: Iterable[str]) -> list[Subject]:
-    """Return who is annotated, in the order of their names."""
+    """Return the annotated people, sorted by name."""
     expected = ('Train_Set and Validation_Set with NAME.txt, in it or in its '
                 'VA_Estimation_Challenge')
     inside = _entries(folder, expected)
@@ -125,7 +126,7 @@ def find_annotations(folder: Path, videos: Iterable[str]) -> list[Subject]:
 
 
 def find_crops(folder: Path) -> dict[str, Path]:
-    """Return the folders of cropped faces, by person."""
+    """Return the folders of cropped faces by person."""
     expected = 'NAME/00001.jpg, or folders such as batch1 with NAME/00001.jpg'
     people = []
     for one in _entries(folder, expected):
@@ -140,7 +141,7 @@ def find_crops(folder: Path) -> dict[str, Path]:
 
 
 def read_crops(folder: Path) -> dict[int, Path]:
-    """Return the pictures in a person's folder of cropped faces, by the number of their frame."""
+    """Return the pictures in a person's folder of cropped faces, by frame number."""
     return {int(match[1]): path for path in folder.iterdir()
             if (match := _CROP.fullmatch(path.name))}
 
@@ -178,7 +179,7 @@ def _listed(folder: Path) -> str:
 
 
 def _refuse_twins(folder: Path, named: Iterable[tuple[str, Path]]) -> None:
-    """Refuse names that are there twice: nobody could say which one is meant."""
+    """Refuse duplicate names, which are ambiguous."""
     known: dict[str, Path] = {}
     twins = []
     for name, path in named:
@@ -186,5 +187,5 @@ def _refuse_twins(folder: Path, named: Iterable[tuple[str, Path]]) -> None:
         if other is not path:
             twins.append(f'{other.relative_to(folder)} and {path.relative_to(folder)}')
     if twins:
-        raise ResourceError(f'{folder}: names that are there twice: {"; ".join(twins)}; allowed: '
-                            'each once, in all folders together')
+        raise ResourceError(f'{folder}: duplicate names: {"; ".join(twins)}; allowed: each name '
+                            'once, in all folders together')

@@ -1,4 +1,4 @@
-"""What one video of Aff-Wild2 is made of, and how a set is prepared."""
+"""The plan for one video of Aff-Wild2, and the options of the preparation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _PARTS = 'parts'
 
 @dataclass(frozen=True)
 class PrepareOptions(Checked):
-    """How a set is prepared; tracking, sound and recognition are as the node has them."""
+    """The options of the preparation; tracking, sound and recognition are as in the node."""
 
     settings: Settings
-    crop_px: int = setting(112, 'Side of the crops that are cut; the paper\'s are 112.',
+    crop_px: int = setting(112, 'Side of the crops, in pixels; 112 in the paper.',
                            minimum=16, maximum=1024)
     mismatch: str = setting(
-        'cut', 'What becomes of a person whose lines and frames are not as many: cut (line i is '
-        'of frame i, the rest of the longer is left out) or exclude.', choices=MISMATCHES)
+        'cut', 'What to do if a person has different numbers of lines and frames: cut (line i '
+        'belongs to frame i, and the rest is dropped) or exclude.', choices=MISMATCHES)
 
     @property
     def what_counts(self) -> dict[str, Any]:
-        """All that the files depend on, as JSON has it."""
+        """Everything that the files depend on, as JSON values."""
         return {'faces': asdict(self.settings.faces), 'audio': asdict(self.settings.audio),
                 'speech': asdict(self.settings.speech), 'crop_px': self.crop_px,
                 'mismatch': self.mismatch}
@@ -41,10 +41,10 @@ class PrepareOptions(Checked):
 @dataclass(frozen=True)
 class VideoPlan:
     """
-    What one video is made of.
+    The plan for one video.
 
-    :param media: None where it cannot be read; the ``fault`` says why.
-    :param inputs: all that its part depends on; they tell whether it is still the same.
+    :param media: None if the video cannot be read; ``fault`` has the reason.
+    :param inputs: everything that its part depends on, to detect changes.
     """
 
     name: str
@@ -58,23 +58,23 @@ class VideoPlan:
 
     @property
     def duration_s(self) -> float:
-        """As the file declares it; 0 where it does not."""
+        """Duration that the file declares, in seconds; 0 if it declares none."""
         return self.media.duration_ns / NS if self.media else 0.0
 
     @property
     def is_to_be_recognised(self) -> bool:
-        """Whether there is sound without a transcript."""
+        """Whether the video has sound but no transcript."""
         return self.media is not None and self.media.has_audio and self.transcript is None
 
     def is_done(self, out: Path) -> bool:
-        """Tell whether an earlier call did the same; a video that could not be read is not."""
+        """Tell whether an earlier call made the same part; unreadable videos are tried again."""
         path = part_path(out, self.name, '.json')
         part = read_json(path) if path.exists() else None
         return bool(part and part['whole'] and part['inputs'] == self.inputs)
 
     @classmethod
     def of(cls, layout: Layout, name: str, options: PrepareOptions) -> VideoPlan:
-        """Look at a video and at all that is said of it."""
+        """Make the plan for a video from its files."""
         path, subjects = layout.videos[name], layout.subjects[name]
         crops = {one.person: layout.crops[one.person] for one in subjects
                  if one.person in layout.crops}
@@ -92,5 +92,5 @@ class VideoPlan:
 
 
 def part_path(out: Path, name: str, suffix: str) -> Path:
-    """Return where a video's part lies: its rows, or what they depend on."""
+    """Return the path of a video's part: its rows, or the inputs that they depend on."""
     return out / _PARTS / f'{name}{suffix}'

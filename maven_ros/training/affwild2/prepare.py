@@ -1,9 +1,9 @@
 """
-Aff-Wild2 made ready for training: faces, sound, words and labels of every frame.
+Prepare Aff-Wild2 for training: faces, sound, words and labels of every frame.
 
-Each video leaves a *part*, its rows and what they depend on, once all its files are written. So a
-call after any end does what is missing, and what has changed, and nothing else. At the end the
-parts are joined into ``manifest.parquet``, ``videos.parquet`` and a report.
+Each video has a *part*: its rows and the inputs that they depend on. The part is written after all
+other files of the video, so a repeated call only does what is missing or has changed. At the end
+the parts are joined into ``manifest.parquet``, ``videos.parquet`` and a report.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from maven_ros.training.digests import digest_of
 from maven_ros.training.people.prepared import MANIFEST_FILE, PEOPLE_FILE
 from maven_ros.workers import run_tasks
 
-#: Is told how many seconds are done, and of how many.
+#: Called with the finished and the total number of seconds.
 Progress = Callable[[float, float], None]
 
 
@@ -39,14 +39,14 @@ def prepare(
     progress: Progress = lambda done_s, total_s: None, workers: int = 1,
 ) -> dict[str, Any]:
     """
-    Prepare all videos in which somebody is annotated, or go on where a call was cut off.
+    Prepare all videos with annotations, or continue an interrupted call.
 
     :param out: folder of the prepared set.
-    :param stop: ends it when set; the same call goes on.
-    :param workers: how many videos at a time, each in a process of its own; 1 does them here.
-    :returns: the counts, as in ``prepared.json``.
-    :raises ResourceError: when stopped, when a package or model is missing, or when a file cannot
-        be written, as on a full disk; the same call goes on.
+    :param stop: ends the preparation when set; the same call continues later.
+    :param workers: number of processes, one video each at a time; 1 uses this process.
+    :returns: the counts in ``prepared.json``.
+    :raises ResourceError: if stopped, if a package or model is missing, or if a file cannot be
+        written, such as on a full disk; the same call continues later.
     """
     if workers < 1:
         raise SettingsError(f'workers: {workers}; allowed: 1 and above')
@@ -56,14 +56,14 @@ def prepare(
     _prepare_all(missing, out, options, stop, progress, workers)
     rows = [{**row, 'made_of': digest_of(plan.inputs)} for plan in plans
             for row in read_json(part_path(out, plan.name, '.json'))['people']]
-    rows += [person_row(one, 'excluded', f'{one.annotation.name}: no video has its name')
+    rows += [person_row(one, 'excluded', f'{one.annotation.name}: no video has this name')
              for one in layout.without_video]
     _join(out, plans, rows)
     return write_report(out, layout, options.what_counts, rows)
 
 
 def _require_all(plans: Sequence[VideoPlan], options: PrepareOptions) -> None:
-    """Look for packages and models before hours of work: no video is to blame for them."""
+    """Check packages and models first, because they are not the fault of a video."""
     require_pyarrow()
     if importlib.util.find_spec('av') is None:
         raise ResourceError('reading videos needs PyAV; pip install "maven_ros[media]"')
@@ -83,7 +83,7 @@ def _prepare_all(
         nonlocal done_s
         done_s += plan.duration_s
         progress(done_s, total_s)
-        if error and not stop.is_set():  # what is wrong with a video is no error: a full disk is
+        if error and not stop.is_set():  # such as a full disk; a faulty video gives no error
             failed.append(error)
             stop.set()
 

@@ -1,4 +1,4 @@
-"""What was prepared of Aff-Wild2, what was left out, and why."""
+"""The report of a preparation: what was prepared, what was excluded, and why."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def write_report(
     """
     Write ``prepared.json`` and ``report.md``.
 
-    :param rows: of ``videos.parquet``.
-    :returns: the counts: of each split, and of what is left out.
+    :param rows: rows of ``videos.parquet``.
+    :returns: counts for each split, and of everything excluded.
     """
     used = [row for row in rows if row['status'] == 'ok']
     counts: dict[str, Any] = {
@@ -47,13 +47,13 @@ def _lines(
     shared = Counter({(row['video'], row['split']) for row in used})
     across = sorted(video for video, n in Counter(video for video, _ in shared).items() if n > 1)
     return [
-        '# What was prepared', '',
+        '# Prepared set', '',
         '| split | people | frames | labelled | unlabelled (-5) | without a face |',
         '| --- | --- | --- | --- | --- | --- |',
         *(f'| {split} | {one["people"]} | ' + ' | '.join(str(one[name]) for name in _COUNTS)
           + ' |' for split, one in counts['splits'].items()), '',
-        f'Lines and frames that are not as many: `{options["mismatch"]}`. Unlabelled frames are '
-        'in the manifest, with NaN; no loss counts them.',
+        f'Different numbers of lines and frames: `{options["mismatch"]}`. Unlabelled frames are '
+        'in the manifest, with NaN; no loss uses them.',
         *_section('Excluded', excluded), *_section('Used, with a remark', remarked),
         '', f'## Videos without annotation: {len(layout.without_annotation)}', '',
         *(f'- {name}' for name in layout.without_annotation),

@@ -1,4 +1,4 @@
-"""One video of Aff-Wild2: its frames, faces, sound and words become files and rows."""
+"""Prepare one video of Aff-Wild2: write its faces, sound, words and rows."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ _log = logging.getLogger('maven_ros.prepare')
 
 
 class _Stopped(ResourceError):
-    """It was asked to stop."""
+    """The preparation was stopped."""
 
 
 class Preparer(Closing):
     """
-    Prepares one video after the other; the recogniser is loaded once, when it is needed.
+    Prepare videos one by one; the recogniser is loaded once, when first needed.
 
-    :param stop: ends a video in the middle when set.
-    :param passed: is told how many seconds of the video are done.
+    :param stop: ends the preparation when set, even inside a video.
+    :param passed: called with the number of finished seconds of the video.
     """
 
     def __init__(
@@ -60,19 +60,19 @@ class Preparer(Closing):
         self._speech: SpeechWorker | None = None
 
     def close(self) -> None:
-        """Let go of the recogniser."""
+        """Close the recogniser."""
         if self._speech:
             self._speech.close()
             self._speech = None
 
     def prepare(self, plan: VideoPlan) -> None:
-        """Do one video; what is wrong with it is written into its part."""
+        """Prepare one video; a fault of the video is recorded in its part."""
         whole = True
         try:
             people, columns = self._do(plan, Counters())
         except (CannotWrite, _Stopped):
             raise
-        except Exception as error:  # decoders raise whatever broken bytes lead them to
+        except Exception as error:  # decoders raise any class for broken files
             if not isinstance(error, MavenError):
                 _log.exception('%s', plan.path)
             said = str(error) if isinstance(error, MavenError) else f'{plan.path}: {error!r}'
@@ -122,7 +122,7 @@ class Preparer(Closing):
     def _look(
         self, plan: VideoPlan, tracked: Sequence[Subject], counters: Counters,
     ) -> tuple[NDArray[np.int64], list[Faces]]:
-        """Return the stamps of all frames and, where somebody is to be tracked, the faces."""
+        """Return the stamps of all frames and, if a person needs tracking, the faces."""
         options = self._options
         tracker = FaceTracker(options.settings.faces, options.crop_px, counters) \
             if tracked else None
@@ -130,7 +130,7 @@ class Preparer(Closing):
         stamps, frames = [], []
         for record in read_media(plan.path, audio=False, counters=counters):
             if self._stop.is_set():
-                raise _Stopped(f'{plan.name}: stopped; the same command goes on')
+                raise _Stopped(f'{plan.name}: stopped; run the same command again to continue')
             assert isinstance(record, Frame)
             stamps.append(record.stamp_ns)
             if tracker:
@@ -145,7 +145,7 @@ class Preparer(Closing):
     ) -> Faces:
         try:
             return see(tracker.update(frame.stamp_ns, frame.decode())[:most])
-        except InputError as error:  # such as two frames of one stamp: a frame without a face
+        except InputError as error:  # such as a repeated stamp: a frame without a face
             counters.count('video', error.cause, str(error))
             return {}
 
@@ -168,7 +168,7 @@ class Preparer(Closing):
     # --- sound ---------------------------------------------------------------------------
 
     def _listen(self, plan: VideoPlan, counters: Counters) -> dict[str, Any]:
-        """Write sound and words; return where they are."""
+        """Write sound and words; return their paths."""
         assert plan.media
         sound = self._sound(plan, counters) if plan.media.has_audio else None
         words = read_words(plan.transcript) if plan.transcript else self._words(sound, counters)
@@ -184,12 +184,12 @@ class Preparer(Closing):
     def _sound(self, plan: VideoPlan, counters: Counters) -> Sound | None:
         try:
             return read_sound(plan.path, self._options.settings.audio, counters)
-        except ResourceError as error:  # the pictures may be sound all the same
+        except ResourceError as error:  # the pictures may still be usable
             counters.count('audio', 'unreadable', str(error))
             return None
 
     def _words(self, sound: Sound | None, counters: Counters) -> list[Word] | None:
-        """Recognise words; None where there is nothing to hear, or nobody to recognise it."""
+        """Return recognised words; None without sound or recogniser."""
         settings = self._options.settings.speech
         if sound is None or settings.recogniser == 'none':
             return None
@@ -199,13 +199,13 @@ class Preparer(Closing):
 
 
 def prepare_alone(plan: VideoPlan, out: Path, options: PrepareOptions) -> None:
-    """Do one video in a process of its own, which is ended from outside."""
+    """Prepare one video; the parent process ends this one."""
     with Preparer(out, options, Event(), lambda part_s: None) as preparer:
         preparer.prepare(plan)
 
 
 def write_rows(path: Path, some: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of the manifest, as columns of each person."""
+    """Write rows of the manifest, from columns for each person."""
     pa, pq, _ = require_pyarrow()
     schema = schema_of(pa, MANIFEST)
     tables = [pa.table(dict(columns), schema) for columns in some]
@@ -214,5 +214,5 @@ def write_rows(path: Path, some: Sequence[Mapping[str, Any]]) -> None:
 
 
 def schema_of(pa: Any, columns: Mapping[str, str]) -> Any:
-    """Return the schema of such columns."""
+    """Return the Arrow schema for columns by name and type."""
     return pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])

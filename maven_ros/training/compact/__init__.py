@@ -1,1 +1,1 @@
-"""The recipe of the weights that ship: its corpora, its stages, its card."""
+"""The recipe of the shipped weights: its stages, and the model card."""

@@ -1,8 +1,8 @@
 """
-Banks of encoded pieces: what the frozen encoders say of them, computed once and kept in a file.
+Banks of encoded pieces: vectors of the frozen encoders, computed once and stored in a file.
 
-Pieces go through the engine's own encoding, grid and all, so that what the fusion is trained on is
-what it will be given.
+The engine's own code encodes the pieces and aligns them with the grid, so that the fusion gets the
+same input in training as at run time.
 """
 
 from __future__ import annotations
@@ -35,12 +35,11 @@ class Bank:
     """
     Encoded pieces of one modality.
 
-    :param values: of faces (pieces, versions, 1, width), one vector each; else (pieces, versions,
-        slots, width).
-    :param mask: bool (pieces, versions, slots or 1).
+    :param values: (pieces, versions, slots, width); faces have one slot.
+    :param mask: bool (pieces, versions, slots).
     :param targets: (pieces, 2), valence and arousal; NaN for noise.
     :param spreads: (pieces, 2), standard deviations of the targets.
-    :param weights: (pieces,), how often each is drawn, beside the others.
+    :param weights: (pieces,), relative frequency of each piece.
     :param made_of: digest of the encoder and of the pieces.
     """
 
@@ -53,7 +52,7 @@ class Bank:
 
     @classmethod
     def of(cls, values: Tensor, mask: Tensor, examples: Examples | None, made_of: str) -> Bank:
-        """Return a bank of what people say of some examples, or of noise."""
+        """Return a bank with the labels of examples, or of noise without labels."""
         if examples is None:
             nothing = torch.full((len(values), 2), torch.nan)
             return cls(values, mask, nothing, nothing, torch.ones(len(values)), made_of)
@@ -66,7 +65,7 @@ class Bank:
 
     @property
     def versions(self) -> int:
-        """How many of each piece."""
+        """Number of versions of each piece."""
         return self.values.shape[1]
 
 
@@ -75,11 +74,11 @@ def encode(
     bf16: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """
-    Encode every version of every piece, as the engine does.
+    Encode every version of every piece with the engine's encoder.
 
-    :param encoder: of a model in evaluation mode, and of the windows' grid.
-    :param seed: of what is random in the versions.
-    :param bf16: large products in bfloat16, which is quicker where the processor has it.
+    :param encoder: encoder of a model in evaluation mode, with the grid of the windows.
+    :param seed: seed of the random versions.
+    :param bf16: whether large products run in bfloat16, which is faster if the CPU supports it.
     :returns: ``values`` and ``mask`` of a :class:`Bank`.
     """
     step = max(1, _WINDOWS_AT_ONCE // versions)
@@ -88,10 +87,10 @@ def encode(
         indices = np.arange(first, min(first + step, len(pieces)))
         rendered = pieces.render(indices, versions, seed * 1_000_003 + first)
         with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, bf16):
-            # Each in a memory of its own: nothing that is rendered comes again.
+            # Each piece has its own memory, because no rendered version occurs twice.
             features = encoder.encode([(Memory(), piece) for own in rendered for piece in own])
         aligned = features.streams[MODALITIES.index(modality)]
-        if modality == 'video':  # its versions are slots of one window
+        if modality == 'video':  # the versions are slots of one window
             values.append(aligned.values[:, :versions, None])
             masks.append(aligned.mask[:, :versions, None])
         else:
@@ -102,10 +101,10 @@ def encode(
 
 def keep(path: Path, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """
-    Return values and mask from a file, or make them and write it.
+    Return values and mask from a file, or compute them and write the file.
 
-    :param make: a function without arguments that returns both.
-    :raises ResourceError: when the file cannot be read or written.
+    :param make: function without arguments that computes both.
+    :raises ResourceError: if the file cannot be read or written.
     """
     try:
         if path.exists():
@@ -113,7 +112,7 @@ def keep(path: Path, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor,
             return kept['values'], kept['mask']
     except (OSError, KeyError, SafetensorError) as error:
         raise ResourceError(
-            f'{path}: cannot be read: {error}; remove it to make it anew') from error
+            f'{path}: cannot be read: {error}; remove it to compute it again') from error
     values, mask = make()
     with written(path) as beside:
         save_file({'values': values.contiguous(), 'mask': mask.contiguous()}, beside)
@@ -124,7 +123,7 @@ def fingerprint(encoder: nn.Module, **what: Any) -> str:
     """
     Return 16 hexadecimal digits of the SHA-256 over an encoder's weights and plain values.
 
-    :param what: all else that the encoded pieces depend on, as JSON can hold it.
+    :param what: everything else that the encoded pieces depend on, as JSON values.
     """
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     state: Mapping[str, Tensor] = encoder.state_dict()

@@ -1,9 +1,10 @@
 """
-Every figure of a trained model's card: on faces, voices, sentences, composed windows and clips.
+Compute the figures of a model card: on faces, voices, sentences, composed windows and clips.
 
-What the network itself says where only one modality is present is scored beside what the heads
-say that the encoders were trained with (``probe``). Faces stand still for a window, voices are the
-two loudest seconds of a clip, sentences are spoken from edge to edge of a window.
+For single modalities, the estimates of the network are scored beside those of the heads with which
+the encoders were trained (``probe``). The window of a face shows one picture throughout. The
+window of a voice holds the two loudest seconds of a clip. The words of a sentence fill the whole
+window.
 """
 
 from __future__ import annotations
@@ -58,20 +59,20 @@ from maven_ros.training.reading import Reading, read
 _log = logging.getLogger(__name__)
 
 SETS = ('faces', 'voices', 'sentences', 'composed', 'clips')
-#: Names of figures, and of the metrics that they are.
+#: Names of figures, with the names of their metrics.
 _FIGURES = {'ccc': 'ccc', 'r': 'pearson', 'rmse': 'rmse', 'coverage': 'within_90'}
 _SEED = 0
-_VERSIONS = 1  # the plain one alone
+_VERSIONS = 1  # only the plain one
 
 
 class Row(NamedTuple):
     """
-    Figures of one set under one condition.
+    The figures of one set under one condition.
 
-    :param set: one of ``SETS``, or one of them and the corpus, as ``faces of ferplus``.
+    :param set: one of ``SETS``, perhaps with a corpus, such as ``faces of ferplus``.
     :param condition: such as ``plain`` or ``blurred``.
     :param reader: ``network`` or ``probe``.
-    :param figures: by name.
+    :param figures: figures by name.
     """
 
     set: str
@@ -91,12 +92,12 @@ class Scatter(NamedTuple):
 @dataclass
 class Evaluation:
     """
-    What was found.
+    The result of an evaluation.
 
-    :param model: its name and hash.
-    :param split: of the corpora.
+    :param model: name and hash of the model.
+    :param split: split of the corpora.
     :param rows: in the order of the card.
-    :param scatters: of the plain conditions, by set.
+    :param scatters: estimates under the plain condition, by set.
     """
 
     model: str
@@ -108,7 +109,7 @@ class Evaluation:
         """
         Return the figures of a row.
 
-        :raises KeyError: when there is none.
+        :raises KeyError: if there is no such row.
         """
         for row in self.rows:
             if row[:3] == (set_, condition, reader):
@@ -120,15 +121,15 @@ def evaluate(
     folder: Path, data: Path, split: str, sets: Sequence[str], out: Path,
 ) -> Evaluation:
     """
-    Score a checkpoint, with a bar that shows how far it is.
+    Score a checkpoint, with a progress bar.
 
-    Windows are composed as the recipe ``compact`` says.
+    Windows are composed with the settings of the recipe ``compact``.
 
-    :param folder: of the checkpoint, with its probes.
-    :param sets: some of ``SETS``; all when empty.
-    :param out: folder in which encoded pieces are kept.
-    :raises SettingsError: for a set that there is not.
-    :raises ResourceError: for a missing or broken file.
+    :param folder: folder of the checkpoint, with its probes.
+    :param sets: some of ``SETS``; all if empty.
+    :param out: folder for encoded pieces.
+    :raises SettingsError: if a set is unknown.
+    :raises ResourceError: if a file is missing or broken.
     """
     from rich.progress import track
 
@@ -148,12 +149,12 @@ class Evaluator:
     """
     Scores a checkpoint.
 
-    :param folder: of the checkpoint, with its probes.
-    :param corpora: that figures are of, beside the clips in the folder of the data sets.
+    :param folder: folder of the checkpoint, with its probes.
+    :param corpora: corpora to score; their folder of data sets also holds the clips.
     :param split: ``'valid'`` or ``'test'``.
-    :param settings: by which windows are composed.
-    :param cache: folder in which encoded pieces are kept.
-    :raises ResourceError: for a missing or broken file.
+    :param settings: settings of the composition.
+    :param cache: folder for encoded pieces.
+    :raises ResourceError: if a file is missing or broken.
     """
 
     def __init__(
@@ -171,14 +172,14 @@ class Evaluator:
         self.found = Evaluation(loaded.name, split)
 
     def steps(self, sets: Sequence[str]) -> Mapping[str, Callable[[], None]]:
-        """Return what scores each of some sets."""
+        """Return, for each set, the function that scores it."""
         steps = (self._faces, self._voices, self._sentences, self._composed, self._clips)
         return {name: step for name, step in zip(SETS, steps, strict=True) if name in sets}
 
-    # --- one modality alone --------------------------------------------------------------
+    # --- single modalities ---------------------------------------------------------------
 
     def _parts(self, modality: str) -> dict[str, Examples]:
-        """Return the examples of each corpus, by its name."""
+        """Return the examples of each corpus, by name."""
         return {listed.corpus.name: examples
                 for listed, examples in self._corpora.each(modality, self._split)}
 
@@ -222,7 +223,7 @@ class Evaluator:
         self, set_: str, condition: str, modality: str, pieces: Pieces,
         parts: Mapping[str, Examples],
     ) -> None:
-        """Score what the network says of pieces, of all corpora and, plain, of each by itself."""
+        """Score the network on single pieces, of all corpora and, if plain, of each corpus."""
         values, mask = (part[:, 0].expand(-1, GRID.slots, *part.shape[3:])
                         for part in encode(pieces, modality, _VERSIONS, self._encoder, _SEED))
         streams = {name: _nothing(len(mask), own.width) for name, own in zip(
@@ -230,9 +231,9 @@ class Evaluator:
                          self._model.text_encoder), strict=True)}
         streams[modality] = Aligned(values, mask)
         reading = read(self._model, Features(**streams, slot_s=GRID.slot_s))
-        told = mask.any(1)  # a sentence may have no letter: the network then has nothing to say
+        told = mask.any(1)  # False for a sentence without letters
         if not told.all():
-            _log.warning('%s, %s: %d of %d hold no evidence, and are left out', set_, condition,
+            _log.warning('%s, %s: %d of %d hold no evidence and are excluded', set_, condition,
                          int((~told).sum()), len(told))
         targets = torch.from_numpy(np.concatenate([part.targets for part in parts.values()]))
         owner = torch.arange(len(parts)).repeat_interleave(
@@ -250,7 +251,7 @@ class Evaluator:
     # --- together ------------------------------------------------------------------------
 
     def _composed(self) -> None:
-        """Score windows of which no modality is absent, then the same without each in turn."""
+        """Score windows with all modalities, then the same windows with some of them masked."""
         composer = Composer(self._settings.compose, *encode_corpora(
             self._corpora, self._split, self._settings.bank, self._model, self._tokenizer,
             self._cache), GRID)
@@ -263,7 +264,7 @@ class Evaluator:
             self._windows(f'without {name}', windows.without(name))
         for name in MODALITIES:
             self._windows(f'{name} is noise', composer.with_noise(windows, name, random))
-        # As trained: whatever is present, for the confidence.
+        # As in training, with any modalities, to check the confidence.
         self._windows('any evidence', composer.windows(self._settings.valid_windows, random))
 
     def _windows(self, condition: str, windows: ComposedWindows, keep: bool = False) -> None:
@@ -305,7 +306,7 @@ class Evaluator:
 
 
 def score(scatter: Scatter) -> dict[str, float]:
-    """Return CCC, Pearson's r, RMSE and coverage of the 90% intervals, of both dimensions."""
+    """Return CCC, Pearson's r, RMSE and the coverage of 90% intervals, for both dimensions."""
     found = agreement(*scatter)
     return {f'{short}_{one}': found[f'{one}_{metric}'] for one in DIMENSIONS
             for short, metric in _FIGURES.items()}
@@ -317,7 +318,7 @@ def _nothing(count: int, width: int) -> Aligned:
 
 
 def _mean_valence(states: Sequence[AffectState], first_s: float, last_s: float) -> float:
-    """Return the mean valence of the states stamped in an interval, of windows that end there."""
+    """Return the mean valence of the states whose windows end in an interval."""
     values = [state.affect.valence for state in states
               if first_s <= seconds(state.window_end_ns) <= last_s]
     known = [value for value in values if np.isfinite(value)]

@@ -1,4 +1,4 @@
-"""The figures of a trained model: as a table, as JSON, in its card, and as a page with plots."""
+"""Write the figures of a model: as a table, as JSON, in its card, and as a page with plots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from maven_ros.training.compact.goals import Goal, goals
 FIGURES = 'figures.json'
 PAGE = 'figures.html'
 _BEGIN, _END = '<!-- figures: begin -->', '<!-- figures: end -->'
-#: Columns of the tables, of valence and arousal each.
+#: Columns of the tables with a value for valence and one for arousal.
 _PAIRS = {'CCC': 'ccc', 'r': 'r', 'RMSE': 'rmse', 'in 90%': 'coverage'}
 _HEAD = ('set', 'condition', 'reader', *_PAIRS, 'other')
 _LEVELS = np.linspace(0.1, 0.98, 12)  # of the reliability diagram
@@ -48,7 +48,7 @@ def write(found: Evaluation, folder: Path) -> None:
     """
     Write ``figures.json`` and ``figures.html``.
 
-    :raises ResourceError: when they cannot be written.
+    :raises ResourceError: if they cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,9 +60,9 @@ def write(found: Evaluation, folder: Path) -> None:
 
 def update_card(found: Evaluation, card: Path) -> None:
     """
-    Put the figures into a model card, between its markers.
+    Insert the figures into a model card, between its markers.
 
-    :raises ResourceError: when it cannot be read or written, or has no markers.
+    :raises ResourceError: if the card cannot be read or written, or has no markers.
     """
     try:
         text = card.read_text('utf-8')
@@ -108,8 +108,8 @@ def page(found: Evaluation) -> str:
         'color:#222;padding:0 1em}table{border-collapse:collapse;margin:1em 0;font-size:13px}'
         'td,th{padding:.3em .7em;border-bottom:1px solid #ddd;text-align:left;'
         'font-variant-numeric:tabular-nums}th{background:#f4f4f6}img{max-width:100%}</style>'
-        f'<h1>{title}</h1><p>Composed windows are put together from pieces of the corpora; nobody '
-        'was recorded so.</p><h2>Goals</h2>'
+        f'<h1>{title}</h1><p>Composed windows combine pieces of different corpora; they are not '
+        'recordings.</p><h2>Goals</h2>'
         + table(('goal', 'found', 'allowed', 'met'), [
             (goal.what, _number(goal.value), _allowed(goal), 'yes' if goal.met else 'NO')
             for goal in goals(found)])
@@ -119,7 +119,7 @@ def page(found: Evaluation) -> str:
 
 
 def _plots(name: str, scatter: Scatter) -> str:
-    """Draw scatter, heat map and reliability of one set; base64 of a PNG."""
+    """Draw scatter, heat map and reliability of one set; return a PNG in base64."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -144,7 +144,7 @@ def _plots(name: str, scatter: Scatter) -> str:
 
 
 def _draw_reliability(axes: Any, scatter: Scatter) -> None:
-    """Draw the share of targets inside an interval against the share that it promises."""
+    """Draw the share of targets inside an interval against its nominal share."""
     from statistics import NormalDist
 
     widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in _LEVELS]

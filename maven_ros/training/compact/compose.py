@@ -1,10 +1,10 @@
 """
-Windows composed of pieces of the corpora, for the fusion to learn whom to trust.
+Compose windows of pieces of the corpora, so that the fusion learns which modality to trust.
 
-A window gathers evidence of near valence and arousal from faces, voices and sentences that never
-met; on purpose some of it disagrees, some is replaced by noise, some is partly or wholly missing.
-Its target is the mean of the targets of the pieces that carry information, and how far those lie
-apart is the target's uncertainty. They are composed, not recorded: nobody ever felt them.
+A window combines a face, a voice and a sentence with similar valence and arousal from unrelated
+recordings. Some pieces disagree on purpose, some are replaced by noise, and some are partly or
+completely missing. The target is the mean over the targets of the informative pieces; its
+uncertainty is their spread. The windows are artificial: nobody was recorded with this combination.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from maven_ros.rules import Grid
 from maven_ros.training.compact.bank import Bank
 from maven_ros.training.digests import digest_of
 
-_CELL = 0.05  # targets that round to the same are interchangeable
+_CELL = 0.05  # width of a cell of targets; pieces in one cell are interchangeable
 
 
 @dataclass(frozen=True)
 class ComposeSettings(Checked):
-    """The generator's shares and levels; all shares are probabilities."""
+    """The settings of the composition; all shares are probabilities."""
 
-    alone: float = fraction(0.25, 'That one modality stands alone.')
-    paired: float = fraction(0.25, 'That one is absent.')
+    alone: float = fraction(0.25, 'Share of windows with one modality alone.')
+    paired: float = fraction(0.25, 'Share of windows without one modality.')
     near: float = setting(
-        0.15, 'Standard deviation of the distance between what is said to agree.', above=0,
+        0.15, 'Standard deviation of the distance between pieces that agree.', above=0,
         maximum=1)
-    disagreeing: float = fraction(0.15, 'That a piece has nothing to do with the window\'s first.')
-    noise: float = fraction(0.12, 'That a piece is replaced by noise.')
-    partly: float = fraction(0.3, 'That a piece is missing in some slots.')
+    disagreeing: float = fraction(0.15, 'Share of pieces that are unrelated to the first piece.')
+    noise: float = fraction(0.12, 'Share of pieces that are replaced by noise.')
+    partly: float = fraction(0.3, 'Share of pieces that are missing in some slots.')
     still: float = fraction(
-        0.4, 'That all slots show one picture, not the same face as it changes.')
+        0.4, 'Share of windows with the same version of the face in all slots.')
     changing: float = fraction(
-        0.2, 'That another face of like affect takes over within the window.')
+        0.2, 'Share of windows in which another face with similar affect takes over.')
     balance: float = fraction(
-        0.5, 'Power of its count by which a point of the circumplex is drawn: 1 as frequent as '
-        'in the corpus, 0 all the same.')
+        0.5, 'Exponent of the frequency of a point of the circumplex: 1 draws points as often as '
+        'in the corpus, 0 draws all points equally often.')
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be together."""
+        """Yield a message for each combination that is not allowed."""
         if self.alone + self.paired > 1:
-            yield f'alone, paired: {self.alone} and {self.paired} are more than 1'
+            yield f'alone, paired: the sum of {self.alone} and {self.paired} is more than 1'
 
 
 class ComposedWindows(NamedTuple):
@@ -58,9 +58,9 @@ class ComposedWindows(NamedTuple):
     A batch of composed windows.
 
     :param targets: (batch, 2), valence and arousal.
-    :param spreads: (batch, 2), standard deviations: how far the pieces lie apart, and how sure
-        each of their targets is.
-    :param informative: bool (batch, 3), which modality is present and no noise.
+    :param spreads: (batch, 2), standard deviations of the targets, from the spread among the
+        pieces and of each piece.
+    :param informative: bool (batch, 3), whether each modality is present and not noise.
     """
 
     features: Features
@@ -69,7 +69,7 @@ class ComposedWindows(NamedTuple):
     informative: Tensor
 
     def only(self, modality: str) -> ComposedWindows:
-        """Mask all but one modality; targets stay those of the whole."""
+        """Mask all modalities but one; the targets do not change."""
         features = self.features
         for name in MODALITIES:
             if name != modality:
@@ -77,12 +77,12 @@ class ComposedWindows(NamedTuple):
         return self._replace(features=features)
 
     def without(self, modality: str) -> ComposedWindows:
-        """Mask one modality; targets stay those of the whole."""
+        """Mask one modality; the targets do not change."""
         return self._replace(features=self.features.without(modality))
 
 
 class _Cells:
-    """Pieces of a bank, sorted by their point on the circumplex; each counts by its weight."""
+    """The pieces of a bank, grouped by their point on the circumplex."""
 
     def __init__(self, bank: Bank, balance: float) -> None:
         cells, own = torch.unique((bank.targets / _CELL).round(), dim=0, return_inverse=True)
@@ -95,14 +95,14 @@ class _Cells:
         self.weights = self.counts.float() ** balance
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
-        """Return pieces of any point."""
+        """Draw pieces at any point."""
         cells = torch.multinomial(self.weights, count, replacement=True, generator=random)
         return self._members(cells, random)
 
     def draw_near(self, points: Tensor, near: float, random: torch.Generator) -> Tensor:
-        """Return pieces near some points, (n, 2), one each."""
+        """Draw one piece near each of some points, (n, 2)."""
         distance = torch.cdist(points, self.points)
-        # From the nearest on, so that where all are far the nearest is drawn.
+        # Relative to the nearest, so that the nearest is drawn if all are far.
         distance = distance.square() - distance.amin(1, keepdim=True).square()
         weights = self.weights * (-distance / (2 * near ** 2)).exp()
         return self._members(torch.multinomial(weights, 1, generator=random)[:, 0], random)
@@ -115,7 +115,7 @@ class _Cells:
 
 
 class _Stream(NamedTuple):
-    """One modality of a batch, and what its pieces say: targets and variances (batch, 2)."""
+    """One modality of a batch, with the targets and variances of its pieces, (batch, 2)."""
 
     aligned: Aligned
     targets: Tensor
@@ -126,8 +126,8 @@ class Composer:
     """
     Composes windows.
 
-    :param banks: of each modality, the pieces that carry information.
-    :param noises: of each modality, pieces that carry none.
+    :param banks: for each modality, the informative pieces.
+    :param noises: for each modality, pieces of noise.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Composer:
 
     @property
     def digest(self) -> str:
-        """Of all pieces, and of what is said of them."""
+        """Digest of all pieces and their labels."""
         return digest_of([(bank.made_of, bank.targets, bank.spreads, bank.weights)
                           for bank in self._banks.values()])
 
@@ -149,7 +149,7 @@ class Composer:
         """
         Compose a batch.
 
-        :param complete: no modality is absent; it may still be noise.
+        :param complete: whether all modalities are present; they may still be noise.
         """
         present = (torch.ones(count, 3, dtype=torch.bool) if complete
                    else self._present(count, random))
@@ -171,13 +171,13 @@ class Composer:
     def with_noise(
         self, windows: ComposedWindows, modality: str, random: torch.Generator,
     ) -> ComposedWindows:
-        """Replace one modality by noise, throughout; targets stay those of the whole."""
+        """Replace one modality by noise in all windows; the targets do not change."""
         streams = dict(zip(MODALITIES, windows.features.streams, strict=True))
         noise = self._noise(modality, len(windows.targets), random)
         streams[modality] = noise
         return windows._replace(features=Features(**streams, slot_s=self._grid.slot_s))
 
-    # --- inside --------------------------------------------------------------------------
+    # --- private -------------------------------------------------------------------------
 
     def _present(self, count: int, random: torch.Generator) -> Tensor:
         chance = torch.rand(count, 1, generator=random)
@@ -186,9 +186,9 @@ class Composer:
         return torch.where(chance < alone, chosen, (chance >= alone + paired) | ~chosen)
 
     def _choose(self, present: Tensor, random: torch.Generator) -> Tensor:
-        """Return a piece of each modality, (batch, 3): one first, the others near it or not."""
+        """Choose a piece per modality, (batch, 3): a first one, then others near it or not."""
         count = len(present)
-        # Whichever is present may come first, with equal chances.
+        # Each present modality comes first with the same probability.
         first = torch.multinomial(present.float(), 1, generator=random)[:, 0]
         drawn = [self._cells[name].draw(count, random) for name in MODALITIES]
         points = torch.stack([self._banks[name].targets[own]
@@ -216,7 +216,7 @@ class Composer:
         return _Stream(aligned, mean, variance)
 
     def _changing(self, pieces: Tensor, random: torch.Generator) -> Tensor:
-        """Let another face of like affect take over, in some windows."""
+        """Let another face with similar affect take over in some windows."""
         count, slots = pieces.shape
         other = self._cells['video'].draw_near(
             self._banks['video'].targets[pieces[:, 0]], self.settings.near, random)
@@ -225,7 +225,7 @@ class Composer:
         return torch.where(changes & (torch.arange(slots) >= since), other[:, None], pieces)
 
     def _look(self, bank: Bank, pieces: Tensor, random: torch.Generator) -> Aligned:
-        """Show faces, (batch, slots): one version throughout, or another in each slot."""
+        """Choose versions of faces, (batch, slots): one for all slots, or another in each."""
         versions = torch.randint(bank.versions, pieces.shape, generator=random)
         still = torch.rand(len(pieces), 1, generator=random) < self.settings.still
         versions = torch.where(still, versions[:, :1], versions)
@@ -243,7 +243,7 @@ class Composer:
         return self._play(bank, pieces, random)
 
     def _partly(self, mask: Tensor, random: torch.Generator) -> Tensor:
-        """Take slots away in some windows: single ones, or all but a stretch; never all."""
+        """Mask slots in some windows: single slots, or all outside a stretch; never all."""
         count, slots = mask.shape
         share = torch.rand(count, 1, generator=random)
         single = torch.rand(count, slots, generator=random) < share
@@ -265,10 +265,10 @@ def _target(
     streams: list[_Stream], informative: Tensor, present: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """
-    Return targets and spreads of windows, (batch, 2) both.
+    Return targets and spreads of windows, both (batch, 2).
 
-    Where nothing carries information the target is that of what the noise stands for: something is
-    felt all the same, and the network has to say that it cannot know.
+    A window without informative pieces has the target of the pieces that the noise replaced: the
+    network has to learn to report a high uncertainty.
     """
     counted = torch.where(informative.any(1, keepdim=True), informative, present).float()
     weights = (counted / counted.sum(1, keepdim=True))[..., None]

@@ -1,4 +1,4 @@
-"""What befalls faces where robustness is measured; nothing of it is random."""
+"""Deterministic degradations of faces, to measure robustness."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from maven_ros.training.compact.face_augmentation import blur, enlarged, resampled
 
-BLUR_PX = 1.5       # standard deviation
-DARK = 0.2          # of the light
+BLUR_PX = 1.5       # standard deviation of the blur
+DARK = 0.2          # remaining share of the light
 ROTATION_DEG = 20.0
 _AT_ONCE = 1024
 
 
 def faces_degraded(images: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
     """
-    Return faces as they are (``plain``, which of FER+ is grey), and worse, by name.
+    Return the faces and degraded versions of them, by name.
 
     :param images: uint8 (n, side, side), grey.
-    :returns: of the same form: ``plain``, ``blurred``, ``dark``, ``rotated_20_deg``,
-        ``half_size``.
+    :returns: arrays of the same shape: ``plain`` (unchanged), ``blurred``, ``dark``,
+        ``rotated_20_deg``, ``half_size``.
     """
     turn = math.radians(ROTATION_DEG)
     cos, sin = math.cos(turn), math.sin(turn)

@@ -1,4 +1,4 @@
-"""The corpora as pieces of evidence, encoded into banks: what windows are composed of."""
+"""Encode the corpora into banks of pieces, from which windows are composed."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ _SEEDS = {'train': 1, 'valid': 2, 'test': 3}
 
 @dataclass(frozen=True)
 class BankSettings(Checked):
-    """How pieces are rendered for the banks."""
+    """The settings of the banks."""
 
     face_versions: int = setting(
-        4, 'Of each face, the plain one and changed ones; at most the grid\'s slots.',
+        4, 'Versions of each face, the first one plain; at most the slots of the grid.',
         minimum=1, maximum=GRID.slots)
-    voice_versions: int = setting(10, 'Of each clip.', minimum=1)
-    text_versions: int = setting(4, 'Of each sentence.', minimum=1)
-    noises: int = setting(600, 'Pieces of noise, of each modality.', minimum=1)
+    voice_versions: int = setting(10, 'Versions of each clip.', minimum=1)
+    text_versions: int = setting(4, 'Versions of each sentence.', minimum=1)
+    noises: int = setting(600, 'Pieces of noise per modality.', minimum=1)
     noise_versions: int = setting(3, 'Of each.', minimum=1)
-    gaps: float = fraction(0.3, 'Share of changed voices with stretches that were not heard.')
+    gaps: float = fraction(0.3, 'Share of changed voices with gaps in the sound.')
     whole: float = fraction(
-        0.4, 'Share of changed sentences that are whole; of the others a part is spoken.')
-    missed: float = fraction(0.05, 'Share of their words that the recogniser missed.')
-    face: FaceAugmentation = setting(doc='How faces are changed.', made=FaceAugmentation)
-    voice: VoiceAugmentation = setting(doc='How voices are changed.', made=VoiceAugmentation)
+        0.4, 'Share of changed sentences that are complete; the others are parts.')
+    missed: float = fraction(0.05, 'Share of their words that are removed.')
+    face: FaceAugmentation = setting(doc='Augmentation of faces.', made=FaceAugmentation)
+    voice: VoiceAugmentation = setting(doc='Augmentation of voices.', made=VoiceAugmentation)
 
 
 class Material(NamedTuple):
     """
-    What the banks of one modality are made of.
+    The source of the banks of one modality.
 
-    :param examples: with what people say of them; only those that can be evidence.
-    :param pieces: the same, as evidence.
-    :param noises: pieces that carry no information.
-    :param versions: of each piece.
+    :param examples: labelled examples that can serve as evidence.
+    :param pieces: the same examples, as pieces of evidence.
+    :param noises: pieces without information.
+    :param versions: number of versions of each piece.
     """
 
     examples: Examples
@@ -71,7 +71,7 @@ class Material(NamedTuple):
 
 
 def gather(corpora: Corpora, modality: str, split: str, settings: BankSettings) -> Material:
-    """Read the examples of a modality, of each corpus no more than the recipe asks for."""
+    """Read the examples of a modality, up to the recipe's limit for each corpus."""
     random = np.random.default_rng([_SEEDS[split], MODALITIES.index(modality)])
     parts = []
     for listed, examples in corpora.each(modality, split):
@@ -87,7 +87,7 @@ def gather(corpora: Corpora, modality: str, split: str, settings: BankSettings) 
 
 
 def _making(settings: BankSettings) -> Mapping[str, tuple[Callable[..., Pieces], Any, int]]:
-    """Return for each modality what makes pieces, what makes noise, and how many versions."""
+    """Return, by modality, the makers of pieces and of noise, and the number of versions."""
     return {
         'video': (lambda faces: FacePieces(faces, settings.face, GRID.slots), noise_pictures,
                   settings.face_versions),
@@ -104,14 +104,14 @@ def encode_corpora(
     """
     Encode a split of all corpora.
 
-    :param model: in evaluation mode; of its parts only the encoders are used.
-    :param folder: where the banks are kept, by what they depend on.
-    :returns: for each modality the bank of what carries information, and that of noise.
+    :param model: model in evaluation mode, of which only the encoders are used.
+    :param folder: folder of the banks; their names have a digest of everything they depend on.
+    :returns: for each modality the bank of informative pieces, and the bank of noise.
     """
     counters = Counters()
     encoder = IncrementalEncoder(
         model, tokenizer, GRID, torch.device('cpu'), counters, Batches(counters))
-    # Figures are of what the node computes; training does not mind the rounding.
+    # Scores use the node's precision; training tolerates rounding.
     bf16 = split == 'train' and uses_bf16('auto', torch.device('cpu'))
     banks, noises = {}, {}
     for name in MODALITIES:

@@ -1,8 +1,8 @@
 """
-The stage ``export``: what all stages trained, put together as a checkpoint for the node to load.
+The stage ``export``: combine the results of all stages in a checkpoint for the node.
 
-The encoders' own heads go along in ``probes.safetensors``: the node has no use for them, the
-evaluation has, which so needs nothing but the checkpoint.
+The encoders' own heads are stored in ``probes.safetensors``. The node does not use them, but the
+evaluation does.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from maven_ros.training.compact.voice_stage import VoiceHead
 
 NAME = 'export'
 PROBES = 'probes.safetensors'
-LICENCES = 'licences.json'  # of the corpora that were learnt from
+LICENCES = 'licences.json'  # licences of the training corpora
 
 
 @dataclass(frozen=True)
 class ExportSettings(Checked):
-    """How the checkpoint is put together."""
+    """The settings of the export."""
 
     card: str = setting(
-        'config/train/compact.md', 'Shipped file that becomes its README.md; `maven-ros evaluate '
-        'model --card` puts the figures in.')
+        'config/train/compact.md', 'Shipped template of the README.md; `maven-ros evaluate model '
+        '--card` inserts the figures.')
 
 
 class Probes(NamedTuple):
@@ -63,7 +63,7 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
     folder = context.out / NAME
     model.config.trained = True
-    checkpoint.save(folder, model.half(), tokenizer)  # the table of words is most of it
+    checkpoint.save(folder, model.half(), tokenizer)  # most of it is the subword table
     shutil.copyfile(resource(settings.card), folder / 'README.md')
     write_json(folder / LICENCES, context.corpora.licences)
     save_state(folder / PROBES, {
@@ -75,8 +75,8 @@ def load_probes(folder: Path, model: MavenModel) -> Probes:
     """
     Read the encoders' own heads.
 
-    :param folder: of the checkpoint that the model is of.
-    :raises ResourceError: when there are none, or they are of another shape.
+    :param folder: folder of the model's checkpoint.
+    :raises ResourceError: if there are none, or they have another shape.
     """
     stored = _read(folder / PROBES)
     parts: dict[str, dict[str, Tensor]] = {stage: {} for stage in STAGE_OF.values()}
@@ -93,7 +93,7 @@ def load_probes(folder: Path, model: MavenModel) -> Probes:
             probe.load_state_dict(parts[stage])
             probe.eval()
     except (KeyError, RuntimeError) as error:
-        raise ResourceError(f'{folder / PROBES}: is not of this model: {error}') from error
+        raise ResourceError(f'{folder / PROBES}: belongs to another model: {error}') from error
     return probes
 
 
@@ -103,14 +103,14 @@ def _load_fusion(model: MavenModel, path: Path) -> None:
     try:
         model.load_state_dict({**own, **_read(path)})
     except RuntimeError as error:
-        raise ResourceError(f'{path}: is of another shape; train the stage again: {error}'
+        raise ResourceError(f'{path}: has another shape; train the stage again: {error}'
                             ) from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
-    except Exception as error:  # safetensors raises whatever the bytes lead it to
+    except Exception as error:  # safetensors raises any class for broken files
         raise ResourceError(f'{path}: cannot be read: {error}; train the stage '
                             f'{path.parent.name!r} first') from error
     return tensors

@@ -1,8 +1,8 @@
 """
-What befalls a face between a camera and the network, at random, a batch at a time.
+Random augmentation of faces, in batches: pose, light, blur, noise, compression and occlusion.
 
-All of it works on grey pictures, float (n, 1, side, side) in [0, 1]. Linear changes of lightness
-are left out where nothing is clipped or rounded: the encoder takes them away by itself.
+All functions take grey pictures, float (n, 1, side, side) in [0, 1]. There is no linear change of
+lightness without clipping or rounding, because the encoder normalises it away.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from maven_ros.declarations import Checked, fraction, setting
 
 @dataclass(frozen=True)
 class FaceAugmentation(Checked):
-    """How much, and how often, pictures are changed."""
+    """The settings of the augmentation."""
 
     rotation_deg: float = setting(
-        30.0, 'Most, to either side; the small ones are the most frequent.', minimum=0,
+        30.0, 'Largest rotation, to either side; small rotations are more frequent.', minimum=0,
         maximum=180)
     scale: float = setting(
-        0.2, 'Most, as a natural logarithm, for the size and again for the aspect (a third).',
+        0.2, 'Largest log of the change in size; a third of it for the aspect ratio.',
         minimum=0)
-    shift: float = fraction(0.1, 'Most, as a share of the side.')
-    gamma: float = setting(0.5, 'Most, as a natural logarithm.', minimum=0)
+    shift: float = fraction(0.1, 'Largest shift, as a share of the side.')
+    gamma: float = setting(0.5, 'Largest log of the gamma exponent.', minimum=0)
     shade: float = fraction(
-        0.5, 'Strongest gradient of light across the picture, as a share of its lightness.')
+        0.5, 'Largest gradient of light across the picture, as a share of its lightness.')
     dark: float = fraction(
         0.1, 'Share of pictures that are dimmed, down to a tenth, and rounded to bytes.')
     blurred: float = fraction(
-        0.15, 'Share of pictures that are blurred, by up to 1.5 pixels of deviation.')
+        0.15, 'Share of pictures that are blurred, with a sigma of up to 1.5 pixels.')
     shrunk: float = fraction(
         0.1, 'Share of pictures that are shrunk to 16 to 40 pixels and enlarged again.')
     noisy: float = fraction(
-        0.1, 'Share of pictures with Gaussian noise, of up to 0.08 of deviation.')
+        0.1, 'Share of pictures with Gaussian noise, with a sigma of up to 0.08.')
     compressed: float = fraction(
-        0.05, 'Share of pictures that go through JPEG, of quality 15 to 70.')
+        0.05, 'Share of pictures with JPEG compression, of quality 15 to 70.')
     covered: float = fraction(
-        0.25, 'Share of pictures with a covered rectangle, of up to half of each side.')
+        0.25, 'Share of pictures with an occluded rectangle, up to half of each side.')
 
 
 def augment(
     pictures: Tensor, settings: FaceAugmentation, random: torch.Generator, side_px: int,
 ) -> Tensor:
     """
-    Return pictures as a camera might have seen them.
+    Augment pictures.
 
-    :param pictures: (n, 1, side, side) in [0, 1]; left as they are.
-    :param side_px: of the pictures that come out.
+    :param pictures: (n, 1, side, side) in [0, 1]; they are not modified.
+    :param side_px: side of the result.
     :returns: (n, 1, side_px, side_px) in [0, 1].
     """
     def some(share: float) -> Tensor:
@@ -72,7 +72,7 @@ def augment(
 def moved(
     pictures: Tensor, settings: FaceAugmentation, random: torch.Generator, side_px: int,
 ) -> Tensor:
-    """Mirror half of the pictures, and rotate, scale and shift all; borders are repeated."""
+    """Mirror half of the pictures; rotate, scale and shift all. Border pixels are repeated."""
     n = len(pictures)
     angle = math.radians(settings.rotation_deg) * (_spread(n, random) + _spread(n, random)) / 2
     size = (settings.scale * _spread(n, random)).exp()
@@ -89,10 +89,10 @@ def moved(
 
 def resampled(pictures: Tensor, matrix: Tensor, side_px: int) -> Tensor:
     """
-    Sample pictures anew.
+    Resample pictures.
 
-    :param matrix: (n, 2, 3), from where a pixel goes to where it comes from; -1 and 1 are borders.
-    :param side_px: of the pictures that come out.
+    :param matrix: (n, 2, 3), from target to source coordinates; the borders are at -1 and 1.
+    :param side_px: side of the result.
     """
     size = [len(pictures), 1, side_px, side_px]
     grid = functional.affine_grid(matrix, size, align_corners=False)
@@ -101,7 +101,7 @@ def resampled(pictures: Tensor, matrix: Tensor, side_px: int) -> Tensor:
 
 
 def shaded(pictures: Tensor, settings: FaceAugmentation, random: torch.Generator) -> Tensor:
-    """Light the pictures from one side, and bend their scale of lightness."""
+    """Apply a gradient of light and a gamma curve."""
     n, side = len(pictures), pictures.shape[-1]
     towards = 2 * math.pi * torch.rand(n, 1, 1, 1, generator=random)
     across = torch.linspace(-1, 1, side)
@@ -113,7 +113,7 @@ def shaded(pictures: Tensor, settings: FaceAugmentation, random: torch.Generator
 
 
 def covered(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Put a rectangle of one shade, or of noise, over each picture."""
+    """Cover a rectangle of each picture with one shade, or with noise."""
     n, side = len(pictures), pictures.shape[-1]
     size = (0.1 + 0.4 * torch.rand(n, 2, generator=random)) * side
     first = torch.rand(n, 2, generator=random) * side - size / 2
@@ -129,15 +129,15 @@ def covered(pictures: Tensor, random: torch.Generator) -> Tensor:
 
 
 def blurred(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Blur each picture by a deviation of its own, up to 1.5 pixels."""
+    """Blur each picture with its own sigma, up to 1.5 pixels."""
     return blur(pictures, 0.3 + 1.2 * torch.rand(len(pictures), generator=random))
 
 
 def blur(pictures: Tensor, sigma_px: Tensor) -> Tensor:
     """
-    Blur with a Gaussian.
+    Apply a Gaussian blur.
 
-    :param sigma_px: (n,), up to 2 pixels.
+    :param sigma_px: (n,), standard deviation, up to 2 pixels.
     """
     taps = torch.arange(-4, 5)
     kernel = torch.exp(-taps.square() / (2 * sigma_px[:, None] ** 2))
@@ -156,26 +156,26 @@ def shrunk(pictures: Tensor, random: torch.Generator) -> Tensor:
 
 
 def enlarged(pictures: Tensor, side_px: int) -> Tensor:
-    """Return pictures that were seen with so few pixels a side."""
+    """Return pictures shrunk to ``side_px`` pixels a side and enlarged again."""
     small = functional.interpolate(pictures, (side_px, side_px), mode='area')
     return functional.interpolate(small, pictures.shape[-2:], mode='bilinear')
 
 
 def dimmed(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Dim each picture, down to a tenth, as a camera gives it: noisy, and in steps of a byte."""
+    """Dim each picture, down to a tenth, with noise, and round it to bytes as a camera does."""
     gain = 0.1 + 0.5 * torch.rand(len(pictures), 1, 1, 1, generator=random)
     grain = 0.006 * torch.randn(pictures.shape, generator=random)
     return ((pictures * gain + grain).clamp(0, 1) * 255).round() / 255
 
 
 def noisy(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Add Gaussian noise, of a deviation of up to 0.08, to each picture."""
+    """Add Gaussian noise to each picture, with a sigma of up to 0.08."""
     sigma = 0.08 * torch.rand(len(pictures), 1, 1, 1, generator=random)
     return (pictures + sigma * torch.randn(pictures.shape, generator=random)).clamp(0, 1)
 
 
 def compressed(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Send each picture through JPEG."""
+    """Compress each picture with JPEG."""
     import cv2
 
     qualities = torch.randint(15, 71, (len(pictures),), generator=random).tolist()
@@ -188,5 +188,5 @@ def compressed(pictures: Tensor, random: torch.Generator) -> Tensor:
 
 
 def _spread(n: int, random: torch.Generator) -> Tensor:
-    """Return (n,) even numbers in [-1, 1)."""
+    """Return (n,) uniform random numbers in [-1, 1)."""
     return 2 * torch.rand(n, generator=random) - 1

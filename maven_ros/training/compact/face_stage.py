@@ -1,10 +1,9 @@
 """
 The stage ``faces``: the face encoder, trained on the corpora of faces.
 
-Its head says how people would vote; valence and arousal are the expectation over the votes. What
-is minimised is the cross-entropy against the votes, and how far the expectation is from agreeing
-with theirs, or with a rating (1 - CCC over a batch). The first epochs are on smaller pictures:
-cheaper, so there are more of them.
+The head predicts the votes of people; valence and arousal are the expectation over the votes. The
+loss is the cross-entropy against the votes, plus 1 - CCC over a batch between the expectation and
+that of the votes, or the rating. The first epochs use smaller pictures, which are cheaper.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from maven_ros.training.mixup import mixup
 from maven_ros.training.targets import valence_arousal
 
 NAME = 'faces'
-#: That the head tells apart.
+#: The classes of the head.
 EMOTIONS = (
     'neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
@@ -43,27 +42,28 @@ _VALIDATION_BATCH = 256
 
 @dataclass(frozen=True)
 class FaceStageSettings(Checked):
-    """How the face encoder is trained."""
+    """The settings of the stage."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
     augmentation: FaceAugmentation = setting(
-        doc='What befalls the pictures.', made=FaceAugmentation)
+        doc='Augmentation.', made=FaceAugmentation)
     sides_px: tuple[int, ...] = setting(
-        (48,), 'Side of the pictures in training, in equal shares of the epochs.', minimum=8)
+        (48,), 'Sides of the pictures in training, each for the same share of the epochs.',
+        minimum=8)
     mixup: float = setting(
-        0.2, 'Parameter of the Beta distribution by which pairs of faces are blended; 0 blends '
+        0.2, 'Parameter of the Beta distribution of mixup; 0 blends '
         'none (Zhang et al. 2018).', minimum=0)
     agreement: float = setting(
-        0.5, 'Weight of 1 - CCC, the mean of valence\'s and arousal\'s.', minimum=0)
-    dropout: float = setting(0.2, 'Of the vector, before the head.', minimum=0, below=1)
+        0.5, 'Weight of 1 - CCC, the mean over valence and arousal.', minimum=0)
+    dropout: float = setting(0.2, 'Dropout before the head.', minimum=0, below=1)
 
 
 class FaceVotes(NamedTuple):
     """
-    What people would say of faces.
+    The predicted votes for faces.
 
-    :param logits: of the votes, (n, 8), in the order of ``EMOTIONS``.
-    :param points: valence and arousal, (n, 2): the expectation over the votes.
+    :param logits: (n, 8), logits of the votes, in the order of ``EMOTIONS``.
+    :param points: (n, 2), valence and arousal: the expectation over the votes.
     """
 
     logits: Tensor
@@ -71,7 +71,7 @@ class FaceVotes(NamedTuple):
 
 
 class FaceHead(nn.Module):
-    """Reads the votes from a face's vector."""
+    """Predict the votes from a face's vector."""
 
     points: Tensor
 
@@ -88,7 +88,7 @@ class FaceHead(nn.Module):
 
 
 class FaceModel(nn.Module):
-    """The encoder with the head that it is trained with."""
+    """The encoder with its training head."""
 
     def __init__(self, encoder: FaceEncoder, head: FaceHead) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class FaceModel(nn.Module):
 
 
 class FaceTask:
-    """Faces in batches, blended and augmented, and how well their votes are foretold."""
+    """The training task: batches of blended and augmented faces, losses and scores."""
 
     def __init__(self, settings: FaceStageSettings, train: Examples, valid: Examples,
                  model: FaceModel, device: torch.device) -> None:
@@ -113,7 +113,7 @@ class FaceTask:
         self.steps = max(1, draws(train.weights) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield pictures and labels; what does not fill a batch is left out."""
+        """Yield pictures and labels; an incomplete last batch is dropped."""
         order = drawn(self.weights, random)
         sides, epochs = self.settings.sides_px, self.settings.loop.epochs
         side_px = sides[epoch * len(sides) // epochs]
@@ -143,7 +143,7 @@ class FaceTask:
 
 def predict(model: FaceModel, pictures: Tensor) -> FaceVotes:
     """
-    Say how people would vote on many faces.
+    Predict the votes for many faces.
 
     :param pictures: grey (n, 1, side, side), uint8 or float in [0, 1].
     """
@@ -161,8 +161,8 @@ def score(model: FaceModel, faces: Examples) -> dict[str, float]:
     """
     Score a model on faces.
 
-    :returns: ``accuracy`` and ``cross_entropy`` of those of which people named emotions,
-        ``ccc_valence`` and ``ccc_arousal``.
+    :returns: ``accuracy`` and ``cross_entropy`` of the faces with votes, and ``ccc_valence`` and
+        ``ccc_arousal`` of all.
     """
     votes = predict(model, torch.from_numpy(np.asarray(faces.evidence))[:, None])
     shares, named = faces.shares_of(EMOTIONS), ~faces.rated
@@ -174,9 +174,9 @@ def score(model: FaceModel, faces: Examples) -> dict[str, float]:
 
 def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
     """
-    Train the face encoder, and write it with its head and its figures.
+    Train the face encoder; write it, its head and its figures.
 
-    :raises ResourceError: names a file of the data that is missing or broken.
+    :raises ResourceError: names a data file that is missing or broken.
     """
     train, valid = context.corpora.train_and_valid('video')
     torch.manual_seed(context.seed)

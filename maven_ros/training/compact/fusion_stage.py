@@ -1,10 +1,10 @@
 """
 The stage ``fusion``: pathways, refinement, context and head, trained on composed windows.
 
-The encoders are frozen. What is minimised is the negative log-likelihood of the targets, which are
-themselves uncertain by their spread, under the head's normal distribution (weighted as in
-beta-NLL, Seitzer et al. 2022, so that what is hard is not given up), and 1 - CCC over a batch. At
-the end the spread is calibrated (:mod:`maven_ros.training.calibration`).
+The encoders are frozen. The loss is the negative log-likelihood of the targets, with their own
+spread, under the head's normal distribution, plus 1 - CCC over a batch. The likelihood has the
+weights of beta-NLL (Seitzer et al. 2022), so that hard windows are not neglected. At the end the
+standard deviations are calibrated (:mod:`maven_ros.training.calibration`).
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ from maven_ros.training.reading import Reading, read
 
 NAME = 'fusion'
 FUSION = 'fusion.safetensors'
-STAGE_OF = {'video': 'faces', 'audio': 'voice', 'text': 'text'}  # that trains its encoder
-PARTS = ('fusion', 'context', 'head')  # of the network, that this stage trains
+STAGE_OF = {'video': 'faces', 'audio': 'voice', 'text': 'text'}  # stage that trains the encoder
+PARTS = ('fusion', 'context', 'head')  # parts of the network that this stage trains
 DIMENSIONS = ('valence', 'arousal')
 
 
 @dataclass(frozen=True)
 class FusionSettings(Checked):
-    """How the fusion is trained."""
+    """The settings of the stage."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
-    bank: BankSettings = setting(doc='How pieces are rendered.', made=BankSettings)
-    compose: ComposeSettings = setting(doc='How windows are composed.', made=ComposeSettings)
-    windows: int = setting(40_000, 'Composed for an epoch.', minimum=1)
-    valid_windows: int = setting(4_000, 'Composed for validation and calibration.', minimum=2)
+    bank: BankSettings = setting(doc='Banks of pieces.', made=BankSettings)
+    compose: ComposeSettings = setting(doc='Composition of windows.', made=ComposeSettings)
+    windows: int = setting(40_000, 'Windows per epoch.', minimum=1)
+    valid_windows: int = setting(4_000, 'Windows for validation and calibration.', minimum=2)
     beta: float = fraction(
-        0.5, 'Power of the variance that weighs each window\'s likelihood: 0 none, 1 as the '
-        'squared error.')
+        0.5, 'Exponent of the variance in the weight of each window\'s likelihood: 0 is the plain '
+        'likelihood, 1 resembles the squared error.')
     agreement: float = setting(
-        0.5, 'Weight of 1 - CCC, the mean of valence\'s and arousal\'s.', minimum=0)
+        0.5, 'Weight of 1 - CCC, the mean over valence and arousal.', minimum=0)
     frames: float = setting(
-        0.1, 'Weight of the squared error of each slot by itself.', minimum=0)
+        0.1, 'Weight of the squared error of the slots.', minimum=0)
 
 
 class FusionTask:
-    """Composed windows in batches, and how well they are read."""
+    """The training task: batches of composed windows, losses and scores."""
 
     def __init__(
         self, settings: FusionSettings, model: MavenModel, train: Composer, valid: ComposedWindows,
@@ -75,7 +75,7 @@ class FusionTask:
         self.steps = max(1, settings.windows // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[ComposedWindows]:
-        """Yield windows that were never seen before and will never be again."""
+        """Yield newly composed windows; none occurs twice."""
         for _ in range(self.steps):
             yield self.train.windows(self.settings.loop.batch_size, random)
 
@@ -95,16 +95,16 @@ class FusionTask:
                 'likelihood': likelihood, 'disagreement': distance, 'frame_error': frame_error}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the validation windows: all evidence, and each modality where it is alone."""
+        """Score the validation windows: with all evidence, and with each modality alone."""
         return score(read(cast(MavenModel, model), self.valid.features), self.valid)
 
 
 def score(reading: Reading, windows: ComposedWindows) -> dict[str, float]:
     """
-    Score what was read.
+    Score estimates.
 
     :returns: CCC of valence and arousal, their mean ``ccc``, coverage of the 90% intervals, and
-        the CCC of windows that hold one modality alone.
+        the CCC of windows with a single modality.
     """
     present = windows.features.present
     figures = dict(zip(('ccc_valence', 'ccc_arousal'),
@@ -124,7 +124,7 @@ def score(reading: Reading, windows: ComposedWindows) -> dict[str, float]:
 
 def load_encoders(context: StageContext) -> MavenModel:
     """
-    Build the network with the encoders that the stages before this left, which are frozen.
+    Build the network with the frozen encoders of the earlier stages.
 
     :raises ResourceError: names a stage that was not trained.
     """
@@ -139,7 +139,7 @@ def load_encoders(context: StageContext) -> MavenModel:
 def make_composer(
     settings: FusionSettings, context: StageContext, model: MavenModel, split: str,
 ) -> Composer:
-    """Encode a split of the corpora, or find it encoded, and compose windows of it."""
+    """Return a composer of the pieces of a split, which are encoded if necessary."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(resource('models/compact/tokenizer.json')))
@@ -150,10 +150,10 @@ def make_composer(
 
 def train_fusion(settings: FusionSettings, context: StageContext) -> None:
     """
-    Train, calibrate and write what comes after the encoders, with figures on validation windows.
+    Train, calibrate and write the parts after the encoders, with figures on validation windows.
 
-    :raises ResourceError: names a stage that was not trained, or a file of the data that is
-        missing or broken.
+    :raises ResourceError: names a stage that was not trained, or a data file that is missing or
+        broken.
     """
     model, folder = load_encoders(context), context.out / NAME
     train, held_out = (make_composer(settings, context, model, split)

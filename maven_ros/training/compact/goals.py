@@ -1,4 +1,4 @@
-"""What the shipped weights must show, and whether they do."""
+"""The quality goals of the shipped weights."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from maven_ros.records import MODALITIES
 from maven_ros.scoring.metrics import DIMENSIONS
 from maven_ros.training.compact.card import Evaluation, Row
 
-FUSED_ABOVE_ONE = 0.05  # CCC of all evidence above that of the best modality alone
-NOISE_COSTS = 0.05      # CCC, at most, against the modality's absence
-DEGRADED_COSTS = 0.15   # CCC of faces, at most
-COVERED = (0.85, 0.95)  # of the 90% intervals
+FUSED_ABOVE_ONE = 0.05  # smallest gain in CCC over the best single modality
+NOISE_COSTS = 0.05      # largest loss in CCC against the absence of the modality
+DEGRADED_COSTS = 0.15   # largest loss in CCC of degraded faces
+COVERED = (0.85, 0.95)  # coverage of the 90% intervals
 
 
 class Goal(NamedTuple):
     """
     One figure and its bound.
 
-    :param what: in words.
-    :param value: found.
-    :param least: smallest allowed.
-    :param most: largest allowed.
+    :param what: description.
+    :param value: measured value.
+    :param least: smallest allowed value.
+    :param most: largest allowed value.
     """
 
     what: str
@@ -32,7 +32,7 @@ class Goal(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether it is; NaN never is."""
+        """Whether the goal is met; NaN never meets it."""
         return self.least <= self.value <= self.most
 
 

@@ -1,4 +1,4 @@
-"""What people say of faces and voices: emotions that they named, or valence and arousal."""
+"""Labels of faces and voices: emotions, or valence and arousal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from maven_ros.training.corpus import Examples
 
 class Labels(NamedTuple):
     """
-    Labels in one table, so that they can be blended.
+    Labels in one table, so that mixup can blend them.
 
-    :param mixed: (n, emotions + 2): shares of the emotions, and the valence and arousal of what
-        has no share in any.
+    :param mixed: (n, emotions + 2): shares of the emotions, then valence and arousal, which count
+        for examples without emotions.
     """
 
     mixed: Tensor
@@ -26,10 +26,10 @@ class Labels(NamedTuple):
     @classmethod
     def of(cls, examples: Examples, emotions: Sequence[str], smoothing: float = 0.0) -> Labels:
         """
-        Return what people say of examples.
+        Return the labels of examples.
 
-        :param smoothing: share of the named emotions that is spread over all of them.
-        :raises SettingsError: when people named another emotion.
+        :param smoothing: label smoothing of the emotions, in [0, 1].
+        :raises SettingsError: if an example has another emotion.
         """
         shares = torch.from_numpy(examples.shares_of(emotions))
         named = shares.sum(1, keepdim=True)
@@ -38,25 +38,25 @@ class Labels(NamedTuple):
 
     @property
     def shares(self) -> Tensor:
-        """Shares of the emotions, (n, emotions); rows of what was rated are 0."""
+        """Shares of the emotions, (n, emotions); rows of rated examples are 0."""
         return self.mixed[:, :-2]
 
     def points(self, points: Tensor) -> Tensor:
         """
         Return valence and arousal, (n, 2).
 
-        :param points: of the emotions, (emotions, 2).
+        :param points: points of the emotions, (emotions, 2).
         """
         return self.shares @ points + self.mixed[:, -2:]
 
 
 def accuracy(logits: Tensor, shares: NDArray[np.float32]) -> float:
     """
-    Return how often the emotion that most people named is the likeliest.
+    Return how often the most likely emotion is the majority's.
 
     :param logits: (n, emotions).
-    :param shares: (n, emotions); the first of several maxima counts, and rows of 0 do not.
-    :returns: in [0, 1]; NaN where nobody named any.
+    :param shares: (n, emotions); the first maximum counts, and rows of 0 are skipped.
+    :returns: share in [0, 1]; NaN without labelled emotions.
     """
     named = shares.sum(1) > 0
     right = logits.argmax(1).numpy()[named] == shares[named].argmax(1)

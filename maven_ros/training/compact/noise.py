@@ -1,9 +1,9 @@
 """
-Evidence about nothing: what senses give when they are wrong.
+Evidence without information, as faulty detections produce it.
 
-A detector takes curtains, backs of heads and blurs for faces; voice activity takes traffic, music
-and a crowd for a voice; a recogniser makes words of any of it. All are made of the corpora's own
-pieces, so that nothing but the affect is missing.
+A face detector reports curtains, backs of heads and blurs; voice activity detection may accept
+music and crowds; a recogniser returns words for any of them. The noise is made from the
+corpora's own pieces, so it differs from them only in the missing affect.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.training.compact.pieces import SAMPLES, words_of
 
-_CROWD = 6           # voices that talk at once
-_BLOCK_PX = 8        # of a shuffled face
-_WORDS = (1, 12)     # fewest and most at random
+_CROWD = 6           # simultaneous voices
+_BLOCK_PX = 8        # block of a shuffled face
+_WORDS = (1, 12)     # fewest and most words
 
 
 def noise_pictures(
     images: NDArray[np.uint8], count: int, random: np.random.Generator,
 ) -> NDArray[np.uint8]:
     """
-    Make pictures without a face in them.
+    Make pictures without a face.
 
-    In turn: noise of any grain; a patch of skin, hair or background, enlarged; a face blurred
-    beyond recognition; a face whose blocks are shuffled.
+    The kinds alternate: noise of any grain; an enlarged patch of skin, hair or background; a face
+    blurred beyond recognition; a face with shuffled blocks.
 
     :param images: uint8 (n, side, side), faces.
     :returns: uint8 (count, side, side).
@@ -69,12 +69,12 @@ def noise_waveforms(
     clips: Sequence[Samples], count: int, random: np.random.Generator,
 ) -> list[Samples]:
     """
-    Make sound without a voice that could be understood.
+    Make sound without an intelligible voice.
 
-    In turn: noise from white to brown; a crowd, played backwards; hums and tones that come and go;
-    knocks.
+    The kinds alternate: noise from white to brown; a crowd, played backwards; intermittent hums
+    and tones; knocks.
 
-    :param clips: float32 (samples,) each, voices.
+    :param clips: voices, float32 (samples,) each.
     :returns: float32, each as long as a window.
     """
     kinds = (_colour, _crowd, _tones, _knocks)
@@ -118,9 +118,9 @@ def _knocks(clips: Sequence[Samples], random: np.random.Generator) -> NDArray[np
 
 def noise_texts(texts: Sequence[str], count: int, random: np.random.Generator) -> list[str]:
     """
-    Make texts of words in no order, each from another sentence.
+    Make texts of random words from different sentences.
 
-    :param texts: sentences.
+    :param texts: source sentences.
     """
     every = [word for text in texts for word in words_of(text)]
     lengths = random.integers(_WORDS[0], _WORDS[1] + 1, count)

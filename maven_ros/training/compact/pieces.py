@@ -1,8 +1,8 @@
 """
-Pieces of evidence about one window, from the corpora, in the form in which the engine takes them.
+Pieces of evidence for one window, made from the corpora in the engine's input format.
 
-Each kind gives evidence by index and version: version 0 is plain and whole, the others are changed
-at random, as rooms, cameras and recognisers change them.
+Evidence has an index and a version. Version 0 is plain and complete; the others are changed at
+random, to imitate rooms, cameras and recognisers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from maven_ros.training.compact.voice_augmentation import (
 )
 from maven_ros.training.digests import digest_of
 
-# Of the windows that the network is trained on: the node's, by default.
+# Windows of the training, the same as the node's defaults.
 LENGTH_S = WindowSettings().length_s
 LENGTH_NS = nanoseconds(LENGTH_S)
 SAMPLES = rules.window_samples(LENGTH_NS)
@@ -44,36 +44,35 @@ GRID = rules.time_grid(LENGTH_S, FaceSettings().rate_hz)
 
 Indices = NDArray[np.int64]
 
-_SHIFT_S = 0.35              # standard deviation of where a clip is cut, from its loudest part
+_SHIFT_S = 0.35              # standard deviation of the cut, relative to the loudest part
 _WORDS_A_SECOND = (2.0, 4.5)
-_PART_WORDS = (3, 12)        # fewest and most of a part of a sentence
+_PART_WORDS = (3, 12)        # fewest and most words of a part of a sentence
 
 
 class Pieces(Protocol):
     """Evidence of one modality, by index and version."""
 
-    def __len__(self) -> int:
-        """Return how many pieces there are."""
+    def __len__(self) -> int: ...
 
     @property
     def digest(self) -> str:
-        """Of what they are made of (:func:`maven_ros.training.digests.digest_of`)."""
+        """Digest of the source data (:func:`maven_ros.training.digests.digest_of`)."""
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
         """
-        Return the versions of some pieces; the same arguments give the same evidence.
+        Return versions of some pieces; the same arguments give the same evidence.
 
-        :returns: for each piece its versions: of sound and words one window each, of faces one
-            window in which each version has a slot.
+        :returns: for each piece its versions: one window per version for sound and words; a single
+            window for faces, with one slot per version.
         """
 
 
 class FacePieces:
     """
-    Pictures; all versions of a piece stand in one window, a slot each.
+    Pictures; all versions of a piece are in one window, one per slot.
 
     :param images: uint8 (pieces, side, side), grey.
-    :param slots: of the window; at most so many versions.
+    :param slots: slots of the window, and so the largest number of versions.
     """
 
     def __init__(
@@ -83,16 +82,15 @@ class FacePieces:
         self._stamps_ns = rules.slot_edges(0, LENGTH_NS, slots).tolist()
 
     def __len__(self) -> int:
-        """Return how many pieces there are."""
         return len(self._images)
 
     @property
     def digest(self) -> str:
-        """Of the pictures."""
+        """Digest of the pictures."""
         return digest_of(self._images)
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
-        """Return a window each, which holds all versions."""
+        """Return one window per piece, which holds all versions."""
         random = torch.Generator().manual_seed(seed)
         plain = torch.from_numpy(self._images[indices])[:, None].float() / 255
         rendered = torch.cat(
@@ -112,10 +110,10 @@ class FacePieces:
 
 class VoicePieces:
     """
-    Two seconds of each clip, about its loudest part.
+    Two seconds of each clip, around its loudest part.
 
     :param waveforms: float32 (samples,) each, 16 kHz.
-    :param gaps: probability that a version has stretches in which nothing was heard.
+    :param gaps: probability that a version has gaps in the sound.
     """
 
     def __init__(
@@ -124,12 +122,11 @@ class VoicePieces:
         self._waveforms, self._augmentation, self._gaps = waveforms, augmentation, gaps
 
     def __len__(self) -> int:
-        """Return how many pieces there are."""
         return len(self._waveforms)
 
     @property
     def digest(self) -> str:
-        """Of the sound."""
+        """Digest of the sound."""
         return digest_of(list(self._waveforms))
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
@@ -154,27 +151,26 @@ class VoicePieces:
 
 class TextPieces:
     """
-    Sentences that are spoken within a window.
+    Sentences that are laid out within a window.
 
-    :param texts: of words, or without any; those have a window without words.
-    :param whole: probability that a version is the whole sentence, not a part of it.
-    :param missed: share of the words that the recogniser missed.
+    :param texts: sentences; a text without words gives a window without words.
+    :param whole: probability that a version is the complete sentence, not a part of it.
+    :param missed: share of the words that are removed.
     """
 
     def __init__(self, texts: Sequence[str], whole: float, missed: float) -> None:
         self._texts, self._whole, self._missed = texts, whole, missed
 
     def __len__(self) -> int:
-        """Return how many pieces there are."""
         return len(self._texts)
 
     @property
     def digest(self) -> str:
-        """Of the texts."""
+        """Digest of the texts."""
         return digest_of(list(self._texts))
 
     def render(self, indices: Indices, versions: int, seed: int) -> list[list[Evidence]]:
-        """Return a window for each version; the plain one is the sentence from edge to edge."""
+        """Return a window per version; the plain sentence fills its window."""
         random = np.random.default_rng(seed)
         every = [words_of(self._texts[index]) for index in indices]
         return [[speak(words, 0.0, LENGTH_S),
@@ -192,16 +188,16 @@ class TextPieces:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text: what stands between spaces and has a letter or a digit."""
+    """Return the words of a text: parts between spaces that have a letter or a digit."""
     return [word for word in text.split() if any(map(str.isalnum, word))]
 
 
 def speak(words: Sequence[str], start_s: float, length_s: float) -> Evidence:
     """
-    Lay words over a window, one after another, each for as long as it is written.
+    Lay out words in a window; the duration of each is proportional to its length in letters.
 
-    :param start_s: of the first, from the window's beginning.
-    :param length_s: of all of them.
+    :param start_s: start of the first word, in seconds from the start of the window.
+    :param length_s: total duration, in seconds.
     """
     ends = np.cumsum([0, *(len(word) + 1 for word in words)])
     edges_s = start_s + length_s * ends / max(1, ends[-1])
@@ -212,7 +208,7 @@ def speak(words: Sequence[str], start_s: float, length_s: float) -> Evidence:
 
 
 def loudest(waveform: Samples) -> int:
-    """Return the sample at which the window's length of most energy begins."""
+    """Return the first sample of the stretch of a window's length with the most energy."""
     energy = np.cumsum(np.pad(np.square(waveform, dtype=np.float64), (1, 0)))
     if len(waveform) <= SAMPLES:
         return (len(waveform) - SAMPLES) // 2

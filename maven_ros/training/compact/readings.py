@@ -1,4 +1,4 @@
-"""What sentences are read to say, by the text encoder and by its teacher, and how well."""
+"""Estimates for sentences, by the text encoder and its teacher, with their losses and scores."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from maven_ros.training.compact.text_augmentation import Ids
 from maven_ros.training.corpus import Examples
 from maven_ros.training.losses import soft_cross_entropy
 
-_UNKNOWN = (UNKNOWN_TOKEN, '[UNK]')  # ours, and WordPiece's
+_UNKNOWN = (UNKNOWN_TOKEN, '[UNK]')  # our name and WordPiece's
 _MOST_SUBWORDS = 96
 _BATCH = 256
-_BUCKET_JITTER = 6.0  # subwords; by which lengths are blurred before rows are sorted by them
+_BUCKET_JITTER = 6.0  # noise on lengths before rows are sorted by length, in subwords
 
 
 class TextReading(NamedTuple):
     """
-    What words are read to say.
+    The estimates for texts.
 
-    :param rated: valence and arousal as people rate them, (n, 2).
-    :param logits: of the emotions that people name, (n, emotions).
-    :param grouped: valence and arousal of the emotions that people name, (n, 2).
+    :param rated: (n, 2), rated valence and arousal.
+    :param logits: (n, emotions), logits of the emotions.
+    :param grouped: (n, 2), valence and arousal of the emotions.
     """
 
     rated: Tensor
@@ -41,10 +41,10 @@ class TextReading(NamedTuple):
 
 class TextHead(nn.Module):
     """
-    Reads all targets from the mean of a sentence's vectors.
+    Predict all targets from the mean of a sentence's vectors.
 
-    :param mean: of the ratings, (2,); the rated points are read as shares of their spread.
-    :param std: of the ratings, (2,).
+    :param mean: (2,), mean of the ratings; the head predicts standardised ratings.
+    :param std: (2,), standard deviation of the ratings.
     """
 
     mean: Tensor
@@ -59,7 +59,7 @@ class TextHead(nn.Module):
         self.register_buffer('std', std)
 
     def forward(self, vectors: Tensor, mask: Tensor) -> TextReading:
-        """Map (n, length, width) under a mask (n, length) to readings."""
+        """Map (n, length, width) under a mask (n, length) to estimates."""
         weights = mask / mask.sum(1, keepdim=True)
         numbers = self.read(self.dropout((weights[..., None] * vectors).sum(1))).float()
         return TextReading(
@@ -69,13 +69,13 @@ class TextHead(nn.Module):
 @dataclass(frozen=True)
 class Targets:
     """
-    What readings should be.
+    The targets of texts.
 
-    :param points: (n, 2), as people rate; any number where they do not count.
-    :param shares: (n, emotions), of those that people name; 0 where they do not count.
-    :param groups: (n, 2), of those emotions; any number where they do not count.
-    :param rated: (n,), how much ``points`` count.
-    :param named: (n,), how much ``shares`` and ``groups`` count.
+    :param points: (n, 2), ratings; arbitrary where their weight is 0.
+    :param shares: (n, emotions), shares of the emotions; 0 where their weight is 0.
+    :param groups: (n, 2), points of the emotions; arbitrary where their weight is 0.
+    :param rated: (n,), weight of ``points``.
+    :param named: (n,), weight of ``shares`` and ``groups``.
     """
 
     points: Tensor
@@ -86,12 +86,12 @@ class Targets:
 
     @classmethod
     def of(cls, texts: Examples) -> Targets:
-        """Return people's."""
+        """Return the targets from the labels of texts."""
         points, rated = torch.from_numpy(texts.targets), torch.from_numpy(texts.rated)
         return cls(points, torch.from_numpy(texts.shares), points, rated.float(), (~rated).float())
 
     def part(self, rows: Tensor) -> Targets:
-        """Take some rows."""
+        """Return some rows."""
         return Targets(*(value[rows] for value in self.values()))
 
     def values(self) -> tuple[Tensor, ...]:
@@ -101,7 +101,7 @@ class Targets:
 
 class SentenceBatch(NamedTuple):
     """
-    Sentences side by side.
+    A batch of padded sentences.
 
     :param tokens: int64 (n, length).
     :param mask: bool (n, length).
@@ -112,7 +112,7 @@ class SentenceBatch(NamedTuple):
     targets: Targets
 
     def to(self, device: torch.device) -> SentenceBatch:
-        """Bring all of it to a device."""
+        """Copy the batch to a device."""
         return SentenceBatch(self.tokens.to(device), self.mask.to(device), Targets(
             *(value.to(device) for value in self.targets.values())))
 
@@ -122,7 +122,7 @@ def losses(reading: TextReading, targets: Targets, std: Tensor, groups: float,
     """
     Return the loss and its three parts, each a mean over the rows.
 
-    :param std: of the ratings, (2,), in shares of which points err.
+    :param std: (2,), standard deviation of the ratings, the unit of the errors of points.
     :param groups: weight of the squared error of the groups' points.
     """
     errors = ((reading.rated - targets.points) / std).square().sum(1)
@@ -136,7 +136,7 @@ def losses(reading: TextReading, targets: Targets, std: Tensor, groups: float,
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
-    """Return the ids of each text, (subwords,); one of the unknown where it has no letter."""
+    """Return the ids of each text, (subwords,); the unknown token for a text without letters."""
     names = tokenizer.get_vocab()
     unknown = next(names[name] for name in _UNKNOWN if name in names)
     return [np.array(encoding.ids or [unknown], np.int64)
@@ -144,7 +144,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
 
 
 def pad(rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
-    """Stand rows side by side: ids (n, longest) and their mask; ends that are too long fall."""
+    """Pad rows: return ids (n, longest) and their mask; rows that are too long are cut."""
     longest = min(max(map(len, rows)), _MOST_SUBWORDS)
     lengths = torch.tensor([len(row) for row in rows])
     tokens = torch.zeros(len(rows), longest, dtype=torch.int64)
@@ -156,7 +156,7 @@ def pad(rows: Sequence[Ids]) -> tuple[Tensor, Tensor]:
 def similar_lengths(
     lengths: NDArray[np.int64], size: int, random: np.random.Generator,
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield batches of all rows' indices in random order; each is of about one length."""
+    """Yield batches of row indices in random order; rows in a batch have similar lengths."""
     order = np.argsort(lengths + _BUCKET_JITTER * random.random(len(lengths)))
     for index in random.permutation(-(-len(lengths) // size)):
         yield order[index * size:(index + 1) * size]
@@ -165,11 +165,11 @@ def similar_lengths(
 def predict(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str],
             precision: str = 'fp32') -> TextReading:
     """
-    Read many texts.
+    Predict many texts.
 
     :param model: maps ids and their mask to a :class:`TextReading`.
-    :param precision: of the large products, as :class:`maven_ros.training.loop.LoopSettings` has
-        it.
+    :param precision: precision of large products, as in
+        :class:`maven_ros.training.loop.LoopSettings`.
     """
     device = next(model.parameters()).device
     rows = encode(tokenizer, texts)
@@ -186,21 +186,21 @@ def predict(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str],
 
 def rated_texts(texts: Examples) -> Examples:
     """
-    Return the texts of which people rated valence and arousal: figures are of those.
+    Return the texts with rated valence and arousal, which are the ones that are scored.
 
-    :raises SettingsError: when there is none.
+    :raises SettingsError: if there is none.
     """
     if not texts.rated.any():
-        raise SettingsError('corpora: people rated valence and arousal of no text; allowed: one '
-                            'corpus, at least, in which they did')
+        raise SettingsError('corpora: no text has rated valence and arousal; allowed: at least '
+                            'one corpus with such texts')
     return texts.of(texts.rated)
 
 
 def score(model: nn.Module, tokenizer: Tokenizer, sentences: Examples) -> dict[str, float]:
     """
-    Score a model on whole sentences.
+    Score a model on complete sentences.
 
-    :param sentences: that people rated.
+    :param sentences: sentences with ratings.
     :returns: Pearson's ``r_valence`` and ``r_arousal``, and ``r``, their mean.
     """
     rated = predict(model, tokenizer, sentences.evidence).rated.numpy()

@@ -1,8 +1,8 @@
 """
-A recipe: a YAML file with the seed and the settings of each stage, and what runs them in order.
+Recipes: YAML files with the seed and the settings of each stage, which run in order.
 
-Each stage leaves its files in a folder of its own. A stage that is done is not done again, one
-that was cut off goes on: :mod:`maven_ros.training.loop`.
+Each stage writes its files into its own folder. A finished stage is not repeated, and an
+interrupted one continues (:mod:`maven_ros.training.loop`).
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Stage(NamedTuple):
     """
     One step of a recipe.
 
-    :param settings: its dataclass.
-    :param train: does it.
+    :param settings: dataclass of its settings.
+    :param train: function that runs it.
     """
 
     settings: type[Any]
     train: Callable[[Any, StageContext], None]
 
 
-#: In the order in which they run.
+#: The stages, in the order in which they run.
 STAGES: Mapping[str, Stage] = {
     'faces': Stage(FaceStageSettings, train_faces),
     'voice': Stage(VoiceSettings, train_voice),
@@ -57,11 +57,11 @@ STAGES: Mapping[str, Stage] = {
 @dataclass(frozen=True)
 class Recipe:
     """
-    All that the weights depend on, beside the data.
+    Everything that the weights depend on, except the data.
 
-    :param seed: of all that is random.
-    :param corpora: what is learnt from.
-    :param stages: settings by the stage's name.
+    :param seed: seed of all randomness.
+    :param corpora: corpora of the training.
+    :param stages: settings by name of the stage.
     """
 
     seed: int
@@ -73,9 +73,9 @@ def read_recipe(name: str) -> Recipe:
     """
     Read a recipe.
 
-    :param name: of one that ships, such as ``'compact'``, or the path of a YAML file.
-    :raises ResourceError: when there is none of this name.
-    :raises SettingsError: when it cannot be read; names what is missing, unknown or of another
+    :param name: name of a shipped recipe, such as ``'compact'``, or path of a YAML file.
+    :raises ResourceError: if there is no such recipe.
+    :raises SettingsError: if it cannot be read; names what is missing, unknown or of another
         type.
     """
     path = Path(name)
@@ -86,7 +86,7 @@ def read_recipe(name: str) -> Recipe:
                                 'compact, or the path of a file that ends with .yaml or .yml')
     values = read_yaml(path)
     if not isinstance(values, dict) or type(values.get('seed')) is not int:
-        raise SettingsError(f'{path}: is no mapping with a whole number as seed')
+        raise SettingsError(f'{path}: is not a mapping with a whole number as seed')
     unknown = values.keys() - STAGES.keys() - {'seed', 'corpora'}
     if unknown:
         raise SettingsError(
@@ -108,13 +108,13 @@ def train(
     stop: Event,
 ) -> None:
     """
-    Run stages, in the recipe's order.
+    Run stages in the order of the recipe.
 
     :param data: folder of the data sets.
-    :param out: folder of the run; files of stages that are left out are taken from it.
-    :param stages: names; all when empty.
-    :param stop: ends the run after the step that runs.
-    :raises SettingsError: for a stage that the recipe has not.
+    :param out: folder of the run; it must already hold the files of omitted stages.
+    :param stages: names of stages; all if empty.
+    :param stop: ends the run after the current step when set.
+    :raises SettingsError: if the recipe lacks a stage.
     """
     for name in stages:
         if name not in recipe.stages:
@@ -129,13 +129,13 @@ def train(
 
 def build(cls: type[Any], values: Any, where: str) -> Any:
     """
-    Make a dataclass of what YAML gave; dataclasses in it, too, and tuples of lists.
+    Build a dataclass from YAML values, with nested dataclasses, and tuples from lists.
 
-    :param where: what the messages begin with.
-    :raises SettingsError: names what is missing, unknown, of another type or refused.
+    :param where: prefix of the messages.
+    :raises SettingsError: names what is missing, unknown, of another type or not allowed.
     """
     if not isinstance(values, dict):
-        raise SettingsError(f'{where}: {values!r} is no mapping')
+        raise SettingsError(f'{where}: {values!r} is not a mapping')
     fields = {field.name: field for field in dataclasses.fields(cls)}
     required = {name for name, field in fields.items() if field.default is dataclasses.MISSING
                 and field.default_factory is dataclasses.MISSING}

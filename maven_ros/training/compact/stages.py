@@ -1,4 +1,4 @@
-"""What every stage of a recipe is given, and the files that it leaves."""
+"""The input of every stage of a recipe, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ METRICS = 'metrics.json'
 @dataclass(frozen=True)
 class StageContext:
     """
-    What a stage works with.
+    The context of a stage.
 
-    :param corpora: what is learnt from.
-    :param out: folder of the run; each stage has one in it, under its name.
-    :param config: shape of the network.
-    :param seed: of all that is random.
-    :param device: that encoders are trained on; the fusion is small, and trained on the
-        processor.
-    :param stop: set when training is to end.
+    :param corpora: corpora of the training.
+    :param out: folder of the run; each stage has a folder inside, with its name.
+    :param config: configuration of the network.
+    :param seed: seed of all randomness.
+    :param device: device for the encoders; the fusion is small, so the CPU trains it.
+    :param stop: set to end the training.
     """
 
     corpora: Corpora
@@ -47,7 +46,7 @@ class StageContext:
 def save_stage(
     folder: Path, encoder: nn.Module, head: nn.Module, metrics: Mapping[str, Any],
 ) -> None:
-    """Write what a stage trained: its encoder, its own head, and figures on validation."""
+    """Write the result of a stage: its encoder, its head, and validation figures."""
     for name, module in ((ENCODER, encoder), (TASK_HEAD, head)):
         save_state(folder / name, module.state_dict())
     write_json(folder / METRICS, metrics)
@@ -55,20 +54,20 @@ def save_stage(
 
 def load_stage(folder: Path, file: str, module: nn.Module) -> None:
     """
-    Read what a stage left, ``ENCODER`` or ``TASK_HEAD``, into a module of the same shape.
+    Read a result of a stage, ``ENCODER`` or ``TASK_HEAD``, into a module of the same shape.
 
-    :raises ResourceError: names the file and what is wrong with it.
+    :raises ResourceError: names the file and the fault.
     """
     path = folder / file
     try:
         module.load_state_dict(load_file(path))
-    except Exception as error:  # safetensors and torch raise whatever the bytes lead them to
+    except Exception as error:  # both libraries raise any class for broken files
         raise ResourceError(f'{path}: cannot be loaded: {error}; train the stage '
                             f'{folder.name!r} first') from error
 
 
 def save_state(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write tensors by name, as safetensors, whole or not at all."""
+    """Write tensors by name as safetensors, atomically."""
     with written(path) as beside:
         save_file(
             {name: value.detach().cpu().contiguous() for name, value in state.items()}, beside)

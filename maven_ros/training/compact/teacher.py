@@ -1,10 +1,10 @@
 """
-The stage ``teacher``: a language model that has read far more, tuned to the corpora, labels them.
+The stage ``teacher``: a large language model, fine-tuned on the corpora, labels their texts.
 
-The sentences of the corpora show a small network few of the words that people say. What a large
-one says of each of them, and of parts of them, is what the stage ``text`` is trained on beside
-people's own ratings (Hinton et al. 2015). The large one is for training alone; it comes from a
-folder in the hub's format, or from an archive of one in a Python package that is installed.
+The corpora contain few of the words that people say. So the stage ``text`` also trains on the
+teacher's estimates for each sentence and for parts of it (distillation, Hinton et al. 2015). The
+teacher serves training only. It comes from a folder in the hub's format, or from an archive of
+such a folder in an installed Python package.
 """
 
 from __future__ import annotations
@@ -56,34 +56,34 @@ PARTS = 'parts.json'
 
 @dataclass(frozen=True)
 class TeacherSettings(Checked):
-    """Which language model teaches, and how it is tuned."""
+    """The settings of the stage."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
     model: str = setting(
         doc='Folder in the hub\'s format, or package/archive.zip of an installed package.')
-    sha256: str = setting(doc='Of its model.safetensors; another one is refused.')
+    sha256: str = setting(doc='SHA-256 of its model.safetensors; any other is refused.')
     frozen_layers: int = setting(
-        2, 'The first ones, which stay as they are, as does the embedding.', minimum=0)
+        2, 'Number of first layers that are frozen with the embedding.', minimum=0)
     comments: int = setting(
-        6000, 'Texts of which emotions were named, in an epoch, at most; drawn anew each time, '
-        'beside all that were rated.', minimum=0)
+        6000, 'Most texts with emotions per epoch, drawn again each time, in addition to all '
+        'rated texts.', minimum=0)
     comments_weight: float = setting(
-        2.0, 'Weight of the squared error of the named emotions\' points.', minimum=0)
-    dropout: float = setting(0.1, 'Of the pooled vector, before the head.', minimum=0, below=1)
+        2.0, 'Weight of the squared error of the emotions\' points.', minimum=0)
+    dropout: float = setting(0.1, 'Dropout before the head.', minimum=0, below=1)
     parts: int = setting(
-        2, 'Parts of a text that was rated that are labelled, too.', minimum=0)
+        2, 'Number of parts of each rated text to label, too.', minimum=0)
     comment_parts: float = fraction(
-        0.4, 'Share of the other texts of which a part is labelled, too.')
+        0.4, 'Share of the other texts with a part to label, too.')
     part_words: tuple[int, int] = setting(
         (3, 12), 'Fewest and most words of a part.', minimum=1, rises=True)
 
 
 class TaughtLabels(NamedTuple):
     """
-    What the teacher says.
+    The labels of the teacher.
 
-    :param texts: those of the corpora, and parts of them.
-    :param reading: of each of them.
+    :param texts: texts of the corpora, and parts of them.
+    :param reading: estimates for the texts.
     """
 
     texts: tuple[str, ...]
@@ -91,34 +91,34 @@ class TaughtLabels(NamedTuple):
 
 
 class TeacherModel(nn.Module):
-    """A language model, and what reads all targets from the mean of its vectors."""
+    """A language model, with a head on the mean of its vectors."""
 
     def __init__(self, encoder: TextBackbone, head: TextHead) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
     def forward(self, tokens: Tensor, mask: Tensor) -> TextReading:
-        """Map ids (n, length) under a mask (n, length) to readings."""
+        """Map ids (n, length) under a mask (n, length) to estimates."""
         reading: TextReading = self.head(self.encoder(tokens, mask), mask)
         return reading
 
 
 class TeacherTask:
-    """All texts that were rated and some of the others, in batches of about one length."""
+    """The training task: all rated texts and some others, in batches of similar lengths."""
 
     def __init__(self, settings: TeacherSettings, tokenizer: Tokenizer, texts: Examples,
                  valid: Examples, model: TeacherModel, device: torch.device) -> None:
         self.settings, self.tokenizer, self.device = settings, tokenizer, device
         self.rows = encode(tokenizer, texts.evidence)
         self.targets, self.weights, self.valid = Targets.of(texts), texts.weights, valid
-        #: Places of the texts that were rated, and of those of which emotions were named.
+        #: Indices of the rated texts, and of the texts with emotions.
         self.kinds = np.flatnonzero(texts.rated), np.flatnonzero(~texts.rated)
         rated, named = (draws(texts.weights[kind]) if len(kind) else 0 for kind in self.kinds)
         self.model: nn.Module = model.to(device)
         self.steps = -(-(rated + min(settings.comments, named)) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[SentenceBatch]:
-        """Yield batches in random order; rows of a batch have about one length."""
+        """Yield batches in random order; rows of a batch have similar lengths."""
         numpy_random = np.random.default_rng(int(torch.randint(2 ** 62, (), generator=random)))
         rated, named = (kind[drawn(self.weights[kind], random)] if len(kind) else kind
                         for kind in self.kinds)
@@ -137,18 +137,18 @@ class TeacherTask:
             model(batch.tokens, batch.mask), batch.targets, std, self.settings.comments_weight)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the validation sentences that people rated."""
+        """Score the rated validation sentences."""
         return score(model, self.tokenizer, self.valid)
 
 
 def find_model(settings: TeacherSettings, folder: Path) -> Path:
     """
-    Return the teacher's folder, unpacked from its package's archive where it is in one.
+    Return the folder of the teacher, unpacked from an archive if necessary.
 
-    Nothing of the package is run.
+    Code of the package is not run.
 
-    :param folder: where an archive is unpacked.
-    :raises ResourceError: when there is none, or its weights are others.
+    :param folder: folder for an unpacked archive.
+    :raises ResourceError: if the model is missing, or its weights have another hash.
     """
     found = Path(settings.model)
     if settings.model.endswith('.zip'):
@@ -173,15 +173,15 @@ def find_model(settings: TeacherSettings, folder: Path) -> Path:
 
 def load_backbone(folder: Path, frozen_layers: int) -> TextBackbone:
     """
-    Read a language model of which some first layers, and the embedding, are not trained.
+    Read a language model, and freeze its first layers and the embedding.
 
-    :raises ResourceError: names the file and what is wrong with it.
+    :raises ResourceError: names the file and the fault.
     """
     described = hub.adapt(MavenConfig.compact(), {'text': folder}).backbone('text')
     assert described is not None
     encoder = TextBackbone(described)
     encoder.backbone = weights.read_backbone('text', folder, described)
-    encoder.backbone.embeddings.requires_grad_(False)  # the student begins with it
+    encoder.backbone.embeddings.requires_grad_(False)  # the student starts from it
     layers = next(part for part in encoder.backbone.modules() if isinstance(part, nn.ModuleList))
     for layer in layers[:frozen_layers]:
         layer.requires_grad_(False)
@@ -191,10 +191,10 @@ def load_backbone(folder: Path, frozen_layers: int) -> TextBackbone:
 def parts_of(texts: Sequence[str], counts: Sequence[int], words: tuple[int, int],
              random: np.random.Generator) -> list[str]:
     """
-    Draw words in a row from texts that have more of them than are drawn.
+    Draw runs of consecutive words from texts that have more words than drawn.
 
-    :param counts: how many parts of each text.
-    :param words: fewest and most of them.
+    :param counts: number of parts of each text.
+    :param words: fewest and most words of a part.
     """
     parts = []
     for text, count in zip(texts, counts, strict=True):
@@ -209,16 +209,16 @@ def parts_of(texts: Sequence[str], counts: Sequence[int], words: tuple[int, int]
 
 def train_teacher(settings: TeacherSettings, context: StageContext) -> None:
     """
-    Tune the teacher, and write what it says of every sentence and of parts of them.
+    Fine-tune the teacher, and write its estimates for every sentence and for parts of sentences.
 
-    :raises ResourceError: names a file of the data, or of the model, that is missing or broken.
+    :raises ResourceError: names a file of the data or the model that is missing or broken.
     """
     folder = context.out / NAME
     source = find_model(settings, folder / 'model')
     train, valid = context.corpora.train_and_valid('text')
     rated, valid = rated_texts(train), rated_texts(valid)
     tokenizer = hub.text_tokenizer(source)
-    tokenizer.no_padding()  # as some are set to
+    tokenizer.no_padding()  # some tokenizers pad by default
     tokenizer.no_truncation()
     torch.manual_seed(context.seed)
     encoder = load_backbone(source, settings.frozen_layers)
@@ -227,7 +227,7 @@ def train_teacher(settings: TeacherSettings, context: StageContext) -> None:
     task = TeacherTask(settings, tokenizer, train, valid, TeacherModel(encoder, head),
                        context.device)
     recipe = {name: value for name, value in dataclasses.asdict(settings).items()
-              if name != 'model'}  # wherever it lies: its hash says which it is
+              if name != 'model'}  # the hash identifies the model, not its path
     recipe['data'] = digest_of(train, valid)
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
@@ -240,7 +240,7 @@ def train_teacher(settings: TeacherSettings, context: StageContext) -> None:
 
 
 def embedding_of(encoder: TextBackbone) -> nn.Embedding:
-    """Return what the language model knows of words before it sees their neighbours."""
+    """Return the subword embedding of a language model."""
     return cast(nn.Embedding, encoder.backbone.get_input_embeddings())
 
 
@@ -254,21 +254,21 @@ def _save(folder: Path, parts: Sequence[str], reading: TextReading, words: Tenso
 
 def read_words(folder: Path, vocabulary: int) -> Tensor:
     """
-    Return the teacher's vector of each subword, each column with mean 0, all with deviation 1.
+    Return the teacher's subword vectors, with mean 0 per column and a total deviation of 1.
 
-    :param folder: of the run.
-    :param vocabulary: subwords that there must be.
+    :param folder: folder of the run.
+    :param vocabulary: required number of subwords.
     :returns: float32 (vocabulary, width of the teacher).
-    :raises ResourceError: when they were not written, or are of another vocabulary.
+    :raises ResourceError: if they were not written, or have another vocabulary.
     """
     path = folder / NAME / WORDS
     try:
         vectors: Tensor = load_file(path)['vectors']
-    except Exception as error:  # safetensors raises whatever the bytes lead it to
+    except Exception as error:  # safetensors raises any class for broken files
         raise ResourceError(f'{path}: cannot be read: {error}; train the stage {NAME!r} first'
                             ) from error
     if len(vectors) != vocabulary:
-        raise ResourceError(f'{path}: is of {len(vectors)} subwords; allowed: those of the '
+        raise ResourceError(f'{path}: has {len(vectors)} subwords; allowed: those of the '
                             f'tokenizer, {vocabulary}')
     centred = vectors - vectors.mean(0)
     return centred / centred.std()
@@ -276,21 +276,21 @@ def read_words(folder: Path, vocabulary: int) -> Tensor:
 
 def read_labels(folder: Path, texts: Sequence[str]) -> TaughtLabels:
     """
-    Read what the stage wrote.
+    Read the labels that the stage wrote.
 
-    :param folder: of the run.
-    :param texts: those of the corpora, as the stage read them.
-    :raises ResourceError: when they were not written, or are of other texts.
+    :param folder: folder of the run.
+    :param texts: texts of the corpora, in the order in which the stage read them.
+    :raises ResourceError: if they were not written, or belong to other texts.
     """
     path = folder / NAME
     try:
         parts = read_json(path / PARTS)
         reading = TextReading(**load_file(path / LABELS))
-    except Exception as error:  # safetensors raises whatever the bytes lead it to
+    except Exception as error:  # safetensors raises any class for broken files
         raise ResourceError(f'{path / LABELS}: cannot be read: {error}; train the stage '
                             f'{NAME!r} first') from error
     labelled = (*texts, *parts)
     if len(labelled) != len(reading.rated):
-        raise ResourceError(f'{path / LABELS}: is of {len(reading.rated)} texts, not '
+        raise ResourceError(f'{path / LABELS}: has {len(reading.rated)} texts, not '
                             f'{len(labelled)}; train the stage {NAME!r} again')
     return TaughtLabels(labelled, reading)

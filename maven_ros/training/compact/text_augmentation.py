@@ -1,7 +1,7 @@
 """
-Other wordings of sentences, as subwords: parts of them, and gaps.
+Augmentation of sentences, as subwords: parts of them, and gaps.
 
-A window of two seconds holds a few words of a sentence, and a recogniser misses some.
+A window of two seconds holds only a few words, and a recogniser misses some of them.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TextAugmentation(Checked):
-    """How far, and how often, sentences are changed."""
+    """The settings of the augmentation."""
 
-    fragment: float = fraction(0.2, 'Probability that only some words in a row are left.')
+    fragment: float = fraction(0.2, 'Probability that only a run of words is kept.')
     fragment_words: tuple[int, int] = setting(
-        (3, 12), 'Fewest and most of them.', minimum=1, rises=True)
-    blank: float = fraction(0.1, 'Probability that a subword is not known.')
+        (3, 12), 'Fewest and most words of the run.', minimum=1, rises=True)
+    blank: float = fraction(0.1, 'Probability that a subword becomes the unknown token.')
 
 
 class TextAugmenter:
     """
-    Changes rows of ids.
+    Augment rows of ids.
 
-    :param tokenizer: of subwords as :mod:`maven_ros.training.compact.tokenizer` builds it.
+    :param tokenizer: tokenizer from :mod:`maven_ros.training.compact.tokenizer`.
     """
 
     def __init__(self, tokenizer: Tokenizer, settings: TextAugmentation) -> None:
@@ -44,13 +44,13 @@ class TextAugmenter:
         self.begins[[number for name, number in ids.items() if not name.startswith(INSIDE)]] = True
 
     def __call__(self, ids: Ids, random: np.random.Generator) -> Ids:
-        """Change a row, (subwords,), to another of any length but 0."""
+        """Return an augmented row, (subwords,), which is never empty."""
         if random.random() < self.settings.fragment:
             ids = self.cut(ids, random)
         return np.where(random.random(len(ids)) < self.settings.blank, self.unknown, ids)
 
     def cut(self, ids: Ids, random: np.random.Generator) -> Ids:
-        """Return some words in a row; all where there are no more."""
+        """Return a run of words; all words if there are no more."""
         fewest, most = self.settings.fragment_words
         count = int(random.integers(fewest, most + 1))
         edges = np.append(np.flatnonzero(self.begins[ids]), len(ids))

@@ -1,14 +1,13 @@
 """
-The stage ``text``: the text encoder, trained on all corpora of texts together.
+The stage ``text``: the text encoder, trained on all text corpora together.
 
-Sentences of which people rated valence and arousal (EmoBank's 8,000) teach it what is scored;
-texts of which they named emotions (GoEmotions' 43,000 comments), and those emotions' points, teach
-it words that the sentences lack; a language model
-that has read far more says all of it of all of them (:mod:`maven_ros.training.compact.teacher`). A
-window of two seconds holds few words, so parts of sentences are trained on, too
-(:mod:`maven_ros.training.compact.text_augmentation`). Words begin as what the teacher knows of
-them, and only how that is brought to the encoder's width is trained: so a word that no sentence
-holds stands near those that mean the like.
+Sentences with rated valence and arousal (EmoBank, 8,000) have the targets that are scored. Texts
+with emotions (GoEmotions, 43,000 comments), and the points of the emotions, add words that those
+sentences lack. A large language model adds its estimates for all texts
+(:mod:`maven_ros.training.compact.teacher`). A window of two seconds holds few words, so parts of
+sentences are trained on, too (:mod:`maven_ros.training.compact.text_augmentation`). The subword
+vectors are the teacher's, and only their projection to the encoder's width is trained, so a word
+that is not in the corpora stays close to words with a similar meaning.
 """
 
 from __future__ import annotations
@@ -56,34 +55,34 @@ TOKENIZER = 'models/compact/tokenizer.json'
 
 @dataclass(frozen=True)
 class TextSettings(Checked):
-    """How the text encoder is trained."""
+    """The settings of the stage."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
     augmentation: TextAugmentation = setting(
-        doc='What befalls the sentences.', made=TextAugmentation)
+        doc='Augmentation.', made=TextAugmentation)
     repeats: int = setting(
-        2, 'How often an epoch has each sentence that people rated, beside its corpus\'s weight. '
-        'With a teacher, how much their ratings count.', minimum=1)
+        2, 'Factor on the weight of each rated sentence in an epoch; with a teacher, weight of '
+        'the ratings.', minimum=1)
     taught: float = fraction(
-        0.0, 'Share of the teacher in the targets that people gave, too; 0 takes no teacher.')
+        0.0, 'Share of the teacher in targets that people also labelled; 0 uses no teacher.')
     comments: float = setting(
-        2.0, 'Weight of the squared error of the named emotions\' points.', minimum=0)
+        2.0, 'Weight of the squared error of the emotions\' points.', minimum=0)
     token_dropout: float = setting(
-        0.2, 'Of subwords\' vectors, before the transformer.', minimum=0, below=1)
-    dropout: float = setting(0.3, 'Of the pooled vector, before the head.', minimum=0, below=1)
+        0.2, 'Dropout of subword vectors, before the transformer.', minimum=0, below=1)
+    dropout: float = setting(0.3, 'Dropout before the head.', minimum=0, below=1)
 
 
 class WordVectors(nn.Module):
     """
-    A teacher's vectors of subwords, brought to another width by what is trained.
+    Fixed subword vectors of a teacher, with a trained projection to another width.
 
     :param vectors: (vocabulary, width of the teacher).
-    :param width: of what comes out.
+    :param width: width of the result.
     """
 
     def __init__(self, vectors: Tensor, width: int) -> None:
         super().__init__()
-        self.vectors = vectors  # no buffer: it never changes, and is in no checkpoint
+        self.vectors = vectors  # not a buffer, so checkpoints do not store it
         self.project = nn.Linear(vectors.shape[1], width, bias=False)
         nn.init.normal_(self.project.weight, std=vectors.shape[1] ** -0.5)
 
@@ -93,7 +92,7 @@ class WordVectors(nn.Module):
         return projected
 
     def embedding(self) -> nn.Embedding:
-        """Return the same as one table."""
+        """Return the projected vectors as one table."""
         with torch.no_grad():
             table = self.vectors @ self.project.weight.T
         embedding = nn.Embedding(len(table), table.shape[1])
@@ -102,7 +101,7 @@ class WordVectors(nn.Module):
 
 
 class TextModel(nn.Module):
-    """The encoder with the head that it is trained with."""
+    """The encoder with its training head."""
 
     def __init__(self, encoder: TextEncoder, head: TextHead, token_dropout: float = 0.0) -> None:
         super().__init__()
@@ -110,14 +109,14 @@ class TextModel(nn.Module):
         self.token_dropout = nn.Dropout(token_dropout)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> TextReading:
-        """Map ids (n, length) under a mask (n, length) to readings."""
+        """Map ids (n, length) under a mask (n, length) to estimates."""
         vectors = self.token_dropout(self.encoder.embed(tokens))
         reading: TextReading = self.head(self.encoder.transformer(vectors, mask), mask)
         return reading
 
 
 class TextTask:
-    """Sentences in batches of about one length, and how well their ratings are told."""
+    """The training task: batches of sentences of similar lengths, losses and scores."""
 
     def __init__(self, settings: TextSettings, tokenizer: Tokenizer, learnt: Learnt,
                  valid: Examples, model: TextModel, device: torch.device) -> None:
@@ -130,7 +129,7 @@ class TextTask:
         self.steps = -(-draws(self.weights) // settings.loop.batch_size)
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[SentenceBatch]:
-        """Yield batches in random order; rows of a batch have about one length."""
+        """Yield batches in random order; rows of a batch have similar lengths."""
         numpy_random = np.random.default_rng(
             int(torch.randint(2 ** 62, (), generator=random)))
         order = drawn(self.weights, random).numpy()
@@ -143,18 +142,18 @@ class TextTask:
 
     def losses(self, model: nn.Module, batch: SentenceBatch) -> dict[str, Tensor]:
         """Return the loss and its three parts, each a mean over the rows."""
-        with sdpa_kernel(SDPBackend.MATH):  # the fused one is slow to train on short rows
+        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel trains slowly on short rows
             reading = model(batch.tokens, batch.mask)
         return losses(reading, batch.targets, cast(TextModel, model).head.std,
                       self.settings.comments)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the validation sentences that people rated."""
+        """Score the rated validation sentences."""
         return score(model, self.tokenizer, self.valid)
 
 
 class Learnt(NamedTuple):
-    """Texts, what should be read in them, and how often an epoch has each, (texts,)."""
+    """Texts, their targets, and the frequency of each per epoch, (texts,)."""
 
     texts: tuple[str, ...]
     targets: Targets
@@ -163,9 +162,9 @@ class Learnt(NamedTuple):
 
 def untaught(texts: Examples, repeats: int) -> Learnt:
     """
-    Return people's texts.
+    Return texts with the labels of people only.
 
-    :param repeats: how often an epoch has those that were rated, beside the others.
+    :param repeats: factor on the frequency of rated texts.
     """
     often = np.where(texts.rated, repeats, 1) * texts.weights
     return Learnt(tuple(texts.evidence), Targets.of(texts), often.astype(np.float32))
@@ -173,10 +172,10 @@ def untaught(texts: Examples, repeats: int) -> Learnt:
 
 def taught(texts: Examples, labels: TaughtLabels, share: float, repeats: int) -> Learnt:
     """
-    Return people's texts and parts of them, with what the teacher says of all of it.
+    Return texts and parts of them, with the labels of people and of the teacher.
 
-    :param share: of the teacher in the targets that people gave, too.
-    :param repeats: how much people's ratings count.
+    :param share: share of the teacher in targets that people also labelled.
+    :param repeats: weight of people's ratings.
     """
     people = Targets.of(texts)
     reading, own = labels.reading, len(texts)
@@ -196,9 +195,9 @@ def taught(texts: Examples, labels: TaughtLabels, share: float, repeats: int) ->
 
 def train_text(settings: TextSettings, context: StageContext) -> None:
     """
-    Train the text encoder, and write it with its head and its figures.
+    Train the text encoder; write it, its head and its figures.
 
-    :raises ResourceError: names a file of the data that is missing or broken.
+    :raises ResourceError: names a data file that is missing or broken.
     """
     train, valid = context.corpora.train_and_valid('text')
     rated, valid = rated_texts(train), rated_texts(valid)

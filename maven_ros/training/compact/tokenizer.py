@@ -1,10 +1,10 @@
 """
-Make the subword tokenizer that ``models/compact`` ships.
+Make the subword tokenizer of ``models/compact``.
 
-It has the WordPiece vocabulary of BERT (uncased, Apache-2.0), so that what its kin know of words
-can be taken over: :mod:`maven_ros.training.compact.teacher`. Text is lower-cased and stripped of
-accents and of punctuation, since that is how speech recognisers write; so written and spoken words
-get the same ids. The shipped file was made from the teacher's::
+It has the WordPiece vocabulary of BERT (uncased, Apache-2.0), so that it can use the embedding of
+a related model (:mod:`maven_ros.training.compact.teacher`). Text is lower-cased and stripped of
+accents and punctuation, as speech recognisers write it, so written and spoken words have the same
+ids. The shipped file was made from the teacher's::
 
     python -m maven_ros.training.compact.tokenizer TEACHER/tokenizer.json OUT/tokenizer.json
 """
@@ -22,16 +22,16 @@ from maven_ros.model.configuration import UNKNOWN_TOKEN
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PAD = '<pad>'  # id 0; masked wherever it stands
-INSIDE = '##'  # with which a subword begins that begins no word
+PAD = '<pad>'  # id 0; always masked
+INSIDE = '##'  # prefix of subwords inside a word
 _OURS = {'[PAD]': PAD, '[UNK]': UNKNOWN_TOKEN}
 
 
 def build(vocabulary: Mapping[str, int]) -> Tokenizer:
     """
-    Build the tokenizer of a vocabulary.
+    Build a tokenizer from a vocabulary.
 
-    :param vocabulary: ids of subwords, BERT's names of special ones among them.
+    :param vocabulary: ids by subword, with BERT's names of special tokens.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -47,16 +47,16 @@ def build(vocabulary: Mapping[str, int]) -> Tokenizer:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the vocabulary of a WordPiece tokenizer and save ours."""
+    """Read the vocabulary of a WordPiece tokenizer, and write our tokenizer."""
     from tokenizers import Tokenizer
 
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument('source', type=Path, help='tokenizer.json of BERT, or of its kin')
+    parser.add_argument('source', type=Path, help='tokenizer.json of BERT or a related model')
     parser.add_argument('output', type=Path, help='tokenizer.json to write')
     options = parser.parse_args(arguments)
     try:
         theirs = Tokenizer.from_file(str(options.source))
-    except Exception as error:  # the binding raises the bare class, for whatever is wrong
+    except Exception as error:  # the binding raises plain Exception for any fault
         raise ResourceError(f'{options.source}: cannot be read: {error}') from error
     build(theirs.get_vocab()).save(str(options.output), pretty=False)
 

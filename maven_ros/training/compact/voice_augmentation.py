@@ -1,11 +1,11 @@
 """
-Other rooms, microphones, lines and throats for voices: what 18 speakers in one studio lack.
+Random augmentation of voices: other speakers, rooms, microphones and lines.
 
-All of it is random, in batches, from the generator that is passed in. Waveforms are changed in
-the order of nature: the speaker (tempo and pitch together, by resampling), the room (noise that
-decays exponentially, as an impulse response), the microphone (a bent frequency response), noise
-of any colour, the line (telephone band, 8-bit mu-law) and the overload of a converter.
-Spectrograms then are warped along the bands (a longer or shorter vocal tract), and masked.
+The corpora have few speakers, recorded in a studio. Waveforms are changed in their physical order:
+the speaker (tempo and pitch together, by resampling), the room (exponentially decaying noise as
+impulse response), the microphone (frequency response), noise of any colour, the line (telephone
+band, 8-bit mu-law) and the overload of a converter. Spectrograms are then warped along the bands
+(vocal tract length) and masked. All functions work on batches and draw from the given generator.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ TELEPHONE_HZ = (300.0, 3400.0)
 _MU = 255.0  # of mu-law, ITU-T G.711
 _TINY = 1e-9
 _SHORTEST_REVERB_S = 0.1
-_FFT_STEP = 8000  # a multiple of it is a product of small primes, and quick to transform
+_FFT_STEP = 8000  # its multiples have small prime factors, which the FFT needs to be fast
 
 
 @dataclass(frozen=True)
 class VoiceAugmentation(Checked):
-    """How far, and how often, voices are changed."""
+    """The settings of the augmentation."""
 
-    speed: float = fraction(0.15, 'Largest change of tempo and pitch together, as a share.')
+    speed: float = fraction(0.15, 'Largest relative change of tempo and pitch together.')
     gain_db: float = setting(20.0, 'Largest change of level, either way.', minimum=0)
-    reverb: float = fraction(0.3, 'Probability of a room.')
+    reverb: float = fraction(0.3, 'Probability of a reverberant room.')
     reverb_s: float = setting(
-        0.6, 'Longest time in which its sound decays by 60 dB.', minimum=_SHORTEST_REVERB_S)
+        0.6, 'Largest reverberation time (RT60) of the room.', minimum=_SHORTEST_REVERB_S)
     tilt_db: float = setting(
-        8.0, 'Largest slope, and largest bend, of a microphone from 0 to 8 kHz.', minimum=0)
+        8.0, 'Largest tilt and largest ripple of the microphone from 0 to 8 kHz.', minimum=0)
     noise: float = fraction(0.6, 'Probability of noise.')
     noise_db: tuple[float, float] = setting(
-        (3.0, 35.0), 'Lowest and highest ratio of voice to noise.', rises=True)
-    telephone: float = fraction(0.15, 'Probability of a band of 300 to 3400 Hz or thereabouts.')
+        (3.0, 35.0), 'Lowest and highest signal-to-noise ratio.', rises=True)
+    telephone: float = fraction(0.15, 'Probability of a telephone band, about 300 to 3400 Hz.')
     mu_law: float = fraction(0.1, 'Probability of 8-bit mu-law.')
-    clipping: float = fraction(0.15, 'Probability of an overload.')
-    warp: float = fraction(0.12, 'Largest warp along the mel bands, as a share.')
-    band_masks: int = setting(2, 'How many stripes of bands are blanked.', minimum=0)
-    band_mask: int = setting(10, 'Widest of them, in bands.', minimum=0)
-    time_masks: int = setting(2, 'How many stretches of time are blanked.', minimum=0)
-    time_mask_s: float = setting(0.25, 'Longest of them.', minimum=0)
+    clipping: float = fraction(0.15, 'Probability of clipping.')
+    warp: float = fraction(0.12, 'Largest relative warp along the mel bands.')
+    band_masks: int = setting(2, 'Number of masked stripes of bands.', minimum=0)
+    band_mask: int = setting(10, 'Width of the widest stripe, in bands.', minimum=0)
+    time_masks: int = setting(2, 'Number of masked stretches of time.', minimum=0)
+    time_mask_s: float = setting(0.25, 'Length of the longest stretch.', minimum=0)
 
 
 def resample(waveforms: Tensor, begin: Tensor, rate: Tensor, length: int) -> Tensor:
     """
-    Cut a stretch of each waveform and play it at another speed, by linear interpolation.
+    Cut a stretch of each waveform and resample it by linear interpolation.
 
     :param waveforms: (batch, samples).
-    :param begin: (batch,), sample at which each stretch begins; before 0 and past the end is 0.
-    :param rate: (batch,), samples of the input for each of the output.
+    :param begin: (batch,), first sample of each stretch; samples outside the waveform are 0.
+    :param rate: (batch,), input samples per output sample.
     :returns: (batch, length).
     """
     at = begin[:, None] + rate[:, None] * torch.arange(length)
@@ -72,10 +72,10 @@ def augment_waveforms(
     waveforms: Tensor, settings: VoiceAugmentation, random: torch.Generator,
 ) -> Tensor:
     """
-    Put voices into other rooms, before other microphones, onto other lines.
+    Augment the waveforms of voices.
 
     :param waveforms: (batch, samples) in [-1, 1].
-    :returns: the same shape; in [-1, 1].
+    :returns: (batch, samples) in [-1, 1].
     """
     batch, length = waveforms.shape
     rooms = _rooms(batch, settings, random)
@@ -83,7 +83,7 @@ def augment_waveforms(
     hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, size // 2 + 1)
     spectra = torch.fft.rfft(waveforms, size) * torch.fft.rfft(rooms, size)
     spectra *= _microphones(batch, hz, settings, random)
-    # Noise fills the padding, too; the voice does not.
+    # Noise also fills the padding.
     spectra += math.sqrt(size / length) * _noises(spectra, hz, settings, random)
     spectra *= _lines(batch, hz, settings, random)
     changed = torch.fft.irfft(spectra, size)[:, :length]
@@ -94,9 +94,10 @@ def augment_mel(
     mel: Tensor, settings: VoiceAugmentation, random: torch.Generator, step_s: float = 0.01,
 ) -> Tensor:
     """
-    Warp along the bands, and blank stripes of bands and stretches of time (SpecAugment).
+    Warp spectrograms along the bands, and mask stripes of bands and stretches of time
+    (SpecAugment).
 
-    :param mel: (batch, frames, bands), 0 where masked or unremarkable.
+    :param mel: (batch, frames, bands), normalised; 0 where masked.
     :returns: the same shape.
     """
     batch, frames, bands = mel.shape
@@ -123,7 +124,7 @@ def _norm(spectra: Tensor) -> Tensor:
 
 
 def _rooms(batch: int, settings: VoiceAugmentation, random: torch.Generator) -> Tensor:
-    """Return impulse responses (batch, samples): the voice itself, then what the walls return."""
+    """Return impulse responses (batch, samples): the direct sound, then the reverberation."""
     samples = round(settings.reverb_s * SAMPLE_RATE_HZ)
     decay_s = _between(random, _SHORTEST_REVERB_S, settings.reverb_s, batch)[:, None]
     times_s = torch.arange(samples) / SAMPLE_RATE_HZ
@@ -139,7 +140,7 @@ def _rooms(batch: int, settings: VoiceAugmentation, random: torch.Generator) -> 
 def _microphones(
     batch: int, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
 ) -> Tensor:
-    """Return gains (batch, bins): a slope and two slow waves along the frequency."""
+    """Return gains (batch, bins): a tilt and two slow waves along the frequency."""
     share = (hz / hz[-1]).sqrt()
     slope = _between(random, -1, 1, batch, 1) * (share - 0.5)
     waves = sum(
@@ -152,7 +153,7 @@ def _microphones(
 def _noises(
     spectra: Tensor, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
 ) -> Tensor:
-    """Return spectra of noise, from white to brown: its power falls as f to the 0 to -2."""
+    """Return spectra of noise, from white to brown, with power from f^0 to f^-2."""
     batch, bins = spectra.shape
     noise: Tensor = torch.fft.rfft(torch.randn(batch, 2 * (bins - 1), generator=random))
     noise *= (hz.clamp(min=50).log() * -_between(random, 0, 1, batch, 1)).exp()
@@ -165,7 +166,7 @@ def _noises(
 def _lines(
     batch: int, hz: Tensor, settings: VoiceAugmentation, random: torch.Generator,
 ) -> Tensor:
-    """Return gains (batch, bins): 1, or a telephone's band with edges that fall by 24 dB."""
+    """Return gains (batch, bins): 1, or a telephone band with edges that fall by 24 dB."""
     low = TELEPHONE_HZ[0] * _between(random, 0.5, 1.3, batch, 1)
     high = TELEPHONE_HZ[1] * _between(random, 0.9, 1.8, batch, 1)
     band = ((hz / low) ** 4).clamp(max=1) * ((high / hz.clamp(min=1)) ** 4).clamp(max=1)
@@ -175,7 +176,7 @@ def _lines(
 def _convert(
     changed: Tensor, originals: Tensor, settings: VoiceAugmentation, random: torch.Generator,
 ) -> Tensor:
-    """Overload some converters, quantise some voices by mu-law, and set all levels anew."""
+    """Clip some voices, quantise some by mu-law, and change all levels."""
     batch = len(changed)
     peak = changed.abs().amax(1, keepdim=True).clamp(min=_TINY)
     changed = changed / peak
@@ -193,7 +194,7 @@ def _convert(
 
 
 def _warp(mel: Tensor, factor: Tensor) -> Tensor:
-    """Read band ``b`` at ``b * factor``, by linear interpolation; the last band goes on."""
+    """Read band ``b`` at ``b * factor`` by linear interpolation; the last band is repeated."""
     bands = mel.shape[2]
     at = (torch.arange(bands) * factor[:, None]).clamp(0, bands - 1)
     weights = (1 - (at[:, None, :] - torch.arange(bands)[:, None]).abs()).clamp(min=0)
@@ -201,7 +202,7 @@ def _warp(mel: Tensor, factor: Tensor) -> Tensor:
 
 
 def _stripes(batch: int, length: int, widest: int, random: torch.Generator) -> Tensor:
-    """Return bool (batch, length), True in one stripe each."""
+    """Return bool (batch, length), True in one random stripe per row."""
     width = torch.rand(batch, 1, generator=random) * widest
     begin = torch.rand(batch, 1, generator=random) * (length - width).clamp(min=0)
     places = torch.arange(length)

@@ -1,10 +1,10 @@
 """
 The stage ``voice``: the voice encoder, trained on the corpora of voices.
 
-Its head says which of eight emotions is heard; valence and arousal are the expectation over them.
-What is minimised is the cross-entropy, and how far the expectation is from agreeing with the
-emotions' points, or with a rating (1 - CCC over a batch). Every epoch hears another stretch of
-each clip, in another room, a few times: :mod:`maven_ros.training.compact.voice_augmentation`.
+The head predicts one of eight emotions; valence and arousal are the expectation over them. The
+loss is the cross-entropy, plus 1 - CCC over a batch between the expectation and the emotions'
+points, or the rating. Every epoch uses another stretch of each clip with another augmentation
+(:mod:`maven_ros.training.compact.voice_augmentation`).
 """
 
 from __future__ import annotations
@@ -39,47 +39,47 @@ from maven_ros.training.mixup import mixup
 from maven_ros.training.targets import valence_arousal
 
 NAME = 'voice'
-#: That the head tells apart.
+#: The classes of the head.
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
 POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
-_QUIET_DB = -35.0   # of the loudest; what is quieter before and after the words is silence
+_QUIET_DB = -35.0   # threshold of silence around the words, relative to the loudest sound
 _ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
 
 
 @dataclass(frozen=True)
 class VoiceSettings(Checked):
-    """How the voice encoder is trained."""
+    """The settings of the stage."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
     augmentation: VoiceAugmentation = setting(
-        doc='What befalls the voices.', made=VoiceAugmentation)
+        doc='Augmentation.', made=VoiceAugmentation)
     repeats: int = setting(
-        1, 'How often an epoch has each stretch, each time with other parts blanked; the rooms '
-        'take as long to compute as a step of training.', minimum=1)
+        1, 'Repetitions of each stretch in an epoch, with other masks; the waveform augmentation '
+        'takes as long as a training step.', minimum=1)
     length_s: tuple[float, float] = setting(
-        (1.5, 3.0), 'Of the stretches that are heard, shortest and longest; one length an epoch.',
+        (1.5, 3.0), 'Shortest and longest stretch; each epoch has one length.',
         minimum=0.1, rises=True)
     margin_s: float = setting(
-        0.3, 'Of silence that a stretch may have before and after the words.', minimum=0)
+        0.3, 'Most silence before and after the words.', minimum=0)
     mixup: float = setting(
-        0.0, 'Parameter of the Beta distribution by which pairs of spectrograms are blended; 0 '
-        'blends none (Zhang et al. 2018).', minimum=0)
+        0.0, 'Parameter of the Beta distribution of mixup; 0 blends none (Zhang et al. 2018).',
+        minimum=0)
     smoothing: float = fraction(
-        0.1, 'Share of the emotions\' targets that is spread over all of them.')
+        0.1, 'Label smoothing of the emotions.')
     agreement: float = setting(
-        1.0, 'Weight of 1 - CCC, the sum of valence\'s and arousal\'s.', minimum=0)
-    dropout: float = setting(0.3, 'Of the pooled vector, before the head.', minimum=0, below=1)
+        1.0, 'Weight of 1 - CCC, the sum over valence and arousal.', minimum=0)
+    dropout: float = setting(0.3, 'Dropout before the head.', minimum=0, below=1)
 
 
 class VoiceReading(NamedTuple):
     """
-    What a voice is heard to say.
+    The estimates for voices.
 
-    :param logits: of the emotions, (n, 8), in the order of ``EMOTIONS``.
-    :param points: valence and arousal, (n, 2): the expectation over the emotions.
+    :param logits: (n, 8), logits of the emotions, in the order of ``EMOTIONS``.
+    :param points: (n, 2), valence and arousal: the expectation over the emotions.
     """
 
     logits: Tensor
@@ -87,7 +87,7 @@ class VoiceReading(NamedTuple):
 
 
 class VoiceHead(nn.Module):
-    """Weighs a clip's vectors by what they are, and reads the emotion from their mean."""
+    """Pool a clip's vectors with learnt weights, and predict the emotion."""
 
     points: Tensor
 
@@ -100,7 +100,7 @@ class VoiceHead(nn.Module):
         self.register_buffer('points', torch.from_numpy(POINTS), persistent=False)
 
     def forward(self, vectors: Tensor, mask: Tensor) -> VoiceReading:
-        """Map (n, length, width) under a mask (n, length) to readings."""
+        """Map (n, length, width) under a mask (n, length) to estimates."""
         scores = self.weigh(vectors)[..., 0].float()
         weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(1)
         pooled = (weights[..., None] * vectors).sum(1)
@@ -109,20 +109,20 @@ class VoiceHead(nn.Module):
 
 
 class VoiceModel(nn.Module):
-    """The encoder with the head that it is trained with."""
+    """The encoder with its training head."""
 
     def __init__(self, encoder: VoiceEncoder, head: VoiceHead) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
 
     def forward(self, mel: Tensor, mask: Tensor) -> VoiceReading:
-        """Map what :meth:`VoiceEncoder.log_mel` returns to readings."""
+        """Map the result of :meth:`VoiceEncoder.log_mel` to estimates."""
         reading: VoiceReading = self.head(*self.encoder.encode_mel(mel, mask))
         return reading
 
 
 class VoiceTask:
-    """Stretches of clips in batches, in other rooms, and how well the emotions are told."""
+    """The training task: batches of augmented stretches of clips, losses and scores."""
 
     def __init__(self, settings: VoiceSettings, train: Examples, valid: Examples,
                  model: VoiceModel, device: torch.device) -> None:
@@ -133,7 +133,7 @@ class VoiceTask:
         self.labels = Labels.of(train, EMOTIONS, settings.smoothing)
         self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
         self.encoder = model.encoder
-        self._batches = max(1, draws(train.weights) // settings.loop.batch_size)  # of each pass
+        self._batches = max(1, draws(train.weights) // settings.loop.batch_size)  # per pass
         self.steps = self._batches * settings.repeats
 
     def batches(
@@ -158,7 +158,7 @@ class VoiceTask:
                        labels.to(self.device))
 
     def _hear(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
-        """Return spectrograms (n, frames, bands) of a stretch of each clip, in another room."""
+        """Return spectrograms (n, frames, bands) of an augmented stretch of each clip."""
         waveforms = augment_waveforms(
             self._cut(chosen, length, random), self.settings.augmentation, random).to(self.device)
         with torch.no_grad():
@@ -167,7 +167,7 @@ class VoiceTask:
         return mel.cpu()
 
     def _cut(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
-        """Return a stretch of each clip, at another speed; a short clip stands in silence."""
+        """Return a stretch of each clip at another speed; a short clip is padded with silence."""
         where, speed = torch.rand(2, len(chosen), generator=random)
         rate = 1 + self.settings.augmentation.speed * (2 * speed - 1)
         first, last = self.spoken[chosen].unbind(1)
@@ -189,16 +189,16 @@ class VoiceTask:
                 'cross_entropy': entropy, 'disagreement': distance}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the validation clips, each as a whole."""
+        """Score the complete validation clips."""
         return score(cast(VoiceModel, model), self.valid)
 
 
 def spoken(waveform: Samples, margin: int) -> tuple[int, int]:
     """
-    Return where the words begin and end, in samples, with a margin; all of it if it is silent.
+    Return the first and last sample of the words, with a margin; the whole range if it is silent.
 
     :param waveform: (samples,).
-    :param margin: samples that are kept before and after.
+    :param margin: samples to keep before and after.
     """
     whole = len(waveform) // _ENERGY_SAMPLES
     energy = np.square(waveform[:whole * _ENERGY_SAMPLES]).reshape(whole, _ENERGY_SAMPLES).mean(1)
@@ -210,7 +210,7 @@ def spoken(waveform: Samples, margin: int) -> tuple[int, int]:
 
 
 def pad(waveforms: Sequence[Samples]) -> Tensor:
-    """Stand waveforms side by side, (n, longest), with 0 past their ends."""
+    """Pad waveforms with 0 to (n, longest)."""
     longest = max(map(len, waveforms))
     return torch.from_numpy(np.stack([np.pad(one, (0, longest - len(one))) for one in waveforms]))
 
@@ -220,9 +220,9 @@ def predict(
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> VoiceReading:
     """
-    Read emotions from whole clips, each by itself.
+    Predict complete clips, each by itself.
 
-    :param change: befalls each waveform (1, samples) first, such as a noise.
+    :param change: function that is applied to each waveform (1, samples) first, such as noise.
     """
     device = model.head.points.device
     readings = []
@@ -240,11 +240,11 @@ def score(
     model: VoiceModel, clips: Examples, change: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, float]:
     """
-    Score a model on whole clips.
+    Score a model on complete clips.
 
-    :param change: as :func:`predict` has it.
-    :returns: ``accuracy`` on those of which people named emotions, ``ccc_valence`` and
-        ``ccc_arousal``.
+    :param change: as in :func:`predict`.
+    :returns: ``accuracy`` on the clips with emotions, and ``ccc_valence`` and ``ccc_arousal`` on
+        all.
     """
     reading = predict(model, clips.evidence, change)
     valence, arousal = concordance(reading.points, torch.from_numpy(clips.targets)).tolist()
@@ -254,10 +254,10 @@ def score(
 
 def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
     """
-    Return what robustness is measured by, by name; each maps (1, samples) to the same shape.
+    Return degradations by name, to measure robustness; each maps (1, samples) to the same shape.
 
-    ``noise_10_db``: white, over the whole clip. ``telephone``: nothing but 300 to 3400 Hz.
-    ``clipping``: 3% of the samples at the limit. ``louder_10_db``: another gain.
+    ``noise_10_db``: white noise over the whole clip. ``telephone``: only 300 to 3400 Hz.
+    ``clipping``: 3% of the samples at the limit. ``louder_10_db``: a higher gain.
     """
     random = torch.Generator().manual_seed(seed)
 
@@ -285,9 +285,9 @@ def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
 
 def train_voice(settings: VoiceSettings, context: StageContext) -> None:
     """
-    Train the voice encoder, and write it with its head and its figures.
+    Train the voice encoder; write it, its head and its figures.
 
-    :raises ResourceError: names a file of the data that is missing or broken.
+    :raises ResourceError: names a data file that is missing or broken.
     """
     train, valid = context.corpora.train_and_valid('audio')
     torch.manual_seed(context.seed)

@@ -1,1 +1,1 @@
-"""Corpora, one a module: each says where its files are, and what people say of them."""
+"""The corpora, one per module."""

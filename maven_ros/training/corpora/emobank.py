@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import Examples, require_split
 
-_SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and what the file says
+_SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # our name: name in the file
 _COLUMNS = ('split', 'V', 'A', 'text')
-_MIDDLE, _HALF = 3.0, 2.0  # of people's scale, 1 to 5
+_MIDDLE, _HALF = 3.0, 2.0  # of the rating scale, 1 to 5
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RatedSentences:
 
 
 class Emobank:
-    """All sentences, as rated; nobody knows who wrote them."""
+    """All sentences with their ratings; the writers are unknown."""
 
     name: ClassVar[str] = 'emobank'
     modality: ClassVar[str] = 'text'
@@ -53,12 +53,12 @@ class Emobank:
 
 def read_emobank(folder: Path, split: str) -> RatedSentences:
     """
-    Read the sentences of a split; people's 1 to 5 become -1 to 1.
+    Read the sentences of a split, with ratings scaled from [1, 5] to [-1, 1].
 
-    :param folder: that holds ``emobank.csv``.
+    :param folder: folder with ``emobank.csv``.
     :param split: ``'train'``, ``'valid'`` (the file's ``dev``) or ``'test'``.
-    :raises SettingsError: for another split.
-    :raises ResourceError: when the file is missing, a column is, or a rating is not in [1, 5].
+    :raises SettingsError: if the split is unknown.
+    :raises ResourceError: if the file or a column is missing, or a rating is not in [1, 5].
     """
     require_split(split)
     path = folder / 'emobank.csv'
@@ -85,5 +85,5 @@ def _rating(path: Path, line: int, value: str | None) -> float:
     except ValueError:
         rating = math.nan
     if not 1 <= rating <= 5:
-        raise ResourceError(f'{path}: line {line}: {value!r} is no rating; allowed: 1 to 5')
+        raise ResourceError(f'{path}: line {line}: {value!r} is not a rating; allowed: 1 to 5')
     return (rating - _MIDDLE) / _HALF

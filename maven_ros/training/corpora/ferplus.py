@@ -1,7 +1,7 @@
 """
 FER+ (Barsoum et al., 2016): the faces of FER2013 with the votes of ten people each.
 
-Faces are aligned neither to their eyes nor to each other: grey 48x48 crops of a detector's boxes.
+The faces are grey 48x48 crops of a detector's boxes, without alignment.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import PICTURE_PX, Examples, require_split
 from maven_ros.training.targets import valence_arousal
 
-#: The votes that count, in the files' order; those for ``unknown`` and ``NF``, no face, do not.
+#: The votes that are used, in the files' order; votes for ``unknown`` and ``NF`` (no face) are
+#: not.
 EMOTIONS = (
     'neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt')
-#: The same, as all our data name them.
+#: The same emotions under the names of :mod:`maven_ros.training.targets`.
 NAMES = ('neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
 
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
 POINTS = np.array([valence_arousal(name) for name in NAMES], np.float32)
 
-_FEWEST_VOTES = 4  # that a face needs to count in figures
+_FEWEST_VOTES = 4  # smallest number for a face to be scored
 
 
 @dataclass(frozen=True)
 class Faces:
     """
-    Faces with the votes that count; the arrays have one entry a face.
+    Faces with their votes; the arrays have one entry per face.
 
     :param images: uint8 (faces, 48, 48), grey.
-    :param votes: float32 (faces, 8), how many people saw each of ``EMOTIONS``.
+    :param votes: float32 (faces, 8), number of votes for each of ``EMOTIONS``.
     """
 
     images: NDArray[np.uint8]
@@ -46,42 +47,41 @@ class Faces:
         return len(self.images)
 
     def of(self, chosen: NDArray[np.bool_]) -> Faces:
-        """Return the faces for which ``chosen``, one entry a face, is True."""
+        """Return the faces for which ``chosen`` is True."""
         return Faces(self.images[chosen], self.votes[chosen])
 
     @property
     def shares(self) -> NDArray[np.float32]:
-        """Shares of the votes, float32 (faces, 8); NaN for a face without any."""
+        """Shares of the votes, float32 (faces, 8); NaN without votes."""
         with np.errstate(invalid='ignore'):
             return np.asarray(self.votes / self.votes.sum(1, keepdims=True), np.float32)
 
     @property
     def targets(self) -> NDArray[np.float32]:
-        """Valence and arousal, float32 (faces, 2): the mean over the votes; NaN without any."""
+        """Valence and arousal, float32 (faces, 2): the mean over the votes; NaN without votes."""
         return np.asarray(self.shares @ POINTS, np.float32)
 
     @property
     def clear_votes(self) -> NDArray[np.float32]:
-        """The votes without those that nobody shares: an emotion with one vote counts as none."""
+        """The votes without single votes: an emotion with one vote counts as 0."""
         return np.asarray(np.where(self.votes > 1, self.votes, 0), np.float32)
 
     @property
     def counted(self) -> NDArray[np.bool_]:
-        """Which faces count in figures: those with at least 4 votes that somebody shares."""
+        """Whether a face is scored: it needs at least 4 clear votes."""
         return np.asarray(self.clear_votes.sum(1) >= _FEWEST_VOTES)
 
     @property
     def majority(self) -> NDArray[np.int64]:
-        """The emotion with most votes, an index into ``EMOTIONS``; the first of several."""
+        """Index into ``EMOTIONS`` of the emotion with most votes; the first one at a tie."""
         return np.asarray(self.clear_votes.argmax(1), np.int64)
 
 
 class Ferplus:
     """
-    The faces that count in figures.
+    The faces that have enough votes to be scored.
 
-    Their spread is the standard error of the mean over the votes. Nobody knows whose faces they
-    are.
+    The spread is the standard error of the mean over the votes. The people are unknown.
     """
 
     name: ClassVar[str] = 'ferplus'
@@ -105,10 +105,10 @@ def read_ferplus(folder: Path, split: str) -> Faces:
     """
     Read one split.
 
-    :param folder: that holds ``ferplus_SPLIT.npz``.
+    :param folder: folder with ``ferplus_SPLIT.npz``.
     :param split: ``'train'``, ``'valid'`` or ``'test'``.
-    :raises SettingsError: for another split.
-    :raises ResourceError: names the file, what is wrong with it and what is needed.
+    :raises SettingsError: if the split is unknown.
+    :raises ResourceError: names the file, the fault and the expected content.
     """
     require_split(split)
     path = folder / f'ferplus_{split}.npz'
@@ -127,5 +127,5 @@ def read_ferplus(folder: Path, split: str) -> Faces:
                             f'{PICTURE_PX}, {PICTURE_PX})')
     if votes.shape != (len(images), len(emotions)):
         raise ResourceError(f'{path}: votes are {votes.shape}, not {len(images), len(emotions)}, '
-                            'one row a face and one column an emotion')
+                            'one row per face and one column per emotion')
     return Faces(images, votes[:, :len(EMOTIONS)].astype(np.float32))

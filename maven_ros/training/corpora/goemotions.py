@@ -1,9 +1,9 @@
 """
 GoEmotions (Demszky et al., 2020): comments with 27 emotions and neutral; Apache-2.0.
 
-It has no valence or arousal. Ours come from the six groups into which the paper sorts its
-emotions (joy, anger, fear, sadness, surprise, disgust: Ekman's), at the points that all our data
-use (:mod:`maven_ros.training.targets`); they are a help in training, never a figure.
+It has no valence or arousal. The targets come from Ekman's six emotions (joy, anger, fear,
+sadness, surprise, disgust), to which the paper maps its labels, at the points of
+:mod:`maven_ros.training.targets`. They help training and are never scored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import Examples, require_split
 from maven_ros.training.targets import valence_arousal
 
-_SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # ours, and the files' names
+_SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # our name: name of the file
 GROUPS = {
     'angry': ('anger', 'annoyance', 'disapproval'),
     'disgusted': ('disgust',),
@@ -32,7 +32,7 @@ GROUPS = {
     'surprised': ('surprise', 'realization', 'confusion', 'curiosity'),
     'neutral': ('neutral',),
 }
-_PLACEHOLDERS = re.compile(r'\[(?:NAME|RELIGION)\]')  # put in by its makers
+_PLACEHOLDERS = re.compile(r'\[(?:NAME|RELIGION)\]')  # inserted by the authors
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class LabelledComments:
     """
     Comments with emotions.
 
-    :param texts: as written, without placeholders.
-    :param labels: float32 (comments, 28), 1 where the emotion was named, columns as ``names``.
-    :param targets: float32 (comments, 2), mean valence and arousal of the named emotions' groups.
-    :param names: of the emotions.
+    :param texts: comments without placeholders.
+    :param labels: float32 (comments, 28), 1 for each labelled emotion, columns as ``names``.
+    :param targets: float32 (comments, 2), mean valence and arousal of the labels' groups.
+    :param names: names of the emotions.
     """
 
     texts: tuple[str, ...]
@@ -56,7 +56,7 @@ class LabelledComments:
 
 
 class Goemotions:
-    """All comments, as named; nobody knows who wrote them."""
+    """All comments with their emotions; the writers are unknown."""
 
     name: ClassVar[str] = 'goemotions'
     modality: ClassVar[str] = 'text'
@@ -76,10 +76,10 @@ def read_goemotions(folder: Path, split: str) -> LabelledComments:
     """
     Read the comments of a split.
 
-    :param folder: of the files.
+    :param folder: folder of the files.
     :param split: ``'train'``, ``'valid'`` (``dev.tsv``) or ``'test'``.
-    :raises SettingsError: for another split.
-    :raises ResourceError: when a file is missing or a line is not as it must be.
+    :raises SettingsError: if the split is unknown.
+    :raises ResourceError: if a file is missing, or a line has another format.
     """
     require_split(split)
     names = tuple(_lines(folder / 'labels.txt'))
@@ -107,8 +107,8 @@ def _parse(where: str, line: str, emotions: int) -> tuple[str, NDArray[np.float3
     text, separator, rest = line.partition('\t')
     ids = rest.partition('\t')[0].split(',')
     if not separator or not all(one.isdecimal() and int(one) < emotions for one in ids):
-        raise ResourceError(f'{where}: {line!r} is no comment; allowed: text, a tab, and ids of '
-                            f'emotions below {emotions}, between commas')
+        raise ResourceError(f'{where}: {line!r} is not a comment; allowed: text, a tab, and ids '
+                            f'of emotions below {emotions}, separated by commas')
     row = np.zeros(emotions, np.float32)
     row[[int(one) for one in ids]] = 1
     return _PLACEHOLDERS.sub(' ', text), row

@@ -1,7 +1,7 @@
 """
 RAVDESS (Livingstone & Russo, 2018): acted emotions, two sentences, 24 actors; CC BY-NC-SA 4.0.
 
-A clip's name says what it is: modality-channel-emotion-intensity-statement-repetition-actor.
+The name of a clip is modality-channel-emotion-intensity-statement-repetition-actor.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _ALLOWED = 'allowed: 03-01-EMOTION-INTENSITY-STATEMENT-REPETITION-ACTOR, as 03-0
 @dataclass(frozen=True)
 class VoiceClips:
     """
-    Spoken clips; the arrays have one entry a clip.
+    Spoken clips; the arrays have one entry per clip.
 
     :param waveforms: float32 (samples,) each, 16 kHz mono in [-1, 1].
     :param emotions: int64, index into ``EMOTIONS``.
-    :param strong: bool, spoken with strong intensity.
+    :param strong: bool, whether the intensity is strong.
     :param actors: int64, 1 to 24.
     :param targets: float32 (clips, 2), valence and arousal in [-1, 1] of the emotion.
     """
@@ -57,14 +57,14 @@ class VoiceClips:
         return len(self.waveforms)
 
     def of(self, chosen: NDArray[np.bool_]) -> VoiceClips:
-        """Return the clips for which ``chosen``, one entry a clip, is True."""
+        """Return the clips for which ``chosen`` is True."""
         return VoiceClips(
             tuple(self.waveforms[index] for index in np.flatnonzero(chosen)),
             self.emotions[chosen], self.strong[chosen], self.actors[chosen], self.targets[chosen])
 
 
 class Ravdess:
-    """All clips; an example's person is the actor."""
+    """All clips; the person of an example is the actor."""
 
     name: ClassVar[str] = 'ravdess'
     modality: ClassVar[str] = 'audio'
@@ -87,12 +87,12 @@ def read_ravdess(
     """
     Read the clips of a split, in the order of their names; no actor is in two splits.
 
-    :param folder: of the clips.
+    :param folder: folder of the clips.
     :param split: ``'train'``, ``'valid'`` or ``'test'``.
-    :param actors: of the split, those to read; all when left out.
-    :raises SettingsError: for another split.
-    :raises ResourceError: when the folder is missing, a name or a file is not as it must be, or an
-        actor of the split has no clips.
+    :param actors: actors of the split to read; all if omitted.
+    :raises SettingsError: if the split is unknown.
+    :raises ResourceError: if the folder is missing, a name or a file is not valid, or an actor of
+        the split has no clips.
     """
     require_split(split)
     wanted = set(ACTORS[split]).intersection(ACTORS[split] if actors is None else actors)
@@ -112,7 +112,7 @@ def _describe(path: Path) -> tuple[int, bool, int]:
     """Return the emotion's index, whether it is strong, and the actor."""
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise ResourceError(f'{path}: {path.stem!r} is no name of RAVDESS speech; {_ALLOWED}')
+        raise ResourceError(f'{path}: {path.stem!r} is not a name of RAVDESS speech; {_ALLOWED}')
     emotion, intensity, _, _, actor = map(int, match.groups())
     return emotion - 1, intensity == 2, actor
 

@@ -1,7 +1,7 @@
 """
-Ablations: each modality alone, as in the paper's table 2, and our departures from its code.
+Ablations: each modality alone, as in the paper's table 2, and each of our changes to its code.
 
-Every one is a run of its own, in a folder of its own, on the same clips with the same seed.
+Each ablation is a separate run in its own folder, on the same clips with the same seed.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _SCORES = ('valence_ccc', 'arousal_ccc', 'mean_ccc')
 
 class Ablation(NamedTuple):
     """
-    A change to a run.
+    A change to the settings of a run.
 
-    :param what: in words.
-    :param change: makes the settings.
-    :param published: mean CCC on Aff-Wild2's validation split, as the paper has it; 0 for none.
+    :param what: description.
+    :param change: function that changes the settings.
+    :param published: mean CCC on Aff-Wild2's validation split in the paper; 0 for none.
     """
 
     what: str
@@ -49,7 +49,7 @@ def _raw_head(run: RunSettings) -> RunSettings:
                    keep=tuple(part for part in run.keep if part != 'head'))
 
 
-# The paper prints 0.0299 for sound; 0.0983 is the mean of the two CCCs beside it.
+# The paper prints 0.0299 for sound, but the mean of its two CCCs is 0.0983.
 ABLATIONS: Mapping[str, Ablation] = {
     'full': Ablation('all of it', lambda run: run, 0.3061),
     **{name: Ablation(f'{name} alone', _alone(name), published)
@@ -57,9 +57,9 @@ ABLATIONS: Mapping[str, Ablation] = {
     'pooled': Ablation(
         'sound and words as one vector each, not as sequences',
         lambda run: replace(run, inputs=replace(run.inputs, pooled=True))),
-    'raw_head': Ablation('intensity and angle regressed as they are', _raw_head),
+    'raw_head': Ablation('intensity and angle regressed directly', _raw_head),
     'unmasked': Ablation(
-        'zeros for what is missing, not masked',
+        'missing modalities as zeros, not masked',
         lambda run: replace(run, inputs=replace(run.inputs, masked=False))),
 }
 
@@ -69,11 +69,12 @@ def run_ablations(
     processes: Processes, stop: Event,
 ) -> dict[str, Scores]:
     """
-    Train and score ablations, or go on with them; then write the table.
+    Train and score ablations, or continue them; then write the table.
 
-    :param names: of ``ABLATIONS``; all when empty.
-    :returns: scores of the validation split, read as the node would, by name; in the main process.
-    :raises SettingsError: for another name.
+    :param names: names in ``ABLATIONS``; all if empty.
+    :returns: scores of the validation split with causal smoothing, by name; only in the main
+        process.
+    :raises SettingsError: if a name is unknown.
     """
     for name in names:
         if name not in ABLATIONS:
@@ -93,7 +94,7 @@ def write_table(found: Mapping[str, Scores], out: Path) -> None:
     """
     Write the table as CSV, Markdown and PNG.
 
-    :raises ResourceError: when they cannot be written, or matplotlib is missing.
+    :raises ResourceError: if they cannot be written, or matplotlib is missing.
     """
     with written(out / f'{TABLE}.csv') as beside, beside.open('w', newline='') as file:
         rows = csv.writer(file)
@@ -109,8 +110,8 @@ def write_table(found: Mapping[str, Scores], out: Path) -> None:
 
 
 def markdown(found: Mapping[str, Scores]) -> list[str]:
-    """Return the table's lines."""
-    lines = ['| | what the fusion is given | valence CCC | arousal CCC | mean CCC | published |',
+    """Return the lines of the table."""
+    lines = ['| | input of the fusion | valence CCC | arousal CCC | mean CCC | published |',
              '| --- | --- | --- | --- | --- | --- |']
     for name, scores in found.items():
         cells = [f'{value_of(one)} ({interval_of(one)})' for one in (

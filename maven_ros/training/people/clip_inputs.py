@@ -1,8 +1,9 @@
 """
-What the fusion is given of encoded clips: all of it, or less, as ablations have it.
+The input of the fusion: encoded clips, or a reduced version for ablations.
 
-The node gives it all, masked where something is missing; only a network that was trained so is
-written as a checkpoint. Two ways in which the authors' code gives less are kept to be compared.
+The node provides all modalities, with a mask for missing evidence. Only a network that was trained
+with this input is written as a checkpoint. Two reductions of the authors' code are available for
+comparison.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ from maven_ros.records import MODALITIES
 
 @dataclass(frozen=True)
 class InputSettings(Checked):
-    """What the fusion is given."""
+    """The settings of the fusion's input."""
 
     modalities: tuple[str, ...] = setting(
-        MODALITIES, 'The others are missing throughout.', choices=MODALITIES)
+        MODALITIES, 'Modalities of the input; the others are always missing.', choices=MODALITIES)
     pooled: bool = setting(
-        False, 'Sound and words as one vector each, the mean over the clip, as in the authors\' '
-        'code: attention over a single key is the identity on its value.')
+        False, 'Whether sound and words are one vector each, the mean over the clip, as in the '
+        'authors\' code; attention over a single key then returns its value.')
     masked: bool = setting(
-        True, 'Whether what is missing is masked; in the authors\' code it is zeros.')
+        True, 'Whether missing modalities are masked; the authors\' code uses zeros.')
     dropout: float = setting(
-        0.1, 'Share of clips in training from which a modality that is present is taken, for '
-        'each modality; one always stays.', minimum=0, below=1)
+        0.1, 'Probability that a present modality of a training clip is dropped, for each '
+        'modality; one always stays.', minimum=0, below=1)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be together."""
+        """Yield a message for each combination that is not allowed."""
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             yield (f'modalities: {list(self.modalities)!r}; allowed: one or more of '
                    f'{", ".join(MODALITIES)}, each once')
 
     @property
     def live(self) -> bool:
-        """Whether it is what the node gives."""
+        """Whether the input is the same as the node's."""
         return set(self.modalities) == set(MODALITIES) and self.masked and not self.pooled
 
 
 def deny(features: Features, settings: InputSettings, dropped: Tensor | None = None) -> Features:
     """
-    Return what the fusion is given of clips.
+    Return the input of the fusion for clips.
 
-    :param features: all of it.
-    :param dropped: bool (batch, 3), modalities to take away from each clip, in training.
+    :param features: complete features.
+    :param dropped: bool (batch, 3), modalities to drop from each clip, in training.
     """
     streams = {}
     keep = None if dropped is None else _kept(features, settings, dropped)
@@ -70,7 +71,7 @@ def deny(features: Features, settings: InputSettings, dropped: Tensor | None = N
 
 
 def _kept(features: Features, settings: InputSettings, dropped: Tensor) -> Tensor:
-    """Return the modalities that stay, bool (batch, 3): all where nothing else would be left."""
+    """Return the modalities to keep, bool (batch, 3): all of them if none would be left."""
     allowed = torch.tensor([name in settings.modalities for name in MODALITIES])
     present = features.present & allowed.to(features.present.device)
     left = present & ~dropped.to(present.device)
@@ -78,7 +79,7 @@ def _kept(features: Features, settings: InputSettings, dropped: Tensor) -> Tenso
 
 
 def _pooled(stream: Aligned) -> Aligned:
-    """Put the mean over the clip into every slot, which attends as a single key would."""
+    """Put the mean over the clip into every slot, which is equivalent to a single key."""
     mask = stream.mask[..., None]
     total = torch.where(mask, stream.values, 0).sum(1, keepdim=True)
     mean = total / mask.sum(1, keepdim=True).clamp(min=1)

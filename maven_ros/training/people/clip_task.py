@@ -1,4 +1,4 @@
-"""Training on clips: batches, what is minimised, and how well clips of the validation are read."""
+"""The training task on clips: batches, losses and validation scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     """
     One process's share of a batch.
 
-    :param dropped: bool (clips, 3), modalities that are taken away.
+    :param dropped: bool (clips, 3), modalities to drop.
     """
 
     rows: list[Row]
@@ -35,10 +35,10 @@ class Batch(NamedTuple):
 
 class ClipReading(NamedTuple):
     """
-    What a network says of clips.
+    The estimates for clips.
 
-    :param reading: of each clip.
-    :param frames: (clips, slots, 2), of each slot; NaN without evidence.
+    :param reading: estimates for the clips.
+    :param frames: (clips, slots, 2), estimates for the slots; NaN without evidence.
     """
 
     reading: Reading
@@ -49,9 +49,9 @@ class ClipTask:
     """
     A :class:`maven_ros.training.loop.TrainingTask` on clips.
 
-    :param model: as :func:`maven_ros.training.people.starting.start` returns it, on its device.
-    :param source: of the clips of both splits.
-    :raises SettingsError: when there are fewer clips than a batch takes.
+    :param model: result of :func:`maven_ros.training.people.starting.start`, on its device.
+    :param source: source of the clips of both splits.
+    :raises SettingsError: if there are fewer clips than the batch size.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class ClipTask:
         self.steps = len(train) // self._size
         if not self.steps:
             raise SettingsError(f'loop.batch_size: {self._size} is more than the {len(train)} '
-                                'clips of the training')
+                                'training clips')
 
     def batches(self, epoch: int, random: torch.Generator) -> Iterator[Batch]:
-        """Yield this process's share of batches of all clips, in a new order."""
+        """Yield this process's share of batches over all clips, in random order."""
         order = torch.randperm(len(self._train), generator=random)
         own = self._processes.part(self._size)
         for step in range(self.steps):
@@ -77,7 +77,7 @@ class ClipTask:
             yield Batch(*self._train.take(places), dropped[own])
 
     def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the loss of the whole batch, of all processes, and its parts."""
+        """Return the loss of the whole batch over all processes, and its parts."""
         model = cast(MavenModel, model)
         for own in frozen_encoders(self._settings):
             getattr(model, own).eval()
@@ -95,7 +95,7 @@ class ClipTask:
         return {'loss': cast(Tensor, total), **parts}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return CCCs of all clips of the validation: of windows, and of slots."""
+        """Return CCCs of all validation clips, for windows and for slots."""
         places = range(self._processes.rank, len(self._valid), self._processes.count)
         parts = self._processes.gather_objects(
             [self.read_clips(cast(MavenModel, model), self._valid, places)])
@@ -115,7 +115,7 @@ class ClipTask:
     def read_clips(
         self, model: MavenModel, clips: Clips, places: range,
     ) -> tuple[ClipReading, ClipLabels]:
-        """Read some clips, a batch at a time; what comes out is on the processor."""
+        """Return the estimates for clips, computed in batches and stored on the CPU."""
         found = []
         with torch.no_grad():
             for first in range(0, len(places), self._size):
@@ -132,7 +132,7 @@ class ClipTask:
     def read(
         self, model: MavenModel, rows: list[Row], dropped: Tensor | None = None,
     ) -> ClipReading:
-        """Encode, or read what was encoded, and fuse."""
+        """Fuse clips, whose features are read or encoded."""
         features = deny(self._source.encode(model, rows), self._settings.inputs, dropped)
         output = model.fuse(features)
         return ClipReading(Reading.of(output), torch.stack(
@@ -140,7 +140,7 @@ class ClipTask:
 
 
 def _known(said: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return pairs, (n, 2) both, of which neither is NaN."""
+    """Return the pairs without NaN, both (n, 2)."""
     known = torch.isfinite(said.detach()).all(-1) & torch.isfinite(wanted).all(-1)
     return said[known], wanted[known]
 
@@ -153,7 +153,7 @@ def _compared(said: Tensor, wanted: Tensor, agreement: float) -> Tensor:
 
 
 def _unlikelihood(points: Tensor, log_variances: Tensor, wanted: Tensor) -> Tensor:
-    """Return the negative log-likelihood of errors, which moves the spread alone."""
+    """Return the negative log-likelihood of errors; only the log-variances get a gradient."""
     said, wanted = _known(torch.cat([points.detach(), log_variances], -1),
                           torch.cat([wanted, torch.zeros_like(wanted)], -1))
     if not len(said):

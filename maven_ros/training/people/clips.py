@@ -1,4 +1,4 @@
-"""Clips: windows of recorded people that are labelled, and what raters say of them."""
+"""Clips: labelled windows of recorded people."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ from maven_ros.training.people.prepared import PreparedSet
 
 @dataclass(frozen=True)
 class ClipSettings(Checked):
-    """Which windows are clips."""
+    """The settings of clips."""
 
     length_s: float = setting(
-        2.0, 'Of a clip, that of the features; the node\'s windows.length_s.', above=0)
+        2.0, 'Length of a clip, the same as in the features and in windows.length_s.', above=0)
     stride: int = setting(
-        1, 'Windows from one clip to the next. Features have one a hop: neighbours share all but '
-        'stride hops of their evidence.', minimum=1)
+        1, 'Windows from one clip to the next. Windows are one hop apart, so neighbouring clips '
+        'overlap.', minimum=1)
     target_s: float = setting(
-        0.0, 'A window\'s target is the mean over so many seconds at its end, since its state '
-        'speaks from then on; 0 for all of it, which is late by half of the length.', minimum=0)
+        0.0, 'The target is the mean over this many seconds at the end of the window, where its '
+        'state becomes current; 0 takes the whole window, with a delay of half its length.',
+        minimum=0)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be together."""
+        """Yield a message for each combination that is not allowed."""
         if self.target_s > self.length_s:
             yield f'target_s: {self.target_s} is longer than length_s, {self.length_s}'
 
 
 class ClipLabels(NamedTuple):
     """
-    What raters say of clips; NaN where they say nothing.
+    The labels of clips; NaN if unlabelled.
 
     :param points: float32 (clips, 2), targets of the windows: valence and arousal.
     :param slots: float32 (clips, slots, 2), means over the labelled frames of each slot.
@@ -54,16 +55,16 @@ class ClipLabels(NamedTuple):
 
 class Clips:
     """
-    The clips of a split, those without a target left out.
+    The clips of a split that have a target.
 
-    :raises ResourceError: when there is none.
+    :raises ResourceError: if there is none.
     """
 
     def __init__(
         self, prepared: PreparedSet, source: FusionSource, split: str, settings: ClipSettings,
     ) -> None:
         self.rows: list[Row] = []
-        #: How many have no target.
+        #: Number of windows without a target.
         self.unlabelled = 0
         points, slots = [], []
         for person in prepared.people:
@@ -87,11 +88,11 @@ class Clips:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 over which clips they are, and their labels."""
+        """Digest of the selection of clips and their labels, in 16 hexadecimal digits."""
         return digest_of(self.rows, *self.labels)
 
     def take(self, places: Sequence[int]) -> tuple[list[Row], ClipLabels]:
-        """Return some of them."""
+        """Return some clips, by index, with their labels."""
         return ([self.rows[place] for place in places],
                 ClipLabels(*(part[list(places)] for part in self.labels)))
 
@@ -101,12 +102,12 @@ def label(
     grid: Grid, target_s: float = 0.0,
 ) -> ClipLabels:
     """
-    Return what raters say of some windows of one person.
+    Return the labels of windows of one person.
 
     :param stamps_ns: (frames,), ascending.
     :param values: (frames, 2), NaN where unlabelled.
-    :param starts_ns: of the windows.
-    :param target_s: as of :class:`ClipSettings`.
+    :param starts_ns: start times of the windows.
+    :param target_s: as in :class:`ClipSettings`.
     """
     length_ns = nanoseconds(grid.slots * grid.slot_s)
     edges_ns = starts_ns[:, None] + rules.slot_edges(0, length_ns, grid.slots)

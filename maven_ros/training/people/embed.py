@@ -1,10 +1,9 @@
 """
-Encode a prepared set once, with encoders that stay as they are.
+Encode a prepared set once, with frozen encoders.
 
-What the encoders see, and how they are run, is the engine's
-(:class:`maven_ros.model.incremental.IncrementalEncoder`). What several people share, sound and
-words of one video, is encoded and stored once; of words a run of them once, however many windows
-have it.
+The code of the engine encodes the evidence
+(:class:`maven_ros.model.incremental.IncrementalEncoder`). Sound and words of a video are encoded
+and stored once for all people in it. The same words in several windows are encoded once.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from maven_ros.training.people.shards import IndexRow, ShardWriter, half, made_o
 
 SHARD_BYTES = 512 * 10 ** 6
 _BATCH = {'video': 256, 'audio': 32, 'text': 64}
-_WORDS_A_SECOND = 2.5  # of somebody who speaks: only for the size in advance
-_SUBWORDS = 1.4        # a word
+_WORDS_A_SECOND = 2.5  # in speech; only to predict the size
+_SUBWORDS = 1.4        # per word
 
 _Item = TypeVar('_Item')
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Tensors that are to be made: of one person's faces, or of one video's sound or words."""
+    """Tensors to compute: of one person's faces, or of one video's sound or words."""
 
     owner: str
     modality: str
@@ -51,7 +50,7 @@ class _Job:
 
 
 class _HeardWindow(NamedTuple):
-    """A window's number, the people whose sound it is, and that sound."""
+    """The number of a window, its sound, and the people to whom the sound belongs."""
 
     window: int
     people: list[str]
@@ -61,11 +60,11 @@ class _HeardWindow(NamedTuple):
 @dataclass(frozen=True)
 class Size:
     """
-    Bytes that features will take.
+    The predicted size of features, in bytes.
 
-    :param video: exactly.
-    :param audio: at most: somebody speaks in every window.
-    :param text: about.
+    :param video: exact size.
+    :param audio: upper bound: somebody speaks in every window.
+    :param text: approximate size.
     """
 
     video: int = 0
@@ -74,7 +73,7 @@ class Size:
 
     @property
     def total(self) -> int:
-        """Of all three."""
+        """The sum of all three."""
         return self.video + self.audio + self.text
 
     def __str__(self) -> str:
@@ -84,12 +83,12 @@ class Size:
 
 class Embedder:
     """
-    Encodes what is missing of a prepared set.
+    Encode the parts of a prepared set that are not encoded yet.
 
-    :param checkpoint: of its model only the encoders are used.
+    :param checkpoint: checkpoint whose encoders are used.
     :param out: folder of the features.
-    :param precision: of the large products, as ``model.precision``.
-    :raises ResourceError: when ``out`` holds features of other encoders or windows.
+    :param precision: precision of large products, as ``model.precision``.
+    :raises ResourceError: if ``out`` holds features of other encoders or windows.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class Embedder:
         self._encoder = IncrementalEncoder(
             self._model, checkpoint.tokenizer, windowing.grid, device, self.counters,
             Batches(self.counters))
-        self._vectors = _count_vectors(self._model, windowing.samples)  # of a window of sound
+        self._vectors = _count_vectors(self._model, windowing.samples)  # per window of sound
         self._spec = describe(self._model, checkpoint.tokenizer, windowing)
         self._writer = ShardWriter(out, self._spec, shard_bytes)
         self._out = out
@@ -113,7 +112,7 @@ class Embedder:
             for person in job.people)]
 
     def size(self) -> Size:
-        """Return what is still to be written will take."""
+        """Return the size of the features that are still to be written."""
         bytes_of = {'video': 0, 'audio': 0, 'text': 0}
         for job in self._jobs:
             bytes_of[job.modality] += self._job_bytes(job)
@@ -123,10 +122,10 @@ class Embedder:
         """
         Encode, and write shards and index.
 
-        :param progress: is told how many seconds are done, and of how many.
-        :raises ResourceError: when there is no room for it, or a file cannot be read.
-        :raises CannotWrite: when the disk is full; the same call goes on.
-        :raises Stopped: when it was asked to stop.
+        :param progress: called with the finished and the total number of seconds.
+        :raises ResourceError: if the disk is too small, or a file cannot be read.
+        :raises CannotWrite: if the disk is full; the same call continues later.
+        :raises Stopped: if ``stop`` was set.
         """
         require_room(self._out, self.size().total, 'features')
         total_s = sum(job.people[0].duration_s for job in self._jobs)
@@ -134,7 +133,7 @@ class Embedder:
         for job in self._jobs:
             if stop.is_set():
                 self._writer.flush()
-                raise Stopped(f'{self._out}: stopped; the same command goes on')
+                raise Stopped(f'{self._out}: stopped; run the same command again to continue')
             with torch.inference_mode(), torch.autocast(
                     self._device.type, self._dtype, self._dtype != torch.float32):
                 tensors, first_ns, step_ns = getattr(self, f'_{job.modality}')(job)
@@ -147,7 +146,7 @@ class Embedder:
             progress(done_s, total_s)
         self._writer.finish()
 
-    # --- one modality of somebody --------------------------------------------------------
+    # --- single modalities ---------------------------------------------------------------
 
     def _video(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
         frames = self._prepared.frames(job.owner)
@@ -203,21 +202,21 @@ class Embedder:
             -1, 3), **_named(windows)}, *self._times()
 
     def _heard(self, job: _Job) -> Iterator[_HeardWindow]:
-        """Yield the windows whose sound is somebody's."""
+        """Yield the windows whose sound belongs to a person."""
         for window, whose in enumerate(self._evidence(job)):
             own = [person for person, piece in whose.items() if len(piece.waveform)]
             if own:
                 yield _HeardWindow(window, own, whose[own[0]])
 
     def _evidence(self, job: _Job) -> Iterator[dict[str, Evidence]]:
-        """Yield what is whose in each window of a video."""
+        """Yield the evidence of each person in each window of a video."""
         frames = {one.person: self._prepared.frames(one.person) for one in job.people}
         return evidence_in(RecordedVideo(self._prepared.folder, job.people, frames,
                                          self._model.config.crop_px),
                            self._windowing, self.counters)
 
     def _tables(self, job: _Job, fill: int, *shape: int) -> dict[str, Tensor]:
-        """Return a table of each person's windows."""
+        """Return a table with a row per window, for each person."""
         count = self._windowing.count(job.people[0].duration_s)
         return {one.person: torch.full((count, *shape), fill) for one in job.people}
 
@@ -241,9 +240,9 @@ class Embedder:
 
 def _count_vectors(model: MavenModel, samples: int) -> int:
     """
-    Return how many vectors the voice encoder gives for so many samples.
+    Return the number of vectors of the voice encoder for a number of samples.
 
-    :raises ResourceError: when they are too few for any.
+    :raises ResourceError: if there are too few samples.
     """
     encoder = model.voice_encoder
     if samples < round(2 * encoder.first_s * SAMPLE_RATE_HZ):

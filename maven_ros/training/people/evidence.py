@@ -1,4 +1,4 @@
-"""What recorded people show, say and sound like in each window, as the node would have it."""
+"""The evidence of recorded people in each window, the same as in the node."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from maven_ros.training.people.prepared import Frames, RecordedPerson
 from maven_ros.training.people.recorded_sound import read_flac, read_words
 
 _READERS = 4
-_NOWHERE = Box(0, 0, 0, 0)  # where in its picture a face was does not count
+_NOWHERE = Box(0, 0, 0, 0)  # the position of a face in the picture is not used
 _NO_CROP = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -43,10 +43,10 @@ class RecordedVideo:
     """
     One video of a prepared set.
 
-    :param folder: of the set.
-    :param people: everybody in it; its sound and its words are in each of them.
-    :param frames: of each person.
-    :param side_px: of the faces that the network takes.
+    :param folder: folder of the set.
+    :param people: all people in the video; each refers to its sound and words.
+    :param frames: frames of each person.
+    :param side_px: side of the network's face crops, in pixels.
     """
 
     folder: Path
@@ -59,12 +59,12 @@ def crops_of(
     folder: Path, paths: Sequence[str], side_px: int, batch: int, counters: Counters,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
     """
-    Read crops, in batches.
+    Read crops in batches.
 
-    :param paths: of each frame; empty where there is no face.
-    :param side_px: that the encoder takes.
-    :param counters: gets crops that cannot be read.
-    :returns: numbers of frames, from 0, and crops, uint8 (n, side, side, 3) BGR.
+    :param paths: path of each frame's crop; empty without a face.
+    :param side_px: side of the encoder's crops, in pixels.
+    :param counters: count crops that cannot be read.
+    :returns: indices of frames, and crops, uint8 (n, side, side, 3) BGR.
     """
     shown = [number for number, path in enumerate(paths) if path]
     with ThreadPoolExecutor(_READERS) as pool:
@@ -75,7 +75,7 @@ def crops_of(
                     if crop is not None]
             if len(read) < len(some):
                 lost = next(number for number in some if number not in dict(read))
-                counters.count('video', 'unreadable_crop', f'{folder / paths[lost]} is no picture',
+                counters.count('video', 'unreadable_crop', f'{folder / paths[lost]}: no picture',
                                n=len(some) - len(read))
             if read:
                 yield np.array([number for number, _ in read]), np.stack([one for _, one in read])
@@ -85,16 +85,16 @@ def evidence_in(
     video: RecordedVideo, windowing: Windowing, counters: Counters,
 ) -> Iterator[dict[str, Evidence]]:
     """
-    Yield, window by window, what of it is whose.
+    Yield the evidence of each person, window by window.
 
-    :returns: evidence by person; its faces are without crops.
-    :raises ResourceError: when the sound or the transcript cannot be read.
+    :returns: evidence by person; the faces have no crops.
+    :raises ResourceError: if the sound or the transcript cannot be read.
     """
     several = len(video.people) > 1
     speaker = ActiveSpeaker(windowing.speaker)
     for window in windows_of(video, windowing, counters, crops=several):
         voices = rules.voices(window, speaker.take(window) if several else '', windowing.gates)
-        beside = voices.get('', VoiceAssigned.OTHER)  # to somebody out of view
+        beside = voices.get('', VoiceAssigned.OTHER)  # for a person out of view
         pieces = {one.person: rules.evidence_of(
             window, one.person, voices.get(one.person, beside), windowing.gates)
             for one in video.people}
@@ -107,10 +107,10 @@ def windows_of(
     video: RecordedVideo, windowing: Windowing, counters: Counters, crops: bool = True,
 ) -> Iterator[Window]:
     """
-    Yield the windows of a video, as the node cuts them.
+    Yield the windows of a video, the same as in the node.
 
-    :param crops: whether faces are read.
-    :raises ResourceError: when the sound or the transcript cannot be read.
+    :param crops: whether to read the crops of faces.
+    :raises ResourceError: if the sound or the transcript cannot be read.
     """
     sound, words = _Sound(video, windowing, counters), _Words(video, windowing)
     coming = deque(_looked_at(video, windowing))
@@ -133,7 +133,7 @@ def windows_of(
 
 
 class _Sound:
-    """The sound of a video on the node's sample clock; it is read in order of time."""
+    """The sound of a video on the node's sample clock, read in order of time."""
 
     def __init__(self, video: RecordedVideo, windowing: Windowing, counters: Counters) -> None:
         person = video.people[0]
@@ -152,7 +152,7 @@ class _Sound:
 
 
 class _Words:
-    """The words of a video, heard when their sound is."""
+    """The words of a video, which arrive with their sound."""
 
     def __init__(self, video: RecordedVideo, windowing: Windowing) -> None:
         transcript, offset_ns = video.people[0].transcript, windowing.offset_ns
@@ -168,7 +168,7 @@ class _Words:
 
 
 def _looked_at(video: RecordedVideo, windowing: Windowing) -> list[tuple[int, str, str]]:
-    """Return stamp, person and crop of each face that the node would look at, in order."""
+    """Return stamp, person and crop of each face that the node would use, in order."""
     found = []
     for person, frames in video.frames.items():
         chosen = rules.looked_at(frames.stamps_ns, windowing.rate_hz)
@@ -181,7 +181,7 @@ def _looked_at(video: RecordedVideo, windowing: Windowing) -> list[tuple[int, st
 def _counted_crop(video: RecordedVideo, path: str, counters: Counters) -> Pixels | None:
     crop = _read_crop(video.folder / path, video.side_px)
     if crop is None:
-        counters.count('video', 'unreadable_crop', f'{video.folder / path} is no picture')
+        counters.count('video', 'unreadable_crop', f'{video.folder / path}: no picture')
     return crop
 
 

@@ -1,4 +1,4 @@
-"""Where the fusion's input comes from: features that were encoded once, or the evidence itself."""
+"""Sources of the fusion's input: stored features, or evidence that is encoded on the fly."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from maven_ros.training.people.feature_spec import Windowing
 from maven_ros.training.people.features import FeatureSet
 from maven_ros.training.people.prepared import Frames, PreparedSet
 
-HOP_S = 0.5             # between windows of evidence, as `data embed` has it by default
-_VIDEOS_AT_ONCE = 64    # whose sound is held in memory
+HOP_S = 0.5             # between windows of evidence, the default of `data embed`
+_VIDEOS_AT_ONCE = 64    # whose sound is kept in memory
 
-#: A person and the number of one of their windows.
+#: A person, and the number of a window.
 Row: TypeAlias = tuple[str, int]
 
 
@@ -37,9 +37,9 @@ class FusionSource(Protocol):
     """
     Windows of recorded people.
 
-    :param grid: of every window.
-    :param length_ns: of every window.
-    :param hop_ns: from the end of one to the end of the next; the first ends at the first hop.
+    :param grid: grid of every window.
+    :param length_ns: length of every window.
+    :param hop_ns: hop between windows; the first window ends after one hop.
     """
 
     @property
@@ -48,24 +48,24 @@ class FusionSource(Protocol):
 
     @property
     def length_ns(self) -> int:
-        """Length of a window."""
+        """Length of a window, in nanoseconds."""
 
     @property
     def hop_ns(self) -> int:
-        """From the end of one window to the end of the next; the first ends after one."""
+        """Hop between windows, in nanoseconds; the first window ends after one hop."""
 
     def windows(self, person: str) -> int:
-        """Return how many windows of a person there are."""
+        """Return the number of windows of a person."""
 
     def start_ns(self, window: int) -> int:
-        """Return when a window begins, which may be before the video does."""
+        """Return the start of a window, which may be before the video's."""
 
     @property
     def digest(self) -> str:
-        """Of what is read, and how it is cut into windows."""
+        """Digest of the data, and of the windows."""
 
     def encode(self, model: MavenModel, rows: Sequence[Row]) -> Features:
-        """Return windows as the model's encoders have them, on its device."""
+        """Return the encoded windows, on the model's device."""
 
 
 class FeatureSource:
@@ -79,9 +79,9 @@ class FeatureSource:
         self.digest = features.digest
 
     def encode(self, model: MavenModel, rows: Sequence[Row]) -> Features:
-        """Read them; the model's encoders have no part in it."""
+        """Read the features; the model's encoders are not used."""
         device = model.device
-        with torch.autocast('cpu', enabled=False):  # what was encoded is not rounded once more
+        with torch.autocast('cpu', enabled=False):  # features are not rounded again
             features = self._features.batch(rows)
         video, audio, text = (
             Aligned(one.values.to(device, non_blocking=True),
@@ -90,7 +90,7 @@ class FeatureSource:
 
 
 class _Known(NamedTuple):
-    """What there is of a video: frames of its people, and window by window what is whose."""
+    """The data of a video: the frames of its people, and the evidence in each window."""
 
     frames: Mapping[str, Frames]
     windows: Sequence[Mapping[str, Evidence]]
@@ -98,10 +98,10 @@ class _Known(NamedTuple):
 
 class EvidenceSource:
     """
-    Windows of faces, sound and words themselves, for encoders that are trained.
+    Windows of faces, sound and words, for encoders that are trained.
 
-    :param crop_px: side of the faces that the network takes.
-    :param length_s: of a window; windows are otherwise those of the node and of ``data embed``.
+    :param crop_px: side of the network's face crops, in pixels.
+    :param length_s: length of a window; everything else is as in the node and in ``data embed``.
     """
 
     def __init__(
@@ -118,28 +118,28 @@ class EvidenceSource:
 
     @property
     def digest(self) -> str:
-        """Of the people as they were prepared, and of the windows."""
+        """Digest of the prepared people, and of the windows."""
         return digest_of(repr(self._windowing), sorted(
             [person.person, person.made_of] for person in self._people.values()))
 
     def windows(self, person: str) -> int:
-        """Return how many windows of a person there are."""
+        """Return the number of windows of a person."""
         return self._windowing.count(self._people[person].duration_s)
 
     def encode(self, model: MavenModel, rows: Sequence[Row]) -> Features:
-        """Encode them; gradients reach the encoders."""
+        """Encode the windows; gradients reach the encoders."""
         encoder = IncrementalEncoder(model, self._tokenizer, self.grid, model.device,
                                      self._counters, Batches(self._counters))
         return encoder.encode([(Memory(), self.evidence(*row)) for row in rows])
 
     def evidence(self, person: str, window: int) -> Evidence:
-        """Return what the node would have of a window."""
+        """Return the evidence in a window."""
         known = self._open(self._people[person].video)
         piece = known.windows[window][person]
         return replace(piece, faces=self._with_crops(piece.faces, known.frames[person]))
 
     def _with_crops(self, faces: Sequence[Face], frames: Frames) -> tuple[Face, ...]:
-        """Read the crops of faces; one that cannot be read is counted, and is no face."""
+        """Read the crops of faces; a crop that cannot be read is counted and dropped."""
         paths = [frames.crops[place] for place in np.searchsorted(
             frames.stamps_ns, [face.stamp_ns for face in faces])]
         return tuple(

@@ -1,12 +1,12 @@
 """
-What a set of features is of: which encoders, and which windows.
+The specification of a set of features: its encoders and its windows.
 
-Faces are encoded one by one. Sound and words are encoded window by window, as the engine does it
-live: a speech model attends over all of a window, and a word's vector depends on the other words
-in it. So a set of features is of one length and one hop.
+Faces are encoded one by one. Sound and words are encoded window by window, as in the engine: a
+speech model attends over the whole window, and the vector of a word depends on the other words in
+it. So a set of features has one length and one hop.
 
-Windows lie on the file's clock, where :mod:`maven_ros.rules` has them: window 0 is the first that
-ends after 0, and the first ones begin before the file does.
+Windows are on the clock of the file, by the rules of :mod:`maven_ros.rules`: window 0 is the first
+that ends after 0, and the first windows begin before the file does.
 """
 
 from __future__ import annotations
@@ -25,100 +25,102 @@ from maven_ros.records import MODALITIES, nanoseconds
 from maven_ros.settings import AudioSettings, Settings, SpeakerSettings
 from maven_ros.training.compact.bank import fingerprint
 
-FORMAT = 2
-# Fields of the configuration that change what an encoder of ours says, beside its weights.
+FORMAT = 3  # 2 had voice activity by WebRTC's detector
+# Fields of the configuration that change the output of a compact encoder, besides its weights.
 _COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audio': (
     'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
 
 
 @dataclass(frozen=True)
 class Windowing(Checked):
-    """Windows, and what evidence passes on its way into them, as the node has it."""
+    """The settings of windows and of the evidence in them, the same as in the node."""
 
     length_s: float = setting(doc='Of a window.', minimum=0.2, maximum=60)
-    hop_s: float = setting(doc='From one window to the next.', minimum=0.02, maximum=60)
+    hop_s: float = setting(doc='Hop between windows.', minimum=0.02, maximum=60)
     rate_hz: float = setting(
-        doc='Faces a second that the network sees, one in each slot of its grid.', above=0)
-    offset_ms: float = setting(doc='Added to the time of all sound.')
-    voice_mode: int = setting(
-        doc='Strictness of the voice activity detector.', minimum=0, maximum=3)
-    min_voiced_s: float = setting(doc='Windows with less voice have no sound.', minimum=0)
-    confidence_gate: float = fraction(MISSING, 'Words less sure are no evidence.')
+        doc='Faces per second, one in each slot of the grid.', above=0)
+    offset_ms: float = setting(doc='Offset added to the time of all sound.')
+    voice_threshold: float = fraction(MISSING, 'Least probability of a voice.')
+    voice_hangover_s: float = setting(
+        doc='Duration for which a voice goes on after such a probability.', minimum=0)
+    min_voiced_s: float = setting(doc='Least voice for sound to count.', minimum=0)
+    confidence_gate: float = fraction(MISSING, 'Words count only with at least this confidence.')
     speaker: SpeakerSettings = setting(
-        doc='Whose voice it is, of several people in view.', made=SpeakerSettings)
+        doc='Assignment of the voice to one of several people in view.', made=SpeakerSettings)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be together."""
+        """Yield a message for each combination that is not allowed."""
         if self.hop_s > self.length_s:
             yield f'hop_s: {self.hop_s} is longer than length_s, {self.length_s}'
 
     @classmethod
     def of(cls, settings: Settings, hop_s: float) -> Windowing:
-        """Return those of a node's settings, but for the hop."""
+        """Return the settings of a node, with another hop."""
         return cls(settings.windows.length_s, hop_s, settings.faces.rate_hz,
-                   settings.audio.offset_ms, settings.audio.voice_mode,
-                   settings.audio.min_voiced_s, settings.speech.confidence_gate,
-                   settings.speaker)
+                   settings.audio.offset_ms, settings.audio.voice_threshold,
+                   settings.audio.voice_hangover_s, settings.audio.min_voiced_s,
+                   settings.speech.confidence_gate, settings.speaker)
 
     @classmethod
     def read(cls, spec: Mapping[str, Any]) -> Windowing:
-        """Return those that :func:`describe` has written down."""
+        """Return the settings in a specification that :func:`describe` wrote."""
         values = {one.name: spec[one.name] for one in fields(cls)}
         return cls(**{**values, 'speaker': SpeakerSettings(**values['speaker'])})
 
     @property
     def audio(self) -> AudioSettings:
-        """The node's settings of sound."""
-        return AudioSettings(offset_ms=self.offset_ms, voice_mode=self.voice_mode,
-                             min_voiced_s=self.min_voiced_s)
+        """The audio settings, as in the node."""
+        return AudioSettings(
+            offset_ms=self.offset_ms, voice_threshold=self.voice_threshold,
+            voice_hangover_s=self.voice_hangover_s, min_voiced_s=self.min_voiced_s)
 
     @property
     def gates(self) -> rules.Gates:
-        """What evidence has to pass."""
+        """The thresholds that evidence has to pass."""
         return rules.Gates(self.min_voiced_s, self.confidence_gate)
 
     @property
     def length_ns(self) -> int:
-        """Length of a window."""
+        """Length of a window, in nanoseconds."""
         return nanoseconds(self.length_s)
 
     @property
     def hop_ns(self) -> int:
-        """From one window to the next."""
+        """Hop between windows, in nanoseconds."""
         return nanoseconds(self.hop_s)
 
     @property
     def offset_ns(self) -> int:
-        """Added to the time of all sound."""
+        """Offset added to the time of all sound, in nanoseconds."""
         return nanoseconds(self.offset_ms / 1000.0)
 
     @property
     def samples(self) -> int:
-        """Of sound in a window."""
+        """Number of audio samples in a window."""
         return rules.window_samples(self.length_ns)
 
     @property
     def grid(self) -> rules.Grid:
-        """The grid of a window, as the engine has it."""
+        """The grid of a window, as in the engine."""
         return rules.time_grid(self.length_s, self.rate_hz)
 
     def count(self, duration_s: float) -> int:
-        """Return how many windows there are: every frame is in the last hop of one."""
+        """Return the number of windows; every frame is in the last hop of one of them."""
         first_ns = rules.end_after(0, self.hop_ns)
         last_ns = rules.end_after(max(0, nanoseconds(duration_s) - 1), self.hop_ns)
         return (last_ns - first_ns) // self.hop_ns + 1
 
     def end_ns(self, window: int) -> int:
-        """Return when a window ends."""
+        """Return the end of a window, in nanoseconds."""
         return rules.end_after(0, self.hop_ns) + window * self.hop_ns
 
     def start_ns(self, window: int) -> int:
-        """Return when a window begins."""
+        """Return the start of a window, in nanoseconds."""
         return rules.start_of(self.end_ns(window), self.length_ns)
 
 
 def describe(model: MavenModel, tokenizer: Tokenizer, windowing: Windowing) -> dict[str, Any]:
-    """Return ``features.json``: format, windows and encoders, by name and hash."""
+    """Return the content of ``features.json``: format, windows, and encoders with their hashes."""
     encoders = {}
     for modality in MODALITIES:
         encoder, backbone = getattr(model, ENCODERS[modality]), model.config.backbone(modality)
@@ -138,14 +140,14 @@ def describe(model: MavenModel, tokenizer: Tokenizer, windowing: Windowing) -> d
 
 def require_same(found: dict[str, Any], wanted: dict[str, Any], where: str) -> None:
     """
-    Refuse features of other encoders, or of other windows.
+    Refuse features of other encoders or windows.
 
-    :param where: what the message begins with.
-    :raises ResourceError: names what differs.
+    :param where: prefix of the message.
+    :raises ResourceError: names the difference.
     """
     for modality in MODALITIES:
         own, other = (one['encoders'][modality] for one in (found, wanted))
-        # The name is for people: a network trained on them has a name of its own.
+        # Names may differ: a network trained on the features has its own name.
         if {**own, 'name': ''} != {**other, 'name': ''}:
             raise ResourceError(
                 f'{where}: of the {modality} encoder {own["name"]}-{own["hash"]}; allowed: '
@@ -156,11 +158,11 @@ def require_same(found: dict[str, Any], wanted: dict[str, Any], where: str) -> N
 
 
 def key_of(spec: dict[str, Any], owner: str, modality: str) -> str:
-    """Return the name of a tensor: the encoder with its hash, and whom or what it is of."""
+    """Return the name of a tensor: encoder with hash, owner (person or video) and modality."""
     encoder = spec['encoders'][modality]
     return f'{encoder["name"]}-{encoder["hash"]}/{owner}/{modality}'
 
 
 def windows_key(person: str) -> str:
-    """Return what follows a tensor's name in that of a person's windows: what each has of it."""
+    """Return the suffix of the tensor that maps a person's windows to rows."""
     return f'.windows/{person}'

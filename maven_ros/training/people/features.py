@@ -1,7 +1,7 @@
 """
-A set of features, read: what the fusion is given for a window, without an encoder.
+Read a set of features: the input of the fusion for a window, without an encoder.
 
-It equals what the engine computes live of the same evidence, but for float16's rounding.
+It equals the features that the engine computes from the same evidence, up to float16 rounding.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Place = tuple[str, int]
 
 
 class _Entry(NamedTuple):
-    """Where a person's tensors of one modality lie."""
+    """The location of a person's tensors of one modality."""
 
     shard: str
     key: str
 
 
 class _Frames(NamedTuple):
-    """The frames that the network sees, in order: stamps, and their rows."""
+    """The stamps and rows of the frames that the network sees, in order."""
 
     stamps_ns: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -57,10 +57,10 @@ class _Frames(NamedTuple):
 
 class FeatureSet:
     """
-    Features in a folder.
+    A folder of features.
 
-    :param folder: as ``maven-ros data embed`` wrote it.
-    :raises ResourceError: when a file is missing or broken, or a shard is of another encoder.
+    :param folder: folder that ``maven-ros data embed`` wrote.
+    :raises ResourceError: if a file is missing or broken, or a shard belongs to another encoder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,7 +83,7 @@ class FeatureSet:
         self.windowing = Windowing.read(self.spec)
         self.grid = self.windowing.grid
         self.length_ns, self.hop_ns = self.windowing.length_ns, self.windowing.hop_ns
-        #: Whoever there are features of.
+        #: The people with features.
         self.people = tuple(sorted({person for person, _ in self._entries}))
         self._shards: dict[str, Any] = {}
         self._tensor = lru_cache(maxsize=None)(self._read_whole)
@@ -91,7 +91,7 @@ class FeatureSet:
 
     def check(self, model: MavenModel, tokenizer: Tokenizer) -> None:
         """
-        Refuse a model whose encoders are others.
+        Refuse a model with other encoders.
 
         :raises ResourceError: names the encoder.
         """
@@ -99,40 +99,40 @@ class FeatureSet:
 
     def check_people(self, people: Sequence[RecordedPerson]) -> None:
         """
-        Refuse features of people who were prepared otherwise since.
+        Refuse features of people who have been prepared again with other data.
 
-        :raises ResourceError: names one of them.
+        :raises ResourceError: names one of these people.
         """
         prepared = {person.person: person.made_of for person in people}
         for (name, modality), made_of in self._made_of.items():
             if prepared.get(name, made_of) != made_of:
-                raise ResourceError(f'{self.folder}: has {modality} of {name} as it was prepared '
-                                    'before; run `maven-ros data embed` again')
+                raise ResourceError(f'{self.folder}: has {modality} of {name} from an earlier '
+                                    'preparation; run `maven-ros data embed` again')
 
     @property
     def digest(self) -> str:
-        """Of what was encoded, and how it is cut into windows."""
+        """Digest of the encoded data, and of the windows."""
         return digest_of(repr(self.windowing), sorted(
             [*key, made_of] for key, made_of in self._made_of.items()))
 
     def windows(self, person: str) -> int:
         """
-        Return how many windows a person has.
+        Return the number of windows of a person.
 
-        :raises ResourceError: when there are no features of the person.
+        :raises ResourceError: if there are no features of the person.
         """
         return len(self._windows(person, 'audio'))
 
     def start_ns(self, window: int) -> int:
-        """Return when a window begins, on the file's clock."""
+        """Return the start of a window on the clock of the file, in nanoseconds."""
         return self.windowing.start_ns(window)
 
     def batch(self, places: Sequence[Place]) -> Features:
         """
-        Return what the fusion takes for some windows: float32, on the host.
+        Return the features of windows: float32, on the host.
 
-        :param places: at least one.
-        :raises ResourceError: when there are no features of a person.
+        :param places: at least one person and window.
+        :raises ResourceError: if there are no features of a person.
         """
         return Features(self._video(places), self._audio(places), self._text(places),
                         self.grid.slot_s)
@@ -195,7 +195,7 @@ class FeatureSet:
         return weigh(pad_sequence(vectors, True), torch.from_numpy(weights))
 
     def _windows(self, person: str, modality: str) -> Tensor:
-        """Return what each of a person's windows has of what the video has."""
+        """Return the row of the video's table for each of a person's windows."""
         return self._tensor(person, modality, windows_key(person))
 
     def _nothing(self, modality: str, count: int) -> Aligned:
@@ -208,7 +208,7 @@ class FeatureSet:
     # --- files ---------------------------------------------------------------------------
 
     def _read_frames(self, person: str) -> _Frames:
-        """Return the faces in the frames that the node looks at."""
+        """Return the frames that the node uses and that have a face."""
         stamps_ns = self._tensor(person, 'video', '.stamps').numpy()
         mask = self._tensor(person, 'video', '.mask').numpy()
         rows = np.flatnonzero(rules.looked_at(stamps_ns, self.windowing.rate_hz) & mask)

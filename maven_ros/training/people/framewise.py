@@ -1,15 +1,15 @@
 """
-What is believed of every frame of recorded people, and how well it agrees with their labels.
+Estimates for every frame of recorded people, with scores.
 
-Three readings, of which each says what it is:
+There are three kinds of smoothing:
 
-- ``none``: the window that ended last, as ``/affect/state`` has it;
-- ``causal``: the same, smoothed as ``/affect/state_smoothed`` is: what a robot would have known;
-- ``centred``: each frame's own estimate, the mean over all windows that hold it, smoothed by a
-  Gaussian to both sides: it knows the future, and is for recordings alone.
+- ``none``: the estimate of the window that ended last, as on ``/affect/state``;
+- ``causal``: the same with the smoothing of ``/affect/state_smoothed``, as a robot would know it;
+- ``centred``: the mean over all windows that contain the frame, smoothed by a Gaussian; it uses
+  the future, so it is for recordings only.
 
-Every frame gets an estimate, as the challenge wants it: where there is none, the last one before
-(centred: a line between both neighbours) stands for it, is counted, and has no evidence.
+The challenge requires an estimate for every frame. A frame without one gets the previous estimate
+(``centred``: linear interpolation); these frames are counted and have no evidence.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ PREDICTIONS = 'predictions.csv'
 @dataclass(frozen=True)
 class WindowEstimates:
     """
-    What a network says of all windows of one person, in order.
+    The estimates for all windows of one person, in order.
 
-    :param ends_ns: int64 (windows,).
-    :param length_ns: of each.
-    :param hop_ns: from the end of one to the end of the next.
+    :param ends_ns: int64 (windows,), ends of the windows.
+    :param length_ns: length of each window.
+    :param hop_ns: hop between windows.
     :param points: float64 (windows, 2), NaN without evidence.
-    :param stds: float64 (windows, 2).
-    :param slots: float64 (windows, slots, 2), of each slot; NaN without evidence.
+    :param stds: float64 (windows, 2), standard deviations.
+    :param slots: float64 (windows, slots, 2), points of the slots; NaN without evidence.
     :param evidence: uint8 (windows,), masks of :class:`maven_ros.records.Modality`.
     """
 
@@ -65,10 +65,10 @@ class WindowEstimates:
 @dataclass(frozen=True)
 class Prediction:
     """
-    What is believed of every frame of one person.
+    The estimates for every frame of one person.
 
-    :param pairs: of all frames, labelled or not.
-    :param filled: how many of them another frame's estimate stands for.
+    :param pairs: all frames, labelled or not.
+    :param filled: number of frames with the estimate of another frame.
     """
 
     person: str
@@ -81,10 +81,10 @@ def predict(
     smoothing_s: float,
 ) -> Prediction:
     """
-    Say what is believed of every frame.
+    Return the estimates for every frame.
 
     :param smoothing: one of ``SMOOTHINGS``.
-    :param smoothing_s: standard deviation of the centred one's Gaussian.
+    :param smoothing_s: standard deviation of the Gaussian of ``centred``, in seconds.
     """
     annotation = Annotation(person.person, '', frames.stamps_ns,
                             frames.values.astype(np.float64), 0)
@@ -103,12 +103,12 @@ def predict(
 def as_result_set(
     name: str, predictions: Sequence[Prediction], about: dict[str, str],
 ) -> ResultSet:
-    """Return the labelled frames, to be scored as replays are."""
+    """Return the labelled frames as a result set, which is scored like a replay."""
     pairs, excluded = [], []
     for one in predictions:
         labelled = np.isfinite(one.pairs.annotated).all(1)
         if not labelled.any():
-            continue  # nothing to hold it against, as in a test split
+            continue  # no labels, as in a test split
         if not one.pairs.covered.any():
             excluded.append(Excluded(one.pairs.bag, one.person, 'no evidence in any window'))
         pairs.append(replace(take(one.pairs, np.flatnonzero(labelled)),
@@ -119,11 +119,11 @@ def as_result_set(
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
     """
-    Write what the challenge takes: ``image_location,valence,arousal``, a line a frame.
+    Write the format of the challenge: ``image_location,valence,arousal``, one line per frame.
 
-    People without any evidence have ``nan``.
+    The values of people without any evidence are ``nan``.
 
-    :raises ResourceError: when it cannot be written.
+    :raises ResourceError: if the file cannot be written.
     """
     with written(path) as beside, beside.open('w', encoding='utf-8', newline='') as file:
         rows = csv.writer(file, lineterminator='\n')
@@ -134,11 +134,11 @@ def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
                 for number, (valence, arousal) in enumerate(one.pairs.estimated, 1))
 
 
-# --- readings --------------------------------------------------------------------------------
+# --- smoothing -------------------------------------------------------------------------------
 
 
 def _smoothed(windows: WindowEstimates) -> WindowEstimates:
-    """Smooth windows as the node does."""
+    """Smooth windows with the node's filter."""
     smoother = Smoother(SmoothingSettings())
     states = [smoother.take(AffectState(
         rules.start_of(end_ns, windows.length_ns), end_ns, Status.OK, '', Affect(*point), std[0],
@@ -155,7 +155,7 @@ def _smoothed(windows: WindowEstimates) -> WindowEstimates:
 def _centred(
     person: RecordedPerson, annotation: Annotation, windows: WindowEstimates, smoothing_s: float,
 ) -> Pairs:
-    """Take the mean over all windows that hold a frame, and smooth it to both sides."""
+    """Average over all windows that contain a frame, and smooth with a Gaussian."""
     stamps_ns = annotation.times_ns
     sums, counts = np.zeros((len(stamps_ns), 4)), np.zeros(len(stamps_ns))
     evidence = np.zeros(len(stamps_ns), np.uint8)
@@ -179,7 +179,7 @@ def _centred(
 def _gaussian(
     sums: Array, counts: Array, stamps_ns: NDArray[np.int64], smoothing_s: float,
 ) -> Array:
-    """Weigh the means of frames, where there are any, by how near they are; NaN beyond 3 sigma."""
+    """Smooth the known values of frames with a Gaussian; NaN farther than 3 sigma from any."""
     step_s = float(np.median(np.diff(stamps_ns))) / NS if len(stamps_ns) > 1 else 1.0
     reach = max(1, round(3 * smoothing_s / step_s))
     kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) * step_s / smoothing_s))
@@ -194,12 +194,12 @@ def _gaussian(
     weight = spread(known.astype(np.float64))
     with np.errstate(invalid='ignore', divide='ignore'):
         smooth: Array = np.column_stack([spread(series) for series in means.T]) / weight[:, None]
-    smooth[weight < kernel[0]] = np.nan  # rounding of what is out of reach
+    smooth[weight < kernel[0]] = np.nan  # only rounding errors
     return smooth
 
 
 def _filled(person: str, pairs: Pairs, both_ways: bool) -> Prediction:
-    """Let other frames' estimates stand for those that are missing."""
+    """Fill missing estimates from other frames."""
     lacking = ~pairs.covered
     known = np.flatnonzero(~lacking)
     if not lacking.any() or not len(known):
@@ -209,7 +209,7 @@ def _filled(person: str, pairs: Pairs, both_ways: bool) -> Prediction:
     if both_ways:
         for column in values.T:
             column[places] = np.interp(places, known, column[known])
-    else:  # before the first, nothing is known: the first stands for it
+    else:  # frames before the first estimate get the first one
         before = known[np.maximum(0, np.searchsorted(known, places, side='right') - 1)]
         values[places] = values[before]
     return Prediction(person, replace(

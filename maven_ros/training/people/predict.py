@@ -1,4 +1,4 @@
-"""Predictions of a split of a prepared set, by a checkpoint as the node loads it."""
+"""Predict a split of a prepared set with a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def predict_and_score(
     smoothing_s: float, device: torch.device,
 ) -> Scores | None:
     """
-    Write ``predictions.csv``, and scores where the split is labelled, as those of replays.
+    Write ``predictions.csv`` and, if the split is labelled, a result set with scores.
 
     :param model: folder of the checkpoint.
-    :param data: the prepared set; ``features`` are of it, by the model's encoders.
+    :param data: folder of the prepared set; ``features`` holds its features by the model's
+        encoders.
     :param smoothing: one of :data:`maven_ros.training.people.framewise.SMOOTHINGS`.
-    :returns: the scores of all labelled frames; None without any.
-    :raises ResourceError: for a folder that is missing, broken or not of these encoders.
+    :returns: the scores of all labelled frames; None without labels.
+    :raises ResourceError: if a folder is missing, broken, or belongs to other encoders.
     """
     prepared, read = PreparedSet(data), FeatureSet(features)
     loaded = checkpoint.load(model)

@@ -1,13 +1,13 @@
 """
-A prepared set: what training and encoding need to know of recorded people, frame by frame.
+A prepared set: recorded people, frame by frame, for training and encoding.
 
-- ``manifest.parquet``: a row a frame: video, person, split, frame (from 1), stamp_ns on the
-  file's clock, valence and arousal (NaN where unlabelled), labelled, crop (a path; empty where
-  there is no face; relative to the set's folder, unless absolute);
-- ``videos.parquet``: a row a person: video, split, fps, frames, duration_s, audio and transcript
-  (paths in the folder), audio_start_ns, counts of frames, made_of (a digest of all that the
-  person's files depend on), status, reason;
-- ``prepared.json``: the options that it was made with, and counts.
+- ``manifest.parquet`` has one row per frame: video, person, split, frame (from 1), stamp_ns on the
+  clock of the file, valence and arousal (NaN if unlabelled), labelled, crop (a path, relative to
+  the set's folder unless absolute; empty without a face);
+- ``videos.parquet`` has one row per person: video, split, fps, frames, duration_s, audio and
+  transcript (paths in the folder), audio_start_ns, counts of frames, made_of (a digest of
+  everything that the person's files depend on), status, reason;
+- ``prepared.json`` has the options of the preparation, and counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RecordedPerson:
     """
     One person in one video; the fields are the columns of ``videos.parquet``.
 
-    :param audio: path of the sound in the set's folder; empty where there is none.
+    :param audio: path of the sound in the set's folder; empty without sound.
     """
 
     video: str
@@ -50,11 +50,11 @@ class RecordedPerson:
 @dataclass(frozen=True)
 class Frames:
     """
-    A person's frames, in order.
+    The frames of a person, in order.
 
     :param stamps_ns: int64 (frames,).
-    :param values: float32 (frames, 2), valence and arousal; NaN where unlabelled.
-    :param crops: paths; empty where there is no face.
+    :param values: float32 (frames, 2), valence and arousal; NaN if unlabelled.
+    :param crops: paths of crops; empty without a face.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -66,14 +66,14 @@ class PreparedSet:
     """
     A folder with a prepared set.
 
-    :raises ResourceError: when it is none, or one of another format.
+    :raises ResourceError: if the folder holds no prepared set, or one of another format.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         summary = folder / SUMMARY
         if not summary.is_file():
-            raise ResourceError(f'{folder}: is no prepared set: it has no {SUMMARY}, which '
+            raise ResourceError(f'{folder}: is not a prepared set: it has no {SUMMARY}, which '
                                 '`maven-ros data prepare` writes at its end')
         found = read_json(summary)
         if not isinstance(found, dict) or found.get('format') != FORMAT:
@@ -81,14 +81,14 @@ class PreparedSet:
         names = list(RecordedPerson.__dataclass_fields__)
         columns = read_table(folder / PEOPLE_FILE, [*names, 'status'])
         rows = zip(*(columns[name] for name in [*names, 'status']), strict=True)
-        #: Whoever is not excluded, in the order of the file.
+        #: The people who are not excluded, in the order of the file.
         self.people = tuple(RecordedPerson(*row[:-1]) for row in rows if row[-1] == 'ok')
 
     def frames(self, person: str) -> Frames:
         """
-        Return a person's frames.
+        Return the frames of a person.
 
-        :raises ResourceError: when the manifest cannot be read, or lacks the person.
+        :raises ResourceError: if the manifest cannot be read, or lacks the person.
         """
         pa, pq, _ = require_pyarrow()
         path = self.folder / MANIFEST_FILE

@@ -1,4 +1,4 @@
-"""What a network says of all windows of recorded people."""
+"""Estimates of a network for all windows of recorded people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WINDOWS_AT_ONCE = 64
 def read_person(
     model: MavenModel, source: FusionSource, person: str, inputs: InputSettings,
 ) -> WindowEstimates:
-    """Fuse all windows of a person, in evaluation mode; a raw head may leave the square."""
+    """Return the estimates for all windows of a person; a raw head may leave the square."""
     count = source.windows(person)
     points, stds, slots, evidence = [], [], [], []
     for first in range(0, count, _WINDOWS_AT_ONCE):
@@ -44,7 +44,7 @@ def read_split(
     model: MavenModel, source: FusionSource, prepared: PreparedSet, split: str,
     inputs: InputSettings,
 ) -> list[tuple[RecordedPerson, Frames, WindowEstimates]]:
-    """Read everybody in a split."""
+    """Return the estimates for all people in a split."""
     return [(person, prepared.frames(person.person),
              read_person(model, source, person.person, inputs))
             for person in prepared.people if person.split == split]

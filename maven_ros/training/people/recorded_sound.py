@@ -1,4 +1,4 @@
-"""The sound of a video on the pipeline's own clock, the words in it, and the files of both."""
+"""The sound of a video on the pipeline's clock, its words, and the files of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maven_ros.senses.audio import AudioSegment, AudioSense
 from maven_ros.senses.speech import SpeechStream
 from maven_ros.settings import AudioSettings
 
-_HISTORY_S = 60.0  # a longer gap begins a new run of sound; it is silence here all the same
+_HISTORY_S = 60.0  # a longer gap starts a new run of sound; here it becomes silence
 _BLOCK = SAMPLE_RATE_HZ // 2
 _FULL_SCALE = 32767
 
@@ -28,10 +28,10 @@ _FULL_SCALE = 32767
 @dataclass(frozen=True)
 class Sound:
     """
-    Sound without a gap; where none arrived it is 0.
+    Continuous sound; it is 0 where none arrived.
 
     :param waveform: float32 (samples,), 16 kHz mono in [-1, 1].
-    :param start_ns: time of the first sample on the file's clock.
+    :param start_ns: time of the first sample on the clock of the file.
     """
 
     waveform: Samples
@@ -40,11 +40,11 @@ class Sound:
 
 def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound | None:
     """
-    Read what a pipeline would hear of a file.
+    Read the sound of a file as the pipeline receives it.
 
-    :param counters: gets gaps and what is damaged.
-    :returns: None where nothing could be decoded.
-    :raises ResourceError: when the file cannot be read.
+    :param counters: count gaps and damaged data.
+    :returns: None if nothing could be decoded.
+    :raises ResourceError: if the file cannot be read.
     """
     sense = AudioSense(settings, _HISTORY_S, counters)
     segments: list[AudioSegment] = []
@@ -59,7 +59,9 @@ def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound
     waveform = np.zeros(first[-1] + len(segments[-1].samples), np.float32)
     for at, one in zip(first, segments, strict=True):
         waveform[at:at + len(one.samples)] = one.samples
-    return Sound(waveform, start_ns)
+    assert sense.watermark_ns is not None
+    end = round((sense.watermark_ns - start_ns) * SAMPLE_RATE_HZ / NS)  # of what arrived
+    return Sound(waveform[:end], start_ns)
 
 
 def recognise(
@@ -68,11 +70,11 @@ def recognise(
     """
     Return the words in a sound, in order.
 
-    :param speech: that answers at once; it forgets what it heard before.
-    :param passed: is told how many seconds more have been heard.
+    :param speech: synchronous recogniser, which is reset first.
+    :param passed: called with the number of seconds processed since the last call.
     """
     speech.reset()
-    utterances: dict[int, Utterance] = {}  # by start: a later result replaces
+    utterances: dict[int, Utterance] = {}  # by start; a later result replaces an earlier
     for first in range(0, len(sound.waveform), _BLOCK):
         block = sound.waveform[first:first + _BLOCK]
         speech.put(block, sound.start_ns + first * NS // SAMPLE_RATE_HZ)
@@ -90,7 +92,7 @@ def write_flac(path: Path, waveform: Samples) -> None:
     """
     Write 16 kHz mono, 16 bit.
 
-    :raises CannotWrite: when it cannot be written.
+    :raises CannotWrite: if it cannot be written.
     """
     import av
 
@@ -111,9 +113,9 @@ def write_flac(path: Path, waveform: Samples) -> None:
 
 def read_flac(path: Path) -> Samples:
     """
-    Read what :func:`write_flac` wrote: float32 (samples,).
+    Read a file of :func:`write_flac`: float32 (samples,).
 
-    :raises ResourceError: when it cannot be read.
+    :raises ResourceError: if it cannot be read.
     """
     chunks = [one.samples for one in read_media(path, video=False) if isinstance(one, AudioChunk)]
     return np.concatenate(chunks)[:, 0]
@@ -123,7 +125,7 @@ def write_words(path: Path, words: Sequence[Word]) -> None:
     """
     Write a transcript: a JSON list of words with ``text, start_ns, end_ns, confidence``.
 
-    :raises CannotWrite: when it cannot be written.
+    :raises CannotWrite: if it cannot be written.
     """
     write_json(path, [asdict(word) for word in words])
 
@@ -132,11 +134,11 @@ def read_words(path: Path) -> list[Word]:
     """
     Read a transcript.
 
-    :raises ResourceError: names the word that is not as it must be, and what is allowed.
+    :raises ResourceError: names the word that is not valid, and the allowed values.
     """
     content = read_json(path)
     if not isinstance(content, list):
-        raise ResourceError(f'{path}: is no list; allowed: a list of words')
+        raise ResourceError(f'{path}: is not a list; allowed: a list of words')
     return sorted((_word(path, one) for one in content), key=lambda word: word.start_ns)
 
 
@@ -150,7 +152,7 @@ def _word(path: Path, one: Any) -> Word:
     except (KeyError, TypeError, ValueError):
         usable = False
     if not usable:
-        raise ResourceError(f'{path}: {one!r} is no word; allowed: text (without lone '
+        raise ResourceError(f'{path}: {one!r} is not a word; allowed: text (without lone '
                             'surrogates), start_ns and end_ns (whole numbers, the end not before '
                             'the start), confidence in [0, 1]')
     return word

@@ -1,9 +1,9 @@
 """
-A run: the fusion, or with it the last blocks of encoders, trained on the clips of a prepared set.
+A run: train the fusion, and perhaps the last blocks of encoders, on clips of a prepared set.
 
-It leaves in its folder the checkpoint that it goes on from, curves and TensorBoard's log,
-``run.json`` with its settings, ``model/`` for the node to load, and ``valid/``: every frame of the
-validation split, predicted and scored.
+The folder of the run holds the checkpoint to resume from, curves, the TensorBoard log,
+``run.json`` with the settings, ``model/`` for the node, and ``valid/`` with predictions and scores
+for every frame of the validation split.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ from maven_ros.training.processes import Processes
 from maven_ros.training.reading import Reading
 
 MODEL, VALID, SETTINGS, CARD = 'model', 'valid', 'run.json', 'README.md'
-#: How the validation split is read for the scores, by folder in ``valid/``.
+#: The kinds of smoothing for the validation scores, each with a folder in ``valid/``.
 READINGS = ('causal', 'centred')
 
 
 @dataclass(frozen=True)
 class RunResult:
     """
-    What came of a run.
+    The result of a run.
 
-    :param kept: the epoch that the weights are of.
-    :param history: of all epochs.
-    :param sets: frames of the validation split and their scores, by how they are read.
-    :param model: folder of the checkpoint; None where the node could not use it.
-    :param clips: how many of each split, and how many windows have no label.
+    :param kept: the selected epoch.
+    :param history: results of all epochs.
+    :param sets: result set and scores of the validation split, by smoothing.
+    :param model: folder of the checkpoint; None if the node cannot use the network.
+    :param clips: number of clips in each split, and of windows without a label.
     """
 
     settings: RunSettings
@@ -76,26 +76,26 @@ def train_run(
     processes: Processes, stop: Event, resume: bool = False,
 ) -> RunResult | None:
     """
-    Train, or go on; then export, predict and score.
+    Train, or resume a training; then export, predict and score.
 
     :param data: folder of the prepared set.
-    :param features: folder of its features; None where encoders are tuned.
+    :param features: folder of its features; None if encoders are tuned.
     :param out: folder of the run.
-    :param resume: whether to go on with a run that is there.
-    :returns: what came of it, in the main process.
-    :raises ResourceError: for a folder that is missing, broken or not of these encoders, and for
-        a run that is there and is not to be gone on with.
+    :param resume: whether to resume an existing run.
+    :returns: the result, only in the main process.
+    :raises ResourceError: if a folder is missing, broken or belongs to other encoders, or if a run
+        exists and ``resume`` is False.
     """
     if (out / CHECKPOINT).exists() and not resume:
-        raise ResourceError(f'{out}: holds a run; --resume goes on with it, another --out begins '
-                            'anew')
+        raise ResourceError(f'{out}: holds a run; use --resume to continue it, or another --out '
+                            'to start a new one')
     prepared = PreparedSet(data)
     base = checkpoint.load(_model_folder(settings.model))
     source = open_source(settings, prepared, features, base)
     model = start(settings, base.model)
     encoders = {} if settings.tune.blocks else take_encoders(model)
     train = Clips(prepared, source, 'train', settings.clips)
-    # Once each frame: windows that follow one another without overlap.
+    # Consecutive windows without overlap hold each frame once.
     valid = Clips(prepared, source, 'valid', dataclasses.replace(
         settings.clips, stride=max(1, source.length_ns // source.hop_ns)))
     task = ClipTask(settings, model.to(processes.device), source, train, valid, processes)
@@ -124,17 +124,16 @@ def open_source(
     base: checkpoint.Checkpoint,
 ) -> FusionSource:
     """
-    Open what clips are read from.
+    Open the source of the clips.
 
-    :raises SettingsError: when features are given and frames are needed, or the other way round,
-        and when clips are not as long as the features' windows.
-    :raises ResourceError: when the features are of other encoders, or people were prepared
-        otherwise since.
+    :raises SettingsError: if features are given and frames are needed, or the reverse, or if clips
+        have another length than the features' windows.
+    :raises ResourceError: if the features belong to other encoders, or to an earlier preparation.
     """
     if settings.tune.blocks:
         if features is not None:
-            raise SettingsError('--features: encoders are tuned (tune: '
-                                f'{settings.tune.blocks}), so frames are read; leave it out')
+            raise SettingsError('--features: not allowed if encoders are tuned (tune: '
+                                f'{settings.tune.blocks}), because frames are read')
         return EvidenceSource(prepared, base.tokenizer, base.model.config.crop_px,
                               settings.clips.length_s)
     if features is None:
@@ -144,7 +143,7 @@ def open_source(
     found.check_people(prepared.people)
     length_s = found.length_ns / NS
     if abs(length_s - settings.clips.length_s) > 1e-6:
-        raise SettingsError(f'clips.length_s: {settings.clips.length_s} is not that of the '
+        raise SettingsError(f'clips.length_s: {settings.clips.length_s}; allowed: that of the '
                             f'features, {length_s:g}')
     return FeatureSource(found)
 
@@ -153,7 +152,7 @@ def score_valid(
     settings: RunSettings, model: MavenModel, source: FusionSource, prepared: PreparedSet,
     out: Path,
 ) -> dict[str, tuple[ResultSet, SetScores]]:
-    """Predict and score every labelled frame of the validation split; write both."""
+    """Predict and score every frame of the validation split, and write both."""
     found = {}
     people = read_split(model, source, prepared, 'valid', settings.inputs)
     for smoothing in READINGS:
@@ -171,9 +170,9 @@ def export(
     settings: RunSettings, model: MavenModel, base: checkpoint.Checkpoint, folder: Path,
 ) -> Path | None:
     """
-    Write the checkpoint that the node loads, if the network was given what the node gives.
+    Write the checkpoint for the node, if the network was trained with the node's input.
 
-    :returns: its folder.
+    :returns: its folder, or None.
     """
     if not settings.inputs.live:
         return None
@@ -184,10 +183,10 @@ def export(
 
 @contextmanager
 def reproducible(wanted: bool) -> Iterator[None]:
-    """Let torch use only what gives the same bits every time, where that is wanted."""
+    """Restrict torch to deterministic algorithms, if wanted."""
     before = torch.are_deterministic_algorithms_enabled()
     if wanted:
-        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # CUDA's products need it
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # for CUDA
     torch.use_deterministic_algorithms(wanted or before)
     try:
         yield
@@ -196,7 +195,7 @@ def reproducible(wanted: bool) -> Iterator[None]:
 
 
 def _calibrate(model: MavenModel, task: ClipTask, valid: Clips) -> None:
-    """Let 90% of the validation's intervals hold their targets, as far as there are any."""
+    """Calibrate the standard deviations on the validation clips with evidence."""
     device = model.device
     read, labels = task.read_clips(model, valid, range(len(valid)))
     known = torch.isfinite(read.reading.points).all(1)
@@ -213,7 +212,7 @@ def _model_folder(name: str) -> Path:
 def _recipe(
     settings: RunSettings, base: MavenModel, source: FusionSource, train: Clips, valid: Clips,
 ) -> dict[str, Any]:
-    """Return all that the weights depend on, in plain values."""
+    """Return everything that the weights depend on, in plain values."""
     plain = {name: value for name, value in dataclasses.asdict(settings).items()
              if name not in ('loop', 'seed', 'smoothing_s', 'model')}
     digests = {part: fingerprint(getattr(base, part))

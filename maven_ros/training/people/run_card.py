@@ -1,4 +1,4 @@
-"""The model card of a run: data, settings, scores with intervals, and what it was made with."""
+"""The model card of a run: data, settings, scores with intervals, and environment."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from maven_ros.training.processes import Processes
 
 _PACKAGES = ('accelerate', 'numpy', 'safetensors', 'tokenizers', 'torch', 'transformers')
 _READINGS = {
-    'causal': 'the window that ended last, smoothed as `/affect/state_smoothed` is: what a robot '
-              'would have known',
-    'centred': "each frame's own estimate, smoothed to both sides: it knows the future, and is "
-               'for recordings alone'}
+    'causal': 'the estimate of the window that ended last, with the smoothing of '
+              '`/affect/state_smoothed`, as a robot would know it',
+    'centred': 'the mean over all windows that contain the frame, smoothed by a Gaussian; it uses '
+               'the future, so it is for recordings only'}
 
 
 def write_card(
     result: RunResult, data: Path, wall_s: float, processes: Processes, path: Path,
 ) -> None:
     """
-    Write the card.
+    Write the model card.
 
     :param data: folder of the prepared set.
-    :param wall_s: seconds that this call of the training took.
-    :raises ResourceError: when it cannot be written.
+    :param wall_s: duration of this call of the training, in seconds.
+    :raises ResourceError: if it cannot be written.
     """
     text = '\n'.join([
         *_head(result), *_data(result, data), *_settings(result), *_scores(result),
@@ -51,8 +51,8 @@ def _head(result: RunResult) -> Iterator[str]:
     yield ''
     yield ('A MAVEN network (Ahire et al., arXiv 2503.12623) that estimates valence and arousal '
            f'from {result.settings.clips.length_s:g} seconds of face, voice and words. The '
-           f'weights are those of epoch {kept.number + 1} of {len(result.history)}, a running '
-           'mean over the steps of the training. The node loads them:')
+           f'weights are the running mean at epoch {kept.number + 1} of {len(result.history)}. '
+           'The node loads them:')
     yield ''
     yield '    maven-ros run --model.path FOLDER' + (
         '' if result.settings.clips.length_s == 2.0 else
@@ -70,9 +70,9 @@ def _data(result: RunResult, data: Path) -> Iterator[str]:
         cells = [one[name] for name in ('people', 'frames', 'labelled', 'unlabelled', 'faceless')]
         yield _row([split, *map(str, cells), str(result.clips.get(split, ''))])
     yield ''
-    yield (f'{summary["counts"]["excluded"]} people were excluded, as `report.md` of the prepared '
-           'set tells. Clips are windows that are labelled; '
-           f'{result.clips["without a label"]} more are not.')
+    yield (f'{summary["counts"]["excluded"]} people were excluded; `report.md` of the prepared '
+           'set has the reasons. Clips are labelled windows; '
+           f'{result.clips["without a label"]} more windows have no label.')
     yield ''
 
 
@@ -89,8 +89,9 @@ def _settings(result: RunResult) -> Iterator[str]:
 def _scores(result: RunResult) -> Iterator[str]:
     yield '## Scores'
     yield ''
-    yield ('Of the labelled frames of the validation split, by which the epoch was chosen and the '
-           '90% intervals were calibrated, so that it flatters both; with 95% intervals.')
+    yield ('Scores of the labelled frames of the validation split, with 95% intervals. The epoch '
+           'was selected and the 90% intervals were calibrated on this split, so the scores are '
+           'optimistic.')
     for name, (found, scores) in result.sets.items():
         overall = scores.overall
         yield ''
@@ -107,7 +108,7 @@ def _scores(result: RunResult) -> Iterator[str]:
 
 
 def scores_text(scores: Scores) -> str:
-    """Return the scores that matter most, in a line."""
+    """Return the CCCs in one line."""
     return ', '.join(
         f'{metric.label} {value_of(scores.scores[metric.name])} '
         f'({interval_of(scores.scores[metric.name])})' for metric in METRICS
@@ -115,19 +116,19 @@ def scores_text(scores: Scores) -> str:
 
 
 def score_rows(scores: Scores) -> Iterator[str]:
-    """Return a row of a table for every metric."""
+    """Yield a table row per metric."""
     for metric in METRICS:
         one = scores.scores[metric.name]
         yield _row([metric.label, value_of(one), interval_of(one)])
 
 
 def value_of(score: Score) -> str:
-    """Return a score in words, or why there is none."""
+    """Format a score, or the reason why it is undefined."""
     return f'undefined: {score.why}' if math.isnan(score.value) else f'{score.value:.3f}'
 
 
 def interval_of(score: Score) -> str:
-    """Return a score's interval in words."""
+    """Format the interval of a score."""
     return f'{score.low:.3f} to {score.high:.3f}' if math.isfinite(score.low) else 'none'
 
 
@@ -139,12 +140,12 @@ def _environment(wall_s: float, processes: Processes) -> Iterator[str]:
     yield (f'maven_ros {__version__}, Python {platform.python_version()}, '
            + ', '.join(f'{name} {metadata.version(name)}' for name in _PACKAGES)
            + f'; {processes.count} process{"es" * (processes.count > 1)} on {device}; '
-           f'{wall_s:.0f} s, without what an earlier call had done.')
+           f'{wall_s:.0f} s, not counting earlier calls.')
     yield ''
 
 
 def _listed(value: object) -> object:
-    """Return the same with lists for tuples, which YAML has not."""
+    """Return a value with lists in place of tuples, for YAML."""
     if isinstance(value, dict):
         return {name: _listed(one) for name, one in value.items()}
     return [_listed(one) for one in value] if isinstance(value, tuple | list) else value
@@ -156,10 +157,10 @@ def _row(cells: Sequence[str]) -> str:
 
 _USE = (
     '## Use, and misuse', '',
-    'It estimates how somebody appears to raters, never what a person feels, and its errors are '
-    'not the same for all groups of people. Not for decisions about people: hiring, teaching, '
-    'policing, insurance, health, or lie detection. Tell people that they are being looked at and '
+    'It estimates how a person appears to raters, never what the person feels, and its errors '
+    'differ between groups of people. Do not use it for decisions about people: hiring, teaching, '
+    'policing, insurance, health, or lie detection. Tell people that they are being watched and '
     'listened to.', '',
     '## Licence', '',
-    'The weights have the terms of the data that they were trained on, and of the encoders. '
-    'Aff-Wild2 is for non-commercial research, under the agreement that its holder signed.')
+    'The terms of the training data and of the encoders apply to the weights. Aff-Wild2 is for '
+    'non-commercial research, under the agreement with its authors.')

@@ -1,4 +1,4 @@
-"""The settings of a run: a YAML file with all that its weights depend on, beside the data."""
+"""The settings of a run: a YAML file with everything that the weights depend on, except data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from maven_ros.training.people.clip_inputs import InputSettings
 from maven_ros.training.people.clips import ClipSettings
 from maven_ros.yaml_files import read_yaml
 
-#: Of the network, that a run trains.
+#: Parts of the network that a run trains.
 PARTS = ('fusion', 'context', 'head')
-#: Fields of the network's configuration that a run may change: those of what it trains.
+#: Fields of the network's configuration that a run may change: those of the trained parts.
 NETWORK = ('fusion_width', 'fusion_heads', 'context_width', 'context_layers', 'context_heads',
            'head_width', 'head', 'dropout', 'head_dropout')
 
@@ -26,33 +26,33 @@ NETWORK = ('fusion_width', 'fusion_heads', 'context_width', 'context_layers', 'c
 @dataclass(frozen=True)
 class LossSettings(Checked):
     """
-    What is minimised: of windows, and of slots, squared error + agreement x (1 - CCC).
+    The loss: squared error + agreement x (1 - CCC), for windows and for slots.
 
-    The CCC is that of the whole batch, the mean of valence's and arousal's.
+    The CCC is computed over the whole batch and averaged over valence and arousal.
     """
 
     agreement: float = setting(
         1.0, 'Weight of 1 - CCC beside the mean squared error (eq. 32).', minimum=0)
     window: float = setting(
-        1.0, 'Weight of the windows\' estimates.', minimum=0)
+        1.0, 'Weight of the loss of windows.', minimum=0)
     frames: float = setting(
-        0.0, 'Weight of the slots\' own estimates.', minimum=0)
+        0.0, 'Weight of the loss of slots.', minimum=0)
     spread: float = setting(
-        0.0, 'Weight of the likelihood of the windows\' errors under the head\'s standard '
-        'deviations, which trains those alone.', minimum=0)
+        0.0, 'Weight of the negative log-likelihood of the windows\' errors, which trains only '
+        'the standard deviations.', minimum=0)
 
     def contradictions(self) -> Iterator[str]:
         """Yield what cannot be together."""
         if not self.window and not self.frames:
-            yield 'window, frames: both are 0; allowed: one above 0'
+            yield 'window, frames: both are 0; allowed: at least one above 0'
 
 
 @dataclass(frozen=True)
 class TuneSettings(Checked):
     """
-    How many of an encoder's last blocks are trained, too; what follows them is, with them.
+    The number of last blocks of each encoder to train, including everything after them.
 
-    Where any is, clips are read as frames, sound and words, not as features.
+    If any number is above 0, clips are read as frames, sound and words, not as features.
     """
 
     video: int = setting(0, 'Of the face encoder.', minimum=0)
@@ -61,32 +61,31 @@ class TuneSettings(Checked):
 
     @property
     def blocks(self) -> dict[str, int]:
-        """How many of each modality's, where there are any."""
+        """The numbers above 0, by modality."""
         return {name: getattr(self, name) for name in MODALITIES if getattr(self, name)}
 
 
 @dataclass(frozen=True)
 class RunSettings(Checked):
-    """A run."""
+    """The settings of a run."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
-    name: str = setting('affwild2', 'Of the network that comes out.')
-    seed: int = setting(1, 'Of all that is random.')
+    name: str = setting('affwild2', 'Name of the trained network.')
+    seed: int = setting(1, 'Seed of all randomness.')
     model: str = setting(
-        'models/compact', 'Folder of the network that the encoders are taken from; one that '
-        'ships, or a path.')
+        'models/compact', 'Folder of the network with the encoders; a shipped one, or a path.')
     keep: tuple[str, ...] = setting(
-        (), 'Parts whose weights are taken from it, too; the others begin at random.',
+        (), 'Parts whose weights also come from it; the others start at random.',
         choices=PARTS)
     network: dict[str, Any] = setting(doc='Changes to its configuration.', made=dict)
-    clips: ClipSettings = setting(doc='Which windows are clips.', made=ClipSettings)
-    inputs: InputSettings = setting(doc='What the fusion is given.', made=InputSettings)
-    loss: LossSettings = setting(doc='What is minimised.', made=LossSettings)
-    tune: TuneSettings = setting(doc='Which encoders are trained.', made=TuneSettings)
+    clips: ClipSettings = setting(doc='Clips.', made=ClipSettings)
+    inputs: InputSettings = setting(doc='Input of the fusion.', made=InputSettings)
+    loss: LossSettings = setting(doc='Loss.', made=LossSettings)
+    tune: TuneSettings = setting(doc='Encoder blocks to train.', made=TuneSettings)
     smoothing_s: float = setting(
         1.0, 'Standard deviation of the centred smoothing of predictions.', above=0)
     deterministic: bool = setting(
-        False, 'Use only what gives the same bits every time, which is slower on GPUs.')
+        False, 'Use only deterministic algorithms, which are slower on GPUs.')
 
     def contradictions(self) -> Iterator[str]:
         """Yield what cannot be together."""
@@ -100,10 +99,10 @@ def read_run_settings(path: Path, model: str = '') -> RunSettings:
     """
     Read the settings of a run.
 
-    :param path: of the file; one that ships is found from any folder.
-    :param model: instead of the file's, if any.
-    :raises SettingsError: when the file cannot be read; names what is missing, unknown, of another
-        type or refused.
+    :param path: path of the file; shipped files are found from any folder.
+    :param model: overrides ``model`` of the file, unless empty.
+    :raises SettingsError: if the file cannot be read; names what is missing, unknown, of another
+        type or not allowed.
     """
     if not path.is_absolute() and not path.exists():
         path = resource(str(path))

@@ -1,8 +1,8 @@
 """
-Features on the disk: shards of safetensors, each of which says itself what is in it.
+Features on disk: self-describing shards in safetensors format.
 
-A shard's metadata hold the description of all features and the rows of the index that it is for.
-So whatever shards are there are a set: a call that was cut off goes on behind the last one.
+The metadata of a shard hold the specification of the features and its rows of the index. So any
+number of shards form a valid set, and an interrupted call continues after the last one.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ COLUMNS = {'person': 'string', 'modality': 'string', 'shard': 'string', 'key': '
            'rows': 'int64', 'first_stamp_ns': 'int64', 'step_ns': 'int64', 'made_of': 'string'}
 _SHARD = 'features-{:05}.safetensors'
 
-#: Columns of the index, one row a person and modality.
+#: Columns of the index, with one row per person and modality.
 IndexRow = dict[str, Any]
 
 
 def read_spec(folder: Path) -> dict[str, Any]:
     """
-    Read the description of a set of features.
+    Read the specification of a set of features.
 
-    :raises ResourceError: when it is missing or cannot be read.
+    :raises ResourceError: if it is missing or cannot be read.
     """
     if not (folder / SPEC).is_file():
         raise ResourceError(f'{folder}: holds no features: it has no {SPEC}, which '
@@ -46,9 +46,9 @@ def read_spec(folder: Path) -> dict[str, Any]:
 
 def read_index(folder: Path, spec: dict[str, Any]) -> list[IndexRow]:
     """
-    Return what all shards of a set hold.
+    Return the index rows of all shards of a set.
 
-    :raises ResourceError: when one cannot be read, or is of other encoders or windows.
+    :raises ResourceError: if a shard cannot be read, or belongs to other encoders or windows.
     """
     rows: list[IndexRow] = []
     for path in sorted(folder.glob(_SHARD.format(0).replace('00000', '*'))):
@@ -57,7 +57,7 @@ def read_index(folder: Path, spec: dict[str, Any]) -> list[IndexRow]:
                 metadata = shard.metadata() or {}
             found, own = parse_json(metadata['features']), parse_json(metadata['index'])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise ResourceError(f'{path}: is no shard of features, or broken: {error}; remove it '
+            raise ResourceError(f'{path}: not a shard of features, or broken: {error}; remove it '
                                 'and run `maven-ros data embed` again') from error
         require_same(found, spec, str(path))
         rows += own
@@ -65,17 +65,17 @@ def read_index(folder: Path, spec: dict[str, Any]) -> list[IndexRow]:
 
 
 def made_of_rows(rows: Sequence[IndexRow]) -> dict[tuple[str, str], str]:
-    """Return what each person's tensors of a modality were made of; of several the last counts."""
+    """Return the digest of the source of each person's tensors; the last row counts."""
     return {(row['person'], row['modality']): row.get('made_of', '') for row in rows}
 
 
 class ShardWriter:
     """
-    Gathers tensors and writes them, a shard at a time.
+    Collect tensors, and write them shard by shard.
 
-    :param folder: of the set; shards that are there are gone on behind.
-    :param shard_bytes: a shard is written once it is as large.
-    :raises ResourceError: when the folder holds features of other encoders or windows.
+    :param folder: folder of the set; existing shards stay.
+    :param shard_bytes: size at which a shard is written.
+    :raises ResourceError: if the folder holds features of other encoders or windows.
     """
 
     def __init__(self, folder: Path, spec: dict[str, Any], shard_bytes: int) -> None:
@@ -84,16 +84,16 @@ class ShardWriter:
             require_same(read_spec(folder), spec, f'{folder}: holds features')
         else:
             write_json(folder / SPEC, spec)
-        #: What shards that are complete hold.
+        #: Index rows of the complete shards.
         self.rows = read_index(folder, spec)
         self._tensors: dict[str, Tensor] = {}
         self._pending: list[IndexRow] = []
 
     def add(self, tensors: Mapping[str, Tensor], rows: Sequence[IndexRow]) -> None:
         """
-        Take what belongs together; it is in one shard.
+        Add tensors that must be in the same shard.
 
-        :param rows: of the index, without their shard.
+        :param rows: rows of the index, without the name of the shard.
         """
         self._tensors |= {name: value.contiguous() for name, value in tensors.items()}
         self._pending += rows
@@ -102,9 +102,9 @@ class ShardWriter:
 
     def flush(self) -> None:
         """
-        Write what was gathered.
+        Write the collected tensors.
 
-        :raises CannotWrite: as when the disk is full; what was written before stays.
+        :raises CannotWrite: if the disk is full, for example; earlier shards stay.
         """
         if not self._pending:
             return
@@ -114,7 +114,7 @@ class ShardWriter:
         metadata = {'features': json.dumps(self._spec), 'index': json.dumps(rows)}
         with written(self._folder / name) as beside:
             save_file(self._tensors, beside, metadata)
-            beside.chmod(0o644)  # else nobody else may read it
+            beside.chmod(0o644)  # readable for other users
         self.rows += rows
         self._tensors, self._pending = {}, []
 
@@ -130,10 +130,10 @@ def half(values: Tensor, what: str) -> Tensor:
     """
     Return values in float16, on the host.
 
-    :raises ResourceError: when one is beyond what float16 holds, or not finite.
+    :raises ResourceError: if a value is not finite, or too large for float16.
     """
     rounded = values.to('cpu', torch.float16)
     if not rounded.isfinite().all():
-        raise ResourceError(f'{what}: an encoder says {float(values.abs().max()):g}; allowed: '
-                            'finite values up to 65504, as float16 holds')
+        raise ResourceError(f'{what}: an encoder gives {float(values.abs().max()):g}; allowed: '
+                            'finite values up to 65504 (float16)')
     return rounded

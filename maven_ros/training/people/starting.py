@@ -1,4 +1,4 @@
-"""The network that a run begins with: encoders of one that there is, and what is trained."""
+"""The initial network of a run: encoders of an existing one, and the parts to train."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from maven_ros.training.people.run_settings import RunSettings
 
 class NoEncoder(nn.Module):
     """
-    Stands where an encoder was: features need none, and copies of it would only cost memory.
+    A placeholder for an encoder, which features do not need, to save memory.
 
-    :param width: of the encoder's vectors.
+    :param width: width of the encoder's vectors.
     """
 
     def __init__(self, width: int) -> None:
@@ -27,12 +27,12 @@ class NoEncoder(nn.Module):
 
 def start(settings: RunSettings, base: MavenModel) -> MavenModel:
     """
-    Build the network that is trained, with copies of another's encoders.
+    Build the network to train, with copies of the encoders of another network.
 
-    All of an encoder is frozen, but for its last blocks where the settings say so.
+    Encoders are frozen, except for the last blocks that the settings name.
 
-    :raises SettingsError: for sizes that cannot be, and for more blocks than there are.
-    :raises ResourceError: when a part that is kept is of another shape.
+    :raises SettingsError: if a size is not allowed, or an encoder has fewer blocks.
+    :raises ResourceError: if a kept part has another shape.
     """
     config = _config(settings, base.config)
     model: MavenModel = MavenModel.untrained(config, settings.seed)
@@ -43,7 +43,7 @@ def start(settings: RunSettings, base: MavenModel) -> MavenModel:
             getattr(model, part).load_state_dict(getattr(base, part).state_dict())
         except RuntimeError as error:
             raise ResourceError(
-                f'keep: {part} of {settings.model} is of another shape than network: '
+                f'keep: {part} of {settings.model} has another shape than network: '
                 f'{settings.network} asks for: {str(error).splitlines()[-1].strip()}') from error
     for name, own in ENCODERS.items():
         getattr(model, own).requires_grad_(False)
@@ -60,16 +60,16 @@ def take_encoders(model: MavenModel) -> dict[str, nn.Module]:
 
 
 def put_encoders(model: MavenModel, taken: dict[str, nn.Module]) -> None:
-    """Put back what :func:`take_encoders` took."""
+    """Put back the encoders that :func:`take_encoders` took."""
     for own, encoder in taken.items():
         setattr(model, own, encoder)
 
 
 def thaw(modality: str, encoder: nn.Module, count: int) -> None:
     """
-    Let the last blocks of an encoder be trained, and whatever follows them.
+    Unfreeze the last blocks of an encoder, and everything after them.
 
-    :raises SettingsError: when it has fewer.
+    :raises SettingsError: if it has fewer blocks.
     """
     found = blocks(encoder)
     if count > len(found):
@@ -94,7 +94,7 @@ def _config(settings: RunSettings, config: MavenConfig) -> MavenConfig:
     changes: dict[str, Any] = {}
     for name in settings.tune.blocks:
         backbone = getattr(config, name)
-        if backbone is not None:  # what is trained is stored with the rest
+        if backbone is not None:  # a trained encoder is stored in the checkpoint
             changes[name] = {**backbone, 'frozen': False, 'sha256': ''}
     try:
         made: MavenConfig = dataclasses.replace(
@@ -105,7 +105,7 @@ def _config(settings: RunSettings, config: MavenConfig) -> MavenConfig:
 
 
 def frozen_encoders(settings: RunSettings) -> list[str]:
-    """Name the encoders of which nothing is trained, as the network has them."""
+    """Return the attribute names of the completely frozen encoders."""
     return [own for name, own in ENCODERS.items() if name not in settings.tune.blocks]
 
 

@@ -18,6 +18,7 @@ from maven_ros.graph.dds.domain import (
     cyclone_config,
     discovery_of,
     stay_on_this_machine,
+    transport_config,
 )
 from maven_ros.graph.interface import SENSOR, SOUND, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new, type_hash, types
@@ -300,17 +301,6 @@ def test_configurations_are_those_of_rmw_cyclonedds():
     assert cyclone_config(Discovery(0, 'OFF', tag='a')) == cyclone_config(Discovery(0, 'OFF'))
 
 
-@pytest.mark.usefixtures('embedded_graph')
-def test_endpoints_that_are_gone_are_not_kept():
-    with DdsGraph() as graph:
-        for _ in range(20):
-            graph.advertise('/here', IMAGE, STATE).close()
-        graph.advertise('/here', IMAGE, STATE)
-        eventually(lambda: graph.topics() == {'/here': IMAGE})
-        eventually(lambda: graph.publisher_count('/here') == 1
-                   and len(graph._writers.read(100)) == 1)
-
-
 def test_on_one_host_the_interface_is_named_that_ros_calls_on():
     local = '<Interfaces><NetworkInterface address="127.0.0.1"/>'
     assert f'{local}</Interfaces>' in cyclone_config(Discovery(0, 'LOCALHOST'), '<Tracing/>')
@@ -318,6 +308,13 @@ def test_on_one_host_the_interface_is_named_that_ros_calls_on():
     assert f'{local}<NetworkInterface autodetermine="true"/></Interfaces>' in cyclone_config(
         Discovery(0, 'LOCALHOST', ('a',)))
     assert 'Interface' not in cyclone_config(Discovery(0, 'OFF'))
+
+
+def test_the_way_messages_travel_is_set_and_the_user_has_the_last_word():
+    config = transport_config()
+    assert '<SocketReceiveBufferSize max="16777216 B"/>' in config
+    assert '<MonitorPort>' in config
+    assert 'MonitorPort' not in transport_config('<MonitorPort>9</MonitorPort>')
 
 
 @pytest.mark.usefixtures('embedded_graph')

@@ -3,12 +3,15 @@
 import importlib.util
 import re
 import sys
+import time
 import types
 
 import pytest
+from waiting import eventually
 
 from maven_ros.errors import GraphError, ResourceError
-from maven_ros.graph.interface import SENSOR, STATE
+from maven_ros.graph.interface import INPUT, SENSOR, STATE, Reliability
+from maven_ros.graph.messages import new
 from maven_ros.graph.ros.ros_graph import message_class
 from maven_ros.graph.ros.ros_node import RosNodeGraph
 
@@ -63,3 +66,36 @@ def test_no_parameter_is_left_behind_for_a_topic_of_one_face():
         declared = graph.node.get_parameters_by_prefix('qos_overrides')
     assert any(name.startswith('/flag.publisher') for name in declared)
     assert not any('/humans/faces/' in name for name in declared)
+
+
+@pytest.mark.ros
+def test_publishers_are_asked_for_what_they_offer_and_followed():
+    kind, got = 'std_msgs/msg/Bool', []
+    with RosNodeGraph(node_name='here') as here, RosNodeGraph(node_name='there') as there:
+        subscription = here.subscribe('/x', kind, INPUT, got.append)
+        for qos in (SENSOR, STATE):
+            publisher = there.advertise('/x', kind, qos)
+            eventually(lambda qos=qos: subscription.reliability is qos.reliability)
+            got.clear()
+            while not got:  # it takes a moment until they know each other
+                publisher.publish(new(kind))
+                time.sleep(0.02)
+            publisher.close()
+            eventually(lambda: subscription.publisher_count() == 0)
+        assert here.counters.get('/x', 'incompatible_qos') == 0
+        name = 'qos_overrides./x.subscription.reliability'
+        assert here.node.get_parameter(name).value == 'as_offered'
+
+
+@pytest.mark.ros
+def test_the_parameter_of_a_topic_has_the_last_word():
+    arguments = ['--ros-args', '-p', 'qos_overrides./x.subscription.reliability:=best_effort',
+                 '-p', 'qos_overrides./y.subscription.reliability:=sometimes']
+    kind = 'std_msgs/msg/Bool'
+    with RosNodeGraph(arguments=arguments) as graph:
+        graph.advertise('/x', kind, STATE)
+        subscription = graph.subscribe('/x', kind, INPUT, lambda received: None)
+        assert subscription.reliability is Reliability.BEST_EFFORT
+        with pytest.raises(GraphError, match=r'^qos_overrides\./y\.subscription\.reliability: .*; '
+                                             'allowed: best_effort, reliable, as_offered'):
+            graph.subscribe('/y', kind, INPUT, lambda received: None)

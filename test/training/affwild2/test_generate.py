@@ -57,7 +57,7 @@ def test_actors_are_those_of_their_split(corpora):
     assert set(roles.clips.actors.tolist()) == {19, 20}
 
 
-def test_drawn_faces_and_hums_tell_the_point():
+def test_drawn_faces_and_babble_tell_the_point():
     random = np.random.default_rng(0)
     actor = DrawnActor(random)
     sad, happy = (np.mean([actor.shows(np.array([valence, 0.0]), random) for _ in range(8)], 0)

@@ -69,10 +69,10 @@ def test_another_layout_is_refused_with_what_was_expected_and_found(folders, tmp
 
 def test_names_that_are_there_twice_are_refused(folders):
     write(folders / 'videos/batch2/1-30-1280x720.avi')
-    with pytest.raises(ResourceError, match=r'there twice: batch1/1-30-1280x720.mp4 and '
-                                            r'batch2/1-30-1280x720.avi; allowed: each once'):
+    with pytest.raises(ResourceError, match=r'duplicate names: batch1/1-30-1280x720.mp4 and '
+                                            r'batch2/1-30-1280x720.avi; allowed: each name'):
         found(folders)
     (folders / 'videos/batch2/1-30-1280x720.avi').unlink()
     write(folders / 'labels/VA_Estimation_Challenge/Validation_Set/1-30-1280x720.txt')
-    with pytest.raises(ResourceError, match=r'twice: VA_Estimation_Challenge/Train_Set/1-30'):
+    with pytest.raises(ResourceError, match=r'names: VA_Estimation_Challenge/Train_Set/1-30'):
         found(folders)

@@ -115,9 +115,9 @@ def test_a_broken_video_is_listed_and_the_others_are_prepared(own):
 
 
 @pytest.mark.parametrize(('lines', 'mismatch', 'said', 'unlabelled'), [
-    (49, 'cut', 'cut: 1 frames beyond the last line unlabelled', 1),
-    (52, 'cut', 'cut: 2 lines beyond the last frame left out', 0),
-    (49, 'exclude', '49 lines for 50 frames; allowed: as many (--mismatch exclude)', None),
+    (49, 'cut', 'cut: 1 frames beyond the last line are unlabelled', 1),
+    (52, 'cut', 'cut: dropped 2 lines beyond the last frame', 0),
+    (49, 'exclude', '49 lines for 50 frames; allowed: the same number (--mismatch exclude)', None),
     (40, 'cut', '40 lines for 50 frames; allowed: within 10% (--mismatch cut)', None),
 ])
 def test_other_numbers_of_lines_follow_the_policy(own, lines, mismatch, said, unlabelled):
@@ -147,23 +147,23 @@ def test_a_file_that_is_no_annotation_excludes_its_person(own, text, said):
 def test_an_annotation_without_a_video_is_listed(own):
     shutil.copy(label_of(own), label_of(own, 'nowhere'))
     prepare_again(own)
-    assert people(own)['nowhere']['reason'] == 'nowhere.txt: no video has its name'
+    assert people(own)['nowhere']['reason'] == 'nowhere.txt: no video has this name'
 
 
 def test_a_transcript_that_is_none_is_named(own):
     path = own / 'generated/transcripts/1-25-288x144.json'
     path.write_text('[{"text": "late", "start_ns": 5, "end_ns": 4, "confidence": 1}]')
     prepare_again(own)
-    assert "is no word; allowed: text (without" in people(own)['1-25-288x144_left']['reason']
+    assert "is not a word; allowed: text (without" in people(own)['1-25-288x144_left']['reason']
 
 
 def test_it_stops_when_asked_and_goes_on(own):
     shutil.rmtree(own / 'prepared')
     stop = Event()
     stop.set()
-    with pytest.raises(ResourceError, match='stopped; the same command goes on'):
+    with pytest.raises(ResourceError, match='stopped; run the same command'):
         prepare_again(own, stop)
-    with pytest.raises(ResourceError, match='is no prepared set'):
+    with pytest.raises(ResourceError, match='is not a prepared set'):
         PreparedSet(own / 'prepared')
     prepare_again(own)
     assert len(PreparedSet(own / 'prepared').people) == 4

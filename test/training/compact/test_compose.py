@@ -118,7 +118,7 @@ def test_taking_away_and_spoiling_leave_the_targets():
 
 @pytest.mark.parametrize(('settings', 'message'), [
     ({'noise': 1.2}, r'noise: 1\.2 is not float in \[0, 1\]'),
-    ({'alone': 0.6, 'paired': 0.6}, r'alone, paired: 0\.6 and 0\.6 are more than 1'),
+    ({'alone': 0.6, 'paired': 0.6}, r'alone, paired: the sum of 0\.6 and 0\.6 is more'),
     ({'near': 0.0}, r'near: 0\.0 is not float in \(0, 1\]'),
 ])
 def test_impossible_settings_are_refused(settings, message):

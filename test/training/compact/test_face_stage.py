@@ -66,8 +66,8 @@ def test_a_stage_does_not_go_on_with_other_pictures(tmp_path):
         content = dict(arrays)
     content['images'][0, 0, 0] ^= 1
     np.savez(path, **content)
-    with pytest.raises(ResourceError, match=r"faces/checkpoint.pt: is of another recipe \(data "
-                                            r"'\w{16}', not '\w{16}'\); remove it, or train"):
+    with pytest.raises(ResourceError, match=r"faces/checkpoint.pt: has another recipe \(data "
+                                            r"'\w{16}', not '\w{16}'\); remove it, or use"):
         train_faces(settings, context)
 
 

@@ -125,7 +125,7 @@ def test_it_does_not_go_on_with_other_pieces_of_which_the_same_is_said(trained, 
     path = data / 'faces/ferplus_train.npz'
     with np.load(path) as arrays:
         np.savez(path, **{**arrays, 'images': 255 - arrays['images']})
-    with pytest.raises(ResourceError, match=r'checkpoint\.pt: is of another recipe \(data '):
+    with pytest.raises(ResourceError, match=r'checkpoint\.pt: has another recipe \(data '):
         train_fusion(FUSION, dataclasses.replace(
             trained, corpora=tiny_corpora.corpora(data), out=out))
 

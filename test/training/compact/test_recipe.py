@@ -47,7 +47,7 @@ def test_yaml_becomes_dataclasses():
     ({'count': True}, 'here.count: True is not int'),
     ({'count': 1, 'sides': [1, 'a']}, r"here.sides\[1\]: 'a' is not int"),
     ({'count': 1, 'ends': [1, 2, 3]}, r'here.ends: \[1, 2, 3\] is not tuple'),
-    ({'count': 1, 'inner': 3}, 'here.inner: 3 is no mapping'),
+    ({'count': 1, 'inner': 3}, 'here.inner: 3 is not a mapping'),
     ({'count': 1, 'inner': {'share': 2}}, r'here.inner: share: 2.0 is not in \[0, 1\]'),
     ({'count': 1, 'name': 3}, 'here.name: 3 is not str'),
 ])
@@ -63,8 +63,8 @@ def test_the_shipped_one_has_every_stage():
 
 
 @pytest.mark.parametrize(('text', 'message'), [
-    ('- 1', 'is no mapping with a whole number as seed'),
-    ('seed: x', 'is no mapping with a whole number as seed'),
+    ('- 1', 'is not a mapping with a whole number as seed'),
+    ('seed: x', 'is not a mapping with a whole number as seed'),
     ('{seed: 1, smell: {}}', 'unknown: smell; allowed: seed, corpora, faces'),
     ('{seed: 1, faces: {}}', 'mine.yaml: corpora: None; allowed: a list of name and folder'),
     ('{seed: 1, corpora: [{name: ferplus}]}', r'mine.yaml: corpora\[0\]: missing: folder'),

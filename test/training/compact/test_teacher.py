@@ -69,7 +69,7 @@ def test_it_labels_every_sentence_and_parts(context):
 
 def test_the_text_stage_learns_from_it(context):
     settings = TextSettings(LOOP, taught=0.5)
-    with pytest.raises(ResourceError, match=r'words.safetensors: is of 300 subwords; allowed: '
+    with pytest.raises(ResourceError, match=r'words.safetensors: has 300 subwords; allowed: '
                                             r'those of the tokenizer, 30522'):
         train_text(settings, context)
     # As many as the shipped tokenizer has, which the tiny teacher has not.
@@ -92,14 +92,14 @@ def test_the_text_stage_does_not_go_on_after_another_teacher(context, tmp_path):
     saved = torch.load(path)
     next(iter(saved['best'].values())).add_(1)
     torch.save(saved, path)
-    with pytest.raises(ResourceError, match=r"text/checkpoint.pt: is of another recipe \(teacher "
-                                            r"'\w{64}', not '\w{64}'\); remove it, or train"):
+    with pytest.raises(ResourceError, match=r"text/checkpoint.pt: has another recipe \(teacher "
+                                            r"'\w{64}', not '\w{64}'\); remove it, or use"):
         train_text(settings, own)
 
 
 def test_labels_of_other_texts_are_refused(context):
     whole = read(context).evidence
-    with pytest.raises(ResourceError, match=r"labels.safetensors: is of \d+ texts, not \d+; "
+    with pytest.raises(ResourceError, match=r"labels.safetensors: has \d+ texts, not \d+; "
                                             "train the stage 'teacher' again"):
         read_labels(context.out, (*whole, 'one more'))
 

@@ -60,12 +60,12 @@ def test_a_missing_column(tmp_path):
 @pytest.mark.parametrize('value', ['0.5', 'high', '', '6', 'nan'])
 def test_what_is_no_rating(tmp_path, value):
     lines = [LINES[0], f'a,train,{value},3.0,3.0,x']
-    with pytest.raises(ResourceError, match=f"line 2: '{value}' is no rating; allowed: 1 to 5"):
+    with pytest.raises(ResourceError, match=f"line 2: '{value}' is not a rating; allowed: 1 to 5"):
         read_emobank(write(tmp_path, lines), 'train')
 
 
 def test_a_line_cut_short(tmp_path):
-    with pytest.raises(ResourceError, match='line 3: None is no rating'):
+    with pytest.raises(ResourceError, match='line 3: None is not a rating'):
         read_emobank(write(tmp_path, [*LINES[:2], 'a,train,3.0']), 'train')
 
 

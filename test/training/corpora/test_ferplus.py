@@ -64,7 +64,7 @@ def test_examples_are_the_faces_that_count_with_the_error_of_their_mean(tmp_path
     ({'emotions': np.array(['joy'] * 10)}, 'emotions begin with joy, .* not with neutral, happi'),
     ({'images': np.zeros((2, 64, 64), np.uint8)},
      r'images are uint8 \(2, 64, 64\), not uint8 \(faces, 48, 48\)'),
-    ({'votes': np.ones((3, 10), np.uint8)}, r'votes are \(3, 10\), not \(2, 10\), one row a face'),
+    ({'votes': np.ones((3, 10), np.uint8)}, r'votes are \(3, 10\), not \(2, 10\), one row per f'),
 ])
 def test_broken_files_are_named(tmp_path, changes, message):
     write(tmp_path, **changes)

@@ -51,7 +51,7 @@ def test_an_unknown_split(tmp_path):
 @pytest.mark.parametrize('line', ['no tab', 'text\t28\tx', 'text\t\tx', 'text\t1,x\tx'])
 def test_a_line_that_is_no_comment(tmp_path, line):
     data = write(tmp_path, ['fine\t0\tx', line])
-    with pytest.raises(ResourceError, match=r'train\.tsv: line 2: .* is no comment; allowed: '):
+    with pytest.raises(ResourceError, match=r'train\.tsv: line 2: .* is not a comment; allow'):
         read_goemotions(data, 'train')
 
 

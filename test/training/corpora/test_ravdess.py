@@ -80,7 +80,7 @@ def test_missing_actors(tmp_path):
 
 def test_a_name_that_is_none(data):
     write_clip(data, '03-02-01-01-01-01-01', np.zeros(800))  # a song
-    with pytest.raises(ResourceError, match=r"'03-02-01-01-01-01-01' is no name of RAVDESS"):
+    with pytest.raises(ResourceError, match=r"'03-02-01-01-01-01-01' is not a name of RAV"):
         read_ravdess(data, 'train')
 
 

@@ -29,7 +29,7 @@ def test_generate_prepare_and_embed_follow_on_each_other(tmp_path, capsys, monke
     for more, message in (
             (['--length', '1', '--hop', '0.5'], 'holds features: hop_s is 0.25; allowed: 0.5'),
             (['--length', '1', '--hop', '2'], 'hop_s: 2.0 is longer than length_s, 1.0'),
-            (['--data', 'set'], 'set: is no prepared set: it has no prepared.json')):
+            (['--data', 'set'], 'set: is not a prepared set: it has no prepared.json')):
         assert main([*embed, *more]) == 1
         assert message in capsys.readouterr().err
 

@@ -5,6 +5,7 @@ import pytest
 
 from maven_ros.counters import Counters
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Word
+from maven_ros.training.affwild2.babble import babble
 from maven_ros.training.people.evidence import RecordedVideo, evidence_in
 from maven_ros.training.people.feature_spec import Windowing
 from maven_ros.training.people.prepared import Frames, RecordedPerson
@@ -17,11 +18,12 @@ STARTS_S, ENDS_S = 1.5, 1.9  # of the one word, on the file's clock
 
 @pytest.fixture
 def folder(tmp_path):
-    """Silence but for a hum, and a word where it is."""
-    times_s = np.arange(4 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
-    hums = (times_s >= STARTS_S) & (times_s < ENDS_S)
-    write_flac(tmp_path / 'clip.flac',
-               np.where(hums, 0.5 * np.cos(2 * np.pi * 200 * times_s), 0).astype(np.float32))
+    """Silence but for a babble, and a word where it is."""
+    voice = babble(ENDS_S - STARTS_S, 150.0, 2.6, 0.0, np.random.default_rng(0))
+    sound = np.zeros(4 * SAMPLE_RATE_HZ, np.float32)
+    first = round(STARTS_S * SAMPLE_RATE_HZ)
+    sound[first:first + len(voice)] = voice
+    write_flac(tmp_path / 'clip.flac', sound)
     write_words(tmp_path / 'clip.json', [
         Word('well', round(STARTS_S * NS), round(ENDS_S * NS), 1.0)])
     return tmp_path
@@ -29,7 +31,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize('offset_ms', [0.0, 250.0, -250.0])
 def test_words_move_with_the_sound_that_they_are_heard_in(folder, offset_ms):
-    windowing = Windowing(1.5, 0.5, 10.0, offset_ms, 0, 0.05, 0.5)
+    windowing = Windowing(1.5, 0.5, 10.0, offset_ms, 0.5, 0.1, 0.05, 0.5)
     video = RecordedVideo(folder, [PERSON], {'clip': NO_FRAMES}, 48)
     pieces = [whose['clip'] for whose in evidence_in(video, windowing, Counters())]
     heard = {window: piece.waveform for window, piece in enumerate(pieces) if len(piece.waveform)}

@@ -179,7 +179,7 @@ def test_it_goes_on_where_it_was_cut_off(folder, tmp_path):
     stop = Event()
     one = embedder(folder, tmp_path / 'out', shard_bytes=1)
     whole = one.size().total
-    with pytest.raises(Stopped, match='the same command goes on'):
+    with pytest.raises(Stopped, match='run the same command'):
         one.run(stop, lambda done_s, total_s: stop.set())
     with pytest.raises(ResourceError, match=r'has no index.parquet: it is not complete'):
         FeatureSet(tmp_path / 'out')
@@ -207,8 +207,8 @@ def test_people_who_were_prepared_otherwise_since_are_encoded_again_and_no_other
         Word('otherwise', NS // 2, NS, 1.0)])
     tiny_affwild2.prepare_again(tmp_path)
     people = PreparedSet(tmp_path / 'prepared').people
-    with pytest.raises(ResourceError, match=rf'features: has video of {changed} as it was prepared'
-                                            ' before; run `maven-ros data embed` again'):
+    with pytest.raises(ResourceError, match=rf'features: has video of {changed} from an earli'
+                                            'er preparation; run `maven-ros data embed` again'):
         FeatureSet(out).check_people(people)
     for name in ('features', 'anew'):
         embed(tmp_path, tmp_path / name)
@@ -255,13 +255,13 @@ def test_another_encoder_is_refused(folder, tmp_path):
 def test_what_is_missing_or_broken_is_named(folder, tmp_path):
     with pytest.raises(ResourceError, match=r'holds no features: it has no features.json'):
         FeatureSet(tmp_path)
-    with pytest.raises(ResourceError, match=r'is no prepared set: it has no prepared.json'):
+    with pytest.raises(ResourceError, match=r'is not a prepared set: it has no prepared.json'):
         PreparedSet(tmp_path)
     out = tmp_path / 'out'
     shutil.copytree(folder / 'features', out)
     shard = out / 'features-00001.safetensors'
     shard.write_bytes(shard.read_bytes()[:100])
-    with pytest.raises(ResourceError, match=r'00001.safetensors: is no shard of features, or br'):
+    with pytest.raises(ResourceError, match=r'00001.safetensors: not a shard of features, or br'):
         FeatureSet(out)
     shard.unlink()
     with pytest.raises(ResourceError, match=r'00001.safetensors: is missing; index.parquet has'):
@@ -293,7 +293,7 @@ def test_a_crop_that_cannot_be_read_is_counted_and_masked(folder, tmp_path):
     finally:
         path.write_bytes(picture)
     assert one.counters.get('video', 'unreadable_crop') == 1
-    assert '00011.jpg is no picture' in one.counters.details()['video.unreadable_crop']
+    assert '00011.jpg: no picture' in one.counters.details()['video.unreadable_crop']
     before, after = (FeatureSet(out).batch([(person, 0)]).video.mask
                      for out in (folder / 'features', tmp_path / 'out'))
     assert (before != after).nonzero().tolist() == [[0, 14]]

@@ -109,7 +109,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(recordings, settin
     out = recordings / 'cut'
     with pytest.raises(MavenError, match=r'cut: stopped in epoch 6 of 12.*, with --resume'):
         run(recordings, settings, out, stop=After(26))
-    with pytest.raises(ResourceError, match=r'cut: holds a run; --resume goes on with it'):
+    with pytest.raises(ResourceError, match=r'cut: holds a run; use --resume to'):
         run(recordings, settings, out)
     resumed = run(recordings, settings, out, resume=True)
     assert resumed.history == result.history
@@ -122,8 +122,8 @@ def test_a_run_does_not_go_on_with_other_features(recordings, settings, tmp_path
     run(recordings, short, out)
     recorded.write_prepared(tmp_path / 'data', made_of='later')
     recorded.write_features(tmp_path / 'features', recordings / 'model', made_of='later')
-    with pytest.raises(ResourceError, match=r"run/checkpoint.pt: is of another recipe \(source "
-                                            r"'\w{16}', not '\w{16}'\); remove it, or train"):
+    with pytest.raises(ResourceError, match=r"run/checkpoint.pt: has another recipe \(source "
+                                            r"'\w{16}', not '\w{16}'\); remove it, or use"):
         run(tmp_path, short, out, resume=True)
 
 
@@ -206,7 +206,7 @@ def test_features_of_people_who_were_prepared_otherwise_since_are_refused(
         recordings, settings, tmp_path):
     later = recorded.write_prepared(tmp_path / 'data', made_of='later')
     (tmp_path / 'features').symlink_to(recordings / 'features')
-    said = 'features: has video of 1 as it was prepared before; run `maven-ros data embed` again'
+    said = 'features: has video of 1 from an earlier preparation; run `maven-ros data embed` again'
     with pytest.raises(ResourceError, match=said):
         run(tmp_path, settings, tmp_path / 'out')
     with pytest.raises(ResourceError, match=said):
@@ -216,8 +216,8 @@ def test_features_of_people_who_were_prepared_otherwise_since_are_refused(
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    ({'clips': {'length_s': 4.0}}, r'clips.length_s: 4.0 is not that of the features, 2'),
-    ({'loop': {'batch_size': 1000}}, r'loop.batch_size: 1000 is more than the \d+ clips'),
+    ({'clips': {'length_s': 4.0}}, r'clips.length_s: 4.0; allowed: that of the features, 2'),
+    ({'loop': {'batch_size': 1000}}, r'loop.batch_size: 1000 is more than the \d+ training'),
 ])
 def test_settings_that_do_not_fit_the_data_are_named(recordings, settings, tmp_path, change,
                                                      message):
@@ -230,7 +230,7 @@ def test_settings_that_do_not_fit_the_data_are_named(recordings, settings, tmp_p
 def test_features_and_tuning_exclude_one_another(recordings, settings, tmp_path):
     from maven_ros.training.people.run_settings import TuneSettings
 
-    with pytest.raises(SettingsError, match=r'--features: encoders are tuned .*leave it out'):
+    with pytest.raises(SettingsError, match=r'--features: not allowed if encoders are tuned'):
         run(recordings, replace(settings, tune=TuneSettings(video=1)), tmp_path)
     with pytest.raises(SettingsError, match=r'--features: is missing; `maven-ros data embed`'):
         train_run(settings, recordings / 'data', None, tmp_path, processes=Processes(),

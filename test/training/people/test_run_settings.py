@@ -28,10 +28,10 @@ def test_the_shipped_ones_can_be_read():
     ({'keep': ['face_encoder']}, r"keep: \('face_encoder',\) is not some of 'fusion', 'cont"),
     ({'network': {'crop_px': 5}}, 'network: unknown: crop_px; allowed: fusion_width'),
     ({'tune': {'video': -1}}, 'run.yaml.tune: video: -1 is not int of at least 0'),
-    ({'loss': {'window': 0}}, 'window, frames: both are 0; allowed: one above 0'),
+    ({'loss': {'window': 0}}, 'window, frames: both are 0; allowed: at least one above 0'),
     ({'loss': {'agreement': -1}}, 'agreement: -1.0 is not float of at least 0'),
     ({'smoothing_s': 0}, 'smoothing_s: 0.0 is not float above 0'),
-    ({'loop': {**LOOP, 'patience': 3}}, "select: '' names no figure, and patience"),
+    ({'loop': {**LOOP, 'patience': 3}}, "select: ''; allowed: a figure, as pat"),
 ])
 def test_what_cannot_be_is_named(tmp_path, values, message):
     path = tmp_path / 'run.yaml'

@@ -36,7 +36,7 @@ def test_encoders_are_copied_and_frozen_and_the_rest_begins_at_random():
 
 def test_a_part_of_another_shape_cannot_be_kept():
     base = MavenModel.untrained(recorded.TINY, 3)
-    with pytest.raises(ResourceError, match=r"keep: head of models/compact is of another shape "
+    with pytest.raises(ResourceError, match=r"keep: head of models/compact has another shape "
                                             r"than network: \{'head': 'raw'\} asks for: size mis"):
         start(settings(keep=('head',), network={'head': 'raw'}), base)
     with pytest.raises(SettingsError, match='network: fusion_width: 15 is not even'):
