@@ -69,12 +69,14 @@ class Frame:
     :param decode: returns the pixels, uint8 (height, width, 3) BGR, or raises InputError.
     :param frame_id: the camera's coordinate frame.
     :param faces: what another detector has found in it; None where nobody has looked.
+    :param stamped: False where the time is that of arrival, not of taking.
     """
 
     stamp_ns: int
     decode: Callable[[], Pixels]
     frame_id: str = ''
     faces: tuple[FoundFace, ...] | None = None
+    stamped: bool = True
 
     @classmethod
     def of(cls, stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Frame:

@@ -153,6 +153,15 @@ class WindowSettings:
 
 
 @dataclass(frozen=True)
+class TimeSettings:
+    """The time of messages."""
+
+    unstamped: str = setting(
+        'arrival', 'Pictures and sound whose driver sets no stamp (0): arrival takes the time at '
+        'which they come in for it, refuse drops them, counted.', choices=('arrival', 'refuse'))
+
+
+@dataclass(frozen=True)
 class ModelSettings:
     """The network."""
 
@@ -250,6 +259,7 @@ class Settings(Checked):
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     speaker: SpeakerSettings = field(default_factory=SpeakerSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
+    time: TimeSettings = field(default_factory=TimeSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     events: EventSettings = field(default_factory=EventSettings)

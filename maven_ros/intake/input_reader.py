@@ -12,7 +12,7 @@ from maven_ros.graph import images, sound
 from maven_ros.graph.convert import BOOL, LIVE_SPEECH
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
-from maven_ros.records import NS, Input, RobotSpeaking, Utterance, Word
+from maven_ros.records import NS, AudioChunk, Frame, Input, RobotSpeaking, Utterance, Word
 from maven_ros.settings import AudioSettings
 
 #: Types that are understood, by the role of the topic that they come from.
@@ -35,6 +35,8 @@ LATEST_NS = (2**31 - 3600) * NS
 class InputReader(Freezing):
     """
     Turns messages into records, and keeps what it must know between them: the last AudioInfo.
+
+    A stamp of 0 is none: the time of arrival stands in for it.
 
     :param audio: says what the bytes of AudioData are until an AudioInfo tells.
     """
@@ -70,12 +72,14 @@ class InputReader(Freezing):
         if reader is None:
             raise GraphError(f'{received.topic}: {received.msgtype} is no input; '
                              f'allowed: {", ".join(self._readers)}')
-        record = reader(from_cdr(received.cdr, received.msgtype), received.received_ns)
-        stamp_ns = record.start_ns if isinstance(record, Utterance) else \
-            0 if record is None else record.stamp_ns
-        if abs(stamp_ns) > LATEST_NS:  # what follows from it would not fit a Time
+        message = from_cdr(received.cdr, received.msgtype)
+        stamp_ns = _stamp_ns(message)
+        if stamp_ns is not None and not 0 <= stamp_ns <= LATEST_NS:
             raise InputError('bad_stamp', f'{received.msgtype}: a stamp of {stamp_ns / NS:.0f} s; '
-                                          f'allowed: {LATEST_NS // NS} s at most')
+                                          f'allowed: 0 to {LATEST_NS // NS} s')
+        record = reader(message, received.received_ns)
+        if stamp_ns == 0:
+            return _at_arrival(record, received.received_ns)
         return record
 
     def _read_live_speech(self, message: Any, received_ns: int) -> Utterance | None:
@@ -95,6 +99,22 @@ class InputReader(Freezing):
         # Kept even if it cannot be used: what it describes must not be read as something else.
         self._raw = sound.RawFormat.of_message(message)
         self._raw.check()
+
+
+def _stamp_ns(message: Any) -> int | None:
+    """Return the stamp that a message carries; None for one that has no place for it."""
+    header = getattr(message, 'header', None)
+    return None if header is None else time_ns(header.stamp)
+
+
+def _at_arrival(record: Input | None, received_ns: int) -> Input | None:
+    """Take the time at which a picture, or the end of sound, came in for that of the record."""
+    if isinstance(record, Frame):
+        return dataclasses.replace(record, stamp_ns=received_ns, stamped=False)
+    if isinstance(record, AudioChunk):
+        start_ns = received_ns - (record.end_ns - record.stamp_ns)
+        return dataclasses.replace(record, stamp_ns=start_ns, stamped=False)
+    return record
 
 
 def _live_speech(message: Any, received_ns: int) -> Utterance | None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.graph.interface import Received
+from maven_ros.graph.sound import AUDIO_DATA
 from maven_ros.intake.clock import BACK_NS
 from maven_ros.intake.face_pairing import TYPES, FacePairing
 from maven_ros.intake.input_reader import InputReader
-from maven_ros.records import AudioChunk, Frame, Input
-from maven_ros.settings import AudioSettings
+from maven_ros.intake.stamp_watch import StampWatch
+from maven_ros.records import NS, AudioChunk, Frame, Input
+from maven_ros.settings import AudioSettings, TimeSettings
+
+#: Messages that a transport delivers at once arrive within this.
+_AT_ONCE_NS = NS // 1000
 
 
 class Intake:
@@ -23,17 +29,26 @@ class Intake:
     message.
 
     :param audio: says what the bytes of AudioData are until an AudioInfo tells.
+    :param time: says what becomes of what has no stamp.
     """
 
-    def __init__(self, audio: AudioSettings, counters: Counters) -> None:
+    def __init__(
+        self, audio: AudioSettings, counters: Counters, time: TimeSettings | None = None,
+    ) -> None:
         self._counters = counters
+        #: Whether the time of arrival stands in for stamps that no driver has set.
+        self.stands_in = (time or TimeSettings()).unstamped == 'arrival'
         self._reader = InputReader(audio)
         self.faces = FacePairing(self._reader.read, counters)
         #: When the newest message arrived, or time was last said to pass.
         self.now_ns = 0
-        #: Of each topic of pictures and sound: how many messages could be read, their earliest
-        #: and their latest stamp.
-        self.stamps: dict[str, list[int]] = {}
+        #: The stamps of pictures and sound.
+        self.stamps = StampWatch()
+        #: How many messages of each topic were looked at,
+        self.taken: Counter[str] = Counter()
+        #: and how many of them held sound that does not change.
+        self.flat: Counter[str] = Counter()
+        self._stood_in_ns = 0  # the newest arrival that a picture had for its stamp
 
     def take(self, received: Received, clock_ns: int = 0) -> list[Input]:
         """
@@ -44,10 +59,11 @@ class Intake:
         now_ns = self.pass_time(received.received_ns or clock_ns)
         if now_ns != received.received_ns:
             received = replace(received, received_ns=now_ns)
+        self.taken[received.topic] += 1
         try:
             return self._read(received)
         except InputError as error:
-            self._counters.count(received.topic, error.cause, str(error))
+            self._counters.refuse(received.topic, error.cause, str(error))
             return []
 
     def pass_time(self, now_ns: int) -> int:
@@ -68,24 +84,44 @@ class Intake:
     def freeze(self) -> dict[str, Any]:
         """Return what was gathered, for :meth:`thaw` in another process."""
         return {'reader': self._reader.freeze(), 'faces': self.faces.freeze(),
-                'now': self.now_ns, 'stamps': self.stamps}
+                'now': self.now_ns, 'stamps': self.stamps.freeze(), 'taken': self.taken,
+                'flat': self.flat, 'stood_in': self._stood_in_ns}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`freeze` returned."""
         self._reader.thaw(state['reader'])
         self.faces.thaw(state['faces'])
-        self.now_ns, self.stamps = state['now'], state['stamps']
+        self.stamps.thaw(state['stamps'])
+        self.now_ns, self._stood_in_ns = state['now'], state['stood_in']
+        self.taken, self.flat = state['taken'], state['flat']
 
     def _read(self, received: Received) -> list[Input]:
         if received.msgtype in TYPES:
             return [*self.faces.take(received)]
         record = self._reader.read(received)
         if isinstance(record, Frame | AudioChunk):
-            self._note(received.topic, record.stamp_ns)
+            self._note(received, record)
+        if isinstance(record, Frame) and not record.stamped:
+            received, record = self._apart(received, record)
         if isinstance(record, Frame):
             return [*self.faces.hold(received, record)]
         return [] if record is None else [record]
 
-    def _note(self, topic: str, stamp_ns: int) -> None:
-        count, first_ns, last_ns = self.stamps.get(topic, (0, stamp_ns, stamp_ns))
-        self.stamps[topic] = [count + 1, min(first_ns, stamp_ns), max(last_ns, stamp_ns)]
+    def _apart(self, received: Received, frame: Frame) -> tuple[Received, Frame]:
+        """Let pictures that were delivered at once have times of their own."""
+        if 0 <= self._stood_in_ns - frame.stamp_ns < _AT_ONCE_NS:
+            frame = replace(frame, stamp_ns=self._stood_in_ns + 1)
+            received = replace(received, received_ns=frame.stamp_ns)
+        self._stood_in_ns = frame.stamp_ns
+        return received, frame
+
+    def _note(self, received: Received, record: Frame | AudioChunk) -> None:
+        """Note the stamp that the driver has set; of types that have none, the arrival."""
+        unset = not record.stamped and received.msgtype != AUDIO_DATA
+        if isinstance(record, AudioChunk) and (record.samples == record.samples[:1]).all():
+            self.flat[received.topic] += 1
+        self.stamps.note(
+            received.topic, 0 if unset else record.stamp_ns, received.received_ns)
+        if unset and not self.stands_in:
+            raise InputError('unstamped', f'{received.msgtype}: a stamp of 0: its driver sets '
+                                          'none; allowed: one, or time.unstamped: arrival')

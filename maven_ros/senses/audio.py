@@ -238,8 +238,8 @@ class AudioSense(Freezing):
             self._stamp_ns = chunk.stamp_ns
             return True
         cause = 'duplicate' if chunk.stamp_ns == last_ns else 'out_of_order'
-        self._counters.count('audio', cause, f'chunk at {chunk.stamp_ns} ns came after '
-                                             f'{last_ns} ns')
+        self._counters.refuse('audio', cause, f'chunk at {chunk.stamp_ns} ns came after '
+                                              f'{last_ns} ns')
         return False
 
     def _lost_chunks(self, chunk: AudioChunk) -> int:
