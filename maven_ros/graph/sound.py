@@ -40,7 +40,11 @@ UNCOMPRESSED = ('wave', 'wav', 'raw', 'pcm', '')
 PORTAUDIO = {1: 'float32_data', 2: 'int32_data', 8: 'int16_data', 16: 'int8_data',
              32: 'uint8_data'}
 _MAX_RATE_HZ = 768_000
+_LONGEST_NAME = 80  # what is longer is none that is known
 _MAX_CHANNELS = 255
+#: Of one message; each second becomes 16,000 samples, whatever its rate is.
+_LONGEST_S = 10
+_MOST_VALUES = 2**22
 
 
 @plain_data
@@ -61,7 +65,8 @@ class RawFormat:
     @classmethod
     def of_message(cls, info: Any) -> RawFormat:
         """Take what an AudioInfo of ros-drivers tells."""
-        return cls(info.sample_rate, info.channels, info.sample_format, info.coding_format)
+        return cls(info.sample_rate, info.channels, info.sample_format[:_LONGEST_NAME],
+                   info.coding_format[:_LONGEST_NAME])
 
     def check(self) -> None:
         """
@@ -73,7 +78,7 @@ class RawFormat:
             raise InputError(
                 'unknown_encoding',
                 f'AudioInfo.coding_format: {self.coding_format!r} is compressed; allowed: wave '
-                "(set the parameter coding_format of ros-drivers' audio_capture to wave)")
+                "(set the parameter format of ros-drivers' audio_capture to wave)")
         if self.sample_format not in RAW_FORMATS:
             raise InputError('unknown_encoding', _not_allowed(
                 'AudioInfo.sample_format', self.sample_format, RAW_FORMATS))
@@ -112,14 +117,14 @@ def read_chunk(message: Any) -> AudioChunk:
     Read a ``maven_ros/AudioChunk``.
 
     :raises InputError: ``unknown_encoding``, ``bad_rate``, ``bad_channels``, ``bad_payload``,
-        ``not_finite``.
+        ``too_long``, ``not_finite``.
     """
     if message.encoding not in ENCODINGS:
         raise InputError('unknown_encoding', _not_allowed(
             'AudioChunk.encoding', message.encoding, ENCODINGS))
     _check_layout('AudioChunk', message.sample_rate, message.channels)
     samples = _samples('AudioChunk', _values('AudioChunk', message.data, message.encoding),
-                       message.channels)
+                       message.channels, message.sample_rate)
     return AudioChunk(time_ns(message.header.stamp), samples, message.sample_rate,
                       message.sequence)
 
@@ -137,7 +142,8 @@ def read_audio_stamped(message: Any) -> AudioChunk:
                                              f'unknown; allowed: {allowed}')
     _check_layout('AudioStamped', info.rate, info.channels)
     values = getattr(message.audio.audio_data, PORTAUDIO[info.format])
-    samples = _samples(f'AudioStamped ({PORTAUDIO[info.format]})', values, info.channels)
+    samples = _samples(f'AudioStamped ({PORTAUDIO[info.format]})', values, info.channels,
+                       info.rate)
     return AudioChunk(time_ns(message.header.stamp) - _duration_ns(samples, info.rate), samples,
                       info.rate)
 
@@ -165,7 +171,8 @@ def read_audio_data(message: Any, raw: RawFormat, received_ns: int) -> AudioChun
 
 def _raw_samples(data: NDArray[np.uint8], raw: RawFormat) -> Samples:
     raw.check()
-    return _samples('AudioData', _values('AudioData', data, raw.sample_format), raw.channels)
+    return _samples('AudioData', _values('AudioData', data, raw.sample_format), raw.channels,
+                    raw.sample_rate_hz)
 
 
 def _values(where: str, data: NDArray[np.uint8], encoding: str) -> NDArray[Any]:
@@ -176,11 +183,15 @@ def _values(where: str, data: NDArray[np.uint8], encoding: str) -> NDArray[Any]:
     return np.frombuffer(data, dtype)
 
 
-def _samples(where: str, values: NDArray[Any], channels: int) -> Samples:
+def _samples(where: str, values: NDArray[Any], channels: int, rate_hz: int) -> Samples:
     """Scale to float32 (samples, channels) with full scale 1: integers by 2^(bits - 1)."""
     if not len(values) or len(values) % channels:
         raise InputError('bad_payload', f'{where}: {len(values)} samples are no whole samples of '
                                         f'{channels} channels; allowed: multiples, at least one')
+    length_s = len(values) / channels / rate_hz
+    if length_s > _LONGEST_S or len(values) > _MOST_VALUES:
+        raise InputError('too_long', f'{where}: {length_s:.1f} s of sound, {len(values)} values, '
+                                     f'in a message; allowed: {_LONGEST_S} s, {_MOST_VALUES}')
     bits = 8 * values.dtype.itemsize
     scaled = values.astype(np.float32)
     if values.dtype.kind == 'f':
@@ -209,4 +220,4 @@ def _duration_ns(samples: Samples, sample_rate_hz: int) -> int:
 
 
 def _not_allowed(thing: str, value: str, allowed: dict[str, str]) -> str:
-    return f'{thing}: {value!r} is unknown; allowed: {", ".join(allowed)}'
+    return f'{thing}: {value!r:.80} is unknown; allowed: {", ".join(allowed)}'

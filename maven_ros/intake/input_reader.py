@@ -28,6 +28,11 @@ INPUT_TYPES: dict[str, tuple[str, ...]] = {
 #: LiveSpeech has no word times: words are laid before its stamp at 150 words a minute.
 LIVE_SPEECH_WORD_NS = 400_000_000
 LONGEST_SPEECH_NS = 60 * NS
+#: Words of one LiveSpeech: two minutes of fast talk.
+MOST_WORDS = 500
+MOST_CHARACTERS = 5000
+#: Of a coordinate frame.
+LONGEST_NAME = 255
 #: builtin_interfaces/Time ends at 2^31 s; windows, words and chunks reach a little further.
 LATEST_NS = (2**31 - 3600) * NS
 
@@ -77,6 +82,7 @@ class InputReader(Freezing):
         if stamp_ns is not None and not 0 <= stamp_ns <= LATEST_NS:
             raise InputError('bad_stamp', f'{received.msgtype}: a stamp of {stamp_ns / NS:.0f} s; '
                                           f'allowed: 0 to {LATEST_NS // NS} s')
+        _check_frame_id(message)
         record = reader(message, received.received_ns)
         if stamp_ns == 0:
             return _at_arrival(record, received.received_ns)
@@ -107,6 +113,14 @@ def _stamp_ns(message: Any) -> int | None:
     return None if header is None else time_ns(header.stamp)
 
 
+def _check_frame_id(message: Any) -> None:
+    """Refuse a name that would be in every state from then on."""
+    length = len((getattr(message, 'header', None) and message.header.frame_id) or '')
+    if length > LONGEST_NAME:
+        raise InputError('bad_frame_id', f'header.frame_id: {length} characters; allowed: '
+                                         f'{LONGEST_NAME}')
+
+
 def _at_arrival(record: Input | None, received_ns: int) -> Input | None:
     """Take the time at which a picture, or the end of sound, came in for that of the record."""
     if isinstance(record, Frame):
@@ -118,7 +132,11 @@ def _at_arrival(record: Input | None, received_ns: int) -> Input | None:
 
 
 def _live_speech(message: Any, received_ns: int) -> Utterance | None:
-    texts = (message.final or message.incremental).split()
+    text = message.final or message.incremental
+    texts = text.split() if len(text) <= MOST_CHARACTERS else None
+    if texts is None or len(texts) > MOST_WORDS:
+        raise InputError('too_long', f'LiveSpeech: {len(text)} characters; allowed: '
+                                     f'{MOST_CHARACTERS}, and {MOST_WORDS} words')
     if not texts:
         return None
     if not 0.0 <= message.confidence <= 1.0:
