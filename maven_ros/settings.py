@@ -242,6 +242,14 @@ class BaselineSettings:
 
 
 @dataclass(frozen=True)
+class InputSettings:
+    """What the robot has."""
+
+    camera: bool = setting(True, 'Whether there is a camera; false waits for none.')
+    microphone: bool = setting(True, 'Whether there is a microphone; false waits for none.')
+
+
+@dataclass(frozen=True)
 class OutputSettings:
     """What the node publishes besides states and utterances."""
 
@@ -264,6 +272,7 @@ class Settings(Checked):
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     events: EventSettings = field(default_factory=EventSettings)
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
+    inputs: InputSettings = field(default_factory=InputSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
 
     def declared(self) -> Iterator[Parameter]:
@@ -272,6 +281,9 @@ class Settings(Checked):
 
     def contradictions(self) -> Iterator[str]:
         """Yield what cannot be of parameters that are allowed each by itself."""
+        if not (self.inputs.camera or self.inputs.microphone):
+            yield ('inputs.camera: False, and inputs.microphone is False, too; allowed: at least '
+                   'one of them')
         if self.windows.hop_s > self.windows.length_s:
             yield (f'windows.hop_s: {self.windows.hop_s} is longer than '
                    f'windows.length_s, {self.windows.length_s}')
@@ -288,6 +300,11 @@ class Settings(Checked):
                    'pocketsphinx; for others choose vosk and a model')
         if self.speech.recogniser == 'vosk' and not self.speech.vosk_model:
             yield "speech.vosk_model: '' names no folder, and speech.recogniser is 'vosk'"
+
+    def unused_inputs(self) -> frozenset[str]:
+        """Return the roles of the topics that the robot does not have."""
+        return frozenset(role for role, has in (
+            ('image', self.inputs.camera), ('audio', self.inputs.microphone)) if not has)
 
     def with_values(self, values: Mapping[str, Any]) -> Settings:
         """

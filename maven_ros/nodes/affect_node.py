@@ -127,8 +127,10 @@ class AffectNode(Closing):
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
             wanted=self.pipeline.settings.faces.ros4hri)
         self._clock = ClockWatch(self.counters)
+        unused = self.pipeline.settings.unused_inputs()
         self._inputs = Inputs(
-            graph, vars(self._topics), self.counters, self._inbox.put)
+            graph, {role: topic for role, topic in vars(self._topics).items()
+                    if role not in unused}, self.counters, self._inbox.put)
         self._health = Health(self._name, self.counters, self._intake, self._inputs)
         self._newest: dict[str, AffectState] = {}  # by person
         self._stop.clear()
@@ -285,6 +287,7 @@ class AffectNode(Closing):
         rates = {topic: n / _REPORT_S for topic, n in dict(arrivals).items()}
         values = {
             'model': self.pipeline.engine.name,
+            'without': ', '.join(sorted(self.pipeline.settings.unused_inputs())) or 'nothing',
             'device': self.pipeline.engine.device,
             'faces': 'tracked' if self._intake.faces.used else 'detected',
             'audio clock': self.pipeline.audio_clock,

@@ -142,7 +142,7 @@ class _Replay(ExitStack):
     def _open(self, bag: Path) -> None:
         options, settings = self._options, self._settings
         sources = self._sources = find_sources(
-            self._graph, options.sources, settings.faces.ros4hri)
+            self._graph, options.sources, settings.faces.ros4hri, settings.unused_inputs())
         first_ns, last_ns = self._graph.span_ns
         self._start_ns = first_ns + nanoseconds(options.start_s)
         self._end_ns = last_ns if not options.duration_s else min(

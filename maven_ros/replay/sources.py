@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 from maven_ros.errors import GraphError
@@ -46,18 +47,23 @@ class Sources:
         return own + (part_topics(self.faces, bag.topics()) if self.faces else [])
 
 
-def find_sources(bag: BagGraph, named: Sources, ros4hri: bool = True) -> Sources:
+def find_sources(
+    bag: BagGraph, named: Sources, ros4hri: bool = True, unused: Collection[str] = (),
+) -> Sources:
     """
     Choose the topics to replay.
 
     :param named: those that the caller wants; the others are found, if there is one candidate.
     :param ros4hri: False to leave out the faces that a detector has found.
+    :param unused: roles that are left out, whatever the bag has.
     :raises GraphError: for a named topic that is not in the bag or of another type, for several
         candidates, and for a bag with neither camera nor microphone: lists what it has.
     """
     found = {one.name: getattr(named, one.name) for one in fields(Sources)}
     for role, name in found.items():
-        if name:
+        if role in unused:
+            found[role] = ''
+        elif name:
             found[role] = _named(bag, role, bag.resolve(name))
         elif role not in ('audio_info', *_BY_NAME):
             found[role] = _only(bag, role)
@@ -73,7 +79,7 @@ def find_sources(bag: BagGraph, named: Sources, ros4hri: bool = True) -> Sources
         raise GraphError(f'{bag.path}: holds neither pictures nor sound ({wanted}); its topics: '
                          f'{_listed(bag)}')
     for role, what in (('image', 'pictures'), ('audio', 'sound')):
-        if not found[role]:
+        if not found[role] and role not in unused:
             _log.warning('%s: replayed without %s (%s); its topics: %s', bag.path, what,
                          ', '.join(INPUT_TYPES[role]), _listed(bag))
     return Sources(**found)

@@ -17,7 +17,7 @@ from maven_ros.graph.interface import SENSOR, SOUND, STATE
 from maven_ros.graph.messages import from_cdr
 from maven_ros.graph.sound import AUDIO_CHUNK
 from maven_ros.graph.topics import hear_affect
-from maven_ros.intake import inputs
+from maven_ros.intake import clock, inputs
 from maven_ros.nodes import affect_node
 from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.records import NS, AudioChunk
@@ -32,9 +32,9 @@ HOP_S = 0.05
 class Robot:
     """A node in this process, what it says of itself, and how to publish to it."""
 
-    def __init__(self, graph, settings=SETTINGS):
+    def __init__(self, graph, settings=SETTINGS, graph_of_the_node=None):
         self._graph = graph
-        self.node = AffectNode(DdsGraph(), settings)
+        self.node = AffectNode(graph_of_the_node or DdsGraph(), settings)
         self.said, self.latencies_s = {}, []
         hear_affect(graph, lambda _, latency_s: self.latencies_s.append(latency_s), lambda _: None)
         graph.subscribe('/diagnostics', DIAGNOSTICS, STATE, self._diagnosed)
@@ -210,3 +210,38 @@ def test_a_missing_microphone_does_not_hide_a_camera_that_stops(robot):
     with robot.camera():
         robot.says('nothing from /audio for [0-9]+ s')
     robot.says('(video has stopped|nothing from /camera).*nothing from /audio for')
+
+
+def test_a_robot_without_a_microphone_waits_for_none():
+    with DdsGraph() as graph, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, 'SILENT_S', 0.5)
+        robot = Robot(graph, SETTINGS.with_values({'inputs.microphone': False}))
+        try:
+            robot.says('^nothing from /camera/image_raw', 1)
+            with robot.camera():
+                robot.says('^ok$', 0)
+                assert not any('audio' in name for name in robot.said)
+        finally:
+            robot.close()
+
+
+class ClocklessGraph(DdsGraph):
+    """A graph whose clock is simulated, and that nobody tells what time it is."""
+
+    def now_ns(self):
+        return 0
+
+
+def test_a_clock_that_never_begins_is_named_and_not_what_overflows(monkeypatch, caplog):
+    monkeypatch.setattr(clock, 'STOPPED_S', 0.5)
+    monkeypatch.setattr(affect_node, '_LIMITS', {**affect_node._LIMITS, 'image': 3})
+    with DdsGraph() as graph:
+        robot = Robot(graph, graph_of_the_node=ClocklessGraph())
+        try:
+            with robot.camera():
+                robot.says('all .* messages of /camera/image_raw refused: no clock', 2,
+                           of='/camera/image_raw')
+                robot.says('use_sim_time is set, and nobody publishes /clock', 2)
+        finally:
+            robot.close()
+    assert 'nobody publishes /clock' in caplog.text and 'overflow' not in caplog.text

@@ -456,6 +456,13 @@ def test_what_is_wrong_with_stamps_is_said_and_where_no_window_closed_why(
         described(found.summary)
 
 
+def test_what_the_robot_does_not_have_is_not_replayed(tmp_path, caplog):
+    bag = write(tmp_path / 'bag', camera() + microphone())
+    summary = replay(bag, QUIET.with_values({'inputs.microphone': False}), tmp_path / 'out')
+    assert summary.topics == {'image': '/camera/image_raw'} and summary.audio_clock == 'none'
+    assert 'replayed without' not in caplog.text
+
+
 def test_undecodable_bytes_are_counted(tmp_path):
     with BagGraph(write(tmp_path / 'whole', camera())) as source, \
             BagGraph(tmp_path / 'bag', 'w') as bag:
