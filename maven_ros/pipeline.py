@@ -297,8 +297,7 @@ class Pipeline(Closing):
 
     def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Step]:
         steps: list[Step] = []
-        chunk = AudioChunk(chunk.stamp_ns + self._offset_ns, chunk.samples,
-                           chunk.sample_rate_hz, chunk.sequence, chunk.stamped)
+        chunk = replace(chunk, stamp_ns=chunk.stamp_ns + self._offset_ns)
         verdict = self._windows.admit(
             Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:

@@ -94,6 +94,7 @@ class AudioChunk:
     :param sample_rate_hz: samples a second, any.
     :param sequence: counts chunks where the source does; a gap in it shows a lost chunk.
     :param stamped: False where the time is that of arrival, not of recording.
+    :param refused: how many chunks before it arrived, too, but could not be used.
     :raises InputError: for an impossible rate or shape.
     """
 
@@ -102,6 +103,7 @@ class AudioChunk:
     sample_rate_hz: int
     sequence: int | None = None
     stamped: bool = True
+    refused: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what has no duration."""

@@ -9,7 +9,7 @@ from typing import Any
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.graph.interface import Received
-from maven_ros.graph.sound import AUDIO_DATA
+from maven_ros.graph.sound import AUDIO_CHUNK, AUDIO_DATA
 from maven_ros.intake.clock import BACK_NS
 from maven_ros.intake.face_pairing import TYPES, FacePairing
 from maven_ros.intake.input_reader import InputReader
@@ -48,6 +48,7 @@ class Intake:
         self.taken: Counter[str] = Counter()
         #: and how many of them held sound that does not change.
         self.flat: Counter[str] = Counter()
+        self._refused_chunks = 0  # since the last that could be used
         self._stood_in_ns = 0  # the newest arrival that a picture had for its stamp
 
     def take(self, received: Received, clock_ns: int = 0) -> list[Input]:
@@ -63,6 +64,7 @@ class Intake:
         try:
             return self._read(received)
         except InputError as error:
+            self._refused_chunks += received.msgtype == AUDIO_CHUNK
             self._counters.refuse(received.topic, error.cause, str(error))
             return []
 
@@ -85,7 +87,8 @@ class Intake:
         """Return what was gathered, for :meth:`thaw` in another process."""
         return {'reader': self._reader.freeze(), 'faces': self.faces.freeze(),
                 'now': self.now_ns, 'stamps': self.stamps.freeze(), 'taken': self.taken,
-                'flat': self.flat, 'stood_in': self._stood_in_ns}
+                'flat': self.flat, 'stood_in': self._stood_in_ns,
+                'refused': self._refused_chunks}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`freeze` returned."""
@@ -93,6 +96,7 @@ class Intake:
         self.faces.thaw(state['faces'])
         self.stamps.thaw(state['stamps'])
         self.now_ns, self._stood_in_ns = state['now'], state['stood_in']
+        self._refused_chunks = state['refused']
         self.taken, self.flat = state['taken'], state['flat']
 
     def _read(self, received: Received) -> list[Input]:
@@ -105,6 +109,9 @@ class Intake:
             received, record = self._apart(received, record)
         if isinstance(record, Frame):
             return [*self.faces.hold(received, record)]
+        if isinstance(record, AudioChunk):
+            record = replace(record, refused=self._refused_chunks)
+            self._refused_chunks = 0
         return [] if record is None else [record]
 
     def _apart(self, received: Received, frame: Frame) -> tuple[Received, Frame]:

@@ -45,6 +45,8 @@ _UNSTAMPED_SLACK = 10
 _SAME_CLOCK_NS = 10 * NS
 _ALWAYS_NS = -2**63
 _MOST_LOST = 100_000
+#: A chunk that a later one has overtaken is behind it by fewer.
+_REMEMBERED = 64
 #: A detector of voices that is made anew first listens to so much of the sound before.
 _PRIME_BLOCKS = 156
 
@@ -113,6 +115,7 @@ class AudioSense(Freezing):
         self._blocks = VoiceBlocks()       # the first one begins with sample 0
         self._voice = np.zeros(0, np.float32)  # the probability of one in the newest blocks
         self._resampler = Resampler(SAMPLE_RATE_HZ)
+        self._lost: deque[int] = deque(maxlen=_REMEMBERED)  # numbers of chunks that are missing
         self._sequence: int | None = None  # of the last chunk,
         self._stamp_ns: int | None = None  # and its stamp
         self._clock = 'none'
@@ -238,21 +241,27 @@ class AudioSense(Freezing):
             self._stamp_ns = chunk.stamp_ns
             return True
         cause = 'duplicate' if chunk.stamp_ns == last_ns else 'out_of_order'
+        if chunk.sequence is not None and chunk.sequence in self._lost:  # late, not lost
+            self._lost.remove(chunk.sequence)
+            self._counters.count('audio', 'lost_chunks', n=-1, normal=True)
         self._counters.refuse('audio', cause, f'chunk at {chunk.stamp_ns} ns came after '
                                               f'{last_ns} ns')
         return False
 
     def _lost_chunks(self, chunk: AudioChunk) -> int:
-        """Count the chunks that the sequence shows to be missing before this one."""
+        """Return how many chunks the sequence shows to be missing; count those that are lost."""
         last, self._sequence = self._sequence, chunk.sequence
         if last is None or chunk.sequence is None:
             return 0
-        lost = chunk.sequence - last - 1
-        if not 0 < lost < _MOST_LOST:  # beyond that the source counts anew
+        missing = chunk.sequence - last - 1
+        if not 0 < missing < _MOST_LOST:  # beyond that the source counts anew
             return 0
-        self._counters.count('audio', 'lost_chunks',
-                             f'sequence went from {last} to {chunk.sequence}', n=lost)
-        return lost
+        lost = missing - chunk.refused  # those are counted already
+        if lost > 0:
+            self._lost.extend(range(max(last + 1, chunk.sequence - _REMEMBERED), chunk.sequence))
+            self._counters.count('audio', 'lost_chunks',
+                                 f'sequence went from {last} to {chunk.sequence}', n=lost)
+        return missing
 
     def _join(
         self, chunk: AudioChunk, sealed_ns: int | None, follows_gap: bool,

@@ -240,6 +240,14 @@ def test_lost_chunks_show_in_the_sequence():
     assert audio._counters.get('audio', 'lost_chunks') == 2
 
 
+def test_a_chunk_that_a_later_one_overtook_is_counted_once():
+    audio = sense()
+    for sequence in (0, 1, 3, 2, 4):
+        audio.add(AudioChunk(START + sequence * 32 * MS, tone(0.032), 16000, sequence))
+    assert {name: n for name, n in audio._counters.snapshot().items() if 'gap' not in name} == {
+        'audio.out_of_order': 1}
+
+
 def test_one_lost_chunk_shifts_nothing_though_it_is_shorter_than_the_tolerance():
     audio = sense()
     items = [AudioChunk(one.stamp_ns, one.samples, 16000, index)
