@@ -77,13 +77,16 @@ class AudioSettings:
     robot_tail_s: float = setting(
         0.3, 'Sound stays ignored so long after the robot stopped speaking.',
         minimum=0.0, maximum=5.0, live=True)
+    info_wait_s: float = setting(
+        6.0, 'AudioData messages wait so long for the AudioInfo that says what their bytes are, '
+        'which drivers send at most 5 s apart.', minimum=0.0, maximum=60.0)
     raw_rate_hz: int = setting(
-        16000, 'Sample rate of AudioData messages until an AudioInfo tells.',
+        16000, 'Sample rate of AudioData messages where no AudioInfo tells.',
         minimum=1000, maximum=768000)
     raw_channels: int = setting(
-        1, 'Channels of AudioData messages until an AudioInfo tells.', minimum=1, maximum=255)
+        1, 'Channels of AudioData messages where no AudioInfo tells.', minimum=1, maximum=255)
     raw_format: str = setting(
-        'S16LE', 'Sample format of AudioData messages until an AudioInfo tells.',
+        'S16LE', 'Sample format of AudioData messages where no AudioInfo tells.',
         choices=('S16LE', 'S16BE', 'S32LE', 'S32BE', 'F32LE', 'F32BE', 'S8', 'U8'))
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from maven_ros.errors import GraphError, InputError
 from maven_ros.freezing import plain_data
 from maven_ros.graph.messages import new, time_message, time_ns
+from maven_ros.graph.mpeg_frames import is_mpeg
 from maven_ros.records import LOWEST_RATE_HZ, NS, AudioChunk, Samples
 from maven_ros.settings import AudioSettings
 
@@ -39,6 +40,7 @@ UNCOMPRESSED = ('wave', 'wav', 'raw', 'pcm', '')
 #: PortAudio's sample formats, and the array of AudioStamped that each one fills.
 PORTAUDIO = {1: 'float32_data', 2: 'int32_data', 8: 'int16_data', 16: 'int8_data',
              32: 'uint8_data'}
+_DRIVERS_CURE = "set the parameter format of ros-drivers' audio_capture to wave"
 _MAX_RATE_HZ = 768_000
 _LONGEST_NAME = 80  # what is longer is none that is known
 _MAX_CHANNELS = 255
@@ -56,17 +58,18 @@ class RawFormat:
     channels: int
     sample_format: str
     coding_format: str = ''
+    told: bool = False  # by an AudioInfo
 
     @classmethod
     def of_settings(cls, audio: AudioSettings) -> RawFormat:
-        """Take what is assumed until an AudioInfo tells."""
+        """Take what is assumed where no AudioInfo tells."""
         return cls(audio.raw_rate_hz, audio.raw_channels, audio.raw_format)
 
     @classmethod
     def of_message(cls, info: Any) -> RawFormat:
         """Take what an AudioInfo of ros-drivers tells."""
         return cls(info.sample_rate, info.channels, info.sample_format[:_LONGEST_NAME],
-                   info.coding_format[:_LONGEST_NAME])
+                   info.coding_format[:_LONGEST_NAME], told=True)
 
     def check(self) -> None:
         """
@@ -78,7 +81,7 @@ class RawFormat:
             raise InputError(
                 'unknown_encoding',
                 f'AudioInfo.coding_format: {self.coding_format!r} is compressed; allowed: wave '
-                "(set the parameter format of ros-drivers' audio_capture to wave)")
+                f'({_DRIVERS_CURE})')
         if self.sample_format not in RAW_FORMATS:
             raise InputError('unknown_encoding', _not_allowed(
                 'AudioInfo.sample_format', self.sample_format, RAW_FORMATS))
@@ -171,6 +174,9 @@ def read_audio_data(message: Any, raw: RawFormat, received_ns: int) -> AudioChun
 
 def _raw_samples(data: NDArray[np.uint8], raw: RawFormat) -> Samples:
     raw.check()
+    if not raw.told and is_mpeg(data.tobytes()):
+        raise InputError('unknown_encoding', 'AudioData: frames of MPEG audio (MP3), and no '
+                         f'AudioInfo that says so; allowed: samples ({_DRIVERS_CURE})')
     return _samples('AudioData', _values('AudioData', data, raw.sample_format), raw.channels,
                     raw.sample_rate_hz)
 

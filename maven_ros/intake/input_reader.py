@@ -43,7 +43,7 @@ class InputReader(Freezing):
 
     A stamp of 0 is none: the time of arrival stands in for it.
 
-    :param audio: says what the bytes of AudioData are until an AudioInfo tells.
+    :param audio: says what the bytes of AudioData are where no AudioInfo tells.
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset({'_readers'})
@@ -64,6 +64,17 @@ class InputReader(Freezing):
             LIVE_SPEECH: self._read_live_speech,
         }
         self._begun_ns: int | None = None  # start of the LiveSpeech going on
+
+    @property
+    def form_told(self) -> bool:
+        """Whether an AudioInfo has said what the bytes of AudioData are."""
+        return self._raw.told
+
+    @property
+    def form(self) -> str:
+        """What the bytes of AudioData are taken for, in words."""
+        return (f'{self._raw.sample_rate_hz} Hz, channels: {self._raw.channels}, '
+                f'{self._raw.sample_format}')
 
     def read(self, received: Received) -> Input | None:
         """

@@ -13,6 +13,7 @@ from maven_ros.graph.sound import AUDIO_CHUNK, AUDIO_DATA
 from maven_ros.intake.clock import BACK_NS
 from maven_ros.intake.face_pairing import TYPES, FacePairing
 from maven_ros.intake.input_reader import InputReader
+from maven_ros.intake.sound_pairing import SoundPairing
 from maven_ros.intake.stamp_watch import StampWatch
 from maven_ros.records import NS, AudioChunk, Frame, Input
 from maven_ros.settings import AudioSettings, TimeSettings
@@ -28,7 +29,8 @@ class Intake:
     A picture may be held for the faces that others find in it, and then comes with a later
     message.
 
-    :param audio: says what the bytes of AudioData are until an AudioInfo tells.
+    :param audio: says what the bytes of AudioData are where no AudioInfo tells, and how
+        long they wait for one.
     :param time: says what becomes of what has no stamp.
     """
 
@@ -40,6 +42,8 @@ class Intake:
         self.stands_in = (time or TimeSettings()).unstamped == 'arrival'
         self._reader = InputReader(audio)
         self.faces = FacePairing(self._reader.read, counters)
+        #: Sound that waits for what says its form.
+        self.sound = SoundPairing(audio, self._reader, counters)
         #: When the newest message arrived, or time was last said to pass.
         self.now_ns = 0
         #: The stamps of pictures and sound.
@@ -61,6 +65,10 @@ class Intake:
         if now_ns != received.received_ns:
             received = replace(received, received_ns=now_ns)
         self.taken[received.topic] += 1
+        return [record for one in self.sound.hold(received) for record in self._try(one)]
+
+    def _try(self, received: Received) -> list[Input]:
+        """Read a message; one that cannot be used is counted."""
         try:
             return self._read(received)
         except InputError as error:
@@ -80,12 +88,22 @@ class Intake:
         return self.now_ns
 
     def reset(self) -> None:
-        """Forget the pictures and faces that wait, as after a jump in time."""
+        """Forget the pictures, faces and sound that wait, as after a jump in time."""
         self.faces.reset()
+        self.sound.reset()
+
+    def describe(self, info: Received | None) -> None:
+        """
+        Take what a recording says of its sound before all else.
+
+        :param info: its AudioInfo; None where it has none, and no sound need wait for it.
+        """
+        self.sound.describe(info)
 
     def freeze(self) -> dict[str, Any]:
         """Return what was gathered, for :meth:`thaw` in another process."""
         return {'reader': self._reader.freeze(), 'faces': self.faces.freeze(),
+                'sound': self.sound.freeze(),
                 'now': self.now_ns, 'stamps': self.stamps.freeze(), 'taken': self.taken,
                 'flat': self.flat, 'stood_in': self._stood_in_ns,
                 'refused': self._refused_chunks}
@@ -94,6 +112,7 @@ class Intake:
         """Go on from what :meth:`freeze` returned."""
         self._reader.thaw(state['reader'])
         self.faces.thaw(state['faces'])
+        self.sound.thaw(state['sound'])
         self.stamps.thaw(state['stamps'])
         self.now_ns, self._stood_in_ns = state['now'], state['stood_in']
         self._refused_chunks = state['refused']

@@ -136,6 +136,9 @@ class Health:
                 and self._since(lambda look: look.flat.get(topic, 0)) == taken:
             faults.append(Fault(WARN, f'{role} flat', f'the samples of {topic} do not change: '
                                 'the microphone is muted, or not connected'))
+        if role == 'audio' and self._intake.sound.held:
+            faults.append(Fault(WARN, 'audio form', f'{self._intake.sound.held} messages of '
+                                f'{topic} wait for the AudioInfo that says what they hold'))
         publishers = self._inputs.publishers(role)
         if publishers > 1:
             faults.append(Fault(WARN, f'{role} publishers', f'{publishers} publishers on {topic}'))

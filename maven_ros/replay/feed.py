@@ -68,6 +68,10 @@ class Feed:
         """Of each topic of pictures and sound."""
         return self._intake.stamps.spans
 
+    def describe(self, info: Received | None) -> None:
+        """Take what the bag says of its sound, or that it says nothing, before all else."""
+        self._intake.describe(info)
+
     def take(self, received: Received) -> list[Known]:
         """Take the next message; return what has become known since, in order."""
         last_ns, now_ns = self._intake.now_ns, received.received_ns

@@ -50,7 +50,7 @@ from maven_ros.replay.results import (
     remove,
     write_results,
 )
-from maven_ros.replay.sources import Sources, find_sources
+from maven_ros.replay.sources import Sources, find_sources, sound_info
 from maven_ros.replay.summary import Summary, differences, identify, values, versions
 from maven_ros.senses.speech import SpeechStream
 from maven_ros.senses.speech.ahead import AheadRecogniser
@@ -153,6 +153,7 @@ class _Replay(ExitStack):
         part = Excerpt(bag, sources, self._start_ns, self._end_ns,
                        rest_every_ns=nanoseconds(options.rest_s))
         self._feed = Feed(self._pipeline, speech, part.rest_every_ns)
+        self._feed.describe(sound_info(self._graph, sources, self._start_ns))
         self._about = identify(part, settings, options.without, self._pipeline.engine)
         found = self._resume()
         if found is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 
-from maven_ros.errors import GraphError
+from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.interface import SENSOR
+from maven_ros.graph.interface import SENSOR, Received
 from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, TRACKED_TOPIC, is_echo
 from maven_ros.intake.face_pairing import IDS_LIST
 from maven_ros.intake.face_topics import part_topics
@@ -83,6 +84,22 @@ def find_sources(
             _log.warning('%s: replayed without %s (%s); its topics: %s', bag.path, what,
                          ', '.join(INPUT_TYPES[role]), _listed(bag))
     return Sources(**found)
+
+
+def sound_info(bag: BagGraph, sources: Sources, start_ns: int | None = None) -> Received | None:
+    """
+    Return the AudioInfo that describes the sound from some time on, whenever it was recorded.
+
+    :param start_ns: the newest until then is taken, or else the first; None from the beginning.
+    :returns: None where the bag has none.
+    """
+    found: Received | None = None
+    with contextlib.suppress(ResourceError):  # where a bag is broken is said as it is replayed
+        for received in bag.read([sources.audio_info] if sources.audio_info else []):
+            if found is not None and received.received_ns > (start_ns or 0):
+                break
+            found = received
+    return found
 
 
 def _candidates(bag: BagGraph, role: str) -> list[str]:

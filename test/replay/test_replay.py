@@ -463,6 +463,25 @@ def test_what_the_robot_does_not_have_is_not_replayed(tmp_path, caplog):
     assert 'replayed without' not in caplog.text
 
 
+DATA, INFO = 'audio_common_msgs/msg/AudioData', 'audio_common_msgs/msg/AudioInfo'
+
+
+def test_what_a_bag_says_of_its_sound_later_counts_from_the_beginning(tmp_path):
+    """Its recorder began between two of the driver's AudioInfos."""
+    def record(name, said_ns):
+        told = new(INFO, sample_rate=48000, channels=2, sample_format='S16LE',
+                   coding_format='wave')
+        sound = new(DATA, data=np.zeros(4800 * 2 * 2, np.uint8))
+        messages = [('/audio', DATA, sound, at + NS // 10) for at in moments(2.0)]
+        bag = write(tmp_path / name, [*messages, ('/audio_info', INFO, told, said_ns)])
+        replay(bag, QUIET, tmp_path / f'{name}_out')
+        return read_replayed(tmp_path / f'{name}_out')
+
+    late, early = record('late', T0 + NS), record('early', T0)
+    assert late.summary.drops == early.summary.drops == {}
+    assert late.summary.windows == early.summary.windows >= 9
+
+
 def test_undecodable_bytes_are_counted(tmp_path):
     with BagGraph(write(tmp_path / 'whole', camera())) as source, \
             BagGraph(tmp_path / 'bag', 'w') as bag:
