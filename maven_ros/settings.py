@@ -62,6 +62,9 @@ class AudioSettings:
     offset_ms: float = setting(
         0.0, 'Added to the time of all sound, where audio and video clocks differ.',
         minimum=-5000.0, maximum=5000.0, live=True)
+    channel: int = setting(
+        0, 'The channel that is listened to, from 1 on, such as the processed one of an array; 0 '
+        'for the mean of all that are not silent.', minimum=0, maximum=255, live=True)
     gap_tolerance_ms: float = setting(
         60.0, 'Stamps that leave the sample clock by more are a gap or an overlap.',
         minimum=5.0, maximum=1000.0, live=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ from maven_ros.records import (
     Samples,
     nanoseconds,
 )
-from maven_ros.senses.resample import Resampler, meeting
+from maven_ros.senses.resample import Resampler, meeting, mono
 from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import AudioSettings
 
@@ -188,10 +188,11 @@ class AudioSense(Freezing):
             later ones either, but is still returned, for words have times of their own.
         :returns: the new sound on the sample clock, for the recogniser; the robot's own voice in
             it is silenced.
-        :raises InputError: for samples that are not finite.
+        :raises InputError: for samples that are not finite, or lack the channel.
         """
         if not np.isfinite(chunk.samples).all():
             raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
+        samples = mono(chunk.samples, self._settings.channel)
         if not self._is_new(chunk):
             return []
         lost = self._lost_chunks(chunk)
@@ -200,6 +201,7 @@ class AudioSense(Freezing):
             self._counters.count(
                 'audio', 'rate_changed',
                 f'from {self._resampler.rate_hz} to {chunk.sample_rate_hz} Hz')
+        chunk = replace(chunk, samples=samples[:, None])
         segments = list(self._join(chunk, sealed_ns, lost > 0))
         return [segment for segment in segments if len(segment.samples)]
 
