@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from maven_ros.errors import GraphError
 from maven_ros.graph.interface import (
     IMAGE_INPUT,
     INPUT,
+    LATCHED,
     SOUND_INPUT,
     Graph,
     Received,
@@ -61,6 +63,7 @@ class Inputs(Closing):
         self._counters = counters
         self._put = put
         self._open: dict[str, Subscription] = {}
+        self._latched: Subscription | None = None  # beside that of the AudioInfo
         self._refused: dict[str, str] = {}  # topics, and why
         self._heard_s = dict.fromkeys(self._topics, time.monotonic())
         self.arrivals: Counter[str] = Counter()  # messages since the last report, by topic
@@ -83,6 +86,19 @@ class Inputs(Closing):
                 if msgtype is not None:
                     self._take(role, candidate, msgtype)
                     break
+
+        self._look_back()
+
+    def _look_back(self) -> None:
+        """Ask for the AudioInfo that was said once, before there was anybody to hear it."""
+        now = self._open.get('audio_info')
+        latched = now is not None and self._graph.latched(now.topic)
+        if self._latched is not None and not latched:
+            self._latched.close()
+            self._latched = None
+        elif self._latched is None and latched and now is not None:
+            self._latched = self._graph.subscribe(
+                now.topic, now.msgtype, LATCHED, functools.partial(self._put, 'audio_info'))
 
     def _published(self, topic: str, known: Mapping[str, str]) -> str | None:
         """Return the type of a topic; None where nobody publishes it."""
@@ -147,3 +163,6 @@ class Inputs(Closing):
         for subscription in self._open.values():
             subscription.close()
         self._open.clear()
+        if self._latched is not None:
+            self._latched.close()
+            self._latched = None
