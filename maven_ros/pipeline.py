@@ -302,10 +302,11 @@ class Pipeline(Closing):
             Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:
             steps = self._restart()
-        elif verdict is Admission.LATE:
-            self.counters.came_to_nothing('audio', 'late')
         # Late sound is no evidence of its own, but may still bring words: those have their times.
-        for segment in self._audio.add(chunk, self._windows.sealed_ns):
+        segments = self._audio.add(chunk, self._windows.sealed_ns)
+        if segments and verdict is Admission.LATE:
+            self.counters.came_to_nothing('audio', 'late')
+        for segment in segments:
             self.speech.put(segment.samples, segment.start_ns)
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None:

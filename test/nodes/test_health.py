@@ -185,6 +185,16 @@ def test_stamps_that_mean_nothing_are_named(robot, stamp, said):
         robot.says(f'stamps of /camera/image_raw {said}', of='/camera/image_raw')
 
 
+@pytest.mark.parametrize(('stamp', 'said'), [
+    (lambda now_ns: 946_684_800 * NS, 'all .* refused: .*its driver does not advance them'),
+    (lambda now_ns: now_ns % (1000 * NS), r'are \d{10} s behind the clock'),
+    (lambda now_ns: now_ns + 3600 * NS, r'are (3599|3600) s ahead of the clock'),
+])
+def test_sound_on_a_clock_of_its_own_is_named_beside_a_camera_in_order(robot, stamp, said):
+    with robot.camera(), robot.microphone(stamp):
+        robot.says(said, of='/audio')
+
+
 @pytest.mark.parametrize('stamp_ns', [-5 * NS, (2**31 - 1) * NS])
 def test_stamps_that_no_clock_shows_are_refused(robot, stamp_ns):
     with robot.camera(lambda now_ns: stamp_ns), robot.microphone():
