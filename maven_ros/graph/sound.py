@@ -21,7 +21,7 @@ from maven_ros.errors import GraphError, InputError
 from maven_ros.freezing import plain_data
 from maven_ros.graph.messages import new, time_message, time_ns
 from maven_ros.graph.mpeg_frames import is_mpeg
-from maven_ros.records import LOWEST_RATE_HZ, NS, AudioChunk, Samples
+from maven_ros.records import LOUDEST, LOWEST_RATE_HZ, NS, AudioChunk, Samples
 from maven_ros.settings import AudioSettings
 
 AUDIO_CHUNK = 'maven_ros/msg/AudioChunk'
@@ -120,7 +120,7 @@ def read_chunk(message: Any) -> AudioChunk:
     Read a ``maven_ros/AudioChunk``.
 
     :raises InputError: ``unknown_encoding``, ``bad_rate``, ``bad_channels``, ``bad_payload``,
-        ``too_long``, ``not_finite``.
+        ``too_long``, ``not_finite``, ``out_of_range``.
     """
     if message.encoding not in ENCODINGS:
         raise InputError('unknown_encoding', _not_allowed(
@@ -205,6 +205,10 @@ def _samples(where: str, values: NDArray[Any], channels: int, rate_hz: int) -> S
         if unusable:
             raise InputError('not_finite', f'{where}: {unusable} of {len(values)} samples are NaN '
                                            'or infinite; allowed: numbers in [-1, 1]')
+        loudest = float(np.abs(scaled).max())
+        if loudest > LOUDEST:  # numbers of another scale, such as that of int16, are no sound
+            raise InputError('out_of_range', f'{where}: samples of up to {loudest:g}; allowed: '
+                                             'numbers in [-1, 1]')
     else:
         if values.dtype.kind == 'u':
             scaled -= 2.0 ** (bits - 1)

@@ -130,6 +130,7 @@ INF = np.full(800, np.inf, '<f4').view(np.uint8)
 @pytest.mark.parametrize(('changes', 'cause'), [
     ({'encoding': 'F32LE', 'data': NAN}, 'not finite'),
     ({'encoding': 'F32LE', 'data': INF}, 'not finite'),
+    ({'encoding': 'F32LE', 'data': np.full(800, 3e4, '<f4').view(np.uint8)}, 'out of range'),
     ({'encoding': 'MP3'}, 'unknown encoding'),
     ({'data': np.zeros(0, np.uint8)}, 'bad payload'),
     ({'sample_rate': 0}, 'bad rate'),
