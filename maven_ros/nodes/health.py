@@ -91,6 +91,11 @@ class Health:
             found.append(self._diagnosis(topic, own, 'ok' if float(came) else 'waiting', {
                 'rate (Hz)': came, **self._refusals(role, topic)}))
             faults += own
+        for topic in sorted({topic for topic, _ in self._looks[-1].refused}
+                            & self._looks[-1].taken.keys() - set(self._inputs.devices().values())):
+            own = self._refused('', topic)
+            found.append(self._diagnosis(topic, own, 'ok', self._refusals('', topic)))
+            faults += own
         for sense, kinds in _SENSES.items():
             own = [*filter(None, (self._grown(*kind) for kind in kinds))]
             found.append(self._diagnosis(sense, own, 'ok', {}))
@@ -145,14 +150,17 @@ class Health:
         return faults
 
     def _refused(self, role: str, topic: str) -> list[Fault]:
-        """Say how many of the messages that were looked at came to nothing, and why."""
+        """
+        Say how many of the messages that were looked at came to nothing, and why.
+
+        :param role: of a camera or a microphone; empty for other topics.
+        """
         causes = self._causes(role, topic)
         refused = sum(causes.values())
-        stream = _STREAMS[role].value
         considered = self._since(lambda look: (
             look.taken.get(topic, 0) + look.refused.get((role, 'overflow'), 0)
             + look.refused.get((role, 'no_clock'), 0)
-            - look.counts.get((stream, 'thinned'), 0)))
+            - (look.counts.get(('video', 'thinned'), 0) if role == 'image' else 0)))
         considered = max(considered, refused)
         if not refused or refused < _SHARE * considered:
             return []
@@ -163,11 +171,11 @@ class Health:
         detail = self._counters.detail(source, cause)
         number = f'all {refused}' if every else f'{refused} of {considered}'
         text = f'{number} messages of {topic} refused: {why}'
-        return [Fault(ERROR if every else WARN, f'{role} refused',
+        return [Fault(ERROR if every else WARN, f'{topic} refused',
                       f'{text} ({detail})' if detail else text)]
 
     def _causes(self, role: str, topic: str) -> Counter[tuple[str, str]]:
-        sources = {topic, role, _STREAMS[role].value}
+        sources = {topic} | ({role, _STREAMS[role].value} if role else set())
         before, now = self._looks[0].refused, self._looks[-1].refused
         return +Counter({kind: n - before.get(kind, 0) for kind, n in now.items()
                          if kind[0] in sources})

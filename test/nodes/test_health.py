@@ -14,7 +14,7 @@ from maven_ros.graph.convert import DIAGNOSTICS, audio_message, image_message
 from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import SENSOR, SOUND, STATE
-from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.messages import from_cdr, new
 from maven_ros.graph.sound import AUDIO_CHUNK
 from maven_ros.graph.topics import hear_affect
 from maven_ros.intake import clock, inputs
@@ -211,6 +211,19 @@ def test_two_publishers_with_two_clocks_are_named(robot):
 def test_silence_of_numbers_is_a_microphone_that_is_muted(robot):
     with robot.camera(), robot.microphone(samples=np.zeros((800, 1), np.float32)):
         robot.says('the samples of /audio do not change', 1)
+
+
+def test_what_another_recogniser_says_and_cannot_be_used_is_named(robot):
+    speech = robot._graph.advertise('speech', 'hri_msgs/msg/LiveSpeech', STATE)
+    eventually(speech.subscription_count, what='not heard')
+    with robot.camera(), robot.microphone():
+        for _ in range(100):
+            speech.publish(new('hri_msgs/msg/LiveSpeech', final='a ' * 20_000, confidence=0.5))
+            time.sleep(0.02)
+            if 'LiveSpeech' in robot.text:
+                break
+        robot.says('all [0-9]+ messages of /speech refused: too long', 2)
+    speech.close()
 
 
 def test_a_missing_microphone_does_not_hide_a_camera_that_stops(robot):
