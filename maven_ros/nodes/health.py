@@ -24,6 +24,8 @@ _SHARE = 0.05
 #: A fault that comes again within this is not logged again.
 _SAID_S = 60.0
 
+#: What a transport counts of a topic.
+_TRANSPORT = ('lost', 'incompatible_qos')
 _STREAMS = {'image': Stream.VIDEO, 'audio': Stream.AUDIO}
 #: Counts that are faults by themselves, by the sense that they are of.
 _SENSES = {
@@ -125,6 +127,7 @@ class Health:
         if missed:
             faults.append(Fault(WARN, f'{role} missed', missed))
         faults += self._refused(role, topic)
+        faults += filter(None, (self._grown(topic, cause) for cause in _TRANSPORT))
         stamps = self._looks[-1].stamps.get(topic)
         if stamps is not None:
             stamps = stamps.since(self._looks[0].stamps.get(topic))

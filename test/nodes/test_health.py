@@ -208,6 +208,12 @@ def test_two_publishers_with_two_clocks_are_named(robot):
         robot.says('stamps of /camera/image_raw jumped back', 1)
 
 
+def test_what_the_transport_loses_is_said_of_its_topic(robot):
+    with robot.camera(), robot.microphone():
+        robot.node.counters.count('/audio', 'lost', 'the network lost it', n=3)
+        robot.says('^/audio lost, 3 times: the network lost it$', 1, of='/audio')
+
+
 def test_silence_of_numbers_is_a_microphone_that_is_muted(robot):
     with robot.camera(), robot.microphone(samples=np.zeros((800, 1), np.float32)):
         robot.says('the samples of /audio do not change', 1)
