@@ -9,6 +9,9 @@ from typing import ClassVar
 
 from maven_ros.freezing import Freezing
 
+#: What a message says of itself is no longer than this, however long it was.
+_LONGEST_DETAIL = 500
+
 _log = logging.getLogger('maven_ros')
 
 
@@ -26,6 +29,7 @@ class Counters(Freezing):
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._details: dict[tuple[str, str], str] = {}
+        self._refused: Counter[tuple[str, str]] = Counter()
 
     def count(
         self, source: str, cause: str, detail: str = '', n: int = 1, normal: bool = False,
@@ -40,6 +44,7 @@ class Counters(Freezing):
         :param normal: True for what is part of normal work (thinned frames): counted, not logged.
         """
         key = (source, cause)
+        detail = detail[:_LONGEST_DETAIL]
         with self._lock:
             before = self._counts[key]
             self._counts[key] = total = before + n
@@ -49,6 +54,26 @@ class Counters(Freezing):
             _log.warning('%s: %s (%d so far)%s', source, cause.replace('_', ' '), total,
                          f': {detail}' if detail else '')
 
+    def refuse(self, source: str, cause: str, detail: str = '') -> None:
+        """Count a message of which nothing is used, as :meth:`count` does."""
+        self.count(source, cause, detail)
+        self.came_to_nothing(source, cause)
+
+    def came_to_nothing(self, source: str, cause: str) -> None:
+        """Note that nothing is used of a message that is counted elsewhere."""
+        with self._lock:
+            self._refused[source, cause] += 1
+
+    def refused(self) -> dict[tuple[str, str], int]:
+        """How many messages came to nothing so far, by source and cause."""
+        with self._lock:
+            return dict(self._refused)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """All counts so far, by source and cause."""
+        with self._lock:
+            return dict(self._counts)
+
     def get(self, source: str, cause: str) -> int:
         """How often it happened so far."""
         with self._lock:
@@ -57,7 +82,13 @@ class Counters(Freezing):
     def snapshot(self) -> dict[str, int]:
         """All counts so far, as ``{'source.cause': n}``."""
         with self._lock:
-            return {f'{source}.{cause}': n for (source, cause), n in sorted(self._counts.items())}
+            return {f'{source}.{cause}': n for (source, cause), n in sorted(self._counts.items())
+                    if n}
+
+    def detail(self, source: str, cause: str) -> str:
+        """The newest detail of a kind; empty where there is none."""
+        with self._lock:
+            return self._details.get((source, cause), '')
 
     def summary(self) -> str:
         """All counts so far in a line."""

@@ -139,7 +139,7 @@ class Pipeline(Closing):
             else:
                 steps += self._take_utterance(record)
         except InputError as error:
-            self.counters.count(source, error.cause, str(error))
+            self.counters.refuse(source, error.cause, str(error))
         return steps + self._go_on(now_ns)
 
     def finish(self, timeout_s: float = 5.0) -> list[Output]:
@@ -268,18 +268,18 @@ class Pipeline(Closing):
     def _take_frame(self, frame: Frame, now_ns: int) -> list[Step]:
         steps: list[Step] = []
         stamp_ns = frame.stamp_ns
-        verdict = self._windows.admit(Stream.VIDEO, stamp_ns, stamp_ns + 1, now_ns)
+        verdict = self._windows.admit(Stream.VIDEO, stamp_ns, stamp_ns + 1, now_ns, frame.stamped)
         if verdict is Admission.RESTART:
             steps = self._restart()
         elif verdict is Admission.LATE:
-            self.counters.count('video', 'late', f'frame at {stamp_ns} ns arrived after its '
-                                                 'window had closed')
+            self.counters.refuse('video', 'late', f'frame at {stamp_ns} ns arrived after its '
+                                                  'window had closed')
             self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)  # behind, not stopped
             return steps
         last_ns = self._frame_ns
         if last_ns is not None and stamp_ns <= last_ns:
             cause = 'duplicate' if stamp_ns == last_ns else 'out_of_order'
-            self.counters.count('video', cause, f'frame at {stamp_ns} ns came after {last_ns} ns')
+            self.counters.refuse('video', cause, f'frame at {stamp_ns} ns came after {last_ns} ns')
             return steps
         self._frame_ns = stamp_ns
         if not rules.is_looked_at(stamp_ns, last_ns, self.settings.faces.rate_hz):
@@ -291,20 +291,22 @@ class Pipeline(Closing):
                          self._faces.accept(stamp_ns, pixels, found))
                 self._windows.add_faces(faces, frame.frame_id)
             except InputError as error:
-                self.counters.count('video', error.cause, str(error))
+                self.counters.refuse('video', error.cause, str(error))
         self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)
         return steps
 
     def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Step]:
         steps: list[Step] = []
-        chunk = AudioChunk(chunk.stamp_ns + self._offset_ns, chunk.samples,
-                           chunk.sample_rate_hz, chunk.sequence, chunk.stamped)
+        chunk = replace(chunk, stamp_ns=chunk.stamp_ns + self._offset_ns)
         verdict = self._windows.admit(
             Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:
             steps = self._restart()
         # Late sound is no evidence of its own, but may still bring words: those have their times.
-        for segment in self._audio.add(chunk, self._windows.sealed_ns):
+        segments = self._audio.add(chunk, self._windows.sealed_ns)
+        if segments and verdict is Admission.LATE:
+            self.counters.came_to_nothing('audio', 'late')
+        for segment in segments:
             self.speech.put(segment.samples, segment.start_ns)
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None:

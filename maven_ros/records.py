@@ -69,12 +69,14 @@ class Frame:
     :param decode: returns the pixels, uint8 (height, width, 3) BGR, or raises InputError.
     :param frame_id: the camera's coordinate frame.
     :param faces: what another detector has found in it; None where nobody has looked.
+    :param stamped: False where the time is that of arrival, not of taking.
     """
 
     stamp_ns: int
     decode: Callable[[], Pixels]
     frame_id: str = ''
     faces: tuple[FoundFace, ...] | None = None
+    stamped: bool = True
 
     @classmethod
     def of(cls, stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Frame:
@@ -92,6 +94,7 @@ class AudioChunk:
     :param sample_rate_hz: samples a second, any.
     :param sequence: counts chunks where the source does; a gap in it shows a lost chunk.
     :param stamped: False where the time is that of arrival, not of recording.
+    :param refused: how many chunks before it arrived, too, but could not be used.
     :raises InputError: for an impossible rate or shape.
     """
 
@@ -100,6 +103,7 @@ class AudioChunk:
     sample_rate_hz: int
     sequence: int | None = None
     stamped: bool = True
+    refused: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what has no duration."""

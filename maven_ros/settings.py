@@ -62,6 +62,9 @@ class AudioSettings:
     offset_ms: float = setting(
         0.0, 'Added to the time of all sound, where audio and video clocks differ.',
         minimum=-5000.0, maximum=5000.0, live=True)
+    channel: int = setting(
+        0, 'The channel that is listened to, from 1 on, such as the processed one of an array; 0 '
+        'for the mean of all that are not silent.', minimum=0, maximum=255, live=True)
     gap_tolerance_ms: float = setting(
         60.0, 'Stamps that leave the sample clock by more are a gap or an overlap.',
         minimum=5.0, maximum=1000.0, live=True)
@@ -77,13 +80,16 @@ class AudioSettings:
     robot_tail_s: float = setting(
         0.3, 'Sound stays ignored so long after the robot stopped speaking.',
         minimum=0.0, maximum=5.0, live=True)
+    info_wait_s: float = setting(
+        6.0, 'AudioData messages wait so long for the AudioInfo that says what their bytes are, '
+        'which drivers send at most 5 s apart.', minimum=0.0, maximum=60.0)
     raw_rate_hz: int = setting(
-        16000, 'Sample rate of AudioData messages until an AudioInfo tells.',
+        16000, 'Sample rate of AudioData messages where no AudioInfo tells.',
         minimum=1000, maximum=768000)
     raw_channels: int = setting(
-        1, 'Channels of AudioData messages until an AudioInfo tells.', minimum=1, maximum=255)
+        1, 'Channels of AudioData messages where no AudioInfo tells.', minimum=1, maximum=255)
     raw_format: str = setting(
-        'S16LE', 'Sample format of AudioData messages until an AudioInfo tells.',
+        'S16LE', 'Sample format of AudioData messages where no AudioInfo tells.',
         choices=('S16LE', 'S16BE', 'S32LE', 'S32BE', 'F32LE', 'F32BE', 'S8', 'U8'))
 
 
@@ -150,6 +156,15 @@ class WindowSettings:
     jump_ahead_s: float = setting(
         10.0, 'A stamp further ahead than this starts over (a clock that was set).',
         minimum=1.0, maximum=3600.0, live=True)
+
+
+@dataclass(frozen=True)
+class TimeSettings:
+    """The time of messages."""
+
+    unstamped: str = setting(
+        'arrival', 'Pictures and sound whose driver sets no stamp (0): arrival takes the time at '
+        'which they come in for it, refuse drops them, counted.', choices=('arrival', 'refuse'))
 
 
 @dataclass(frozen=True)
@@ -233,6 +248,14 @@ class BaselineSettings:
 
 
 @dataclass(frozen=True)
+class InputSettings:
+    """What the robot has."""
+
+    camera: bool = setting(True, 'Whether there is a camera; false waits for none.')
+    microphone: bool = setting(True, 'Whether there is a microphone; false waits for none.')
+
+
+@dataclass(frozen=True)
 class OutputSettings:
     """What the node publishes besides states and utterances."""
 
@@ -250,10 +273,12 @@ class Settings(Checked):
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     speaker: SpeakerSettings = field(default_factory=SpeakerSettings)
     windows: WindowSettings = field(default_factory=WindowSettings)
+    time: TimeSettings = field(default_factory=TimeSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     events: EventSettings = field(default_factory=EventSettings)
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
+    inputs: InputSettings = field(default_factory=InputSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
 
     def declared(self) -> Iterator[Parameter]:
@@ -262,6 +287,9 @@ class Settings(Checked):
 
     def contradictions(self) -> Iterator[str]:
         """Yield what cannot be of parameters that are allowed each by itself."""
+        if not (self.inputs.camera or self.inputs.microphone):
+            yield ('inputs.camera: False, and inputs.microphone is False, too; allowed: at least '
+                   'one of them')
         if self.windows.hop_s > self.windows.length_s:
             yield (f'windows.hop_s: {self.windows.hop_s} is longer than '
                    f'windows.length_s, {self.windows.length_s}')
@@ -278,6 +306,11 @@ class Settings(Checked):
                    'pocketsphinx; for others choose vosk and a model')
         if self.speech.recogniser == 'vosk' and not self.speech.vosk_model:
             yield "speech.vosk_model: '' names no folder, and speech.recogniser is 'vosk'"
+
+    def unused_inputs(self) -> frozenset[str]:
+        """Return the roles of the topics that the robot does not have."""
+        return frozenset(role for role, has in (
+            ('image', self.inputs.camera), ('audio', self.inputs.microphone)) if not has)
 
     def with_values(self, values: Mapping[str, Any]) -> Settings:
         """

@@ -20,6 +20,8 @@ def test_the_defaults_are_allowed_and_each_parameter_says_what_it_does():
     ({'windows.hop_s': 'soon'}, r"windows\.hop_s: 'soon' is not float in \[0\.02, 10\]"),
     ({'windows.hop_s': 0}, r'windows\.hop_s: 0\.0 is not float in \[0\.02, 10\]'),
     ({'windows.hop_s': 3.0}, r'windows\.hop_s: 3\.0 is longer than windows\.length_s, 2\.0'),
+    ({'inputs.camera': False, 'inputs.microphone': False},
+     r'inputs\.camera: False, and inputs\.microphone is False, too; allowed: at least one'),
     ({'windows.hop_s': True}, r'windows\.hop_s: True is not float'),
     ({'faces.min_size': float('nan')}, r'faces\.min_size: nan is not float'),
     ({'faces.max_people': 2.5}, r'faces\.max_people: 2\.5 is not int in \[1, 64\]'),

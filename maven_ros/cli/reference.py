@@ -57,7 +57,7 @@ TOPICS = (
           'pictures; where there is no such topic, `<name>/compressed`'),
     Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND_INPUT, 'sound'),
     Topic('audio_info', INPUT_TYPES['audio_info'], 'in', INPUT,
-          'what the bytes of `AudioData` are; beside the sound'),
+          'what the bytes of `AudioData` are; beside the sound; a latched one, too'),
     Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', INPUT,
           'true while the robot speaks: sound and words are its own, then'),
     Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', INPUT, 'words from another recogniser'),

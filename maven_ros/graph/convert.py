@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from maven_ros.affect import Affect
@@ -176,15 +177,28 @@ def utterance_record(message: Any) -> Utterance:
                      message.recogniser)
 
 
-def diagnostics_message(
-    stamp_ns: int, name: str, level: int, message: str, values: Mapping[str, str]
-) -> Any:
+@dataclass(frozen=True)
+class Diagnosis:
     """
-    Build a ``diagnostic_msgs/DiagnosticArray`` of one status.
+    How something does.
 
+    :param name: of what.
     :param level: 0 OK, 1 WARN, 2 ERROR, 3 STALE.
+    :param message: how, in words.
+    :param values: what is known of it, by name.
     """
-    status = new('diagnostic_msgs/msg/DiagnosticStatus', level=level, name=name, message=message,
-                 values=[new('diagnostic_msgs/msg/KeyValue', key=key, value=value)
-                         for key, value in values.items()])
-    return new(DIAGNOSTICS, header={'stamp': time_message(stamp_ns)}, status=[status])
+
+    name: str
+    level: int
+    message: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def diagnostics_message(stamp_ns: int, *found: Diagnosis) -> Any:
+    """Build a ``diagnostic_msgs/DiagnosticArray`` of a status for each."""
+    return new(DIAGNOSTICS, header={'stamp': time_message(stamp_ns)}, status=[
+        new('diagnostic_msgs/msg/DiagnosticStatus', level=one.level, name=one.name,
+            message=one.message,
+            values=[new('diagnostic_msgs/msg/KeyValue', key=key, value=value)
+                    for key, value in one.values.items()])
+        for one in found])

@@ -11,6 +11,7 @@ import numpy as np
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.cv_bridges import cv_bridge, reads
 from maven_ros.graph.messages import new, time_message, time_ns
+from maven_ros.graph.picture_bounds import check_coded, check_size
 from maven_ros.records import Frame, Pixels
 
 IMAGE = 'sensor_msgs/msg/Image'
@@ -76,10 +77,9 @@ def read_image(message: Any) -> Frame:
     """
     encoding, width, height = message.encoding, message.width, message.height
     if encoding not in PIXEL_BYTES:
-        raise InputError('unknown_encoding', f'Image.encoding: {encoding!r} is no colour or grey '
-                                             f'picture; allowed: {", ".join(PIXEL_BYTES)}')
-    if not width or not height:
-        raise InputError('bad_size', f'Image: {width}x{height} pixels; allowed: at least 1x1')
+        raise InputError('unknown_encoding', f'Image.encoding: {encoding!r:.80} is no colour or '
+                                             f'grey picture; allowed: {", ".join(PIXEL_BYTES)}')
+    check_size('Image', width, height)
     row = width * PIXEL_BYTES[encoding]
     if message.step < row:
         raise InputError('bad_step', f'Image.step: {message.step} bytes do not fit a width of '
@@ -93,12 +93,13 @@ def read_compressed(message: Any) -> Frame:
     """
     Turn a ``sensor_msgs/CompressedImage`` into a frame, decoded when it is looked at.
 
-    :raises InputError: ``unknown_encoding``, ``bad_payload``; and ``undecodable`` from the
-        frame's ``decode``.
+    :raises InputError: ``unknown_encoding``, ``bad_payload``; and from the frame's ``decode``
+        ``undecodable`` and ``bad_size``.
     """
     if 'compressedDepth' in message.format:
-        raise InputError('unknown_encoding', f'CompressedImage.format: {message.format!r} is a '
-                                             'depth picture; allowed: jpeg, png of colour or grey')
+        raise InputError('unknown_encoding', f'CompressedImage.format: {message.format!r:.80} is '
+                                             'a depth picture; allowed: jpeg, png of colour or '
+                                             'grey')
     if not len(message.data):
         raise InputError('bad_payload', 'CompressedImage.data: 0 bytes; allowed: a jpeg or png')
     return Frame(time_ns(message.header.stamp), functools.partial(_decompress, message),
@@ -155,13 +156,17 @@ def _to_bgr8(message: Any) -> Pixels:
 def _decompress(message: Any) -> Pixels:
     import cv2
 
+    which = f'CompressedImage: {len(message.data)} bytes of {message.format!r:.80}'
     try:
+        check_coded(message.data.tobytes())
         pixels = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
-    except cv2.error:  # such as a size beyond OpenCV's limit
+    except InputError as error:
+        raise InputError(error.cause, f'{which} cannot be read: {error}; allowed: jpeg, png'
+                         ) from error
+    except cv2.error:
         pixels = None
     if pixels is None:
-        raise InputError('undecodable', f'CompressedImage: {len(message.data)} bytes of '
-                                        f'{message.format!r} cannot be read; allowed: jpeg, png')
+        raise InputError('undecodable', f'{which} cannot be read; allowed: jpeg, png')
     return pixels.astype(np.uint8, copy=False)
 
 

@@ -34,15 +34,18 @@ class Reliability(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Qos:
     """
-    Quality of service: volatile, keep the last ``depth`` messages.
+    Quality of service: keep the last ``depth`` messages.
 
     :param waits: a reliable publisher of the embedded graph lets subscriptions confirm its last
         message before it sends the next, as long as it had nothing to send; 0.2 s at most.
+    :param latched: publishers keep them for subscriptions that come later; a subscription asks
+        for what was kept, and hears latched publishers alone; see :meth:`Graph.latched`.
     """
 
     reliability: Reliability
     depth: int
     waits: bool = False
+    latched: bool = False
 
     def check_offer(self, topic: str) -> None:
         """
@@ -66,6 +69,8 @@ INPUT = Qos(Reliability.AS_OFFERED, 10)
 #: the next one would get in the way of those that are sent again.
 IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5, waits=True)
 SOUND_SOURCE = Qos(Reliability.RELIABLE, 100)
+#: What is said once, such as what sound is like; beside a subscription that hears the others.
+LATCHED = Qos(Reliability.RELIABLE, 1, latched=True)
 #: What a node draws; it must never wait for who looks at it.
 DRAWING = Qos(Reliability.RELIABLE, 5)
 #: States, utterances, events.
@@ -169,6 +174,13 @@ class Graph(Protocol):
     def publisher_count(self, topic: str) -> int:
         """
         How many publishers a topic has now, ours included.
+
+        :raises GraphError: for a bad name.
+        """
+
+    def latched(self, topic: str) -> bool:
+        """
+        Tell whether somebody keeps what was published on a topic for who comes later.
 
         :raises GraphError: for a bad name.
         """

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from maven_ros.errors import GraphError, InputError
 from maven_ros.freezing import plain_data
 from maven_ros.graph.messages import new, time_message, time_ns
-from maven_ros.records import LOWEST_RATE_HZ, NS, AudioChunk, Samples
+from maven_ros.graph.mpeg_frames import is_mpeg
+from maven_ros.records import LOUDEST, LOWEST_RATE_HZ, NS, AudioChunk, Samples
 from maven_ros.settings import AudioSettings
 
 AUDIO_CHUNK = 'maven_ros/msg/AudioChunk'
@@ -39,8 +40,13 @@ UNCOMPRESSED = ('wave', 'wav', 'raw', 'pcm', '')
 #: PortAudio's sample formats, and the array of AudioStamped that each one fills.
 PORTAUDIO = {1: 'float32_data', 2: 'int32_data', 8: 'int16_data', 16: 'int8_data',
              32: 'uint8_data'}
+_DRIVERS_CURE = "set the parameter format of ros-drivers' audio_capture to wave"
 _MAX_RATE_HZ = 768_000
+_LONGEST_NAME = 80  # what is longer is none that is known
 _MAX_CHANNELS = 255
+#: Of one message; each second becomes 16,000 samples, whatever its rate is.
+_LONGEST_S = 10
+_MOST_VALUES = 2**22
 
 
 @plain_data
@@ -52,16 +58,18 @@ class RawFormat:
     channels: int
     sample_format: str
     coding_format: str = ''
+    told: bool = False  # by an AudioInfo
 
     @classmethod
     def of_settings(cls, audio: AudioSettings) -> RawFormat:
-        """Take what is assumed until an AudioInfo tells."""
+        """Take what is assumed where no AudioInfo tells."""
         return cls(audio.raw_rate_hz, audio.raw_channels, audio.raw_format)
 
     @classmethod
     def of_message(cls, info: Any) -> RawFormat:
         """Take what an AudioInfo of ros-drivers tells."""
-        return cls(info.sample_rate, info.channels, info.sample_format, info.coding_format)
+        return cls(info.sample_rate, info.channels, info.sample_format[:_LONGEST_NAME],
+                   info.coding_format[:_LONGEST_NAME], told=True)
 
     def check(self) -> None:
         """
@@ -73,7 +81,7 @@ class RawFormat:
             raise InputError(
                 'unknown_encoding',
                 f'AudioInfo.coding_format: {self.coding_format!r} is compressed; allowed: wave '
-                "(set the parameter coding_format of ros-drivers' audio_capture to wave)")
+                f'({_DRIVERS_CURE})')
         if self.sample_format not in RAW_FORMATS:
             raise InputError('unknown_encoding', _not_allowed(
                 'AudioInfo.sample_format', self.sample_format, RAW_FORMATS))
@@ -112,14 +120,14 @@ def read_chunk(message: Any) -> AudioChunk:
     Read a ``maven_ros/AudioChunk``.
 
     :raises InputError: ``unknown_encoding``, ``bad_rate``, ``bad_channels``, ``bad_payload``,
-        ``not_finite``.
+        ``too_long``, ``not_finite``, ``out_of_range``.
     """
     if message.encoding not in ENCODINGS:
         raise InputError('unknown_encoding', _not_allowed(
             'AudioChunk.encoding', message.encoding, ENCODINGS))
     _check_layout('AudioChunk', message.sample_rate, message.channels)
     samples = _samples('AudioChunk', _values('AudioChunk', message.data, message.encoding),
-                       message.channels)
+                       message.channels, message.sample_rate)
     return AudioChunk(time_ns(message.header.stamp), samples, message.sample_rate,
                       message.sequence)
 
@@ -137,7 +145,8 @@ def read_audio_stamped(message: Any) -> AudioChunk:
                                              f'unknown; allowed: {allowed}')
     _check_layout('AudioStamped', info.rate, info.channels)
     values = getattr(message.audio.audio_data, PORTAUDIO[info.format])
-    samples = _samples(f'AudioStamped ({PORTAUDIO[info.format]})', values, info.channels)
+    samples = _samples(f'AudioStamped ({PORTAUDIO[info.format]})', values, info.channels,
+                       info.rate)
     return AudioChunk(time_ns(message.header.stamp) - _duration_ns(samples, info.rate), samples,
                       info.rate)
 
@@ -165,7 +174,11 @@ def read_audio_data(message: Any, raw: RawFormat, received_ns: int) -> AudioChun
 
 def _raw_samples(data: NDArray[np.uint8], raw: RawFormat) -> Samples:
     raw.check()
-    return _samples('AudioData', _values('AudioData', data, raw.sample_format), raw.channels)
+    if not raw.told and is_mpeg(data.tobytes()):
+        raise InputError('unknown_encoding', 'AudioData: frames of MPEG audio (MP3), and no '
+                         f'AudioInfo that says so; allowed: samples ({_DRIVERS_CURE})')
+    return _samples('AudioData', _values('AudioData', data, raw.sample_format), raw.channels,
+                    raw.sample_rate_hz)
 
 
 def _values(where: str, data: NDArray[np.uint8], encoding: str) -> NDArray[Any]:
@@ -176,11 +189,15 @@ def _values(where: str, data: NDArray[np.uint8], encoding: str) -> NDArray[Any]:
     return np.frombuffer(data, dtype)
 
 
-def _samples(where: str, values: NDArray[Any], channels: int) -> Samples:
+def _samples(where: str, values: NDArray[Any], channels: int, rate_hz: int) -> Samples:
     """Scale to float32 (samples, channels) with full scale 1: integers by 2^(bits - 1)."""
     if not len(values) or len(values) % channels:
         raise InputError('bad_payload', f'{where}: {len(values)} samples are no whole samples of '
                                         f'{channels} channels; allowed: multiples, at least one')
+    length_s = len(values) / channels / rate_hz
+    if length_s > _LONGEST_S or len(values) > _MOST_VALUES:
+        raise InputError('too_long', f'{where}: {length_s:.1f} s of sound, {len(values)} values, '
+                                     f'in a message; allowed: {_LONGEST_S} s, {_MOST_VALUES}')
     bits = 8 * values.dtype.itemsize
     scaled = values.astype(np.float32)
     if values.dtype.kind == 'f':
@@ -188,6 +205,10 @@ def _samples(where: str, values: NDArray[Any], channels: int) -> Samples:
         if unusable:
             raise InputError('not_finite', f'{where}: {unusable} of {len(values)} samples are NaN '
                                            'or infinite; allowed: numbers in [-1, 1]')
+        loudest = float(np.abs(scaled).max())
+        if loudest > LOUDEST:  # numbers of another scale, such as that of int16, are no sound
+            raise InputError('out_of_range', f'{where}: samples of up to {loudest:g}; allowed: '
+                                             'numbers in [-1, 1]')
     else:
         if values.dtype.kind == 'u':
             scaled -= 2.0 ** (bits - 1)
@@ -209,4 +230,4 @@ def _duration_ns(samples: Samples, sample_rate_hz: int) -> int:
 
 
 def _not_allowed(thing: str, value: str, allowed: dict[str, str]) -> str:
-    return f'{thing}: {value!r} is unknown; allowed: {", ".join(allowed)}'
+    return f'{thing}: {value!r:.80} is unknown; allowed: {", ".join(allowed)}'

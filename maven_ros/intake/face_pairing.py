@@ -9,11 +9,12 @@ with those faces. Crops are cut here: their geometry is the network's, the detec
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from maven_ros.counters import Counters
+from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
@@ -31,6 +32,7 @@ _WAIT_NS = NS // 4   # of a list, for its picture, and for regions that come beh
 _SILENT_NS = NS      # after so long without a list, faces are detected here again
 _REMEMBERED = 60     # stamps of pictures that went on before the first list
 _LEAST, _MOST = -1, 2  # shares of the picture where a face that is partly out of it may lie
+_MOST_IDS, _LONGEST_ID = 64, 64
 _MOST_PLACES = 1000  # two parts of eight people in as many pictures
 
 _Box: TypeAlias = tuple[float, float, float, float]
@@ -92,6 +94,7 @@ class FacePairing(Freezing):
         message = from_cdr(received.cdr, received.msgtype)
         stamp_ns = time_ns(message.header.stamp)
         if received.msgtype == IDS_LIST:
+            _check_ids(message.ids)
             self.listed = tuple(message.ids)
             self._expect(stamp_ns)
         elif received.msgtype == REGION:
@@ -204,6 +207,14 @@ class FacePairing(Freezing):
                 'eyes in the box, or beside it')
             return None
         return FoundFace(person_id, box, eyes)
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    """Refuse a list that no camera can fill: two topics are opened for each id."""
+    longest = max(map(len, ids), default=0)
+    if len(ids) > _MOST_IDS or longest > _LONGEST_ID:
+        raise InputError('too_long', f'IdsList: {len(ids)} ids of up to {longest} characters; '
+                                     f'allowed: {_MOST_IDS} of {_LONGEST_ID}')
 
 
 def _person(received: Received) -> str:

@@ -14,7 +14,8 @@ class Inbox:
     """
     Bounded queues, one a role, emptied in order of arrival.
 
-    A full queue drops its oldest message, counted as ``ROLE.overflow``: the newest matters.
+    A full queue drops its oldest message, counted by role and :attr:`cause`: the newest
+    matters.
 
     :param limits: how many messages of each role may wait.
     """
@@ -24,6 +25,8 @@ class Inbox:
         self._counters = counters
         self._queues: dict[str, deque[Received]] = {role: deque() for role in limits}
         self._ready = threading.Condition()
+        #: Why messages wait too long now, as it is counted.
+        self.cause = 'overflow'
 
     def put(self, role: str, received: Received) -> None:
         """Add a message; never blocks for long."""
@@ -35,8 +38,8 @@ class Inbox:
                 queue.popleft()
             self._ready.notify()
         if full:
-            self._counters.count(role, 'overflow', f'more than {self._limits[role]} messages of '
-                                                   f'{received.topic} waited')
+            self._counters.refuse(role, self.cause, f'more than {self._limits[role]} messages of '
+                                                    f'{received.topic} waited')
 
     def clear(self) -> None:
         """Forget all that waits, counted as ``ROLE.unread``."""

@@ -12,7 +12,7 @@ from maven_ros.graph import images, sound
 from maven_ros.graph.convert import BOOL, LIVE_SPEECH
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
-from maven_ros.records import NS, Input, RobotSpeaking, Utterance, Word
+from maven_ros.records import NS, AudioChunk, Frame, Input, RobotSpeaking, Utterance, Word
 from maven_ros.settings import AudioSettings
 
 #: Types that are understood, by the role of the topic that they come from.
@@ -28,6 +28,11 @@ INPUT_TYPES: dict[str, tuple[str, ...]] = {
 #: LiveSpeech has no word times: words are laid before its stamp at 150 words a minute.
 LIVE_SPEECH_WORD_NS = 400_000_000
 LONGEST_SPEECH_NS = 60 * NS
+#: Words of one LiveSpeech: two minutes of fast talk.
+MOST_WORDS = 500
+MOST_CHARACTERS = 5000
+#: Of a coordinate frame.
+LONGEST_NAME = 255
 #: builtin_interfaces/Time ends at 2^31 s; windows, words and chunks reach a little further.
 LATEST_NS = (2**31 - 3600) * NS
 
@@ -36,7 +41,9 @@ class InputReader(Freezing):
     """
     Turns messages into records, and keeps what it must know between them: the last AudioInfo.
 
-    :param audio: says what the bytes of AudioData are until an AudioInfo tells.
+    A stamp of 0 is none: the time of arrival stands in for it.
+
+    :param audio: says what the bytes of AudioData are where no AudioInfo tells.
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset({'_readers'})
@@ -58,6 +65,17 @@ class InputReader(Freezing):
         }
         self._begun_ns: int | None = None  # start of the LiveSpeech going on
 
+    @property
+    def form_told(self) -> bool:
+        """Whether an AudioInfo has said what the bytes of AudioData are."""
+        return self._raw.told
+
+    @property
+    def form(self) -> str:
+        """What the bytes of AudioData are taken for, in words."""
+        return (f'{self._raw.sample_rate_hz} Hz, channels: {self._raw.channels}, '
+                f'{self._raw.sample_format}')
+
     def read(self, received: Received) -> Input | None:
         """
         Turn a message into a record.
@@ -70,12 +88,15 @@ class InputReader(Freezing):
         if reader is None:
             raise GraphError(f'{received.topic}: {received.msgtype} is no input; '
                              f'allowed: {", ".join(self._readers)}')
-        record = reader(from_cdr(received.cdr, received.msgtype), received.received_ns)
-        stamp_ns = record.start_ns if isinstance(record, Utterance) else \
-            0 if record is None else record.stamp_ns
-        if abs(stamp_ns) > LATEST_NS:  # what follows from it would not fit a Time
+        message = from_cdr(received.cdr, received.msgtype)
+        stamp_ns = _stamp_ns(message)
+        if stamp_ns is not None and not 0 <= stamp_ns <= LATEST_NS:
             raise InputError('bad_stamp', f'{received.msgtype}: a stamp of {stamp_ns / NS:.0f} s; '
-                                          f'allowed: {LATEST_NS // NS} s at most')
+                                          f'allowed: 0 to {LATEST_NS // NS} s')
+        _check_frame_id(message)
+        record = reader(message, received.received_ns)
+        if stamp_ns == 0:
+            return _at_arrival(record, received.received_ns)
         return record
 
     def _read_live_speech(self, message: Any, received_ns: int) -> Utterance | None:
@@ -97,8 +118,36 @@ class InputReader(Freezing):
         self._raw.check()
 
 
+def _stamp_ns(message: Any) -> int | None:
+    """Return the stamp that a message carries; None for one that has no place for it."""
+    header = getattr(message, 'header', None)
+    return None if header is None else time_ns(header.stamp)
+
+
+def _check_frame_id(message: Any) -> None:
+    """Refuse a name that would be in every state from then on."""
+    length = len((getattr(message, 'header', None) and message.header.frame_id) or '')
+    if length > LONGEST_NAME:
+        raise InputError('bad_frame_id', f'header.frame_id: {length} characters; allowed: '
+                                         f'{LONGEST_NAME}')
+
+
+def _at_arrival(record: Input | None, received_ns: int) -> Input | None:
+    """Take the time at which a picture, or the end of sound, came in for that of the record."""
+    if isinstance(record, Frame):
+        return dataclasses.replace(record, stamp_ns=received_ns, stamped=False)
+    if isinstance(record, AudioChunk):
+        start_ns = received_ns - (record.end_ns - record.stamp_ns)
+        return dataclasses.replace(record, stamp_ns=start_ns, stamped=False)
+    return record
+
+
 def _live_speech(message: Any, received_ns: int) -> Utterance | None:
-    texts = (message.final or message.incremental).split()
+    text = message.final or message.incremental
+    texts = text.split() if len(text) <= MOST_CHARACTERS else None
+    if texts is None or len(texts) > MOST_WORDS:
+        raise InputError('too_long', f'LiveSpeech: {len(text)} characters; allowed: '
+                                     f'{MOST_CHARACTERS}, and {MOST_WORDS} words')
     if not texts:
         return None
     if not 0.0 <= message.confidence <= 1.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from maven_ros.errors import GraphError
 from maven_ros.graph.interface import (
     IMAGE_INPUT,
     INPUT,
+    LATCHED,
     SOUND_INPUT,
     Graph,
     Received,
@@ -56,11 +58,12 @@ class Inputs(Closing):
     ) -> None:
         self._graph = graph
         self._topics = {role: graph.resolve(topic) for role, topic in topics.items()}
-        # ros-drivers' audio says its format on a topic beside itself
-        self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
+        if 'audio' in self._topics:  # ros-drivers' says its format on a topic beside itself
+            self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
         self._counters = counters
         self._put = put
         self._open: dict[str, Subscription] = {}
+        self._latched: Subscription | None = None  # beside that of the AudioInfo
         self._refused: dict[str, str] = {}  # topics, and why
         self._heard_s = dict.fromkeys(self._topics, time.monotonic())
         self.arrivals: Counter[str] = Counter()  # messages since the last report, by topic
@@ -83,6 +86,19 @@ class Inputs(Closing):
                 if msgtype is not None:
                     self._take(role, candidate, msgtype)
                     break
+
+        self._look_back()
+
+    def _look_back(self) -> None:
+        """Ask for the AudioInfo that was said once, before there was anybody to hear it."""
+        now = self._open.get('audio_info')
+        latched = now is not None and self._graph.latched(now.topic)
+        if self._latched is not None and not latched:
+            self._latched.close()
+            self._latched = None
+        elif self._latched is None and latched and now is not None:
+            self._latched = self._graph.subscribe(
+                now.topic, now.msgtype, LATCHED, functools.partial(self._put, 'audio_info'))
 
     def _published(self, topic: str, known: Mapping[str, str]) -> str | None:
         """Return the type of a topic; None where nobody publishes it."""
@@ -118,18 +134,27 @@ class Inputs(Closing):
 
     def awaited(self) -> list[str]:
         """Return the camera and microphone topics that have not appeared."""
-        return [self._topics[role] for role in _DEVICES if role not in self._open]
+        return [topic for role, topic in self.devices().items() if role not in self._open]
 
-    def missed(self) -> list[str]:
-        """Say of each camera and microphone that is silent what it is and who publishes it."""
-        return [self._missed(role, silent_s) for role in _DEVICES
-                if (silent_s := time.monotonic() - self._heard_s[role]) >= SILENT_S]
+    def devices(self) -> dict[str, str]:
+        """Return the topic of the camera and of the microphone, by role, where they are used."""
+        return {role: self.topic(role) for role in _DEVICES if role in self._topics}
 
-    def _missed(self, role: str, silent_s: float) -> str:
-        subscription = self._open.get(role)
-        topic = self._topics[role] if subscription is None else subscription.topic
-        publishers = self._graph.publisher_count(topic)
-        why = self._refused.get(topic)
+    def topic(self, role: str) -> str:
+        """Return the topic that is listened to for a role, or waited for."""
+        return self._open[role].topic if role in self._open else self._topics[role]
+
+    def publishers(self, role: str) -> int:
+        """Return how many publish what a role listens to."""
+        return self._graph.publisher_count(self.topic(role))
+
+    def missed(self, role: str) -> str:
+        """Say that nothing comes for a role, and why, as far as is known; empty while it does."""
+        topic = self.topic(role)
+        silent_s, why = time.monotonic() - self._heard_s[role], self._refused.get(topic, '')
+        if silent_s < SILENT_S and not why:
+            return ''
+        publishers = self.publishers(role)
         return (f'nothing from {topic} for {silent_s:.0f} s ({publishers} '
                 f'publisher{"" if publishers == 1 else "s"}{f"; {why}" if why else ""})')
 
@@ -138,3 +163,6 @@ class Inputs(Closing):
         for subscription in self._open.values():
             subscription.close()
         self._open.clear()
+        if self._latched is not None:
+            self._latched.close()
+            self._latched = None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, InputError
-from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message, image_message
+from maven_ros.graph.convert import DIAGNOSTICS, Diagnosis, diagnostics_message, image_message
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import DRAWING, STATE, Graph
 from maven_ros.graph.topics import (
@@ -29,6 +29,7 @@ from maven_ros.intake.inbox import Inbox
 from maven_ros.intake.inputs import Inputs, InputTopics
 from maven_ros.intake.intake import Intake
 from maven_ros.nodes.annotate import annotated
+from maven_ros.nodes.health import ERROR, OK, WARN, Fault, Health
 from maven_ros.nodes.ros4hri import Ros4Hri
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
@@ -78,7 +79,7 @@ class AffectNode(Closing):
         self._name = f'maven_ros: {graph.resolve("affect")}'
         self._topics = topics or InputTopics()
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
-        self._intake = Intake(settings.audio, self.counters)
+        self._intake = Intake(settings.audio, self.counters, settings.time)
         self._inbox = Inbox(_LIMITS, self.counters)
         self._orders: deque[Callable[[], None]] = deque()  # for the thread that works
         self._stop = threading.Event()
@@ -126,8 +127,11 @@ class AffectNode(Closing):
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
             wanted=self.pipeline.settings.faces.ros4hri)
         self._clock = ClockWatch(self.counters)
+        unused = self.pipeline.settings.unused_inputs()
         self._inputs = Inputs(
-            graph, vars(self._topics), self.counters, self._inbox.put)
+            graph, {role: topic for role, topic in vars(self._topics).items()
+                    if role not in unused}, self.counters, self._inbox.put)
+        self._health = Health(self._name, self.counters, self._intake, self._inputs)
         self._newest: dict[str, AffectState] = {}  # by person
         self._stop.clear()
         _log.info('waiting for %s', ' and '.join(self._inputs.awaited()))
@@ -205,7 +209,9 @@ class AffectNode(Closing):
                 self._report()
             while self._orders:
                 self._orders.popleft()()
-            if self._clock.look(self._graph.now_ns()):
+            begun = self._clock.look(self._graph.now_ns())
+            self._inbox.cause = 'overflow' if begun else 'no_clock'
+            if begun:
                 self._step()
             else:
                 self._stop.wait(_POLL_S)  # what arrives meanwhile waits in the inbox
@@ -260,7 +266,8 @@ class AffectNode(Closing):
                 self.counters.count('output', 'unpublishable', str(error))
 
     def _publish_one(self, output: Output) -> None:
-        now_ns = self._graph.now_ns()
+        # On the stamps' clock, where that is another.
+        now_ns = self._graph.now_ns() - self._intake.stamps.skew_ns
         topic, message = output_message(output, now_ns)
         self._outputs[topic].publish(message)
         if isinstance(output, AffectState):
@@ -277,8 +284,10 @@ class AffectNode(Closing):
     def _report(self) -> None:
         """Publish diagnostics: rates, drops by cause, lags, model."""
         arrivals, self._inputs.arrivals = self._inputs.arrivals, Counter()
+        rates = {topic: n / _REPORT_S for topic, n in dict(arrivals).items()}
         values = {
             'model': self.pipeline.engine.name,
+            'without': ', '.join(sorted(self.pipeline.settings.unused_inputs())) or 'nothing',
             'device': self.pipeline.engine.device,
             'faces': 'tracked' if self._intake.faces.used else 'detected',
             'audio clock': self.pipeline.audio_clock,
@@ -287,25 +296,28 @@ class AffectNode(Closing):
             'worst inference (ms)': f'{self._worst_inference_s * 1e3:.0f}',
             'busy (share)': f'{self._busy_s / _REPORT_S:.2f}',
             'speech lag (s)': f'{self.pipeline.speech.lag_s:.2f}',
-            **{f'rate of {topic} (Hz)': f'{n / _REPORT_S:.1f}'
-               for topic, n in dict(arrivals).items()},
+            **{f'rate of {topic} (Hz)': f'{rate:.1f}' for topic, rate in rates.items()},
             **{name: str(n) for name, n in self.counters.snapshot().items()},
         }
         self._worst_latency_ns, self._worst_inference_s, self._busy_s = 0, 0.0, 0.0
-        faults = self._faults()
+        faults, statuses = self._health.look(
+            self._own_faults(), self.states_published, self.pipeline.stopped, rates)
         awaited = self._inputs.awaited()
-        text = '; '.join(faults) or (f'waiting for {" and ".join(awaited)}' if awaited else 'ok')
+        text = '; '.join(one.text for one in faults) or (
+            f'waiting for {" and ".join(awaited)}' if awaited else 'ok')
+        level = max((one.level for one in faults), default=OK)
         self._diagnostics.publish(diagnostics_message(
-            self._graph.now_ns(), self._name, 1 if faults else 0, text, values))
+            self._graph.now_ns(), Diagnosis(self._name, level, text, values), *statuses))
 
-    def _faults(self) -> list[str]:
-        """Say what a user should know about."""
-        faults = self._inputs.missed()
-        if not faults:
-            faults += [f'{stream.value} has stopped' for stream in self.pipeline.stopped]
+    def _own_faults(self) -> list[Fault]:
+        """Say what is wrong with the clock and with the topics of the states."""
+        faults = []
+        clock = self._clock.fault()
+        if clock:
+            faults.append(Fault(ERROR, 'clock', clock))
         topic = self._outputs[STATE_TOPIC].topic
         speakers = self._graph.publisher_count(topic)
         if speakers > 1:
-            faults.append(f'{speakers} nodes publish {topic}: another affect node has '
-                          'this name or namespace, too')
-        return [*faults, *filter(None, [self._clock.fault()])]
+            faults.append(Fault(WARN, 'speakers', f'{speakers} nodes publish {topic}: another '
+                                'affect node has this name or namespace, too'))
+        return faults

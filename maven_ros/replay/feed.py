@@ -59,13 +59,18 @@ class Feed:
         self._speech = speech
         self._rest_every_ns = rest_every_ns
         self._rested_ns: int | None = None
-        self._intake = Intake(pipeline.settings.audio, pipeline.counters)
+        self._intake = Intake(
+            pipeline.settings.audio, pipeline.counters, pipeline.settings.time)
         self._left: deque[_Left] = deque()
 
     @property
     def stamps(self) -> dict[str, list[int]]:
         """Of each topic of pictures and sound."""
-        return self._intake.stamps
+        return self._intake.stamps.spans
+
+    def describe(self, info: Received | None) -> None:
+        """Take what the bag says of its sound, or that it says nothing, before all else."""
+        self._intake.describe(info)
 
     def take(self, received: Received) -> list[Known]:
         """Take the next message; return what has become known since, in order."""

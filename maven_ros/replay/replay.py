@@ -50,7 +50,7 @@ from maven_ros.replay.results import (
     remove,
     write_results,
 )
-from maven_ros.replay.sources import Sources, find_sources
+from maven_ros.replay.sources import Sources, find_sources, sound_info
 from maven_ros.replay.summary import Summary, differences, identify, values, versions
 from maven_ros.senses.speech import SpeechStream
 from maven_ros.senses.speech.ahead import AheadRecogniser
@@ -142,7 +142,7 @@ class _Replay(ExitStack):
     def _open(self, bag: Path) -> None:
         options, settings = self._options, self._settings
         sources = self._sources = find_sources(
-            self._graph, options.sources, settings.faces.ros4hri)
+            self._graph, options.sources, settings.faces.ros4hri, settings.unused_inputs())
         first_ns, last_ns = self._graph.span_ns
         self._start_ns = first_ns + nanoseconds(options.start_s)
         self._end_ns = last_ns if not options.duration_s else min(
@@ -153,6 +153,7 @@ class _Replay(ExitStack):
         part = Excerpt(bag, sources, self._start_ns, self._end_ns,
                        rest_every_ns=nanoseconds(options.rest_s))
         self._feed = Feed(self._pipeline, speech, part.rest_every_ns)
+        self._feed.describe(sound_info(self._graph, sources, self._start_ns))
         self._about = identify(part, settings, options.without, self._pipeline.engine)
         found = self._resume()
         if found is not None:

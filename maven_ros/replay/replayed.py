@@ -149,7 +149,8 @@ def _check(task: ReplayTask, found: Summary) -> None:
     settings = task.settings.with_absolute_paths()
     engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
     with BagGraph(task.bag) as graph:
-        sources = find_sources(graph, task.sources, settings.faces.ros4hri)
+        sources = find_sources(
+            graph, task.sources, settings.faces.ros4hri, settings.unused_inputs())
         part = Excerpt(task.bag.resolve(), sources, *graph.span_ns)
     wanted = identify(part, settings, task.without, engine)
     if differing := differences(found.identity, wanted):

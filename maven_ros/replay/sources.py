@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
-from maven_ros.errors import GraphError
+from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.interface import SENSOR
+from maven_ros.graph.interface import SENSOR, Received
 from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, TRACKED_TOPIC, is_echo
 from maven_ros.intake.face_pairing import IDS_LIST
 from maven_ros.intake.face_topics import part_topics
@@ -46,18 +48,23 @@ class Sources:
         return own + (part_topics(self.faces, bag.topics()) if self.faces else [])
 
 
-def find_sources(bag: BagGraph, named: Sources, ros4hri: bool = True) -> Sources:
+def find_sources(
+    bag: BagGraph, named: Sources, ros4hri: bool = True, unused: Collection[str] = (),
+) -> Sources:
     """
     Choose the topics to replay.
 
     :param named: those that the caller wants; the others are found, if there is one candidate.
     :param ros4hri: False to leave out the faces that a detector has found.
+    :param unused: roles that are left out, whatever the bag has.
     :raises GraphError: for a named topic that is not in the bag or of another type, for several
         candidates, and for a bag with neither camera nor microphone: lists what it has.
     """
     found = {one.name: getattr(named, one.name) for one in fields(Sources)}
     for role, name in found.items():
-        if name:
+        if role in unused:
+            found[role] = ''
+        elif name:
             found[role] = _named(bag, role, bag.resolve(name))
         elif role not in ('audio_info', *_BY_NAME):
             found[role] = _only(bag, role)
@@ -73,10 +80,26 @@ def find_sources(bag: BagGraph, named: Sources, ros4hri: bool = True) -> Sources
         raise GraphError(f'{bag.path}: holds neither pictures nor sound ({wanted}); its topics: '
                          f'{_listed(bag)}')
     for role, what in (('image', 'pictures'), ('audio', 'sound')):
-        if not found[role]:
+        if not found[role] and role not in unused:
             _log.warning('%s: replayed without %s (%s); its topics: %s', bag.path, what,
                          ', '.join(INPUT_TYPES[role]), _listed(bag))
     return Sources(**found)
+
+
+def sound_info(bag: BagGraph, sources: Sources, start_ns: int | None = None) -> Received | None:
+    """
+    Return the AudioInfo that describes the sound from some time on, whenever it was recorded.
+
+    :param start_ns: the newest until then is taken, or else the first; None from the beginning.
+    :returns: None where the bag has none.
+    """
+    found: Received | None = None
+    with contextlib.suppress(ResourceError):  # where a bag is broken is said as it is replayed
+        for received in bag.read([sources.audio_info] if sources.audio_info else []):
+            if found is not None and received.received_ns > (start_ns or 0):
+                break
+            found = received
+    return found
 
 
 def _candidates(bag: BagGraph, role: str) -> list[str]:

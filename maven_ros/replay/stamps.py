@@ -6,21 +6,28 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from maven_ros.intake.stamp_watch import frozen_stamps
+
 #: Of each topic: how many messages could be read, their earliest and their latest stamp in ns.
 Stamps: TypeAlias = Mapping[str, Sequence[int]]
 
 
-def stamp_faults(stamps: Stamps, windows: int, hop_s: float) -> list[str]:
+def stamp_faults(
+    stamps: Stamps, windows: int, hop_s: float, stands_in: bool = False,
+) -> list[str]:
     """
     Say what keeps windows from closing, or streams from meeting in them.
 
     :param stamps: of the pictures and the sound.
     :param windows: how many closed.
     :param hop_s: from one window to the next.
+    :param stands_in: whether the time of arrival stands in for stamps of 0.
     :returns: empty where nothing is wrong.
     """
     stamps = dict(sorted(stamps.items()))
-    found = [_frozen(topic, *own) for topic, own in stamps.items() if _is_frozen(*own)]
+    found = [frozen_stamps(topic, own[0], own[1])
+             + ('; the time of arrival stands in' if stands_in and not own[1] else '')
+             for topic, own in stamps.items() if _is_frozen(*own)]
     moving = {topic: own for topic, own in stamps.items() if not _is_frozen(*own)}
     found += [
         f'{one} and {other} have no time in common: stamps from {first} to {last} ns, and from '
@@ -39,9 +46,3 @@ def stamp_faults(stamps: Stamps, windows: int, hop_s: float) -> list[str]:
 
 def _is_frozen(count: int, first_ns: int, last_ns: int) -> bool:
     return count > 1 and first_ns == last_ns
-
-
-def _frozen(topic: str, count: int, first_ns: int, _: int) -> str:
-    if not first_ns:
-        return f'all {count} stamps of {topic} are 0; its driver sets none'
-    return f'all {count} stamps of {topic} are {first_ns} ns; its driver does not advance them'

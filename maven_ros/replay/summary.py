@@ -95,7 +95,8 @@ class Summary:
         """Where the bag broke, what of it was lost and what its stamps are like, in words."""
         lost = [f'{name}: {n}' + (f' ({self.details[name]})' if name in self.details else '')
                 for name, n in self.drops.items() if is_loss(name)]
-        return [*stamp_faults(self.stamps, self.windows, self.settings['windows.hop_s']), *lost]
+        return [*stamp_faults(self.stamps, self.windows, self.settings['windows.hop_s'],
+                              self.settings['time.unstamped'] == 'arrival'), *lost]
 
     def write(self, path: Path) -> None:
         """

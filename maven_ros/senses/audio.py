@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ from maven_ros.records import (
     Samples,
     nanoseconds,
 )
-from maven_ros.senses.resample import Resampler, meeting
+from maven_ros.senses.resample import Resampler, meeting, mono
 from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import AudioSettings
 
@@ -45,6 +45,8 @@ _UNSTAMPED_SLACK = 10
 _SAME_CLOCK_NS = 10 * NS
 _ALWAYS_NS = -2**63
 _MOST_LOST = 100_000
+#: A chunk that a later one has overtaken is behind it by fewer.
+_REMEMBERED = 64
 #: A detector of voices that is made anew first listens to so much of the sound before.
 _PRIME_BLOCKS = 156
 
@@ -113,6 +115,7 @@ class AudioSense(Freezing):
         self._blocks = VoiceBlocks()       # the first one begins with sample 0
         self._voice = np.zeros(0, np.float32)  # the probability of one in the newest blocks
         self._resampler = Resampler(SAMPLE_RATE_HZ)
+        self._lost: deque[int] = deque(maxlen=_REMEMBERED)  # numbers of chunks that are missing
         self._sequence: int | None = None  # of the last chunk,
         self._stamp_ns: int | None = None  # and its stamp
         self._clock = 'none'
@@ -185,10 +188,11 @@ class AudioSense(Freezing):
             later ones either, but is still returned, for words have times of their own.
         :returns: the new sound on the sample clock, for the recogniser; the robot's own voice in
             it is silenced.
-        :raises InputError: for samples that are not finite.
+        :raises InputError: for samples that are not finite, or lack the channel.
         """
         if not np.isfinite(chunk.samples).all():
             raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
+        samples = mono(chunk.samples, self._settings.channel)
         if not self._is_new(chunk):
             return []
         lost = self._lost_chunks(chunk)
@@ -197,6 +201,7 @@ class AudioSense(Freezing):
             self._counters.count(
                 'audio', 'rate_changed',
                 f'from {self._resampler.rate_hz} to {chunk.sample_rate_hz} Hz')
+        chunk = replace(chunk, samples=samples[:, None])
         segments = list(self._join(chunk, sealed_ns, lost > 0))
         return [segment for segment in segments if len(segment.samples)]
 
@@ -238,21 +243,27 @@ class AudioSense(Freezing):
             self._stamp_ns = chunk.stamp_ns
             return True
         cause = 'duplicate' if chunk.stamp_ns == last_ns else 'out_of_order'
-        self._counters.count('audio', cause, f'chunk at {chunk.stamp_ns} ns came after '
-                                             f'{last_ns} ns')
+        if chunk.sequence is not None and chunk.sequence in self._lost:  # late, not lost
+            self._lost.remove(chunk.sequence)
+            self._counters.count('audio', 'lost_chunks', n=-1, normal=True)
+        self._counters.refuse('audio', cause, f'chunk at {chunk.stamp_ns} ns came after '
+                                              f'{last_ns} ns')
         return False
 
     def _lost_chunks(self, chunk: AudioChunk) -> int:
-        """Count the chunks that the sequence shows to be missing before this one."""
+        """Return how many chunks the sequence shows to be missing; count those that are lost."""
         last, self._sequence = self._sequence, chunk.sequence
         if last is None or chunk.sequence is None:
             return 0
-        lost = chunk.sequence - last - 1
-        if not 0 < lost < _MOST_LOST:  # beyond that the source counts anew
+        missing = chunk.sequence - last - 1
+        if not 0 < missing < _MOST_LOST:  # beyond that the source counts anew
             return 0
-        self._counters.count('audio', 'lost_chunks',
-                             f'sequence went from {last} to {chunk.sequence}', n=lost)
-        return lost
+        lost = missing - chunk.refused  # those are counted already
+        if lost > 0:
+            self._lost.extend(range(max(last + 1, chunk.sequence - _REMEMBERED), chunk.sequence))
+            self._counters.count('audio', 'lost_chunks',
+                                 f'sequence went from {last} to {chunk.sequence}', n=lost)
+        return missing
 
     def _join(
         self, chunk: AudioChunk, sealed_ns: int | None, follows_gap: bool,

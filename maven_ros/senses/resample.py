@@ -6,8 +6,11 @@ from math import gcd
 
 import numpy as np
 
+from maven_ros.errors import InputError
 from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Samples
 
+#: A channel is silent that is 40 dB below the loudest.
+_SILENT = 0.01
 _NONE: Samples = np.zeros(0, np.float32)
 
 
@@ -20,6 +23,31 @@ def meeting(rate_hz: int) -> tuple[int, int]:
     blocks = SAMPLE_RATE_HZ // gcd(rate_hz * VOICE_BLOCK, SAMPLE_RATE_HZ)
     outputs = blocks * VOICE_BLOCK
     return rate_hz * outputs // SAMPLE_RATE_HZ, outputs
+
+
+def mono(samples: Samples, channel: int = 0) -> Samples:
+    """
+    Return one channel, or the mean of those that are not silent, limited to [-1, 1].
+
+    A channel without a microphone is silent: in the mean it would take away half of the level.
+
+    :param samples: float32 (n, channels).
+    :param channel: from 1 on; 0 for the mean.
+    :returns: float32 (n,).
+    :raises InputError: ``no_channel`` when it is not there.
+    """
+    channels = samples.shape[1]
+    if channel > channels:
+        raise InputError('no_channel', f'audio.channel: {channel}, of sound with {channels} '
+                                       f'channels; allowed: 0 (all) to {channels}')
+    limited = np.clip(samples, -1.0, 1.0)
+    if channel:
+        return limited[:, channel - 1]
+    if channels > 1 and len(limited):
+        levels = np.sqrt(np.mean(np.square(limited), axis=0))
+        limited = limited[:, levels >= _SILENT * levels.max(initial=0.0)]
+    mean: Samples = limited.mean(axis=1, dtype=np.float32)
+    return mean
 
 
 class Resampler:
@@ -62,20 +90,20 @@ class Resampler:
 
         :param last: True to get what is still inside; nothing may follow.
         """
-        mono: Samples = np.clip(samples, -1.0, 1.0).mean(axis=1, dtype=np.float32)
-        self.position += len(mono)
-        self._note(mono)
+        mixed = mono(samples)
+        self.position += len(mixed)
+        self._note(mixed)
         ready, self._ready = self._ready, _NONE
-        return np.concatenate([ready, self._convert(mono, last)])
+        return np.concatenate([ready, self._convert(mixed, last)])
 
-    def _note(self, mono: Samples) -> None:
+    def _note(self, mixed: Samples) -> None:
         most = self.rate_hz // 5 + 2048  # measured: up to 80 ms, or 950 samples, are held
-        self.recent = np.concatenate([self.recent, mono])[-most:]
+        self.recent = np.concatenate([self.recent, mixed])[-most:]
 
-    def _convert(self, mono: Samples, last: bool = False) -> Samples:
-        out: Samples = mono
+    def _convert(self, mixed: Samples, last: bool = False) -> Samples:
+        out: Samples = mixed
         if self._stream is not None:
-            out = self._stream.resample_chunk(mono, last=last).reshape(-1)
+            out = self._stream.resample_chunk(mixed, last=last).reshape(-1)
         skipped = min(self._skip, len(out))
         self._skip -= skipped
         return out[skipped:]

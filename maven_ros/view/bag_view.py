@@ -18,7 +18,7 @@ from maven_ros.graph.topics import STATE_TOPIC
 from maven_ros.replay.pictures import picture_stamps
 from maven_ros.replay.replay import default_out
 from maven_ros.replay.replayed import is_complete, name_of
-from maven_ros.replay.sources import Sources, find_sources
+from maven_ros.replay.sources import Sources, find_sources, sound_info
 from maven_ros.scoring.annotations import Annotation, AnnotationFolder, read_file
 from maven_ros.text import say
 from maven_ros.view import DEFAULT_PORT
@@ -89,6 +89,7 @@ def _draw(
     told = [topic for topic in map(believed.resolve, TYPES) if topic in believed.topics()]
     streams: list[Iterator[Received]] = [graph.read(recorded), believed.read(told)]
     reader = Reader(graph, screen, counters)
+    reader.describe(sound_info(graph, sources))
     for received in heapq.merge(*streams, key=lambda one: one.received_ns):
         if stop.is_set():
             return

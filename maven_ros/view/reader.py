@@ -55,6 +55,10 @@ class Reader:
         }
         self._draw = {graph.resolve(topic): one for topic, one in draw.items()}
 
+    def describe(self, info: Received | None) -> None:
+        """Take what a bag says of its sound, or that it says nothing, before all else."""
+        self._intake.describe(info)
+
     def take(self, received: Received) -> None:
         """Draw a message."""
         draw = self._draw.get(received.topic)

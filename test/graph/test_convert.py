@@ -14,6 +14,7 @@ from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
     OUTLETS,
+    Diagnosis,
     diagnostics_message,
     event_message,
     event_record,
@@ -137,8 +138,8 @@ def test_an_utterance_survives_the_wire():
 
 
 def test_diagnostics_carry_their_values():
-    message = over_the_wire(diagnostics_message(5, 'affect', 1, 'late', {'lag': '0.3 s'}),
-                            'diagnostic_msgs/msg/DiagnosticArray')
+    late = Diagnosis('affect', 1, 'late', {'lag': '0.3 s'})
+    message = over_the_wire(diagnostics_message(5, late), 'diagnostic_msgs/msg/DiagnosticArray')
     [status] = message.status
     assert (status.level, status.name, status.message) == (1, 'affect', 'late')
     assert [(value.key, value.value) for value in status.values] == [('lag', '0.3 s')]

@@ -152,6 +152,9 @@ def test_bad_foreign_sound_is_refused():
             STAMPED, **stamped(8, 'int16_data', [1], rate=-1))
     refused('bad_channels', 'AudioStamped: 0 channels',
             STAMPED, **stamped(8, 'int16_data', [1], channels=0))
+    refused('out_of_range', 'AudioChunk: samples of up to 20000; allowed: numbers in [-1, 1]',
+            CHUNK, sample_rate=8000, channels=1, encoding='F32LE',
+            data=np.array([0.5, -20000], '<f4').tobytes())
     refused('not_finite', 'AudioStamped (float32_data): 1 of 1 samples',
             STAMPED, **stamped(1, 'float32_data', [np.nan]))
     refused('bad_payload', 'AudioData.data: 3 bytes', DATA, data=bytes(3))

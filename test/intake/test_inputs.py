@@ -3,9 +3,10 @@
 import time
 
 import pytest
+from waiting import eventually
 
 from maven_ros.counters import Counters
-from maven_ros.graph.interface import SENSOR, STATE
+from maven_ros.graph.interface import LATCHED, SENSOR, STATE
 from maven_ros.graph.messages import new
 from maven_ros.intake.inputs import Inputs, InputTopics
 
@@ -68,3 +69,24 @@ def test_a_type_that_cannot_be_used_costs_its_input_alone(graph, rig, monkeypatc
     assert rig.counters.snapshot() == {'audio.unusable': 1}
     assert 'not installed' in rig.counters.details()['audio.unusable']
     assert rig.inputs.awaited() == ['/camera/image_raw', '/audio']
+
+
+INFO = 'audio_common_msgs/msg/AudioInfo'
+
+
+def test_a_description_that_was_latched_is_heard_by_who_comes_later(graph, rig):
+    latched = graph.advertise('audio_info', INFO, LATCHED)
+    latched.publish(new(INFO, sample_rate=48000))
+
+    def heard():
+        rig.inputs.look()
+        return ('audio_info', INFO) in rig.got
+
+    eventually(heard, 5, 'the latched AudioInfo was not heard')
+    assert not rig.counters.snapshot() and not graph.counters.snapshot()
+
+
+def test_a_description_that_is_not_latched_is_heard_and_no_mismatch(graph, rig):
+    rig.hears(graph.advertise('audio_info', INFO, STATE), 'audio_info')
+    time.sleep(1.2)  # quality of service is checked once a second
+    assert not graph.counters.snapshot()

@@ -13,6 +13,7 @@ from maven_ros.graph.sound import AUDIO_CHUNK
 from maven_ros.intake.face_pairing import IDS_LIST, REGION
 from maven_ros.intake.intake import Intake
 from maven_ros.records import NS, AudioChunk, RobotSpeaking
+from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import AudioSettings
 
 T0 = 1_700_000_000 * NS
@@ -81,7 +82,7 @@ def test_stamps_are_noted_by_topic_as_they_are_read(intake):
     intake.take(Received('/audio', AUDIO_CHUNK, to_cdr(chunk, AUDIO_CHUNK), T0))
     intake.take(picture(0))
     intake.take(picture(2))
-    assert intake.stamps == {
+    assert intake.stamps.spans == {
         '/audio': [1, T0 - NS, T0 - NS], '/camera': [2, T0, T0 + NS // 5]}
 
 
@@ -91,7 +92,22 @@ def test_another_intake_goes_on_alike(intake, counters):
     intake.take(picture(1))
     other = Intake(AudioSettings(), counters)
     other.thaw(decode(encode(intake.freeze())))
-    assert other.now_ns == intake.now_ns and other.stamps == intake.stamps
+    assert other.now_ns == intake.now_ns and other.stamps.seen == intake.stamps.seen
     for one in (intake, other):
         [frame] = one.take(told(1, 'tracked', IDS_LIST, ids=[]))
         assert frame.faces == () and (frame.decode() == PIXELS).all()
+
+
+def test_a_chunk_that_is_refused_is_not_lost_as_well(intake, counters):
+    audio = AudioSense(AudioSettings(), 5.0, counters)
+    for number in range(8):
+        chunk = AudioChunk(T0 + number * NS // 10, np.zeros((1600, 1), np.float32), 16000, number)
+        message = audio_message(chunk)
+        if number in (2, 3):
+            message.encoding = 'MP3'
+        if number != 6:  # which is lost
+            cdr = to_cdr(message, AUDIO_CHUNK)
+            for record in intake.take(Received('/audio', AUDIO_CHUNK, cdr, chunk.end_ns)):
+                audio.add(record)
+    assert {name: n for name, n in counters.snapshot().items() if 'gap' not in name} == {
+        '/audio.unknown_encoding': 2, 'audio.lost_chunks': 1}

@@ -412,11 +412,21 @@ def test_what_cannot_be_used_is_counted_by_cause(tmp_path):
     assert "'32FC1'" in summary.details['/camera/image_raw.unknown_encoding']
 
 
-@pytest.mark.parametrize('stamp', [
-    lambda at_ns: 0,                       # a driver that stamps nothing
-    lambda at_ns: at_ns - T0 + 5 * NS])    # one that counts from its own start
-def test_stamps_of_zero_or_another_epoch_end_no_replay_and_are_seen(tmp_path, stamp):
-    bag = write(tmp_path / 'bag', camera(3.0, stamp) + microphone(3.0))
+def test_stamps_of_zero_are_those_of_arrival_or_refused(tmp_path):
+    bag = write(tmp_path / 'bag', camera(3.0, lambda at_ns: 0) + microphone(3.0))
+    summary = replay(bag, QUIET, tmp_path / 'out')
+    assert summary.windows >= 10 and 'video.late' not in summary.drops
+    [said] = summary.flaws
+    assert said == ('all 30 stamps of /camera/image_raw are 0: its driver sets none; the time of '
+                    'arrival stands in')
+    strict = replay(bag, QUIET.with_values({'time.unstamped': 'refuse'}), tmp_path / 'strict')
+    assert strict.drops['/camera/image_raw.unstamped'] == 30
+    assert any('allowed: one, or time.unstamped: arrival' in one for one in strict.flaws)
+
+
+def test_stamps_of_another_epoch_end_no_replay_and_are_seen(tmp_path):
+    # a driver that counts from its own start
+    bag = write(tmp_path / 'bag', camera(3.0, lambda at_ns: at_ns - T0 + 5 * NS) + microphone(3.0))
     summary = replay(bag, QUIET, tmp_path / 'out')
     assert sum(n for name, n in summary.drops.items() if name.startswith('video.')) >= 15
     states = read_states(tmp_path / 'out' / 'states.parquet')
@@ -425,9 +435,6 @@ def test_stamps_of_zero_or_another_epoch_end_no_replay_and_are_seen(tmp_path, st
 
 
 @pytest.mark.parametrize(('messages', 'said'), [
-    (camera(1.0, lambda at_ns: 0) + microphone(1.0, stamp=lambda at_ns: 0),
-     'no window closed; stamps run from 0 to 0 ns: all 10 stamps of /audio are 0; its driver sets '
-     'none; all 10 stamps of /camera/image_raw are 0; its driver sets none'),
     (camera(1.0, lambda at_ns: T0),
      f'no window closed; stamps run from {T0} to {T0} ns: all 10 stamps of /camera/image_raw are '
      f'{T0} ns; its driver does not advance them'),
@@ -447,6 +454,32 @@ def test_what_is_wrong_with_stamps_is_said_and_where_no_window_closed_why(
     assert not recwarn.list
     assert '\n  '.join([described(found.summary).splitlines()[0], *found.summary.flaws]) == \
         described(found.summary)
+
+
+def test_what_the_robot_does_not_have_is_not_replayed(tmp_path, caplog):
+    bag = write(tmp_path / 'bag', camera() + microphone())
+    summary = replay(bag, QUIET.with_values({'inputs.microphone': False}), tmp_path / 'out')
+    assert summary.topics == {'image': '/camera/image_raw'} and summary.audio_clock == 'none'
+    assert 'replayed without' not in caplog.text
+
+
+DATA, INFO = 'audio_common_msgs/msg/AudioData', 'audio_common_msgs/msg/AudioInfo'
+
+
+def test_what_a_bag_says_of_its_sound_later_counts_from_the_beginning(tmp_path):
+    """Its recorder began between two of the driver's AudioInfos."""
+    def record(name, said_ns):
+        told = new(INFO, sample_rate=48000, channels=2, sample_format='S16LE',
+                   coding_format='wave')
+        sound = new(DATA, data=np.zeros(4800 * 2 * 2, np.uint8))
+        messages = [('/audio', DATA, sound, at + NS // 10) for at in moments(2.0)]
+        bag = write(tmp_path / name, [*messages, ('/audio_info', INFO, told, said_ns)])
+        replay(bag, QUIET, tmp_path / f'{name}_out')
+        return read_replayed(tmp_path / f'{name}_out')
+
+    late, early = record('late', T0 + NS), record('early', T0)
+    assert late.summary.drops == early.summary.drops == {}
+    assert late.summary.windows == early.summary.windows >= 9
 
 
 def test_undecodable_bytes_are_counted(tmp_path):

@@ -240,6 +240,14 @@ def test_lost_chunks_show_in_the_sequence():
     assert audio._counters.get('audio', 'lost_chunks') == 2
 
 
+def test_a_chunk_that_a_later_one_overtook_is_counted_once():
+    audio = sense()
+    for sequence in (0, 1, 3, 2, 4):
+        audio.add(AudioChunk(START + sequence * 32 * MS, tone(0.032), 16000, sequence))
+    assert {name: n for name, n in audio._counters.snapshot().items() if 'gap' not in name} == {
+        'audio.out_of_order': 1}
+
+
 def test_one_lost_chunk_shifts_nothing_though_it_is_shorter_than_the_tolerance():
     audio = sense()
     items = [AudioChunk(one.stamp_ns, one.samples, 16000, index)
@@ -361,3 +369,40 @@ def test_the_resampler_loses_nothing_at_the_end():
     got = [resampler.accept(piece) for piece in np.split(tone(1.0, 48000), 10)]
     got.append(resampler.accept(np.zeros((0, 1), np.float32), last=True))
     assert sum(map(len, got)) == 16000
+
+
+def listened(samples, **values):
+    """Return what is heard of a second of sound."""
+    audio = sense(**values)
+    feed(audio, chunks(samples))
+    return audio.read(START, START + NS).waveform
+
+
+@pytest.mark.parametrize('noise', [0.0, 1e-5, 2e-3])
+@pytest.mark.parametrize('channels', [2, 6])
+def test_channels_without_a_microphone_do_not_lower_the_level(channels, noise):
+    samples = np.random.default_rng(0).normal(0, noise, (16000, channels)).astype(np.float32)
+    samples[:, 1:2] = tone(1.0)
+    assert np.abs(listened(samples) - tone(1.0)[:, 0]).max() < 1e-6
+
+
+def test_the_mean_is_of_all_channels_that_sound():
+    samples = np.concatenate([tone(1.0), tone(1.0, hz=800.0), np.zeros((16000, 1), np.float32)], 1)
+    assert np.abs(listened(samples) - samples[:, :2].mean(axis=1)).max() < 1e-6
+    assert not listened(np.zeros((16000, 3), np.float32)).any()
+
+
+def test_one_channel_of_several_is_listened_to():
+    samples = np.concatenate([tone(1.0, hz=300.0), tone(1.0, hz=800.0)], axis=1)
+    for channel in (1, 2):
+        assert np.array_equal(listened(samples, channel=channel), samples[:, channel - 1])
+
+
+def test_a_channel_that_is_not_there_is_refused_by_name():
+    audio = sense(channel=3)
+    with pytest.raises(InputError, match=r'audio\.channel: 3, of sound with 2 channels; allowed: '
+                                         r'0 \(all\) to 2') as caught:
+        audio.add(AudioChunk(START, tone(0.1, channels=2), 16000))
+    assert caught.value.cause == 'no_channel'
+    audio.change(AudioSettings(channel=2))
+    assert audio.add(AudioChunk(START, tone(0.1, channels=2), 16000))

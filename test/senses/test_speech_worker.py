@@ -16,7 +16,7 @@ from waiting import eventually
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS
-from maven_ros.senses.speech import SpeechWorker, open_recogniser
+from maven_ros.senses.speech import SpeechWorker, open_recogniser, remote
 from maven_ros.senses.speech.remote import RESTARTS
 from maven_ros.settings import SpeechSettings
 
@@ -125,7 +125,8 @@ def test_reset_drops_what_was_said_before(sample, counters):
     assert found == recognise(open_recogniser(SETTINGS), sample, start_ns=later_ns)
 
 
-def test_a_recogniser_that_dies_is_replaced_a_few_times(sample, counters):
+def test_a_recogniser_that_dies_is_replaced_a_few_times_a_minute(
+        sample, counters, monkeypatch):
     with SpeechWorker(SETTINGS, counters) as worker:
         for death in range(1, RESTARTS + 1):
             (pid,) = children()
@@ -140,6 +141,13 @@ def test_a_recogniser_that_dies_is_replaced_a_few_times(sample, counters):
         assert counters.get('speech', 'skipped') == 1
         assert worker.lag_s == 0
         assert worker.finish(PATIENCE_S) == []
+        assert '4 times within 60 s' in counters.details()['speech.stopped']
+        monkeypatch.setattr(remote, 'WITHIN_S', 0.0)  # the minute is over
+        put_all(worker, sample)
+        assert finals(worker.finish(PATIENCE_S))
+        assert counters.get('speech', 'restarted') == RESTARTS + 1
+    worker.put(sample, START_NS)
+    assert not children()
 
 
 def test_the_process_is_deaf_to_ctrl_c_and_small(sample, counters):

@@ -216,6 +216,10 @@ class BagGraph(Closing):
             return sum(one.topic == full and one.subscription_count() for one in self._publishers)
         return sum(one.topic == full for one in self._reader.connections)
 
+    def latched(self, topic: str) -> bool:
+        """Return False: nobody comes later than a bag, which hands out all to everybody."""
+        return False
+
     def message_counts(self) -> dict[str, int]:
         """How many messages each topic has, in a bag that is open for reading."""
         counts: dict[str, int] = {}

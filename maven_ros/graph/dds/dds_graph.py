@@ -154,6 +154,15 @@ class DdsGraph(Closing):
         self._look()
         return self.discovered.publisher_count(self.resolve(topic))
 
+    def latched(self, topic: str) -> bool:
+        """
+        Tell whether somebody keeps what was published on a topic for who comes later.
+
+        :raises GraphError: for a bad name.
+        """
+        self._look()
+        return self.discovered.latched(self.resolve(topic))
+
     def close(self) -> None:
         """Close every publisher and subscription, then the graph."""
         with self._lock:
@@ -286,7 +295,7 @@ def _dds_qos(qos: Qos, msgtype: str) -> Any:
         reliability = Policy.Reliability.Reliable(_MAX_BLOCKING_NS)
     return DdsQos(
         reliability,
-        Policy.Durability.Volatile,
+        Policy.Durability.TransientLocal if qos.latched else Policy.Durability.Volatile,
         Policy.History.KeepLast(qos.depth),
         Policy.WriterDataLifecycle(autodispose=False),
         Policy.DataRepresentation(use_cdrv0_representation=True),

@@ -29,6 +29,7 @@ class Offer:
     topic: str
     msgtype: str
     reliability: Reliability
+    latched: bool = False
 
 
 class Discovered:
@@ -101,6 +102,11 @@ class Discovered:
         with self._lock:
             return len(self._by_topic.get(dds_topic(topic), ()))
 
+    def latched(self, topic: str) -> bool:
+        """Tell whether a publisher of a topic keeps what it sent for who comes later."""
+        with self._lock:
+            return any(one.latched for one in self._by_topic.get(dds_topic(topic), {}).values())
+
     def offered(self, topic: str, msgtype: str) -> dict[int, Offer]:
         """
         Return the publishers of a topic, by their handles.
@@ -156,4 +162,5 @@ def _offer(endpoint: Any) -> Offer:
     return Offer(
         '{:x}:{:x}:{:x}:{:x}'.format(*struct.unpack('>4I', endpoint.key.bytes)),
         endpoint.topic_name, endpoint.type_name,
-        Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT)
+        Reliability.RELIABLE if reliable else Reliability.BEST_EFFORT,
+        Policy.Durability.TransientLocal in endpoint.qos)

@@ -105,7 +105,8 @@ class RosGraph(Closing):
                 except _events().UnsupportedEventTypeError:  # some middleware does not tell
                     return subscribe(kind, options)
 
-            return self._create(full, msgtype, subscribe_and_count, adaptable)
+            return self._create(
+                full, msgtype, subscribe_and_count, adaptable, overridable=not qos.latched)
 
         subscription = RosSubscription(self, full, msgtype, adapts, create, callback)
         subscription.follow(self._offered(full) or Reliability.RELIABLE if adapts
@@ -149,6 +150,17 @@ class RosGraph(Closing):
         with self._lock:
             if one in self._open:
                 self._open.remove(one)
+
+    def latched(self, topic: str) -> bool:
+        """
+        Tell whether somebody keeps what was published on a topic for who comes later.
+
+        :raises GraphError: for a bad name, and after ``close``.
+        """
+        from rclpy.qos import DurabilityPolicy
+
+        return any(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+                   for one in self.node.get_publishers_info_by_topic(self.resolve(topic)))
 
     def close(self) -> None:
         """Close every publisher and subscription; the node stays."""
@@ -199,14 +211,14 @@ class RosGraph(Closing):
 
     def _create(
         self, topic: str, msgtype: str, create: Callable[[Any, Any], Any],
-        adaptable: bool = False,
+        adaptable: bool = False, overridable: bool = True,
     ) -> Any:
         from rclpy.exceptions import ParameterException
         from rclpy.qos import QoSPolicyKind
         from rclpy.qos_overriding_options import QoSOverridingOptions
 
         kind = message_class(msgtype)
-        policies = [] if _OF_ONE_FACE.search(topic) else [
+        policies = [] if _OF_ONE_FACE.search(topic) or not overridable else [
             QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH,
             *([] if adaptable else [QoSPolicyKind.RELIABILITY])]
         try:
@@ -265,7 +277,8 @@ def _ros_qos(qos: Qos) -> Any:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=qos.depth,
         reliability=ReliabilityPolicy[qos.reliability.name],
-        durability=DurabilityPolicy.VOLATILE)
+        durability=(DurabilityPolicy.TRANSIENT_LOCAL if qos.latched
+                    else DurabilityPolicy.VOLATILE))
 
 
 def _steady() -> Any:

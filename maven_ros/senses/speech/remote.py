@@ -13,13 +13,14 @@ from maven_ros.settings import SpeechSettings
 
 DOSE_SAMPLES = SAMPLE_RATE_HZ // 10
 IN_FLIGHT_SAMPLES = SAMPLE_RATE_HZ // 2  # 32 kB: fits a socket's buffer, so sending never blocks
-RESTARTS = 3
+#: It may be started again so often within so long; then it rests until that is past.
+RESTARTS, WITHIN_S = 3, 60.0
 LOAD_S = 120.0  # large Vosk models take a minute
 
 
 class RemoteRecogniser:
     """
-    Feeds a host and collects from it; starts it again where it dies, a few times.
+    Feeds a host and collects from it; starts it again where it dies, a few times a minute.
 
     :raises ResourceError: the recogniser cannot be opened.
     """
@@ -31,8 +32,8 @@ class RemoteRecogniser:
         self._epoch = 0
         self._finished = True
         self._found: list[Utterance] = []
-        self._restarts = 0
-        self._loaded = False
+        self._restarts_s: deque[float] = deque(maxlen=RESTARTS)  # when, on the steady clock
+        self._loaded = self._closed = False
         self._host: Host | None = self._start()
         try:
             self._load(self._host)
@@ -48,7 +49,7 @@ class RemoteRecogniser:
 
     def put(self, samples: Samples, start_ns: int) -> None:
         """Take sound; where too much of it waits already, what waits is skipped."""
-        if self._host is None:
+        if self._host is None and not self._start_again():
             self._counters.count('speech', 'skipped', 'the recogniser has stopped')
             return
         for at in range(0, len(samples), DOSE_SAMPLES):
@@ -71,11 +72,14 @@ class RemoteRecogniser:
         self._epoch += 1
         self._waiting.clear()
         self._found.clear()
-        self._waiting.append(Request(self._epoch, NO_SOUND, 0))
+        if self._host is not None:
+            self._waiting.append(Request(self._epoch, NO_SOUND, 0))
         self._pump()
 
     def finish(self, timeout_s: float) -> list[Utterance]:
         """Close what is being said, once all sound is recognised or the time is up."""
+        if self._host is None:
+            return self.poll()
         self._finished = False
         self._waiting.append(Request(self._epoch, NO_SOUND, 0, finish=True))
         until = time.monotonic() + timeout_s  # how long to wait for another process, no stamp
@@ -93,6 +97,7 @@ class RemoteRecogniser:
 
     def close(self) -> None:
         """End within a second."""
+        self._closed = True
         if self._host is not None:
             self._host.close()
             self._host = None
@@ -158,13 +163,20 @@ class RemoteRecogniser:
         how = f'{host.close()}: {error!r}'
         self._in_flight = 0
         self._finished = True
-        if self._restarts == RESTARTS:
-            self._host = None
-            self._counters.count('speech', 'stopped', f'ended {RESTARTS + 1} times; {how}')
+        self._host = None
+        if not self._start_again(how):
+            self._counters.count('speech', 'stopped', f'ended {RESTARTS + 1} times within '
+                                 f'{WITHIN_S:g} s, and rests until that is past; {how}')
             if self._waiting:
                 self._skip('the recogniser has stopped')
-            return
-        self._restarts += 1
-        self._counters.count(
-            'speech', 'restarted', f'start {self._restarts} of {RESTARTS}, after {how}')
+
+    def _start_again(self, how: str = 'a rest') -> bool:
+        """Start a host, unless too many were started of late; return whether that was done."""
+        now_s = time.monotonic()
+        if self._closed or (len(self._restarts_s) == RESTARTS
+                            and now_s - self._restarts_s[0] < WITHIN_S):
+            return False
+        self._restarts_s.append(now_s)
+        self._counters.count('speech', 'restarted', f'after {how}')
         self._host = self._start()
+        return True
