@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,19 @@ from typing import Any
 from maven_ros.errors import CannotWrite, ResourceError
 
 BLOCK_BYTES = 1 << 20
+#: What Python makes of a byte of a file's name that is no UTF-8, and other halves of pairs.
+_NO_TEXT = re.compile('[\ud800-\udfff]')
+
+
+def shown(name: object) -> str:
+    """
+    Return a file's name, or any text with one in it, as text that every file and message holds.
+
+    :returns: the same, but a byte that is no UTF-8 as its number: different names stay so.
+    """
+    return _NO_TEXT.sub(
+        lambda found: f'\\x{ord(found[0]) & 0xff:02x}' if '\udc80' <= found[0] <= '\udcff'
+        else f'\\u{ord(found[0]):04x}', str(name))
 
 
 def sha256_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maven_ros.cli.arguments import Declare, Group, add_group, add_settings, settings_of
+from maven_ros.files import shown
 
 if TYPE_CHECKING:
     from maven_ros.replay.replay import Progress
@@ -91,7 +92,7 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
         sources=sources_of(arguments), start_s=arguments.start, duration_s=arguments.duration,
         rate=arguments.rate, storage=arguments.storage)
     out = arguments.out or default_out(bag)
-    with progress_bar(bag.name) as progress:
+    with progress_bar(shown(bag.name)) as progress:
         summary = replay(bag, settings, out, options, stop, progress)
     if summary is None:
         print(f'interrupted; the same command goes on from what is in {out}', file=sys.stderr)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import logging
 import re
 import sys
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(level=arguments.log_level.upper(),
                         format='[%(levelname)s] %(name)s: %(message)s', stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as Python's own stderr: a name may be no UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     stop = Interrupts.on_signals()
     if arguments.end_with_stdin:
         threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import GraphError, InputError
+from maven_ros.files import shown
 from maven_ros.graph import foreign
 from maven_ros.records import NS
 from maven_ros.resources import resource
@@ -207,7 +208,7 @@ def _value(store: Any, where: str, kind: Any, value: Any) -> Any:
     if node == Nodetype.NAME:
         return _build(store, detail, value) if isinstance(value, Mapping) else value
     if node == Nodetype.BASE:
-        return value
+        return shown(value) if isinstance(value, str) else value
     item = detail[0]
     if _is_numeric(item):
         return _array(where, value, _dtype(item))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
+from maven_ros.files import shown
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import utterance_record
 from maven_ros.graph.messages import from_cdr
@@ -106,8 +107,8 @@ def _timing(path: Path) -> NDArray[np.float64]:
 
 
 def name_of(bag: Path) -> str:
-    """Return the name of a bag: its folder's, or its file's without the ending."""
-    return bag.stem if bag.is_file() else bag.resolve().name
+    """Return the name of a bag, as text: its folder's, or its file's without the ending."""
+    return shown(bag.stem if bag.is_file() else bag.resolve().name)
 
 
 def is_complete(folder: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
+from maven_ros.files import shown
 from maven_ros.records import NS, Pixels, Utterance
 from maven_ros.replay.replayed import Replayed
 from maven_ros.replay.summary import is_loss
@@ -51,7 +52,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
     page = environment.get_template('page.html').render(_content(outcome))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding='utf-8')
+        path.write_text(shown(page), encoding='utf-8')
     except OSError as error:
         raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
 

@@ -16,7 +16,8 @@ from typing import Any
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.rosbag2.reader import DirectoryReader
 from rosbags.rosbag2.storage_mcap import ChunkInfo, McapReader, read_string
-from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
+
+from maven_ros.graph.bag.sqlite import SqliteReader
 
 _MAGIC = b'\x89MCAP0\r\n'
 _RECORD = struct.Struct('<BQ')       # what each record begins with: its kind, its length
@@ -174,14 +175,14 @@ class _Patched:
 
 
 class _FolderReader(DirectoryReader):
-    STORAGE_PLUGINS: Mapping[str, Any] = {'mcap': WholePartReader, 'sqlite3': Sqlite3Reader}
+    STORAGE_PLUGINS: Mapping[str, Any] = {'mcap': WholePartReader, 'sqlite3': SqliteReader}
 
 
 class BagReader(Reader):
     """The folder of a rosbag2, or one of its storage files."""
 
     STORAGE_PLUGINS: Mapping[str, Any] = {
-        'dir': _FolderReader, '.mcap': WholePartReader, '.db3': Sqlite3Reader}
+        'dir': _FolderReader, '.mcap': WholePartReader, '.db3': SqliteReader}
 
     def check_end(self, end_ns: int | None) -> None:
         """

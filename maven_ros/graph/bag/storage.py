@@ -65,12 +65,14 @@ def open_writer(path: Path, storage: str) -> Any:
 
     :raises ResourceError: when something is there already, or it cannot be written.
     """
-    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.rosbag2 import StoragePlugin
+
+    from maven_ros.graph.bag.writer import BagWriter
 
     if path.exists():
         raise ResourceError(f'{path}: exists already; allowed: a path where nothing is yet')
     with translated(path, 'cannot be written'):
-        writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+        writer = BagWriter(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
         writer.open()
     return writer
 

@@ -15,7 +15,7 @@ from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.devices.media import read_media
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
-from maven_ros.files import write_json, written
+from maven_ros.files import shown, write_json, written
 from maven_ros.records import NS, Frame, Word
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import SpeechWorker
@@ -150,7 +150,9 @@ class Preparer(Closing):
             return {}
 
     def _given(self, folder: Path, frames: int) -> list[str]:
-        crops = read_crops(folder)
+        crops = read_crops(folder.resolve())
+        if shown(folder.resolve()) != str(folder.resolve()):
+            raise InputError('bad_name', f'{folder}: a table holds no path that is no UTF-8')
         return [str(crops[number].resolve()) if number in crops else ''
                 for number in range(1, frames + 1)]
 
@@ -209,8 +211,8 @@ def write_rows(path: Path, some: Sequence[Mapping[str, Any]]) -> None:
     pa, pq, _ = require_pyarrow()
     schema = schema_of(pa, MANIFEST)
     tables = [pa.table(dict(columns), schema) for columns in some]
-    with written(path) as beside:
-        pq.write_table(pa.concat_tables(tables) if tables else schema.empty_table(), beside)
+    with written(path) as beside, beside.open('wb') as file:
+        pq.write_table(pa.concat_tables(tables) if tables else schema.empty_table(), file)
 
 
 def schema_of(pa: Any, columns: Mapping[str, str]) -> Any:

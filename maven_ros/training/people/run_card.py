@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from maven_ros import __version__
-from maven_ros.files import read_json, written
+from maven_ros.files import read_json, shown, written
 from maven_ros.scoring.metrics import METRICS
 from maven_ros.scoring.scores import Score, Scores
 from maven_ros.training.people.prepared import SUMMARY
@@ -42,7 +42,7 @@ def write_card(
         *_head(result), *_data(result, data), *_settings(result), *_scores(result),
         *_environment(wall_s, processes), *_USE])
     with written(path) as beside:
-        beside.write_text(text + '\n', 'utf-8')
+        beside.write_text(shown(text) + '\n', 'utf-8')
 
 
 def _head(result: RunResult) -> Iterator[str]:
