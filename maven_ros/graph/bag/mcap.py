@@ -17,6 +17,7 @@ from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.rosbag2.reader import DirectoryReader
 from rosbags.rosbag2.storage_mcap import ChunkInfo, McapReader, read_string
 
+from maven_ros.graph.bag.connections import with_full_types
 from maven_ros.graph.bag.sqlite import SqliteReader
 
 _MAGIC = b'\x89MCAP0\r\n'
@@ -48,6 +49,7 @@ class WholePartReader(McapReader):
             except BaseException:  # a signal, too, must not leave the file open
                 self.close()
                 raise
+        self.connections = with_full_types(self.connections)
 
     def _open_whole_part(self, error: Exception) -> None:
         bio: Any = self.bio
@@ -176,6 +178,14 @@ class _Patched:
 
 class _FolderReader(DirectoryReader):
     STORAGE_PLUGINS: Mapping[str, Any] = {'mcap': WholePartReader, 'sqlite3': SqliteReader}
+
+    def open(self) -> None:
+        """Open all files."""
+        super().open()
+        defined = {one.msgtype: one.msgdef for storage in self.storages
+                   for one in storage.connections}
+        self.connections = [one._replace(msgdef=defined.get(one.msgtype, one.msgdef))
+                            for one in with_full_types(self.connections)]
 
 
 class BagReader(Reader):

@@ -10,6 +10,7 @@ from typing import Any
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 
 from maven_ros.files import shown
+from maven_ros.graph.bag.connections import with_full_types
 
 
 class SqliteReader(Sqlite3Reader):
@@ -32,6 +33,7 @@ class SqliteReader(Sqlite3Reader):
         except BaseException:  # a signal, too, must not leave the folder
             self._clean()
             raise
+        self.connections = with_full_types(self.connections)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,0 +1,22 @@
+"""The topics of a bag as its storages list them, under the full names of their types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_SHORT = re.compile(r'(\w+)/(\w+)')
+_DDS = re.compile(r'(\w+)::msg::(?:dds_::)?(\w+?)_?')
+
+
+def with_full_types(connections: Iterable[Any]) -> list[Any]:
+    """Return connections whose types have the names of ROS 2, which some recorders shorten."""
+    return [one._replace(msgtype=_full(one.msgtype)) if one.ext.serialization_format == 'cdr'
+            else one for one in connections]
+
+
+def _full(name: str) -> str:
+    """Return ``sensor_msgs/msg/Image`` for ``sensor_msgs/Image``, and for its name in DDS."""
+    found = _SHORT.fullmatch(name) or _DDS.fullmatch(name)
+    return f'{found[1]}/msg/{found[2]}' if found else name
