@@ -318,12 +318,14 @@ class BagGraph(Closing):
             return
         with translated(self.path, 'is damaged'):
             messages = self._reader.messages(wanted, start_ns, end_ns)
+        count = 0
         while True:
             with translated(self.path, 'is damaged'):
                 found = next(messages, None)
                 if found is None and self._reader is not None:
-                    self._reader.check_end(end_ns)
+                    self._reader.check_end(wanted, start_ns, end_ns, count)
             if found is None:
                 return
+            count += 1
             connection, stamp_ns, cdr = found
             yield connection, stamp_ns, bytes(cdr)

@@ -9,16 +9,14 @@ that was never finished where that is not compressed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.rosbag2.reader import DirectoryReader
+from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.storage_mcap import ChunkInfo, McapReader, read_string
 
 from maven_ros.graph.bag.connections import with_full_types
-from maven_ros.graph.bag.sqlite import SqliteReader
 
 _MAGIC = b'\x89MCAP0\r\n'
 _RECORD = struct.Struct('<BQ')       # what each record begins with: its kind, its length
@@ -174,34 +172,3 @@ class _Patched:
     def close(self) -> None:
         """Close the file."""
         self._bio.close()
-
-
-class _FolderReader(DirectoryReader):
-    STORAGE_PLUGINS: Mapping[str, Any] = {'mcap': WholePartReader, 'sqlite3': SqliteReader}
-
-    def open(self) -> None:
-        """Open all files."""
-        super().open()
-        defined = {one.msgtype: one.msgdef for storage in self.storages
-                   for one in storage.connections}
-        self.connections = [one._replace(msgdef=defined.get(one.msgtype, one.msgdef))
-                            for one in with_full_types(self.connections)]
-
-
-class BagReader(Reader):
-    """The folder of a rosbag2, or one of its storage files."""
-
-    STORAGE_PLUGINS: Mapping[str, Any] = {
-        'dir': _FolderReader, '.mcap': WholePartReader, '.db3': SqliteReader}
-
-    def check_end(self, end_ns: int | None) -> None:
-        """
-        Tell that there was more, once all that is whole has been read.
-
-        :param end_ns: up to when it was wanted; None for all.
-        :raises ReaderError: says where the bag broke.
-        """
-        for storage in getattr(self.storage, 'storages', [self.storage]):
-            broken = getattr(storage, 'broken', '')
-            if broken and (end_ns is None or end_ns >= storage.metadata.end_time):
-                raise ReaderError(broken)
