@@ -283,6 +283,19 @@ class BagGraph(Closing):
                     heard += subscription._deliver(cdr, stamp_ns)
         return heard
 
+    def secure(self) -> None:
+        """
+        Put what was recorded where a kill leaves it.
+
+        :raises GraphError: when the bag is not open for writing.
+        :raises ResourceError: when it cannot be written.
+        """
+        with self._lock:
+            if self._writer is None:
+                raise GraphError(f'{self.path}: is not open for writing')
+            with translated(self.path, 'cannot be written'):
+                self._writer.secure()
+
     def close(self) -> None:
         """
         Close every publisher and subscription, then the bag; a written one is complete then.
