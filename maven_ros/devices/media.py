@@ -11,18 +11,20 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.counters import Counters
+from maven_ros.devices.showing import Kind, choice, choose, shown_pixels
 from maven_ros.errors import InputError, ResourceError, SettingsError
 from maven_ros.records import NS, AudioChunk, Frame, Pixels, Samples
 
@@ -30,26 +32,27 @@ if TYPE_CHECKING:
     import av
 
 Record: TypeAlias = Frame | AudioChunk
-Kind: TypeAlias = Literal['video', 'audio']
 
 CHUNK_S = 0.032  # 512 samples at 16 kHz
 GAP_TOLERANCE_NS = 10_000_000  # Matroska rounds to 1 ms; a lost AAC packet is 21 ms or more
 EARLY_END_NS = 500_000_000  # FFmpeg stops at a broken structure without a word
 
 _ALLOWED = 'allowed is what FFmpeg reads, such as MP4, MKV, WebM, MP3 or WAV'
-_TEXT_ART = {'ansi', 'bintext', 'xbin', 'idf'}  # FFmpeg "plays" any .txt and .bin with these
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
     """
-    What a file holds: its first video and its first audio stream.
+    What a file holds: the video and the audio stream that are played.
 
     :param duration_ns: as the file declares it; 0 when it does not.
-    :param width: pixels as stored, before any rotation; 0 without video.
+    :param width: pixels as stored, before any turning or stretching; 0 without video.
     :param frame_rate: frames a second in the mean; 0 when unknown or without video.
     :param sample_rate_hz: 0 without audio.
     :param origin_s: the file's own time of its start, which is 0 for all that is read from it.
+    :param streams: where the two are among all streams of the file.
+    :param choices: which were chosen of several, in words.
     """
 
     path: Path
@@ -62,20 +65,30 @@ class Media:
     sample_rate_hz: int
     channels: int
     origin_s: Fraction
+    streams: dict[Kind, int]
+    choices: tuple[str, ...]
 
 
-def probe(path: str | PathLike[str]) -> Media:
+def probe(
+    path: str | PathLike[str], *, video_stream: int = 0, audio_stream: int = 0,
+) -> Media:
     """
     Look at what a file holds.
 
+    :param video_stream: number of the video stream to play, from 1; 0 for the file's own choice.
+    :param audio_stream: number of the audio stream, likewise.
     :raises ResourceError: when it is missing, no media file, or without video and sound.
+    :raises SettingsError: for a stream that is not there.
     """
     path = Path(path)
     if not path.is_file():
         state = 'is no file' if path.exists() else 'no such file'
         raise ResourceError(f'{path}: {state}; {_ALLOWED}')
     with _open(path) as container:
-        video, audio = _stream(container, 'video'), _stream(container, 'audio')
+        wanted: dict[Kind, int] = {'video': video_stream, 'audio': audio_stream}
+        found = {kind: choose(getattr(container.streams, kind), number, f'{path}: {kind}')
+                 for kind, number in wanted.items()}
+        video, audio = found['video'], found['audio']
         if not video and not audio:
             raise ResourceError(
                 f'{path}: has neither video nor sound ({len(container.streams)} streams of '
@@ -92,12 +105,18 @@ def probe(path: str | PathLike[str]) -> Media:
             origin_s=min(
                 (stream.start_time * stream.time_base for stream in (video, audio)
                  if stream and stream.start_time is not None and stream.time_base),
-                default=Fraction(0)))
+                default=Fraction(0)),
+            streams={kind: stream.index for kind, stream in found.items() if stream},
+            choices=tuple(filter(None, (
+                choice(getattr(container.streams, kind), stream, f'{path}: {kind}',
+                       f'--{kind}-stream')
+                for kind, stream in found.items() if stream and not wanted[kind]))))
 
 
 def read_media(
     path: str | PathLike[str], *, start_ns: int = 0, loop: int = 1, video: bool = True,
-    audio: bool = True, counters: Counters | None = None,
+    audio: bool = True, counters: Counters | None = None, video_stream: int = 0,
+    audio_stream: int = 0,
 ) -> Generator[Record, None, None]:
     """
     Read a file's frames and sound in the order in which live devices would give them.
@@ -113,6 +132,7 @@ def read_media(
     :param video: whether frames are wanted.
     :param audio: whether sound is wanted.
     :param counters: takes what is skipped, under ``'media'``.
+    :param video_stream: as :func:`probe`; so ``audio_stream``.
     :returns: an iterator; its ``close`` closes the file.
     :raises ResourceError: for a missing or unusable file, one without what is wanted, or (while
         reading) one of which nothing can be decoded.
@@ -120,11 +140,13 @@ def read_media(
     """
     if loop < 0:
         raise SettingsError(f'loop: {loop} is not an integer of at least 0 (0: for ever)')
-    media = probe(path)
+    media = probe(path, video_stream=video_stream, audio_stream=audio_stream)
     video, audio = video and media.has_video, audio and media.has_audio
     if not video and not audio:
         held = 'no video' if media.has_audio else 'no sound'
         raise ResourceError(f'{media.path}: has {held}, and nothing else was asked for')
+    for chosen in media.choices:
+        _log.info('%s', chosen)
     return _Reader(media, video, audio, counters or Counters()).laps(start_ns, loop)
 
 
@@ -163,14 +185,15 @@ class _Reader:
 
     def _frames(self, start_ns: int) -> Generator[Frame, None, None]:
         if self._video:
-            for offset_ns, frame in self._decoded('video'):
-                yield Frame(start_ns + offset_ns, functools.partial(_pixels, frame))
+            for offset_ns, frame, stream in self._decoded('video'):
+                yield Frame(start_ns + offset_ns, functools.partial(
+                    _pixels, frame, stream.sample_aspect_ratio))
 
     def _chunks(self, start_ns: int) -> Generator[AudioChunk, None, None]:
         if not self._audio:
             return
         run: _Run | None = None
-        for offset_ns, frame in self._decoded('audio'):
+        for offset_ns, frame, _ in self._decoded('audio'):
             try:
                 samples = _samples(frame)
             except InputError as error:
@@ -186,12 +209,13 @@ class _Reader:
         if run:
             yield from run.cut(self._sequence, last=True)
 
-    def _decoded(self, kind: Kind) -> Iterator[tuple[int, Any]]:
-        """Yield decoded frames of a stream, each with its time from the file's start in ns."""
+    def _decoded(self, kind: Kind) -> Iterator[tuple[int, Any, Any]]:
+        """Yield the time from the file's start in ns, a decoded frame, and its stream."""
         import av
 
         with _open(self._media.path) as container:
-            packets = container.demux(_stream(container, kind))
+            stream = container.streams[self._media.streams[kind]]
+            packets = container.demux(stream)
             while True:
                 try:
                     packet = next(packets, None)
@@ -210,7 +234,7 @@ class _Reader:
                         self._skip('no_time', f'{kind} frame without a timestamp')
                         continue
                     offset_s = frame.pts * frame.time_base - self._media.origin_s
-                    yield round(offset_s * NS), frame
+                    yield round(offset_s * NS), frame, stream
 
     def _check_length(self, length_ns: int) -> None:
         whole = (self._video, self._audio) == (self._media.has_video, self._media.has_audio)
@@ -269,31 +293,17 @@ def _open(path: Path) -> av.container.InputContainer:
             f'{path}: cannot be read as a media file ({error.strerror}); {_ALLOWED}') from error
 
 
-def _stream(container: av.container.InputContainer, kind: Kind) -> Any:
-    """Return the first stream of a kind that can be decoded and is no cover picture, or None."""
-    from av.stream import Disposition
-
-    for stream in getattr(container.streams, kind):
-        codec = stream.codec_context
-        if codec and codec.name not in _TEXT_ART \
-                and not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
-
-
-def _pixels(frame: av.VideoFrame) -> Pixels:
-    """Convert to BGR, upright as the file's rotation asks for."""
+def _pixels(frame: av.VideoFrame, aspect: Fraction | None) -> Pixels:
+    """Convert to BGR, as the file declares that it is shown."""
     import av
 
     try:
-        pixels: NDArray[Any] = frame.to_ndarray(format='bgr24')
+        return shown_pixels(frame, aspect)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             'undecodable',
             f'a video frame of format {frame.format.name} cannot be made bgr24: {error}'
         ) from error
-    turns = round(frame.rotation / 90) % 4  # counterclockwise
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
 def _samples(frame: av.AudioFrame) -> Samples:
