@@ -2,8 +2,8 @@
 Reads video and sound files (anything that FFmpeg reads) as records on one clock.
 
 The file's own timestamps are that clock: 0 is the start of whichever stream starts first, so a
-stream that starts late starts late here too. Each stream is decoded from a container of its own,
-so a badly interleaved file costs no memory.
+stream that starts late starts late here too; a clock that begins anew inside a file goes on. Each
+stream is decoded from a container of its own, so a badly interleaved file costs no memory.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.counters import Counters
+from maven_ros.devices.clocks import Part, jumps_ahead, shifts
 from maven_ros.devices.showing import Kind, choice, choose, shown_pixels
 from maven_ros.errors import InputError, ResourceError, SettingsError
 from maven_ros.records import NS, AudioChunk, Frame, Pixels, Samples
@@ -35,6 +36,7 @@ Record: TypeAlias = Frame | AudioChunk
 
 CHUNK_S = 0.032  # 512 samples at 16 kHz
 GAP_TOLERANCE_NS = 10_000_000  # Matroska rounds to 1 ms; a lost AAC packet is 21 ms or more
+OVERLAP_TOLERANCE_NS = 200_000_000  # FFmpeg's stamps go back where pieces of FLAC were joined
 EARLY_END_NS = 500_000_000  # FFmpeg stops at a broken structure without a word
 
 _ALLOWED = 'allowed is what FFmpeg reads, such as MP4, MKV, WebM, MP3 or WAV'
@@ -164,6 +166,7 @@ class _Reader:
         self._audio = audio
         self._counters = counters
         self._sequence = itertools.count()
+        self._shifts: dict[int, list[Fraction]] = {}
 
     def laps(self, start_ns: int, loop: int) -> Generator[Record, None, None]:
         frame_ns = round(NS / self._media.frame_rate) if self._media.frame_rate else 0
@@ -215,10 +218,12 @@ class _Reader:
 
         with _open(self._media.path) as container:
             stream = container.streams[self._media.streams[kind]]
-            packets = container.demux(stream)
+            packets, part = container.demux(stream), Part(jumps_ahead(container))
             while True:
                 try:
                     packet = next(packets, None)
+                    if packet is not None:
+                        self._shift(packet, part)
                     decoded = packet.decode() if packet else ()
                 except av.FFmpegError as error:
                     # A packet's error leaves the demuxer as it was; after one of its own it ends.
@@ -236,9 +241,21 @@ class _Reader:
                     offset_s = frame.pts * frame.time_base - self._media.origin_s
                     yield round(offset_s * NS), frame, stream
 
+    def _shift(self, packet: Any, part: Part) -> None:
+        """Lay a packet after the part of the file before its own, where the clock begins anew."""
+        if part.take(packet) and not self._shifts:
+            with _open(self._media.path) as container:
+                self._shifts = shifts(
+                    self._media.path, container, self._media.streams.values())
+        if part.number and packet.time_base:
+            ticks = round(self._shifts[packet.stream.index][part.number] / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+
     def _check_length(self, length_ns: int) -> None:
         whole = (self._video, self._audio) == (self._media.has_video, self._media.has_audio)
-        if whole and length_ns + EARLY_END_NS < self._media.duration_ns:
+        # Where the clock begins anew, what is declared is not the length.
+        if whole and not self._shifts and length_ns + EARLY_END_NS < self._media.duration_ns:
             self._counters.count(
                 'media', 'ended_early', f'{self._media.path}: ended after {length_ns / NS:.1f} s '
                 f'of the {self._media.duration_ns / NS:.1f} s that it declares')
@@ -260,7 +277,7 @@ class _Run:
         """Whether samples with these properties follow on directly."""
         same = rate_hz == self._rate_hz and channels == self._pending.shape[1]
         end_ns = self._time_ns(self._cut + len(self._pending))
-        return same and abs(stamp_ns - end_ns) <= GAP_TOLERANCE_NS
+        return same and -OVERLAP_TOLERANCE_NS <= stamp_ns - end_ns <= GAP_TOLERANCE_NS
 
     def add(self, samples: Samples) -> None:
         """Append samples, float32 (n, channels)."""
