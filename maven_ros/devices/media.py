@@ -20,23 +20,20 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from maven_ros.counters import Counters
 from maven_ros.devices.clocks import Part, jumps_ahead, shifts
+from maven_ros.devices.lost_pictures import LostPictures
 from maven_ros.devices.showing import Kind, choice, choose, shown_pixels
+from maven_ros.devices.unbroken_sound import SoundRun, samples_of
 from maven_ros.errors import InputError, ResourceError, SettingsError
-from maven_ros.records import NS, AudioChunk, Frame, Pixels, Samples
+from maven_ros.records import NS, AudioChunk, Frame, Pixels
 
 if TYPE_CHECKING:
     import av
 
 Record: TypeAlias = Frame | AudioChunk
 
-CHUNK_S = 0.032  # 512 samples at 16 kHz
-GAP_TOLERANCE_NS = 10_000_000  # Matroska rounds to 1 ms; a lost AAC packet is 21 ms or more
-OVERLAP_TOLERANCE_NS = 200_000_000  # FFmpeg's stamps go back where pieces of FLAC were joined
+LOST = 'damaged'  # why a picture that keeps its place cannot be decoded
 EARLY_END_NS = 500_000_000  # FFmpeg stops at a broken structure without a word
 
 _ALLOWED = 'allowed is what FFmpeg reads, such as MP4, MKV, WebM, MP3 or WAV'
@@ -118,7 +115,7 @@ def probe(
 def read_media(
     path: str | PathLike[str], *, start_ns: int = 0, loop: int = 1, video: bool = True,
     audio: bool = True, counters: Counters | None = None, video_stream: int = 0,
-    audio_stream: int = 0,
+    audio_stream: int = 0, keep_lost: bool = False,
 ) -> Generator[Record, None, None]:
     """
     Read a file's frames and sound in the order in which live devices would give them.
@@ -135,6 +132,8 @@ def read_media(
     :param audio: whether sound is wanted.
     :param counters: takes what is skipped, under ``'media'``.
     :param video_stream: as :func:`probe`; so ``audio_stream``.
+    :param keep_lost: pictures that are broken or damaged, and counted as such, are frames all the
+        same, whose ``decode`` raises an InputError of ``LOST``: nobody's place is another's.
     :returns: an iterator; its ``close`` closes the file.
     :raises ResourceError: for a missing or unusable file, one without what is wanted, or (while
         reading) one of which nothing can be decoded.
@@ -149,7 +148,7 @@ def read_media(
         raise ResourceError(f'{media.path}: has {held}, and nothing else was asked for')
     for chosen in media.choices:
         _log.info('%s', chosen)
-    return _Reader(media, video, audio, counters or Counters()).laps(start_ns, loop)
+    return _Reader(media, video, audio, counters or Counters(), keep_lost).laps(start_ns, loop)
 
 
 def available_ns(record: Record) -> int:
@@ -160,11 +159,14 @@ def available_ns(record: Record) -> int:
 class _Reader:
     """Reads the wanted streams of one file, lap after lap."""
 
-    def __init__(self, media: Media, video: bool, audio: bool, counters: Counters) -> None:
+    def __init__(
+        self, media: Media, video: bool, audio: bool, counters: Counters, keep_lost: bool,
+    ) -> None:
         self._media = media
         self._video = video
         self._audio = audio
         self._counters = counters
+        self._keep_lost = keep_lost
         self._sequence = itertools.count()
         self._shifts: dict[int, list[Fraction]] = {}
 
@@ -190,15 +192,15 @@ class _Reader:
         if self._video:
             for offset_ns, frame, stream in self._decoded('video'):
                 yield Frame(start_ns + offset_ns, functools.partial(
-                    _pixels, frame, stream.sample_aspect_ratio))
+                    _pixels, frame, stream.sample_aspect_ratio, self._media.path))
 
     def _chunks(self, start_ns: int) -> Generator[AudioChunk, None, None]:
         if not self._audio:
             return
-        run: _Run | None = None
+        run: SoundRun | None = None
         for offset_ns, frame, _ in self._decoded('audio'):
             try:
-                samples = _samples(frame)
+                samples = samples_of(frame)
             except InputError as error:
                 self._skip(error.cause, str(error))
                 continue
@@ -206,40 +208,69 @@ class _Reader:
             if run and not run.continues(stamp_ns, frame.sample_rate, samples.shape[1]):
                 yield from run.cut(self._sequence, last=True)
                 run = None
-            run = run or _Run(stamp_ns, frame.sample_rate, samples.shape[1])
+            run = run or SoundRun(stamp_ns, frame.sample_rate, samples.shape[1])
             run.add(samples)
             yield from run.cut(self._sequence)
         if run:
             yield from run.cut(self._sequence, last=True)
 
     def _decoded(self, kind: Kind) -> Iterator[tuple[int, Any, Any]]:
-        """Yield the time from the file's start in ns, a decoded frame, and its stream."""
+        """
+        Yield the time from the file's start in ns, a decoded frame, and its stream.
+
+        A picture that was lost is None, where those are to keep their places.
+        """
         import av
 
         with _open(self._media.path) as container:
             stream = container.streams[self._media.streams[kind]]
             packets, part = container.demux(stream), Part(jumps_ahead(container))
+            lost = LostPictures.of(container, stream) if kind == 'video' else None
             while True:
                 try:
                     packet = next(packets, None)
                     if packet is not None:
                         self._shift(packet, part)
+                        if lost:
+                            lost.send(packet)
                     decoded = packet.decode() if packet else ()
                 except av.FFmpegError as error:
                     # A packet's error leaves the demuxer as it was; after one of its own it ends.
                     self._skip('broken_packet', f'{kind} packet: {error.strerror}')
+                    if lost:
+                        lost.damaged = True
                     continue
-                if packet is None:
-                    return
                 for frame in decoded:
                     if frame.is_corrupt:  # patched up by the decoder
                         self._skip('damaged', f'{kind} frame at {float(frame.time or 0):.3f} s')
-                        continue
-                    if frame.pts is None or frame.time_base is None:
+                    elif frame.pts is None or frame.time_base is None:
                         self._skip('no_time', f'{kind} frame without a timestamp')
+                    if frame.pts is None or frame.time_base is None:
                         continue
-                    offset_s = frame.pts * frame.time_base - self._media.origin_s
-                    yield round(offset_s * NS), frame, stream
+                    if lost:
+                        lost.damaged |= frame.is_corrupt
+                        yield from self._lost(lost, frame.pts, stream)
+                    if not frame.is_corrupt or (kind == 'video' and self._keep_lost):
+                        yield (self._offset_ns(frame.pts, frame.time_base),
+                               None if frame.is_corrupt else frame, stream)
+                if packet is None:
+                    if lost:
+                        yield from self._lost(lost, None, stream)
+                    return
+
+    def _lost(
+        self, lost: LostPictures, pts: int | None, stream: Any,
+    ) -> Iterator[tuple[int, None, Any]]:
+        """Count what was lost before a time, or keep its places."""
+        for time in lost.before(pts):
+            offset_ns = self._offset_ns(time, stream.time_base)
+            if not lost.damaged:  # else it was counted for what the decoder said of it
+                self._skip('lost', f'video picture at {offset_ns / NS:.3f} s: nothing is decoded')
+            if self._keep_lost:
+                yield offset_ns, None, stream
+
+    def _offset_ns(self, pts: int, time_base: Fraction) -> int:
+        return round((pts * time_base - self._media.origin_s) * NS)
 
     def _shift(self, packet: Any, part: Part) -> None:
         """Lay a packet after the part of the file before its own, where the clock begins anew."""
@@ -264,38 +295,6 @@ class _Reader:
         self._counters.count('media', cause, f'{self._media.path}: {detail}; skipped')
 
 
-class _Run:
-    """Unbroken sound of one rate and layout, cut into chunks that are stamped by counting."""
-
-    def __init__(self, start_ns: int, rate_hz: int, channels: int) -> None:
-        self._start_ns = start_ns
-        self._rate_hz = rate_hz
-        self._cut = 0
-        self._pending: Samples = np.zeros((0, channels), np.float32)
-
-    def continues(self, stamp_ns: int, rate_hz: int, channels: int) -> bool:
-        """Whether samples with these properties follow on directly."""
-        same = rate_hz == self._rate_hz and channels == self._pending.shape[1]
-        end_ns = self._time_ns(self._cut + len(self._pending))
-        return same and -OVERLAP_TOLERANCE_NS <= stamp_ns - end_ns <= GAP_TOLERANCE_NS
-
-    def add(self, samples: Samples) -> None:
-        """Append samples, float32 (n, channels)."""
-        self._pending = np.concatenate((self._pending, samples))
-
-    def cut(self, sequence: Iterator[int], last: bool = False) -> Iterator[AudioChunk]:
-        """Yield the whole chunks so far, and what is left too if it is the ``last`` call."""
-        length = round(self._rate_hz * CHUNK_S)
-        while len(self._pending) >= (1 if last else length):
-            samples, self._pending = self._pending[:length], self._pending[length:]
-            stamp_ns = self._time_ns(self._cut)
-            self._cut += len(samples)
-            yield AudioChunk(stamp_ns, samples, self._rate_hz, next(sequence))
-
-    def _time_ns(self, samples: int) -> int:
-        return self._start_ns + samples * NS // self._rate_hz
-
-
 def _open(path: Path) -> av.container.InputContainer:
     try:
         import av
@@ -310,10 +309,12 @@ def _open(path: Path) -> av.container.InputContainer:
             f'{path}: cannot be read as a media file ({error.strerror}); {_ALLOWED}') from error
 
 
-def _pixels(frame: av.VideoFrame, aspect: Fraction | None) -> Pixels:
+def _pixels(frame: av.VideoFrame | None, aspect: Fraction | None, path: Path) -> Pixels:
     """Convert to BGR, as the file declares that it is shown."""
     import av
 
+    if frame is None:
+        raise InputError(LOST, f'{path}: a picture is damaged')
     try:
         return shown_pixels(frame, aspect)
     except (av.FFmpegError, ValueError) as error:
@@ -321,20 +322,3 @@ def _pixels(frame: av.VideoFrame, aspect: Fraction | None) -> Pixels:
             'undecodable',
             f'a video frame of format {frame.format.name} cannot be made bgr24: {error}'
         ) from error
-
-
-def _samples(frame: av.AudioFrame) -> Samples:
-    """Return float32 (samples, channels) in [-1, 1], whatever the sample format."""
-    channels = frame.layout.nb_channels
-    data: NDArray[Any] = frame.to_ndarray()
-    data = data.T if frame.format.is_planar else data.reshape(-1, channels)
-    if np.issubdtype(data.dtype, np.integer):
-        limits = np.iinfo(data.dtype)
-        half = (limits.max - limits.min + 1) // 2
-        return ((data.astype(np.float64) - (limits.min + half)) / half).astype(np.float32)
-    if not np.isfinite(data).all():
-        raise InputError(
-            'not_finite', f'sound at {float(frame.time or 0):.3f} s holds NaN or infinite samples')
-    # Lossy codecs overshoot full scale.
-    clipped: Samples = np.clip(data, -1, 1).astype(np.float32)
-    return clipped

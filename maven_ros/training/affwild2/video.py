@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
-from maven_ros.devices.media import read_media
+from maven_ros.devices.media import LOST, read_media
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
 from maven_ros.files import shown, write_json, written
 from maven_ros.records import NS, Frame, Word
@@ -128,7 +128,7 @@ class Preparer(Closing):
             if tracked else None
         most = None if any(one.side for one in tracked) else 1
         stamps, frames = [], []
-        for record in read_media(plan.path, audio=False, counters=counters):
+        for record in read_media(plan.path, audio=False, counters=counters, keep_lost=True):
             if self._stop.is_set():
                 raise _Stopped(f'{plan.name}: stopped; run the same command again to continue')
             assert isinstance(record, Frame)
@@ -146,7 +146,8 @@ class Preparer(Closing):
         try:
             return see(tracker.update(frame.stamp_ns, frame.decode())[:most])
         except InputError as error:  # such as a repeated stamp: a frame without a face
-            counters.count('video', error.cause, str(error))
+            if error.cause != LOST:  # counted where it was read
+                counters.count('video', error.cause, str(error))
             return {}
 
     def _given(self, folder: Path, frames: int) -> list[str]:
