@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -27,6 +28,21 @@ def shown(name: object) -> str:
     return _NO_TEXT.sub(
         lambda found: f'\\x{ord(found[0]) & 0xff:02x}' if '\udc80' <= found[0] <= '\udcff'
         else f'\\u{ord(found[0]):04x}', str(name))
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """
+    Let only their owner read the files (0600) and open the folders (0700) that are made meanwhile.
+
+    Recordings of people, and what is made of them, are nobody else's. What is there already stays
+    as it is. It holds for the whole process.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def sha256_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from maven_ros.counters import Counters
 from maven_ros.devices.media import probe
 from maven_ros.devices.player import Player, PlayerReport
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import owner_only
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.records import NS
 
@@ -28,6 +29,7 @@ class MediaBag:
     skipped: dict[str, int]
 
 
+@owner_only()
 def bags_from_media(
     files: Sequence[Path], out: Path, *, storage: str = 'mcap', compressed: bool = True,
     width: int = 0, loop: int = 1, stop: threading.Event | None = None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
-from maven_ros.files import shown
+from maven_ros.files import owner_only, shown
 from maven_ros.records import NS, Pixels, Utterance
 from maven_ros.replay.replayed import Replayed
 from maven_ros.replay.summary import is_loss
@@ -38,6 +38,7 @@ _LABELS = {metric.name: metric.label for metric in METRICS}
 _WORDS_SHOWN = 400  # utterances per bag
 
 
+@owner_only()
 def write_report(outcome: Outcome, path: Path) -> None:
     """
     Write the report.

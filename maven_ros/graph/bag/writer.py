@@ -15,7 +15,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
-from maven_ros.files import shown
+from maven_ros.files import owner_only, shown
 
 
 class _McapWriter(McapWriter):
@@ -60,6 +60,11 @@ class BagWriter(Writer):
     STORAGE_PLUGINS: Mapping[StoragePlugin, Any] = {
         StoragePlugin.SQLITE3: _SqliteWriter, StoragePlugin.MCAP: _McapWriter}
 
+    def open(self) -> None:
+        """Make the folder and its files, for their owner."""
+        with owner_only():
+            super().open()
+
     def secure(self) -> None:
         """Put all that was written where a kill leaves it."""
         storage: Any = self.storage
@@ -73,4 +78,5 @@ class BagWriter(Writer):
             self.counts = {**dict.fromkeys(self.counts, 0), **{one[0]: one[1] for one in held}}
             self.min_timestamp = min((one[2] for one in held), default=self.min_timestamp)
             self.max_timestamp = max((one[3] for one in held), default=self.max_timestamp)
-        super().close()
+        with owner_only():
+            super().close()

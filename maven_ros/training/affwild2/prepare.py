@@ -17,7 +17,7 @@ from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
-from maven_ros.files import read_json, written
+from maven_ros.files import owner_only, read_json, written
 from maven_ros.senses.detectors import open_detector
 from maven_ros.senses.speech import SpeechWorker
 from maven_ros.tables import as_text, require_pyarrow
@@ -34,6 +34,7 @@ from maven_ros.workers import run_tasks
 Progress = Callable[[float, float], None]
 
 
+@owner_only()
 def prepare(
     layout: Layout, out: Path, options: PrepareOptions, stop: Event,
     progress: Progress = lambda done_s, total_s: None, workers: int = 1,

@@ -15,7 +15,7 @@ from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.devices.media import LOST, read_media
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
-from maven_ros.files import shown, write_json, written
+from maven_ros.files import owner_only, shown, write_json, written
 from maven_ros.records import NS, Frame, Word
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import SpeechWorker
@@ -201,6 +201,7 @@ class Preparer(Closing):
         return recognise(sound, self._speech)
 
 
+@owner_only()
 def prepare_alone(plan: VideoPlan, out: Path, options: PrepareOptions) -> None:
     """Prepare one video; the parent process ends this one."""
     with Preparer(out, options, Event(), lambda part_s: None) as preparer:
