@@ -17,6 +17,7 @@ from maven_ros.devices.media import LOST, read_media
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
 from maven_ros.files import owner_only, shown, write_json, written
 from maven_ros.records import NS, Frame, Word
+from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import SpeechWorker
 from maven_ros.tables import require_pyarrow
@@ -26,7 +27,7 @@ from maven_ros.training.affwild2.annotated import (
     person_row,
     read_labels,
 )
-from maven_ros.training.affwild2.frames import Faces, Seen, choose, see
+from maven_ros.training.affwild2.frames import Faces, Seen, choose, holes, see
 from maven_ros.training.affwild2.layout import Subject, read_crops
 from maven_ros.training.affwild2.plan import PrepareOptions, VideoPlan, part_path
 from maven_ros.training.people.recorded_sound import (
@@ -91,6 +92,7 @@ class Preparer(Closing):
             raise ResourceError(f'{plan.path}: has no pictures')
         tracked = [one for one in plan.subjects if one.person not in plan.crops]
         stamps_ns, frames = self._look(plan, tracked, counters)
+        stamps_ns, frames = self._with_holes(plan, stamps_ns, frames, counters)
         chosen = choose(frames, [one.side for one in tracked]) if tracked else {}
         sound = self._listen(plan, counters)
         counts = counters.snapshot()
@@ -139,6 +141,27 @@ class Preparer(Closing):
         if not stamps:
             raise ResourceError(f'{plan.path}: no picture could be decoded')
         return np.array(stamps, np.int64), frames
+
+    def _with_holes(
+        self, plan: VideoPlan, stamps_ns: NDArray[np.int64], frames: list[Faces],
+        counters: Counters,
+    ) -> tuple[NDArray[np.int64], list[Faces]]:
+        """Give pictures that are not in the file at all, and that labels count, their places."""
+        missing = np.zeros(0, np.int64)
+        for subject in plan.subjects:
+            try:
+                lines = len(read_frame_values(subject.annotation))
+            except InputError:  # told when its labels are read
+                continue
+            if len(found := holes(stamps_ns, lines)):
+                missing = found
+        if not len(missing):
+            return stamps_ns, frames
+        counters.count('media', 'missing', f'{plan.path}: {len(missing)} pictures are not in the '
+                       'file, and its labels count them')
+        whole = np.sort(np.concatenate([stamps_ns, missing]))
+        known = dict(zip(stamps_ns.tolist(), frames, strict=False))
+        return whole, [known.get(stamp, {}) for stamp in whole.tolist()] if frames else []
 
     def _track(
         self, tracker: FaceTracker, frame: Frame, counters: Counters, most: int | None,

@@ -21,7 +21,7 @@ from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.settings import Settings
 from maven_ros.tables import read_table
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE
-from maven_ros.training.affwild2.frames import Seen, choose
+from maven_ros.training.affwild2.frames import Seen, choose, holes
 from maven_ros.training.affwild2.layout import find_layout
 from maven_ros.training.affwild2.plan import PrepareOptions
 from maven_ros.training.affwild2.prepare import prepare
@@ -118,6 +118,38 @@ def test_a_damaged_picture_moves_no_label(own):
         number * 40_000_000 for number in range(50)]
     values = [[table['valence'][index], table['arousal'][index]] for index in of_person]
     assert np.array_equal(values, read_frame_values(label_of(own)), equal_nan=True)
+
+
+def test_pictures_that_are_not_in_the_file_keep_their_places(own):
+    video = next((own / 'generated/videos').rglob('1-*.mp4'))
+    cut = own / 'cut.mkv'
+    with av.open(str(video)) as source, av.open(str(cut), 'w') as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for number, packet in enumerate(one for one in source.demux(stream) if one.size):
+            if number not in (20, 21, 33) or packet.is_keyframe:
+                packet.stream = copy
+                target.mux(packet)
+    cut.replace(video)
+    left = len([*read_media(video, audio=False, keep_lost=True)])
+    prepare_again(own)
+    table = read_table(own / 'prepared/manifest.parquet', MANIFEST)
+    of_person = [index for index, one in enumerate(table['person'])
+                 if one == '1-25-288x144_left']
+    assert left < len(of_person) == 50
+    values = [[table['valence'][index], table['arousal'][index]] for index in of_person]
+    assert np.array_equal(values, read_frame_values(label_of(own)), equal_nan=True)
+    assert [round(table['stamp_ns'][index] * 25e-9) for index in of_person] == list(range(50))
+    assert f'{50 - left} pictures are not in the file' in people(own)[
+        '1-25-288x144_left']['reason']
+
+
+@pytest.mark.parametrize(('stamps', 'lines', 'found'), [
+    ([0, 40, 120, 160, 200], 6, [80]), ([0, 40, 160, 200, 240], 7, [80, 120]),
+    ([0, 40, 120, 160], 4, []), ([0, 40, 120, 160], 7, []),   # as many; no reason known
+    ([0, 40, 100, 160, 200], 6, []), ([0], 5, []), ([0, 40, 40, 160], 5, [])])
+def test_holes_are_found_where_labels_count_them(stamps, lines, found):
+    assert holes(np.array(stamps, np.int64), lines).tolist() == found
 
 
 @pytest.mark.skipif(not SHARED_CASES.is_dir(), reason='no shared cases')
