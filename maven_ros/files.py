@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,21 @@ BLOCK_BYTES = 1 << 20
 _MOST_JSON_BYTES = 100_000_000  # the largest vocabularies have 20 MB
 _DEEPEST_JSON = 100
 _LONGEST_NUMBER = 100  # digits
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """
+    Let only their owner read the files (0600) and open the folders (0700) that are made meanwhile.
+
+    Recordings of people, and what is made of them, are nobody else's. What is there already stays
+    as it is. It holds for the whole process.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def sha256_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import ResourceError
-from maven_ros.text import cell
+from maven_ros.text import cell, shown
 
 _ROWS = 4096  # rows per row group, and rows held in memory
 
@@ -28,12 +28,13 @@ def write_tables(
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
     try:
         with ExitStack() as stack:
+            # Open files: pyarrow takes a path with a colon for an address, and only UTF-8.
             writers = [
                 stack.enter_context(
-                    pq.ParquetWriter(path, schema) if '.parquet' in path.suffixes
-                    else csv.CSVWriter(path, schema))
-                for path in paths]
-            while some := list(islice(rows, _ROWS)):
+                    pq.ParquetWriter(file, schema) if '.parquet' in path.suffixes
+                    else csv.CSVWriter(file, schema))
+                for path in paths for file in (stack.enter_context(path.open('wb')),)]
+            while some := [as_text(row) for row in islice(rows, _ROWS)]:
                 table = pa.Table.from_pylist(some, schema)
                 for writer in writers:
                     csv_rows = isinstance(writer, csv.CSVWriter)
@@ -53,6 +54,12 @@ def _quoted(table: Any) -> Any:
     return table
 
 
+def as_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose text every table holds."""
+    return {name: shown(value) if isinstance(value, str) else value
+            for name, value in row.items()}
+
+
 def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
     """
     Return the columns of a Parquet table.
@@ -62,14 +69,14 @@ def read_table(path: Path, columns: Collection[str]) -> dict[str, list[Any]]:
     """
     pa, pq, _ = require_pyarrow()
     try:
-        with pq.ParquetFile(path) as file:
-            missing = [name for name in columns if name not in file.schema_arrow.names]
+        with path.open('rb') as file, pq.ParquetFile(file) as table:
+            missing = [name for name in columns if name not in table.schema_arrow.names]
             if missing:
                 raise ResourceError(f'{path}: lacks the columns {", ".join(missing)}')
-            table = file.read(list(columns))
+            found = table.read(list(columns))
     except (OSError, pa.ArrowException) as error:
         raise ResourceError(f'{path}: cannot be read as Parquet: {error}') from error
-    return {name: table.column(name).to_pylist() for name in columns}
+    return {name: found.column(name).to_pylist() for name in columns}
 
 
 def require_pyarrow() -> tuple[Any, Any, Any]:

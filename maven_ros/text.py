@@ -7,11 +7,21 @@ import re
 import sys
 from typing import TextIO
 
-# Control characters but the tab; what ends lines or turns the direction of writing; halves of
-# characters, which Python makes of bytes that are no UTF-8, and which cannot be encoded.
+# Halves of characters, which Python makes of bytes that are no UTF-8, and which cannot be encoded.
+_HALVES = re.compile('[\ud800-\udfff]')
+# They, control characters but the tab, and what ends lines or turns the direction of writing.
 _WORKING = re.compile('[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069'
                       '\ud800-\udfff]')
 _FORMULA = re.compile(r'[=+\-@\t\r]')
+
+
+def shown(name: object) -> str:
+    r"""
+    Return a file's name, or any text with one in it, as text that every file and message holds.
+
+    A byte that is no UTF-8 is written out as ``\xe9``, so that different names stay different.
+    """
+    return _HALVES.sub(_written_out, str(name))
 
 
 def printable(text: object) -> str:

@@ -78,6 +78,13 @@ def graph_of(arguments: argparse.Namespace, counters: Counters | None = None) ->
     return DdsGraph(arguments.namespace, remaps, f'maven_ros_{arguments.name}', counters=counters)
 
 
+def add_streams(parser: argparse.ArgumentParser) -> None:
+    """Add flags that choose among a file's streams."""
+    for kind in ('video', 'audio'):
+        parser.add_argument(f'--{kind}-stream', type=int, default=0, metavar='N',
+                            help=f'{kind} stream to play, from 1; the file chooses if none')
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add a flag for every parameter, under the parameter's own name."""
     parser.add_argument('--params-file', type=Path, action='append', default=[],

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maven_ros.cli.arguments import Declare, Group, add_group, add_settings, settings_of
+from maven_ros.cli.arguments import (
+    Declare,
+    Group,
+    add_group,
+    add_settings,
+    add_streams,
+    settings_of,
+)
 from maven_ros.text import printable, say
 
 if TYPE_CHECKING:
@@ -77,6 +84,7 @@ def _add_bag(declare: Declare, group: Group) -> None:
     one.add_argument('--raw', action='store_true', help='pictures as they are, not as JPEG')
     one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
     one.add_argument('--loop', type=int, default=1, help='how often')
+    add_streams(one)
 
 
 def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
@@ -153,7 +161,8 @@ def _bag_from_media(arguments: argparse.Namespace, stop: threading.Event) -> Non
 
     bags_from_media(
         arguments.files, arguments.out, storage=arguments.storage, compressed=not arguments.raw,
-        width=arguments.width, loop=arguments.loop, stop=stop, done=made)
+        width=arguments.width, loop=arguments.loop, stop=stop, done=made,
+        video_stream=arguments.video_stream, audio_stream=arguments.audio_stream)
 
 
 def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:

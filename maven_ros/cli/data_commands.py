@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from maven_ros.cli.arguments import Declare, Group, add_group, add_settings, settings_of
+from maven_ros.files import owner_only
 from maven_ros.settings import Settings, load_values
 from maven_ros.text import say
 
@@ -88,6 +89,7 @@ def _prepare(arguments: argparse.Namespace, stop: threading.Event) -> None:
     say(f'excluded: {counts["excluded"]} people; {arguments.out / REPORT} says why')
 
 
+@owner_only()
 def _embed(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.cli.bag_commands import progress_bar
     from maven_ros.model.checkpoint import load

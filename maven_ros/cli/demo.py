@@ -21,7 +21,7 @@ from types import TracebackType
 from maven_ros.cli.panel import LiveView
 from maven_ros.devices.media import probe
 from maven_ros.errors import ResourceError
-from maven_ros.files import readable
+from maven_ros.files import owner_only, readable
 from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.interface import STATE, Graph, Subscription
 from maven_ros.graph.messages import from_cdr
@@ -37,6 +37,7 @@ _KEPT = 36_000       # states that the picture shows at most: two hours at 5 Hz
 _STOP_S = 3.0
 
 
+@owner_only()
 def run_demo(
     media: Path | None, camera: str | None, microphone: str | None, record: bool, out: Path,
     settings: Sequence[str], stop: threading.Event, rerun: bool = False,

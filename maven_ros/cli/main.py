@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import logging
 import re
 import sys
@@ -24,6 +25,7 @@ from maven_ros.cli.arguments import (
     add_graph,
     add_group,
     add_settings,
+    add_streams,
     flags_of,
     graph_of,
     joined,
@@ -51,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PrintableFormatter('[%(levelname)s] %(name)s: %(message)s'))
     logging.basicConfig(level=arguments.log_level.upper(), handlers=[log])
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as Python's own stderr: a name may be no UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     stop = Interrupts.on_signals()
     if arguments.end_with_stdin:
         threading.Thread(target=stop.set_at_end_of_stdin, daemon=True).start()
@@ -129,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--loop', type=int, default=1, help='how often; 0 for ever')
     one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
     one.add_argument('--compressed', action='store_true', help='publish JPEG pictures')
+    add_streams(one)
     one.add_argument('--subscribers', type=int, default=1,
                      help='start once each topic has so many; 0 starts at once')
 
@@ -227,7 +232,8 @@ def _play(arguments: argparse.Namespace, stop: threading.Event) -> None:
             graph, arguments.file, image_topic=arguments.image_topic,
             audio_topic=arguments.audio_topic, rate=arguments.rate, loop=arguments.loop,
             width=arguments.width, compressed=arguments.compressed,
-            subscribers=arguments.subscribers)
+            subscribers=arguments.subscribers, video_stream=arguments.video_stream,
+            audio_stream=arguments.audio_stream)
         report = player.run(stop)
     say(f'played {report.frames} frames and {report.chunks} chunks of sound, '
         f'{report.duration_ns / 1e9:.1f} s')

@@ -13,6 +13,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.convert import compressed_message, image_message
 from maven_ros.graph.interface import IMAGE_SOURCE, Graph, Publisher
 from maven_ros.graph.topics import IMAGE_TOPIC
+from maven_ros.text import shown
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class Camera:
     def _open(self) -> Any:
         import cv2
 
+        if shown(self._source) != str(self._source):  # OpenCV dies of it
+            raise ResourceError(f'camera {self._source!r}: its name is no UTF-8')
         camera = cv2.VideoCapture(self._source)
         if not camera.isOpened():
             there = ', '.join(f'{device.index} {device.name!r}' for device in cameras())

@@ -2,8 +2,8 @@
 Reads video and sound files (anything that FFmpeg reads) as records on one clock.
 
 The file's own timestamps are that clock: 0 is the start of whichever stream starts first, so a
-stream that starts late starts late here too. Each stream is decoded from a container of its own,
-so a badly interleaved file costs no memory.
+stream that starts late starts late here too; a clock that begins anew inside a file goes on. Each
+stream is decoded from a container of its own, so a badly interleaved file costs no memory.
 """
 
 from __future__ import annotations
@@ -11,45 +11,47 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from maven_ros.counters import Counters
+from maven_ros.devices.clocks import Part, jumps_ahead, shifts
+from maven_ros.devices.lost_pictures import LostPictures
+from maven_ros.devices.showing import Kind, choice, choose, shown_pixels
+from maven_ros.devices.unbroken_sound import SoundRun, samples_of
 from maven_ros.errors import InputError, ResourceError, SettingsError
-from maven_ros.records import NS, AudioChunk, Frame, Pixels, Samples
+from maven_ros.records import NS, AudioChunk, Frame, Pixels
 
 if TYPE_CHECKING:
     import av
 
 Record: TypeAlias = Frame | AudioChunk
-Kind: TypeAlias = Literal['video', 'audio']
 
-CHUNK_S = 0.032  # 512 samples at 16 kHz
-GAP_TOLERANCE_NS = 10_000_000  # Matroska rounds to 1 ms; a lost AAC packet is 21 ms or more
+LOST = 'damaged'  # why a picture that keeps its place cannot be decoded
 EARLY_END_NS = 500_000_000  # FFmpeg stops at a broken structure without a word
 
 _ALLOWED = 'allowed is what FFmpeg reads, such as MP4, MKV, WebM, MP3 or WAV'
-_TEXT_ART = {'ansi', 'bintext', 'xbin', 'idf'}  # FFmpeg "plays" any .txt and .bin with these
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
     """
-    What a file holds: its first video and its first audio stream.
+    What a file holds: the video and the audio stream that are played.
 
     :param duration_ns: as the file declares it; 0 when it does not.
-    :param width: pixels as stored, before any rotation; 0 without video.
+    :param width: pixels as stored, before any turning or stretching; 0 without video.
     :param frame_rate: frames a second in the mean; 0 when unknown or without video.
     :param sample_rate_hz: 0 without audio.
     :param origin_s: the file's own time of its start, which is 0 for all that is read from it.
+    :param streams: where the two are among all streams of the file.
+    :param choices: which were chosen of several, in words.
     """
 
     path: Path
@@ -62,20 +64,30 @@ class Media:
     sample_rate_hz: int
     channels: int
     origin_s: Fraction
+    streams: dict[Kind, int]
+    choices: tuple[str, ...]
 
 
-def probe(path: str | PathLike[str]) -> Media:
+def probe(
+    path: str | PathLike[str], *, video_stream: int = 0, audio_stream: int = 0,
+) -> Media:
     """
     Look at what a file holds.
 
+    :param video_stream: number of the video stream to play, from 1; 0 for the file's own choice.
+    :param audio_stream: number of the audio stream, likewise.
     :raises ResourceError: when it is missing, no media file, or without video and sound.
+    :raises SettingsError: for a stream that is not there.
     """
     path = Path(path)
     if not path.is_file():
         state = 'is no file' if path.exists() else 'no such file'
         raise ResourceError(f'{path}: {state}; {_ALLOWED}')
     with _open(path) as container:
-        video, audio = _stream(container, 'video'), _stream(container, 'audio')
+        wanted: dict[Kind, int] = {'video': video_stream, 'audio': audio_stream}
+        found = {kind: choose(getattr(container.streams, kind), number, f'{path}: {kind}')
+                 for kind, number in wanted.items()}
+        video, audio = found['video'], found['audio']
         if not video and not audio:
             raise ResourceError(
                 f'{path}: has neither video nor sound ({len(container.streams)} streams of '
@@ -92,12 +104,18 @@ def probe(path: str | PathLike[str]) -> Media:
             origin_s=min(
                 (stream.start_time * stream.time_base for stream in (video, audio)
                  if stream and stream.start_time is not None and stream.time_base),
-                default=Fraction(0)))
+                default=Fraction(0)),
+            streams={kind: stream.index for kind, stream in found.items() if stream},
+            choices=tuple(filter(None, (
+                choice(getattr(container.streams, kind), stream, f'{path}: {kind}',
+                       f'--{kind}-stream')
+                for kind, stream in found.items() if stream and not wanted[kind]))))
 
 
 def read_media(
     path: str | PathLike[str], *, start_ns: int = 0, loop: int = 1, video: bool = True,
-    audio: bool = True, counters: Counters | None = None,
+    audio: bool = True, counters: Counters | None = None, video_stream: int = 0,
+    audio_stream: int = 0, keep_lost: bool = False,
 ) -> Generator[Record, None, None]:
     """
     Read a file's frames and sound in the order in which live devices would give them.
@@ -113,6 +131,9 @@ def read_media(
     :param video: whether frames are wanted.
     :param audio: whether sound is wanted.
     :param counters: takes what is skipped, under ``'media'``.
+    :param video_stream: as :func:`probe`; so ``audio_stream``.
+    :param keep_lost: pictures that are broken or damaged, and counted as such, are frames all the
+        same, whose ``decode`` raises an InputError of ``LOST``: nobody's place is another's.
     :returns: an iterator; its ``close`` closes the file.
     :raises ResourceError: for a missing or unusable file, one without what is wanted, or (while
         reading) one of which nothing can be decoded.
@@ -120,12 +141,14 @@ def read_media(
     """
     if loop < 0:
         raise SettingsError(f'loop: {loop} is not an integer of at least 0 (0: for ever)')
-    media = probe(path)
+    media = probe(path, video_stream=video_stream, audio_stream=audio_stream)
     video, audio = video and media.has_video, audio and media.has_audio
     if not video and not audio:
         held = 'no video' if media.has_audio else 'no sound'
         raise ResourceError(f'{media.path}: has {held}, and nothing else was asked for')
-    return _Reader(media, video, audio, counters or Counters()).laps(start_ns, loop)
+    for chosen in media.choices:
+        _log.info('%s', chosen)
+    return _Reader(media, video, audio, counters or Counters(), keep_lost).laps(start_ns, loop)
 
 
 def available_ns(record: Record) -> int:
@@ -136,12 +159,16 @@ def available_ns(record: Record) -> int:
 class _Reader:
     """Reads the wanted streams of one file, lap after lap."""
 
-    def __init__(self, media: Media, video: bool, audio: bool, counters: Counters) -> None:
+    def __init__(
+        self, media: Media, video: bool, audio: bool, counters: Counters, keep_lost: bool,
+    ) -> None:
         self._media = media
         self._video = video
         self._audio = audio
         self._counters = counters
+        self._keep_lost = keep_lost
         self._sequence = itertools.count()
+        self._shifts: dict[int, list[Fraction]] = {}
 
     def laps(self, start_ns: int, loop: int) -> Generator[Record, None, None]:
         frame_ns = round(NS / self._media.frame_rate) if self._media.frame_rate else 0
@@ -163,16 +190,17 @@ class _Reader:
 
     def _frames(self, start_ns: int) -> Generator[Frame, None, None]:
         if self._video:
-            for offset_ns, frame in self._decoded('video'):
-                yield Frame(start_ns + offset_ns, functools.partial(_pixels, frame))
+            for offset_ns, frame, stream in self._decoded('video'):
+                yield Frame(start_ns + offset_ns, functools.partial(
+                    _pixels, frame, stream.sample_aspect_ratio, self._media.path))
 
     def _chunks(self, start_ns: int) -> Generator[AudioChunk, None, None]:
         if not self._audio:
             return
-        run: _Run | None = None
-        for offset_ns, frame in self._decoded('audio'):
+        run: SoundRun | None = None
+        for offset_ns, frame, _ in self._decoded('audio'):
             try:
-                samples = _samples(frame)
+                samples = samples_of(frame)
             except InputError as error:
                 self._skip(error.cause, str(error))
                 continue
@@ -180,79 +208,91 @@ class _Reader:
             if run and not run.continues(stamp_ns, frame.sample_rate, samples.shape[1]):
                 yield from run.cut(self._sequence, last=True)
                 run = None
-            run = run or _Run(stamp_ns, frame.sample_rate, samples.shape[1])
+            run = run or SoundRun(stamp_ns, frame.sample_rate, samples.shape[1])
             run.add(samples)
             yield from run.cut(self._sequence)
         if run:
             yield from run.cut(self._sequence, last=True)
 
-    def _decoded(self, kind: Kind) -> Iterator[tuple[int, Any]]:
-        """Yield decoded frames of a stream, each with its time from the file's start in ns."""
+    def _decoded(self, kind: Kind) -> Iterator[tuple[int, Any, Any]]:
+        """
+        Yield the time from the file's start in ns, a decoded frame, and its stream.
+
+        A picture that was lost is None, where those are to keep their places.
+        """
         import av
 
         with _open(self._media.path) as container:
-            packets = container.demux(_stream(container, kind))
+            stream = container.streams[self._media.streams[kind]]
+            packets, part = container.demux(stream), Part(jumps_ahead(container))
+            lost = LostPictures.of(container, stream) if kind == 'video' else None
             while True:
                 try:
                     packet = next(packets, None)
+                    if packet is not None:
+                        self._shift(packet, part)
+                        if lost:
+                            lost.send(packet)
                     decoded = packet.decode() if packet else ()
                 except av.FFmpegError as error:
                     # A packet's error leaves the demuxer as it was; after one of its own it ends.
                     self._skip('broken_packet', f'{kind} packet: {error.strerror}')
+                    if lost:
+                        lost.damaged = True
                     continue
-                if packet is None:
-                    return
                 for frame in decoded:
                     if frame.is_corrupt:  # patched up by the decoder
                         self._skip('damaged', f'{kind} frame at {float(frame.time or 0):.3f} s')
-                        continue
-                    if frame.pts is None or frame.time_base is None:
+                    elif frame.pts is None or frame.time_base is None:
                         self._skip('no_time', f'{kind} frame without a timestamp')
+                    if frame.pts is None or frame.time_base is None:
                         continue
-                    offset_s = frame.pts * frame.time_base - self._media.origin_s
-                    yield round(offset_s * NS), frame
+                    if lost:
+                        lost.damaged |= frame.is_corrupt
+                        yield from self._lost(lost, frame.pts, stream)
+                    if not frame.is_corrupt or (kind == 'video' and self._keep_lost):
+                        yield (self._offset_ns(frame.pts, frame.time_base),
+                               None if frame.is_corrupt else frame, stream)
+                if packet is None:
+                    if lost:
+                        yield from self._lost(lost, None, stream)
+                    return
+
+    def _lost(
+        self, lost: LostPictures, pts: int | None, stream: Any,
+    ) -> Iterator[tuple[int, None, Any]]:
+        """Count what was lost before a time, or keep its places."""
+        for time in lost.before(pts):
+            offset_ns = self._offset_ns(time, stream.time_base)
+            if not lost.damaged:  # else it was counted for what the decoder said of it
+                self._skip('lost', f'video picture at {offset_ns / NS:.3f} s: nothing is decoded')
+            if self._keep_lost:
+                yield offset_ns, None, stream
+
+    def _offset_ns(self, pts: int, time_base: Fraction) -> int:
+        return round((pts * time_base - self._media.origin_s) * NS)
+
+    def _shift(self, packet: Any, part: Part) -> None:
+        """Lay a packet after the part of the file before its own, where the clock begins anew."""
+        if part.take(packet) and not self._shifts:
+            with _open(self._media.path) as container:
+                self._shifts = shifts(
+                    self._media.path, container, self._media.streams.values())
+        if part.number and packet.time_base:
+            ticks = round(self._shifts[packet.stream.index][part.number] / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
 
     def _check_length(self, length_ns: int) -> None:
         whole = (self._video, self._audio) == (self._media.has_video, self._media.has_audio)
-        if whole and length_ns + EARLY_END_NS < self._media.duration_ns:
+        # Where the clock begins anew, what is declared is not the length.
+        if whole and not self._shifts and length_ns + EARLY_END_NS < self._media.duration_ns:
             self._counters.count(
                 'media', 'ended_early', f'{self._media.path}: ended after {length_ns / NS:.1f} s '
                 f'of the {self._media.duration_ns / NS:.1f} s that it declares')
 
     def _skip(self, cause: str, detail: str) -> None:
         self._counters.count('media', cause, f'{self._media.path}: {detail}; skipped')
-
-
-class _Run:
-    """Unbroken sound of one rate and layout, cut into chunks that are stamped by counting."""
-
-    def __init__(self, start_ns: int, rate_hz: int, channels: int) -> None:
-        self._start_ns = start_ns
-        self._rate_hz = rate_hz
-        self._cut = 0
-        self._pending: Samples = np.zeros((0, channels), np.float32)
-
-    def continues(self, stamp_ns: int, rate_hz: int, channels: int) -> bool:
-        """Whether samples with these properties follow on directly."""
-        same = rate_hz == self._rate_hz and channels == self._pending.shape[1]
-        end_ns = self._time_ns(self._cut + len(self._pending))
-        return same and abs(stamp_ns - end_ns) <= GAP_TOLERANCE_NS
-
-    def add(self, samples: Samples) -> None:
-        """Append samples, float32 (n, channels)."""
-        self._pending = np.concatenate((self._pending, samples))
-
-    def cut(self, sequence: Iterator[int], last: bool = False) -> Iterator[AudioChunk]:
-        """Yield the whole chunks so far, and what is left too if it is the ``last`` call."""
-        length = round(self._rate_hz * CHUNK_S)
-        while len(self._pending) >= (1 if last else length):
-            samples, self._pending = self._pending[:length], self._pending[length:]
-            stamp_ns = self._time_ns(self._cut)
-            self._cut += len(samples)
-            yield AudioChunk(stamp_ns, samples, self._rate_hz, next(sequence))
-
-    def _time_ns(self, samples: int) -> int:
-        return self._start_ns + samples * NS // self._rate_hz
 
 
 def _open(path: Path) -> av.container.InputContainer:
@@ -269,45 +309,16 @@ def _open(path: Path) -> av.container.InputContainer:
             f'{path}: cannot be read as a media file ({error.strerror}); {_ALLOWED}') from error
 
 
-def _stream(container: av.container.InputContainer, kind: Kind) -> Any:
-    """Return the first stream of a kind that can be decoded and is no cover picture, or None."""
-    from av.stream import Disposition
-
-    for stream in getattr(container.streams, kind):
-        codec = stream.codec_context
-        if codec and codec.name not in _TEXT_ART \
-                and not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
-
-
-def _pixels(frame: av.VideoFrame) -> Pixels:
-    """Convert to BGR, upright as the file's rotation asks for."""
+def _pixels(frame: av.VideoFrame | None, aspect: Fraction | None, path: Path) -> Pixels:
+    """Convert to BGR, as the file declares that it is shown."""
     import av
 
+    if frame is None:
+        raise InputError(LOST, f'{path}: a picture is damaged')
     try:
-        pixels: NDArray[Any] = frame.to_ndarray(format='bgr24')
+        return shown_pixels(frame, aspect)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             'undecodable',
             f'a video frame of format {frame.format.name} cannot be made bgr24: {error}'
         ) from error
-    turns = round(frame.rotation / 90) % 4  # counterclockwise
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _samples(frame: av.AudioFrame) -> Samples:
-    """Return float32 (samples, channels) in [-1, 1], whatever the sample format."""
-    channels = frame.layout.nb_channels
-    data: NDArray[Any] = frame.to_ndarray()
-    data = data.T if frame.format.is_planar else data.reshape(-1, channels)
-    if np.issubdtype(data.dtype, np.integer):
-        limits = np.iinfo(data.dtype)
-        half = (limits.max - limits.min + 1) // 2
-        return ((data.astype(np.float64) - (limits.min + half)) / half).astype(np.float32)
-    if not np.isfinite(data).all():
-        raise InputError(
-            'not_finite', f'sound at {float(frame.time or 0):.3f} s holds NaN or infinite samples')
-    # Lossy codecs overshoot full scale.
-    clipped: Samples = np.clip(data, -1, 1).astype(np.float32)
-    return clipped

@@ -16,7 +16,7 @@ from typing import Any
 from maven_ros.counters import Counters
 from maven_ros.devices.capture import DeviceLost, keep_capturing
 from maven_ros.devices.listing import microphones, portaudio
-from maven_ros.devices.media import CHUNK_S
+from maven_ros.devices.unbroken_sound import CHUNK_S
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.convert import audio_message
 from maven_ros.graph.interface import SOUND_SOURCE, Graph

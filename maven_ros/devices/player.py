@@ -56,6 +56,8 @@ class Player:
     :param subscribers: starts once each topic has so many; 0 starts at once.
     :param width: pictures are reduced to so many pixels; 0 leaves them as they are.
     :param compressed: publish JPEG (sensor_msgs/msg/CompressedImage).
+    :param video_stream: number of the stream, from 1; 0 for the file's own choice.
+    :param audio_stream: likewise.
     :param counters: takes what is late or unusable, under ``'player'`` and ``'media'``.
     :raises ResourceError: when the file is missing or unusable.
     :raises SettingsError: for a value out of range.
@@ -66,13 +68,15 @@ class Player:
         image_topic: str = IMAGE_TOPIC, audio_topic: str = AUDIO_TOPIC, rate: float = 1.0,
         loop: int = 1, subscribers: int = 1, width: int = 0,
         compressed: bool = False, frame_id: str = 'camera', counters: Counters | None = None,
+        video_stream: int = 0, audio_stream: int = 0,
     ) -> None:
         numbers = {'rate': rate, 'loop': loop, 'subscribers': subscribers, 'width': width}
         for name, value in numbers.items():
             if not 0 <= value < math.inf:
                 raise SettingsError(f'{name}: {value!r} is not a number of at least 0')
         self._graph = graph
-        self._media: Media = probe(path)
+        self._media: Media = probe(path, video_stream=video_stream, audio_stream=audio_stream)
+        self._streams = video_stream, audio_stream
         self._image_topic = f'{image_topic}/compressed' if compressed else image_topic
         self._audio_topic = audio_topic
         self._rate = rate
@@ -117,7 +121,8 @@ class Player:
         start_ns = end_ns = self._graph.now_ns()
         started_ns = time.monotonic_ns()
         reader = read_media(
-            self._media.path, start_ns=start_ns, loop=self._loop, counters=self._counters)
+            self._media.path, start_ns=start_ns, loop=self._loop, counters=self._counters,
+            video_stream=self._streams[0], audio_stream=self._streams[1])
         with closing(reader) as records:
             for record in records:
                 media_ns = available_ns(record) - start_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from maven_ros.graph.cv_bridges import cv_bridge, reads
 from maven_ros.graph.messages import new, time_message, time_ns
 from maven_ros.graph.picture_bounds import check_coded, check_size
 from maven_ros.records import Frame, Pixels
+
+_log = logging.getLogger(__name__)
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -25,6 +28,11 @@ PIXEL_BYTES = {
     'bayer_rggb8': 1, 'bayer_bggr8': 1, 'bayer_gbrg8': 1, 'bayer_grbg8': 1,
     'bayer_rggb16': 2, 'bayer_bggr16': 2, 'bayer_gbrg16': 2, 'bayer_grbg16': 2,
 }
+#: OpenCV's types, which cv_bridge writes where nobody names an encoding. They tell the channels
+#: alone; OpenCV's are blue, green, red. One channel of 16 bits is a depth picture in ROS.
+OPENCV_TYPES = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8', '16UC3': 'bgr16',
+                '16UC4': 'bgra16'}
+_DEPTHS = ('16UC1', '32FC1')
 _FROM_BGR = {'bgr8': '', 'rgb8': 'COLOR_BGR2RGB', 'bgra8': 'COLOR_BGR2BGRA',
              'rgba8': 'COLOR_BGR2RGBA', 'mono8': 'COLOR_BGR2GRAY'}
 
@@ -76,9 +84,14 @@ def read_image(message: Any) -> Frame:
         ``undecodable`` from the frame's ``decode``.
     """
     encoding, width, height = message.encoding, message.width, message.height
+    if encoding in OPENCV_TYPES:
+        encoding = _named(encoding)
+        message = dataclasses.replace(message, encoding=encoding)
     if encoding not in PIXEL_BYTES:
+        kind = ', but depth (grey is mono16)' if encoding in _DEPTHS else ''
         raise InputError('unknown_encoding', f'Image.encoding: {encoding!r:.80} is no colour or '
-                                             f'grey picture; allowed: {", ".join(PIXEL_BYTES)}')
+                                             f'grey picture{kind}; allowed: '
+                                             f'{", ".join((*PIXEL_BYTES, *OPENCV_TYPES))}')
     check_size('Image', width, height)
     row = width * PIXEL_BYTES[encoding]
     if message.step < row:
@@ -104,6 +117,15 @@ def read_compressed(message: Any) -> Frame:
         raise InputError('bad_payload', 'CompressedImage.data: 0 bytes; allowed: a jpeg or png')
     return Frame(time_ns(message.header.stamp), functools.partial(_decompress, message),
                  message.header.frame_id)
+
+
+@functools.cache
+def _named(encoding: str) -> str:
+    """Return the encoding that one of OpenCV's types stands for; say so once."""
+    named = OPENCV_TYPES[encoding]
+    _log.warning('Image.encoding: %r is a type of OpenCV and names no colours: read as %s; '
+                 "cv2_to_imgmsg(picture, '%s') names them", encoding, named, named)
+    return named
 
 
 def _rows(message: Any) -> int:

@@ -22,7 +22,7 @@ from maven_ros.errors import GraphError, InputError
 from maven_ros.graph import foreign
 from maven_ros.records import NS
 from maven_ros.resources import resource
-from maven_ros.text import printable
+from maven_ros.text import printable, shown
 
 _MGONZS13_TYPES = ('audio_common_msgs/msg/Audio', 'audio_common_msgs/msg/AudioStamped')
 _LONGEST_DEFINITION = 50_000  # characters, which take a second; ours have up to 6,000
@@ -215,7 +215,7 @@ def _value(store: Any, where: str, kind: Any, value: Any) -> Any:
     if node == Nodetype.NAME:
         return _build(store, detail, value) if isinstance(value, Mapping) else value
     if node == Nodetype.BASE:
-        return value
+        return shown(value) if isinstance(value, str) else value
     item = detail[0]
     if _is_numeric(item):
         return _array(where, value, _dtype(item))

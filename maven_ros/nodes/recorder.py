@@ -20,6 +20,7 @@ _log = logging.getLogger('maven_ros.recorder')
 #: Deep, for a disk may stall for a second.
 _QOS = Qos(Reliability.AS_OFFERED, 200)
 _LOOK_S = 0.2
+_SECURE_S = 1.0  # what a kill or a full disk may cost
 
 
 class Recorder:
@@ -48,15 +49,19 @@ class Recorder:
 
     def run(self, stop: threading.Event) -> int:
         """
-        Record until ``stop`` is set, then write what has arrived.
+        Record until ``stop`` is set, then write what has arrived; secure it each second.
 
         :returns: the number of messages written.
         """
         written = 0
+        due_s = time.monotonic() + _SECURE_S
         try:
             while not stop.is_set():
                 self._look()
                 written += self._write(_LOOK_S, stop)
+                if time.monotonic() >= due_s:
+                    self._bag.secure()
+                    due_s = time.monotonic() + _SECURE_S
         finally:
             for subscription in self._heard.values():
                 subscription.close()

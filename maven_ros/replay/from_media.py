@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.devices.media import probe
 from maven_ros.devices.player import Player, PlayerReport
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.files import owner_only
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.records import NS
 
@@ -27,10 +29,11 @@ class MediaBag:
     skipped: dict[str, int]
 
 
+@owner_only()
 def bags_from_media(
     files: Sequence[Path], out: Path, *, storage: str = 'mcap', compressed: bool = True,
     width: int = 0, loop: int = 1, stop: threading.Event | None = None,
-    done: Callable[[MediaBag], None] | None = None,
+    done: Callable[[MediaBag], None] | None = None, video_stream: int = 0, audio_stream: int = 0,
 ) -> list[MediaBag]:
     """
     Turn media files into bags of ``/camera/image_raw`` and ``/audio``, each named as its file.
@@ -42,6 +45,8 @@ def bags_from_media(
     :param loop: how often each file is played.
     :param stop: ends it early when set; the bag that is being made is complete so far.
     :param done: called after each bag.
+    :param video_stream: number of the stream that is played, from 1; 0 for the file's own choice.
+    :param audio_stream: likewise.
     :raises ResourceError: for a file that cannot be used, two of one name, or a bag that is there
         already.
     """
@@ -58,35 +63,33 @@ def bags_from_media(
     for path, file in paths.items():
         if stop.is_set():
             break
-        bags.append(_make(file, path, storage, compressed, width, loop, stop))
+        bags.append(_make(file, path, storage, stop, compressed=compressed, width=width,
+                          loop=loop, video_stream=video_stream, audio_stream=audio_stream))
         if done:
             done(bags[-1])
     return bags
 
 
 def _make(
-    file: Path, path: Path, storage: str, compressed: bool, width: int, loop: int,
-    stop: threading.Event,
+    file: Path, path: Path, storage: str, stop: threading.Event, *, video_stream: int,
+    audio_stream: int, **how: Any,
 ) -> MediaBag:
-    probe(file)  # refuse it before anything is written
+    # Refuse it before anything is written.
+    probe(file, video_stream=video_stream, audio_stream=audio_stream)
     counters = Counters()
     path.parent.mkdir(parents=True, exist_ok=True)
     with BagGraph(path, 'w', storage) as bag:
         bag.time_ns = START_NS
-        report = _Recorder(bag, file, compressed=compressed, width=width, loop=loop,
-                           counters=counters).run(stop)
+        report = _Recorder(bag, file, subscribers=0, counters=counters,
+                           video_stream=video_stream, audio_stream=audio_stream, **how).run(stop)
     return MediaBag(path, report, counters.snapshot())
 
 
 class _Recorder(Player):
     """A player that needs no time: that of the bag goes with the media's."""
 
-    def __init__(
-        self, bag: BagGraph, file: Path, *, compressed: bool, width: int, loop: int,
-        counters: Counters,
-    ) -> None:
-        super().__init__(bag, file, subscribers=0, compressed=compressed, width=width, loop=loop,
-                         counters=counters)
+    def __init__(self, bag: BagGraph, file: Path, **how: Any) -> None:
+        super().__init__(bag, file, **how)
         self._bag = bag
 
     def _keep_time(self, started_ns: int, media_ns: int, stop: threading.Event) -> bool:

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, ResourceError, SettingsError
+from maven_ros.files import owner_only
 from maven_ros.freezing import decode, encode
 from maven_ros.graph.bag.bag_graph import STORAGES, BagGraph
 from maven_ros.graph.interface import Received
@@ -99,6 +100,7 @@ def default_out(bag: Path) -> Path:
     return bag.with_name(f'{bag.stem if bag.is_file() else bag.name}_affect')
 
 
+@owner_only()
 def replay(
     bag: Path, settings: Settings, out: Path | None = None,
     options: ReplayOptions | None = None, stop: threading.Event | None = None,

@@ -23,6 +23,7 @@ from maven_ros.replay.state_table import read_states
 from maven_ros.replay.summary import Summary, differences, identify, read_summary
 from maven_ros.settings import Settings
 from maven_ros.tables import read_table
+from maven_ros.text import shown
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def _timing(path: Path) -> NDArray[np.float64]:
 
 
 def name_of(bag: Path) -> str:
-    """Return the name of a bag: its folder's, or its file's without the ending."""
-    return bag.stem if bag.is_file() else bag.resolve().name
+    """Return the name of a bag, as text: its folder's, or its file's without the ending."""
+    return shown(bag.stem if bag.is_file() else bag.resolve().name)
 
 
 def is_complete(folder: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
+from maven_ros.files import owner_only
 from maven_ros.records import NS, Pixels, Utterance
 from maven_ros.replay.replayed import Replayed
 from maven_ros.replay.summary import is_loss
@@ -31,12 +32,14 @@ from maven_ros.scoring.compare import Difference
 from maven_ros.scoring.metrics import DIMENSIONS, METRICS
 from maven_ros.scoring.resultset import Excluded, SetScores
 from maven_ros.scoring.scores import Score, Scores
+from maven_ros.text import shown
 
 _PAIRED = ('ccc', 'pearson', 'rmse', 'sign_agreement', 'within_90')
 _LABELS = {metric.name: metric.label for metric in METRICS}
 _WORDS_SHOWN = 400  # utterances per bag
 
 
+@owner_only()
 def write_report(outcome: Outcome, path: Path) -> None:
     """
     Write the report.
@@ -51,7 +54,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
     page = environment.get_template('page.html').render(_content(outcome))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding='utf-8')
+        path.write_text(shown(page), encoding='utf-8')
     except OSError as error:
         raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from maven_ros.affect import OCTANTS, Z90, Affect
 from maven_ros.errors import ResourceError
+from maven_ros.files import owner_only
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance
 
 _VALENCE, _AROUSAL = '#2166ac', '#d6604d'
@@ -18,6 +19,7 @@ _EVIDENCE = ((Modality.VIDEO, 'face', '#4d9221'), (Modality.AUDIO, 'voice', '#80
 _LINES = ('-', '--', ':', '-.')
 
 
+@owner_only()
 def draw_timeline(
     states: Sequence[AffectState], utterances: Sequence[Utterance], path: Path, title: str = '',
 ) -> None:

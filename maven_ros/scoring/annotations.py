@@ -31,6 +31,7 @@ from maven_ros.graph.convert import AFFECT_STATE, state_record
 from maven_ros.graph.interface import STATE, Received
 from maven_ros.graph.messages import from_cdr
 from maven_ros.records import AffectState, nanoseconds
+from maven_ros.text import shown
 
 ANNOTATION_TOPIC = 'affect/annotation'
 UNLABELLED = -5.0
@@ -85,9 +86,10 @@ class AnnotationFolder:
         #: Files whose name matches no bag.
         self.unmatched: list[Path] = []
         for file in files:
-            name, _, side = file.stem.rpartition('_')
-            if file.stem in self._files:
-                self._files[file.stem].append((file, ''))
+            whole = shown(file.stem)
+            name, _, side = whole.rpartition('_')
+            if whole in self._files:
+                self._files[whole].append((file, ''))
             elif side in SIDES and name in self._files:
                 self._files[name].append((file, side))
             else:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import parse_json, written
+from maven_ros.files import owner_only, parse_json, written
 from maven_ros.scoring.alignment import Missing, Pairs
 from maven_ros.scoring.scores import DRAWS, Scores, score
 from maven_ros.tables import read_table, write_tables
@@ -80,6 +80,7 @@ class ResultSet:
                   for bag in bags},
             people={(one.bag, one.person): score([one], draws, seed) for one in self.pairs})
 
+    @owner_only()
     def write(self, folder: Path, scores: SetScores) -> None:
         """
         Write the rows and the scores.

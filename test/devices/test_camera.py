@@ -92,6 +92,12 @@ def test_no_camera_is_an_error_that_tells_what_there_is(graph, running):
         camera.result(10.0)
 
 
+def test_a_name_that_is_no_text_is_an_error_and_no_crash(graph, running):
+    camera = running(Camera(graph, os.fsdecode(b'/dev/vid\xe9o')))
+    with pytest.raises(ResourceError, match=r"camera '/dev/vid\\udce9o': its name is no UTF-8"):
+        camera.result(10.0)
+
+
 def test_pictures_are_compressed_when_asked(graph, listen, running, clip):
     images = listen('eye/compressed', COMPRESSED)
     camera = running(Camera(graph, str(clip), image_topic='eye', compressed=True))

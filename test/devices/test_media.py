@@ -8,8 +8,8 @@ import pytest
 from inputs import SAMPLE
 
 from maven_ros.counters import Counters
-from maven_ros.devices.media import available_ns, probe, read_media
-from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.devices.media import LOST, available_ns, probe, read_media
+from maven_ros.errors import InputError, ResourceError, SettingsError
 from maven_ros.records import NS, AudioChunk, Frame
 
 RATE_HZ = 16_000
@@ -207,6 +207,46 @@ def test_damaged_pictures_are_skipped_and_counted(tmp_path):
     counters = Counters()
     assert len(frames_of(read_media(path, counters=counters))) == len(packets) - 3
     assert counters.get('media', 'damaged') == 3
+
+
+@pytest.mark.parametrize(('codec', 'kind'), [
+    ('libx264', 'mp4'), ('libx264', 'mkv'), ('mpeg4', 'mp4'), ('mpeg4', 'avi'),
+    ('mpeg2video', 'ts'), ('libvpx', 'webm')])
+def test_lost_pictures_keep_their_places_where_that_is_asked_for(tmp_path, codec, kind):
+    path = tmp_path / f'a.{kind}'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        rng = np.random.default_rng(0)
+        for index in range(60):
+            noise = rng.integers(0, 255, (48, 64, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(noise, format='bgr24')
+            frame.pts, frame.time_base = index, Fraction(1, FPS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    whole = [one.stamp_ns for one in read_media(path, keep_lost=True)]
+    assert whole == [one.stamp_ns for one in read_media(path)] and len(whole) == 60
+    packets = packets_of(path, 'video')
+    if kind == 'ts':  # the rest of a packet of the stream, with its own headers, stays
+        data = bytearray(path.read_bytes())
+        for start, size in packets[20:23]:
+            for at in range(start - start % 188, start + size, 188):
+                data[at + 60:at + 180] = b'\xff' * 120
+        path.write_bytes(data)
+    else:
+        overwrite(path, packets[20:22] + packets[40:41])
+    counters = Counters()
+    kept = list(read_media(path, keep_lost=True, counters=counters))
+    assert [one.stamp_ns for one in kept] == whole
+    lost = 0
+    for frame in kept:
+        try:
+            frame.decode()
+        except InputError as error:
+            assert error.cause == LOST and f'{path}: a picture is damaged' in str(error)
+            lost += 1
+    assert len(frames_of(read_media(path))) == 60 - lost
+    assert bool(lost) == bool(counters.snapshot()) and (lost or kind in ('mkv', 'webm'))
 
 
 def test_a_file_that_ends_early_is_counted(tmp_path):

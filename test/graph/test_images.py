@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from maven_ros.errors import GraphError, InputError
+from maven_ros.graph import images
 from maven_ros.graph.convert import compressed_message, image_message
 from maven_ros.graph.images import PIXEL_BYTES
 from maven_ros.graph.interface import Received
@@ -71,6 +72,25 @@ def test_bgr8_is_not_copied():
     cdr = to_cdr(message, IMAGE)
     pixels = InputReader(AudioSettings()).read(Received('/i', IMAGE, cdr, 0)).decode()
     assert np.shares_memory(pixels, np.frombuffer(cdr, np.uint8))
+
+
+@pytest.mark.parametrize('depth, dtype', [('8', np.uint8), ('16', np.uint16)])
+@pytest.mark.parametrize('channels, named', [(1, 'mono'), (3, 'bgr'), (4, 'bgra')])
+def test_opencvs_types_are_read_as_opencv_lays_pixels_out_and_it_is_said_once(
+        channels, named, depth, dtype, caplog):
+    images._named.cache_clear()
+    opaque = cv2.cvtColor(colours(), cv2.COLOR_BGR2BGRA)
+    pixels = {1: colours()[..., 0], 3: colours(), 4: opaque}[channels]
+    pixels = pixels.astype(dtype) * (1 if depth == '8' else 257)
+    message = raw(f'{depth}UC{channels}', pixels, step=pixels.nbytes // len(pixels))
+    if (channels, depth) == (1, '16'):
+        with pytest.raises(InputError, match='but depth'):
+            read(message)
+        return
+    expected = raw(f'{named}{depth}', pixels)
+    assert np.array_equal(read(message).decode(), read(expected).decode())
+    assert np.array_equal(read(message).decode()[..., 0], colours()[..., 0])
+    assert caplog.text.count(f'is a type of OpenCV and names no colours: read as {named}') == 1
 
 
 @pytest.mark.parametrize('encoding', ['yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv', 'nv12', 'nv21'])
@@ -140,7 +160,7 @@ def refused(cause, text, message, msgtype=IMAGE):
     assert caught.value.cause == cause
 
 
-@pytest.mark.parametrize('encoding', ['32FC1', '16UC1', '8UC3', 'nv24', '', 'BGR8'])
+@pytest.mark.parametrize('encoding', ['32FC3', '8UC2', '8SC3', 'nv24', '', 'BGR8'])
 def test_unknown_encodings_are_refused_by_name(encoding):
     refused('unknown_encoding', f'Image.encoding: {encoding!r} is no colour or grey picture; '
             'allowed: bgr8, rgb8', raw(encoding, colours()))

@@ -69,7 +69,7 @@ def done(bags, annotations, tmp_path_factory):
     """The whole command, with all that can be missing missing; its folder."""
     out = tmp_path_factory.mktemp('out') / 'evaluation'
     shutil.copytree(bags[0], bags[0].with_name('broken'))
-    (bags[0].with_name('broken') / 'metadata.yaml').write_text('nothing')
+    (bags[0].with_name('broken') / 'talk.mcap').write_text('nothing')
     code = main(['evaluate', 'bags', *map(str, bags), str(bags[0].with_name('broken')),
                  '--annotations', str(annotations), '--out', str(out), '--without', 'video',
                  '--offset-search', '0.5', *QUIET])

@@ -287,6 +287,19 @@ class BagGraph(Closing):
                     heard += subscription._deliver(cdr, stamp_ns)
         return heard
 
+    def secure(self) -> None:
+        """
+        Put what was recorded where a kill leaves it.
+
+        :raises GraphError: when the bag is not open for writing.
+        :raises ResourceError: when it cannot be written.
+        """
+        with self._lock:
+            if self._writer is None:
+                raise GraphError(f'{self.path}: is not open for writing')
+            with translated(self.path, 'cannot be written'):
+                self._writer.secure()
+
     def close(self) -> None:
         """
         Close every publisher and subscription, then the bag; a written one is complete then.
@@ -322,13 +335,15 @@ class BagGraph(Closing):
             return
         with translated(self.path, 'is damaged'):
             messages = self._reader.messages(wanted, start_ns, end_ns)
+        count = 0
         while True:
             with translated(self.path, 'is damaged'):
                 found = next(messages, None)
                 if found is None and self._reader is not None:
-                    self._reader.check_end(end_ns)
+                    self._reader.check_end(wanted, start_ns, end_ns, count)
             if found is None:
                 return
+            count += 1
             connection, stamp_ns, cdr = found
             if type(stamp_ns) is not int or not isinstance(cdr, bytes | bytearray | memoryview):
                 raise ResourceError(f'{self.path}: is damaged: a message of {connection.topic} is '

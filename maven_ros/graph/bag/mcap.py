@@ -9,14 +9,14 @@ that was never finished where that is not compressed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.rosbag2.reader import DirectoryReader
+from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.storage_mcap import ChunkInfo, McapReader, read_string
-from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
+
+from maven_ros.graph.bag.connections import with_full_types
 
 _MAGIC = b'\x89MCAP0\r\n'
 _RECORD = struct.Struct('<BQ')       # what each record begins with: its kind, its length
@@ -47,6 +47,7 @@ class WholePartReader(McapReader):
             except BaseException:  # a signal, too, must not leave the file open
                 self.close()
                 raise
+        self.connections = with_full_types(self.connections)
 
     def _open_whole_part(self, error: Exception) -> None:
         bio: Any = self.bio
@@ -171,26 +172,3 @@ class _Patched:
     def close(self) -> None:
         """Close the file."""
         self._bio.close()
-
-
-class _FolderReader(DirectoryReader):
-    STORAGE_PLUGINS: Mapping[str, Any] = {'mcap': WholePartReader, 'sqlite3': Sqlite3Reader}
-
-
-class BagReader(Reader):
-    """The folder of a rosbag2, or one of its storage files."""
-
-    STORAGE_PLUGINS: Mapping[str, Any] = {
-        'dir': _FolderReader, '.mcap': WholePartReader, '.db3': Sqlite3Reader}
-
-    def check_end(self, end_ns: int | None) -> None:
-        """
-        Tell that there was more, once all that is whole has been read.
-
-        :param end_ns: up to when it was wanted; None for all.
-        :raises ReaderError: says where the bag broke.
-        """
-        for storage in getattr(self.storage, 'storages', [self.storage]):
-            broken = getattr(storage, 'broken', '')
-            if broken and (end_ns is None or end_ns >= storage.metadata.end_time):
-                raise ReaderError(broken)

@@ -41,16 +41,17 @@ def open_reader(path: Path) -> Any:
     """
     Open a bag for reading.
 
-    :returns: a :class:`maven_ros.graph.bag.mcap.BagReader`.
+    :returns: a :class:`maven_ros.graph.bag.bag_reader.BagReader`.
     :raises ResourceError: when there is none, or it cannot be read.
     """
-    from maven_ros.graph.bag.mcap import BagReader
+    from maven_ros.graph.bag.bag_reader import BagReader
+    from maven_ros.graph.bag.folder import METADATA, files_in
 
     if not path.exists():
         raise ResourceError(f'{path}: no such bag; allowed: the folder of a rosbag2')
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
-        raise ResourceError(f'{path}: no metadata.yaml in it; allowed: the folder of a rosbag2 '
-                            '(`ros2 bag reindex` makes a missing one), or one of its files')
+    if path.is_dir() and not (path / METADATA).exists() and not files_in(path):
+        raise ResourceError(f'{path}: holds no {METADATA} and no .mcap or .db3; allowed: the '
+                            'folder of a rosbag2, or one of its files')
     if path.is_file() and path.suffix not in ('.mcap', '.db3'):
         raise ResourceError(f'{path}: no file of a bag; allowed: .mcap, .db3, or the folder of a '
                             'rosbag2 (`maven-ros bag from-media` makes one of a video)')
@@ -89,12 +90,14 @@ def open_writer(path: Path, storage: str) -> Any:
 
     :raises ResourceError: when something is there already, or it cannot be written.
     """
-    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.rosbag2 import StoragePlugin
+
+    from maven_ros.graph.bag.writer import BagWriter
 
     if path.exists():
         raise ResourceError(f'{path}: exists already; allowed: a path where nothing is yet')
     with translated(path, 'cannot be written'):
-        writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+        writer = BagWriter(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
         writer.open()
     return writer
 

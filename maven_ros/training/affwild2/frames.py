@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from maven_ros.errors import ResourceError
 from maven_ros.records import Box, Face, Pixels
 from maven_ros.scoring.sides import side_of, usual_sides
 
 _JPEG_QUALITY = 95
+_UNEVEN = 0.1  # share of the usual time between frames: clocks of containers are rounded
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,28 @@ def choose(frames: Sequence[Faces], sides: Sequence[str]) -> dict[str, list[Seen
         for side in sides:
             chosen[side].append(by_side.get(side))
     return chosen
+
+
+def holes(stamps_ns: NDArray[np.int64], lines: int) -> NDArray[np.int64]:
+    """
+    Find pictures that are missing from a video of constant rate, and that its labels count.
+
+    :param stamps_ns: int64 (frames,), ascending.
+    :param lines: of labels.
+    :returns: int64, stamps of what is missing; none unless there are just as many lines.
+    """
+    nothing = np.zeros(0, np.int64)
+    steps = np.diff(stamps_ns)
+    if lines <= len(stamps_ns) or len(steps) < 2 or (steps <= 0).any():
+        return nothing
+    usual = float(np.median(steps))
+    counts = np.round(steps / usual).astype(np.int64)
+    even = np.abs(steps - counts * usual) <= _UNEVEN * usual
+    if counts.sum() + 1 != lines or not even.all() or (counts < 1).any():
+        return nothing
+    return np.concatenate([nothing, *(
+        np.round(np.linspace(begin, begin + step, count + 1)[1:-1]).astype(np.int64)
+        for begin, step, count in zip(stamps_ns, steps, counts, strict=False) if count > 1)])
 
 
 def encode_jpeg(crop: Pixels) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from maven_ros.errors import ResourceError
 from maven_ros.scoring.annotations import SIDES, SUFFIXES
+from maven_ros.text import shown
 
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
 _CROP = re.compile(r'(\d+)\.(jpe?g|png)', re.IGNORECASE)
@@ -113,15 +114,16 @@ def find_annotations(folder: Path, videos: Iterable[str]) -> list[Subject]:
     if not files:
         raise ResourceError(f'{track or folder}: expected {expected}; found '
                             f'{_listed(track or folder)}')
-    _refuse_twins(folder, ((path.stem, path) for _, path in files))
+    _refuse_twins(folder, ((shown(path.stem), path) for _, path in files))
     names = set(videos)
     subjects = []
     for split, path in files:
-        base, _, side = path.stem.rpartition('_')
-        if path.stem not in names and side in SIDES:
-            subjects.append(Subject(path.stem, base, side, split, path))
+        name = shown(path.stem)
+        base, _, side = name.rpartition('_')
+        if name not in names and side in SIDES:
+            subjects.append(Subject(name, base, side, split, path))
         else:
-            subjects.append(Subject(path.stem, path.stem, '', split, path))
+            subjects.append(Subject(name, name, '', split, path))
     return sorted(subjects, key=lambda one: one.person)
 
 
@@ -136,8 +138,8 @@ def find_crops(folder: Path) -> dict[str, Path]:
                 if inner.is_dir() and _holds_crops(inner)]
     if not people:
         raise ResourceError(f'{folder}: expected {expected}; found {_listed(folder)}')
-    _refuse_twins(folder, ((one.name, one) for one in people))
-    return {one.name: one for one in people}
+    _refuse_twins(folder, ((shown(one.name), one) for one in people))
+    return {shown(one.name): one for one in people}
 
 
 def read_crops(folder: Path) -> dict[int, Path]:
@@ -161,8 +163,8 @@ def _by_name(folder: Path, suffixes: tuple[str, ...], expected: str) -> dict[str
                    key=lambda path: path.stem)
     if not paths:
         raise ResourceError(f'{folder}: expected {expected}; found {_listed(folder)}')
-    _refuse_twins(folder, ((path.stem, path) for path in paths))
-    return {path.stem: path for path in paths}
+    _refuse_twins(folder, ((shown(path.stem), path) for path in paths))
+    return {shown(path.stem): path for path in paths}
 
 
 def _entries(folder: Path, expected: str) -> list[Path]:

@@ -87,7 +87,8 @@ class VideoPlan:
         files = [path, *(one.annotation for one in subjects), *crops.values(),
                  *([transcript] if transcript else [])]
         inputs = {'files': [[str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns]
-                            for one in files], 'options': options.what_counts}
+                            for one in files], 'options': options.what_counts,
+                  'frames': 'lost ones keep their places'}  # before, labels moved up to them
         return cls(name, path, subjects, crops, transcript, media, fault, inputs)
 
 

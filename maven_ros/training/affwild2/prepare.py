@@ -17,10 +17,10 @@ from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
-from maven_ros.files import read_json, written
+from maven_ros.files import owner_only, read_json, written
 from maven_ros.senses.detectors import open_detector
 from maven_ros.senses.speech import SpeechWorker
-from maven_ros.tables import require_pyarrow
+from maven_ros.tables import as_text, require_pyarrow
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE, person_row
 from maven_ros.training.affwild2.layout import Layout
 from maven_ros.training.affwild2.plan import PrepareOptions, VideoPlan, part_path
@@ -34,6 +34,7 @@ from maven_ros.workers import run_tasks
 Progress = Callable[[float, float], None]
 
 
+@owner_only()
 def prepare(
     layout: Layout, out: Path, options: PrepareOptions, stop: Event,
     progress: Progress = lambda done_s, total_s: None, workers: int = 1,
@@ -99,9 +100,11 @@ def _prepare_all(
 
 def _join(out: Path, plans: Sequence[VideoPlan], people: Sequence[Mapping[str, Any]]) -> None:
     pa, pq, _ = require_pyarrow()
-    with written(out / MANIFEST_FILE) as beside, \
-            pq.ParquetWriter(beside, schema_of(pa, MANIFEST)) as writer:
+    with written(out / MANIFEST_FILE) as beside, beside.open('wb') as file, \
+            pq.ParquetWriter(file, schema_of(pa, MANIFEST)) as writer:
         for plan in plans:
-            writer.write_table(pq.read_table(part_path(out, plan.name, '.parquet')))
-    with written(out / PEOPLE_FILE) as beside:
-        pq.write_table(pa.Table.from_pylist(list(people), schema_of(pa, PEOPLE)), beside)
+            with part_path(out, plan.name, '.parquet').open('rb') as part:
+                writer.write_table(pq.read_table(part))
+    rows = [as_text(one) for one in people]
+    with written(out / PEOPLE_FILE) as beside, beside.open('wb') as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema_of(pa, PEOPLE)), file)

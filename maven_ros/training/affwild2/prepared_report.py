@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.files import write_json, written
+from maven_ros.text import shown
 from maven_ros.training.affwild2.layout import Layout
 from maven_ros.training.people.prepared import FORMAT, SUMMARY
 
@@ -34,7 +35,8 @@ def write_report(
         'videos_without_annotation': len(layout.without_annotation)}
     write_json(out / SUMMARY, {'format': FORMAT, 'options': options, 'counts': counts})
     with written(out / REPORT) as beside:
-        beside.write_text('\n'.join(_lines(layout, options, rows, used, counts)) + '\n', 'utf-8')
+        text = shown('\n'.join(_lines(layout, options, rows, used, counts)))
+        beside.write_text(text + '\n', 'utf-8')
     return counts
 
 

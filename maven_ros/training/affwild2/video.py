@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
-from maven_ros.devices.media import read_media
+from maven_ros.devices.media import LOST, read_media
 from maven_ros.errors import CannotWrite, InputError, MavenError, ResourceError
-from maven_ros.files import write_json, written
+from maven_ros.files import owner_only, write_json, written
 from maven_ros.records import NS, Frame, Word
+from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import SpeechWorker
 from maven_ros.tables import require_pyarrow
+from maven_ros.text import shown
 from maven_ros.training.affwild2.annotated import (
     MANIFEST,
     manifest_rows,
     person_row,
     read_labels,
 )
-from maven_ros.training.affwild2.frames import Faces, Seen, choose, see
+from maven_ros.training.affwild2.frames import Faces, Seen, choose, holes, see
 from maven_ros.training.affwild2.layout import Subject, read_crops
 from maven_ros.training.affwild2.plan import PrepareOptions, VideoPlan, part_path
 from maven_ros.training.people.recorded_sound import (
@@ -91,6 +93,7 @@ class Preparer(Closing):
             raise ResourceError(f'{plan.path}: has no pictures')
         tracked = [one for one in plan.subjects if one.person not in plan.crops]
         stamps_ns, frames = self._look(plan, tracked, counters)
+        stamps_ns, frames = self._with_holes(plan, stamps_ns, frames, counters)
         chosen = choose(frames, [one.side for one in tracked]) if tracked else {}
         sound = self._listen(plan, counters)
         counts = counters.snapshot()
@@ -128,7 +131,7 @@ class Preparer(Closing):
             if tracked else None
         most = None if any(one.side for one in tracked) else 1
         stamps, frames = [], []
-        for record in read_media(plan.path, audio=False, counters=counters):
+        for record in read_media(plan.path, audio=False, counters=counters, keep_lost=True):
             if self._stop.is_set():
                 raise _Stopped(f'{plan.name}: stopped; run the same command again to continue')
             assert isinstance(record, Frame)
@@ -140,17 +143,41 @@ class Preparer(Closing):
             raise ResourceError(f'{plan.path}: no picture could be decoded')
         return np.array(stamps, np.int64), frames
 
+    def _with_holes(
+        self, plan: VideoPlan, stamps_ns: NDArray[np.int64], frames: list[Faces],
+        counters: Counters,
+    ) -> tuple[NDArray[np.int64], list[Faces]]:
+        """Give pictures that are not in the file at all, and that labels count, their places."""
+        missing = np.zeros(0, np.int64)
+        for subject in plan.subjects:
+            try:
+                lines = len(read_frame_values(subject.annotation))
+            except InputError:  # told when its labels are read
+                continue
+            if len(found := holes(stamps_ns, lines)):
+                missing = found
+        if not len(missing):
+            return stamps_ns, frames
+        counters.count('media', 'missing', f'{plan.path}: {len(missing)} pictures are not in the '
+                       'file, and its labels count them')
+        whole = np.sort(np.concatenate([stamps_ns, missing]))
+        known = dict(zip(stamps_ns.tolist(), frames, strict=False))
+        return whole, [known.get(stamp, {}) for stamp in whole.tolist()] if frames else []
+
     def _track(
         self, tracker: FaceTracker, frame: Frame, counters: Counters, most: int | None,
     ) -> Faces:
         try:
             return see(tracker.update(frame.stamp_ns, frame.decode())[:most])
         except InputError as error:  # such as a repeated stamp: a frame without a face
-            counters.count('video', error.cause, str(error))
+            if error.cause != LOST:  # counted where it was read
+                counters.count('video', error.cause, str(error))
             return {}
 
     def _given(self, folder: Path, frames: int) -> list[str]:
-        crops = read_crops(folder)
+        crops = read_crops(folder.resolve())
+        if shown(folder.resolve()) != str(folder.resolve()):
+            raise InputError('bad_name', f'{folder}: a table holds no path that is no UTF-8')
         return [str(crops[number].resolve()) if number in crops else ''
                 for number in range(1, frames + 1)]
 
@@ -198,6 +225,7 @@ class Preparer(Closing):
         return recognise(sound, self._speech)
 
 
+@owner_only()
 def prepare_alone(plan: VideoPlan, out: Path, options: PrepareOptions) -> None:
     """Prepare one video; the parent process ends this one."""
     with Preparer(out, options, Event(), lambda part_s: None) as preparer:
@@ -209,8 +237,8 @@ def write_rows(path: Path, some: Sequence[Mapping[str, Any]]) -> None:
     pa, pq, _ = require_pyarrow()
     schema = schema_of(pa, MANIFEST)
     tables = [pa.table(dict(columns), schema) for columns in some]
-    with written(path) as beside:
-        pq.write_table(pa.concat_tables(tables) if tables else schema.empty_table(), beside)
+    with written(path) as beside, beside.open('wb') as file:
+        pq.write_table(pa.concat_tables(tables) if tables else schema.empty_table(), file)
 
 
 def schema_of(pa: Any, columns: Mapping[str, str]) -> Any:

@@ -188,7 +188,10 @@ def _counted_crop(video: RecordedVideo, path: str, counters: Counters) -> Pixels
 def _read_crop(path: Path, side_px: int) -> Pixels | None:
     import cv2
 
-    crop = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:  # read here: OpenCV dies of a path that is no UTF-8
+        crop = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        return None
     if crop is None:
         return None
     if crop.shape[:2] != (side_px, side_px):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from maven_ros import rules
 from maven_ros.acting.smoothing import Smoother
 from maven_ros.affect import Affect
-from maven_ros.files import written
+from maven_ros.files import owner_only, written
 from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned, seconds
 from maven_ros.scoring.alignment import Believed, Missing, Pairs, align, take
 from maven_ros.scoring.annotations import Annotation
@@ -117,6 +117,7 @@ def as_result_set(
     return ResultSet(name, pairs, excluded, about={**about, 'filled_frames': filled})
 
 
+@owner_only()
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
     """
     Write the format of the challenge: ``image_location,valence,arousal``, one line per frame.

@@ -93,8 +93,9 @@ class PreparedSet:
         pa, pq, _ = require_pyarrow()
         path = self.folder / MANIFEST_FILE
         try:
-            table = pq.read_table(path, filters=[('person', '=', person)], columns=[
-                'stamp_ns', 'valence', 'arousal', 'crop'])
+            with path.open('rb') as file:  # pyarrow takes a path with a colon for an address
+                table = pq.read_table(file, filters=[('person', '=', person)], columns=[
+                    'stamp_ns', 'valence', 'arousal', 'crop'])
         except (OSError, pa.ArrowException) as error:
             raise ResourceError(f'{path}: cannot be read as Parquet: {error}') from error
         if not len(table):

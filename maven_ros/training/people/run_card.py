@@ -16,6 +16,7 @@ from maven_ros import __version__
 from maven_ros.files import read_json, written
 from maven_ros.scoring.metrics import METRICS
 from maven_ros.scoring.scores import Score, Scores
+from maven_ros.text import shown
 from maven_ros.training.people.prepared import SUMMARY
 from maven_ros.training.people.run import RunResult
 from maven_ros.training.processes import Processes
@@ -42,7 +43,7 @@ def write_card(
         *_head(result), *_data(result, data), *_settings(result), *_scores(result),
         *_environment(wall_s, processes), *_USE])
     with written(path) as beside:
-        beside.write_text(text + '\n', 'utf-8')
+        beside.write_text(shown(text) + '\n', 'utf-8')
 
 
 def _head(result: RunResult) -> Iterator[str]:

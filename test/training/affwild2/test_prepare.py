@@ -4,11 +4,13 @@ import itertools
 import shutil
 from threading import Event
 
+import av
 import cv2
 import numpy as np
 import pytest
 import tiny_affwild2
 from full_disk import largest_file
+from inputs import SHARED_CASES
 from tiny_affwild2 import prepare_again
 
 from maven_ros.devices.media import read_media
@@ -19,7 +21,7 @@ from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.settings import Settings
 from maven_ros.tables import read_table
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE
-from maven_ros.training.affwild2.frames import Seen, choose
+from maven_ros.training.affwild2.frames import Seen, choose, holes
 from maven_ros.training.affwild2.layout import find_layout
 from maven_ros.training.affwild2.plan import PrepareOptions
 from maven_ros.training.affwild2.prepare import prepare
@@ -96,6 +98,69 @@ def test_only_what_changed_is_done_again(own):
     changed = {path.name for path in parts.glob('*.json')
                if path.stat().st_mtime_ns != before[path.name]}
     assert changed == {'1-25-288x144.json'}
+
+
+def test_a_damaged_picture_moves_no_label(own):
+    video = next((own / 'generated/videos').rglob('1-*.mp4'))
+    with av.open(str(video)) as container:
+        packets = [(one.pos, one.size) for one in container.demux(video=0) if one.size]
+    data = bytearray(video.read_bytes())
+    for at, size in packets[5:8] + packets[20:21]:
+        data[at + size // 3:at + size] = bytes(size - size // 3)
+    video.write_bytes(data)
+    survivors = len([*read_media(video, audio=False)])
+    prepare_again(own)
+    table = read_table(own / 'prepared/manifest.parquet', MANIFEST)
+    of_person = [index for index, one in enumerate(table['person'])
+                 if one == '1-25-288x144_left']
+    assert survivors < len(of_person) == 50
+    assert [table['stamp_ns'][index] for index in of_person] == [
+        number * 40_000_000 for number in range(50)]
+    values = [[table['valence'][index], table['arousal'][index]] for index in of_person]
+    assert np.array_equal(values, read_frame_values(label_of(own)), equal_nan=True)
+
+
+def test_pictures_that_are_not_in_the_file_keep_their_places(own):
+    video = next((own / 'generated/videos').rglob('1-*.mp4'))
+    cut = own / 'cut.mkv'
+    with av.open(str(video)) as source, av.open(str(cut), 'w') as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for number, packet in enumerate(one for one in source.demux(stream) if one.size):
+            if number not in (20, 21, 33) or packet.is_keyframe:
+                packet.stream = copy
+                target.mux(packet)
+    cut.replace(video)
+    left = len([*read_media(video, audio=False, keep_lost=True)])
+    prepare_again(own)
+    table = read_table(own / 'prepared/manifest.parquet', MANIFEST)
+    of_person = [index for index, one in enumerate(table['person'])
+                 if one == '1-25-288x144_left']
+    assert left < len(of_person) == 50
+    values = [[table['valence'][index], table['arousal'][index]] for index in of_person]
+    assert np.array_equal(values, read_frame_values(label_of(own)), equal_nan=True)
+    assert [round(table['stamp_ns'][index] * 25e-9) for index in of_person] == list(range(50))
+    assert f'{50 - left} pictures are not in the file' in people(own)[
+        '1-25-288x144_left']['reason']
+
+
+@pytest.mark.parametrize(('stamps', 'lines', 'found'), [
+    ([0, 40, 120, 160, 200], 6, [80]), ([0, 40, 160, 200, 240], 7, [80, 120]),
+    ([0, 40, 120, 160], 4, []), ([0, 40, 120, 160], 7, []),   # as many; no reason known
+    ([0, 40, 100, 160, 200], 6, []), ([0], 5, []), ([0, 40, 40, 160], 5, [])])
+def test_holes_are_found_where_labels_count_them(stamps, lines, found):
+    assert holes(np.array(stamps, np.int64), lines).tolist() == found
+
+
+@pytest.mark.skipif(not SHARED_CASES.is_dir(), reason='no shared cases')
+def test_labels_stay_with_their_frames_after_damage(tmp_path):
+    case = SHARED_CASES / 'labels_after_damage'
+    prepare(find_layout(case / 'videos', case / 'annotations'), tmp_path / 'out', PrepareOptions(
+        settings=Settings().with_values({'speech.recogniser': 'none'})), Event())
+    table = read_table(tmp_path / 'out/manifest.parquet', MANIFEST)
+    assert len(table['stamp_ns']) == 100
+    for stamp_ns, valence in zip(table['stamp_ns'], table['valence'], strict=True):
+        assert stamp_ns * 25e-9 == pytest.approx(round(valence * 100))
 
 
 def test_a_broken_video_is_listed_and_the_others_are_prepared(own):

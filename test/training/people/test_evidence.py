@@ -1,12 +1,15 @@
 """What a prepared person sounds like and says, window by window."""
 
+import os
+
+import cv2
 import numpy as np
 import pytest
 
 from maven_ros.counters import Counters
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Word
 from maven_ros.training.affwild2.babble import babble
-from maven_ros.training.people.evidence import RecordedVideo, evidence_in
+from maven_ros.training.people.evidence import RecordedVideo, _read_crop, evidence_in
 from maven_ros.training.people.feature_spec import Windowing
 from maven_ros.training.people.prepared import Frames, RecordedPerson
 from maven_ros.training.people.recorded_sound import write_flac, write_words
@@ -44,3 +47,12 @@ def test_words_move_with_the_sound_that_they_are_heard_in(folder, offset_ms):
         loud_s = np.flatnonzero(np.abs(heard[window]) > 0.2) / SAMPLE_RATE_HZ
         assert [word.start_ns / NS, word.end_ns / NS] == pytest.approx(
             [starts_s[window] + loud_s[0], starts_s[window] + loud_s[-1]], abs=0.01)
+
+
+def test_a_crop_in_a_folder_whose_name_is_no_text_is_read(tmp_path):
+    path = tmp_path / os.fsdecode(b'lat\xe9in')
+    cv2.imwrite(str(tmp_path / 'a.png'), np.full((8, 8, 3), 7, np.uint8))
+    (tmp_path / 'a.png').rename(path)
+    assert (_read_crop(path, 8) == 7).all() and _read_crop(path, 4).shape == (4, 4, 3)
+    path.write_bytes(b'')
+    assert _read_crop(path, 8) is None and _read_crop(tmp_path / 'none', 8) is None

@@ -1,0 +1,105 @@
+"""SQLite bags whose recorder was killed: what lies in the journal is read."""
+
+import logging
+import os
+import shutil
+import sqlite3
+import sys
+
+import pytest
+from inputs import SHARED_CASES
+
+from maven_ros.errors import ResourceError
+from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.graph.interface import STATE
+from maven_ros.graph.messages import new, to_cdr
+from maven_ros.replay.replay import replay
+from maven_ros.settings import Settings
+
+COUNT = 'std_msgs/msg/UInt32'
+INSERT = 'INSERT INTO messages (topic_id, timestamp, data) VALUES (1, ?, ?)'
+
+
+def count(i):
+    return to_cdr(new(COUNT, data=i), COUNT)
+
+
+def recorded(path, n):
+    with BagGraph(path, 'w', 'sqlite3') as graph:
+        publisher = graph.advertise('/x', COUNT, STATE)
+        for i in range(n):
+            publisher.publish_cdr(count(i), 1000 + i)
+    return path
+
+
+def killed(tmp_path, closed, n, mode='WAL', committed=True):
+    """Copy a bag while it is written: ``n`` messages, of which so many are in the file itself."""
+    bag = recorded(tmp_path / 'bag', closed)
+    database = sqlite3.connect(bag / 'bag.db3')
+    database.execute(f'PRAGMA journal_mode = {mode}')
+    database.execute('PRAGMA wal_autocheckpoint = 0')
+    database.execute('PRAGMA cache_size = 2')  # so that more than fits lies in the file
+    for i in range(closed, n):
+        database.execute(INSERT, (1000 + i, count(i)))
+    if committed:
+        database.commit()
+    (tmp_path / 'killed').mkdir()
+    for one in bag.glob('bag.db3*'):
+        if not one.name.endswith('-shm'):
+            shutil.copy(one, tmp_path / 'killed' / one.name)
+    database.close()
+    return tmp_path / 'killed'
+
+
+def heard(path):
+    with BagGraph(path) as graph:
+        return [one.received_ns - 1000 for one in graph.read([*graph.topics()])]
+
+
+@pytest.mark.parametrize('closed', [0, 13])
+def test_what_lies_in_the_journal_is_read_from_the_folder_and_the_file(tmp_path, closed, caplog):
+    bag = killed(tmp_path, closed, 26)
+    before = {one.name: one.read_bytes() for one in bag.iterdir()}
+    assert 'bag.db3-wal' in before
+    bag.chmod(0o500)  # a medium on which nothing can be written
+    with caplog.at_level(logging.INFO):
+        assert heard(bag) == heard(bag / 'bag.db3') == list(range(26))
+    assert 'was not closed by its recorder; bag.db3-wal is read, too' in caplog.text
+    assert {one.name: one.read_bytes() for one in bag.iterdir()} == before
+
+
+def test_a_half_written_file_is_put_back(tmp_path):
+    bag = killed(tmp_path, 500, 5000, 'DELETE', committed=False)
+    assert (bag / 'bag.db3-journal').stat().st_size
+    assert heard(bag) == list(range(500))
+
+
+def test_a_journal_that_cannot_be_read_is_told_once_the_rest_is_read(tmp_path, monkeypatch):
+    bag = killed(tmp_path, 13, 26)
+    full = tmp_path / 'full'
+    full.mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(full))
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: shutil._ntuple_diskusage(9, 9, 0))
+    with BagGraph(bag) as graph, pytest.raises(ResourceError, match=(
+            r'is damaged: bag\.db3-wal: cannot be read \(bag\.db3-wal: needs .*\); what')):
+        got = []
+        for one in graph.read(['/x']):
+            got.append(one)
+    assert len(got) == 13 and not list(full.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='names of files are text elsewhere')
+def test_a_journal_beside_a_name_that_is_no_text(tmp_path):
+    bag = killed(tmp_path, 13, 26)
+    for one in bag.iterdir():
+        one.rename(one.with_name(one.name.replace('bag', os.fsdecode(b'l\xe9?%41#'))))
+    assert heard(bag) == list(range(26))
+
+
+@pytest.mark.skipif(not SHARED_CASES.is_dir(), reason='no shared cases')
+def test_a_bag_of_a_killed_recorder_is_replayed_whole(tmp_path):
+    bag = SHARED_CASES / 'journal_beside_sqlite' / 'killed'
+    with BagGraph(bag) as graph:
+        assert sum(graph.message_counts().values()) == 26
+    summary = replay(bag, Settings().with_values({'speech.recogniser': 'none'}), tmp_path / 'out')
+    assert summary.messages == 26 and not summary.broken
