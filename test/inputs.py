@@ -8,4 +8,3 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / 'media' / 'sample.mp4'
 #: Clips, corpora and bags that are too large or too unfree to ship; tests of them are additions.
 SHARED_DATA = Path(os.environ.get('MAVEN_ROS_SHARED_DATA', ROOT.parent / 'shared' / 'data'))
-YUNET = SHARED_DATA / 'models' / 'face_detection_yunet_2026may.onnx'
