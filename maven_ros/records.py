@@ -24,6 +24,7 @@ from maven_ros.freezing import plain_data
 Pixels: TypeAlias = NDArray[np.uint8]
 Samples: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
+Point: TypeAlias = tuple[float, float]  # x to the right and y down
 
 NS = 1_000_000_000
 SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
@@ -52,12 +53,12 @@ class FoundFace:
 
     :param person_id: its id there.
     :param box: left, top, right and bottom, as shares of the picture's width and height.
-    :param eyes: the eye on the picture's left and the one on its right, likewise, where known.
+    :param eyes: the person's right eye and the left one, likewise, where known.
     """
 
     person_id: str
     box: tuple[float, float, float, float]
-    eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
+    eyes: tuple[Point, Point] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,8 @@ class Face:
     One face in one frame.
 
     :param person_id: track id, stable while the face is tracked.
-    :param box: where it is in the frame.
-    :param crop: uint8 (size, size, 3) BGR, squared, aligned by the eyes where they are known.
+    :param box: where it is in the frame; of a tilted face, upright about it.
+    :param crop: uint8 (size, size, 3) BGR, squared, levelled by the eyes where they are known.
     """
 
     stamp_ns: int

@@ -27,21 +27,17 @@ class FaceSettings:
     rate_hz: float = setting(
         10.0, 'Frames a second that are looked at; the rest are thinned by stamp, undecoded.',
         minimum=0.5, maximum=60.0)
-    detector: str = setting(
-        'haar', 'Face detector: haar (in OpenCV) or yunet (needs faces.yunet_model).',
-        choices=('haar', 'yunet'))
-    yunet_model: str = setting('', 'YuNet ONNX file for the yunet detector.', path='file')
+    yunet_model: str = setting(
+        '', 'ONNX file of another YuNet face detector; empty for the one that the package ships.',
+        path='file')
     detect_hz: float = setting(
-        5.0, 'Detections a second; tracked in between.', minimum=0.1, maximum=60.0, live=True)
-    scan_hz: float = setting(
-        1.0, 'While faces are in view, haar searches near them, and so often a second in the '
-        'whole frame, for new ones.',
+        4.0, 'Searches of the whole frame a second, for faces that are not known; every other one '
+        'is for tilted heads. Who is known is looked for in every frame.',
         minimum=0.1, maximum=60.0, live=True)
-    detect_width_px: int = setting(
-        320, 'Frames are reduced to this width before detection; haar finds no face that is '
-        'smaller than 24 px there.', minimum=96, maximum=1920, live=True)
     min_size: float = setting(
-        0.1, 'Smallest face, as a share of the smaller side of the frame.',
+        0.05, 'Smallest face that is looked for, from the brows to the chin, as a share of the '
+        'smaller side of the frame. At 640x480 and a field of view of 60 degrees 0.05 is 24 '
+        'pixels, or about 4 m; half of it costs up to four times as much.',
         minimum=0.02, maximum=1.0)
     max_people: int = setting(
         8, 'At most so many faces, the largest.', minimum=1, maximum=64, live=True)
@@ -293,8 +289,6 @@ class Settings(Checked):
         if self.windows.hop_s > self.windows.length_s:
             yield (f'windows.hop_s: {self.windows.hop_s} is longer than '
                    f'windows.length_s, {self.windows.length_s}')
-        if self.faces.detector == 'yunet' and not self.faces.yunet_model:
-            yield "faces.yunet_model: '' names no file, and faces.detector is 'yunet'"
         if not re.fullmatch(r'auto|cpu|cuda(:\d+)?', self.model.device):
             yield f"model.device: {self.model.device!r} is not 'auto', 'cpu', 'cuda' or 'cuda:N'"
         if self.audio.min_voiced_s > self.windows.length_s:
@@ -353,6 +347,10 @@ class Settings(Checked):
 #: Parameters that earlier versions had, and what to do without them.
 GONE = {
     'audio.voice_mode': 'use audio.voice_threshold',
+    'faces.detector': 'YuNet, which ships, is the only detector; faces.yunet_model names another '
+                      'file of it',
+    'faces.scan_hz': 'use faces.detect_hz',
+    'faces.detect_width_px': 'use faces.min_size',
 }
 
 

@@ -10,4 +10,3 @@ SAMPLE = ROOT / 'media' / 'sample.mp4'
 SHARED_DATA = Path(os.environ.get('MAVEN_ROS_SHARED_DATA', ROOT.parent / 'shared' / 'data'))
 #: Inputs that once broke something, each with a README that says what is right.
 SHARED_CASES = SHARED_DATA.parent / 'cases'
-YUNET = SHARED_DATA / 'models' / 'face_detection_yunet_2026may.onnx'

@@ -106,11 +106,13 @@ def test_an_installed_wheel_finds_its_resources_and_has_its_command(built, tmp_p
     # A ROS workspace that is sourced has a maven_ros of its own, which would come first.
     outside = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
     found = run(python, '-c', 'from maven_ros.resources import resource\n'
-                'print(resource("msg/AffectState.msg"), resource("media/sample.mp4"))',
+                'print(resource("msg/AffectState.msg"), resource("media/sample.mp4"),\n'
+                '      resource("models/yunet/face_detection_yunet_2026may.onnx"))',
                 cwd=tmp_path, env=outside)
     assert [Path(path).relative_to(tmp_path.resolve()) for path in found.split()] == [
         Path('env/share/maven_ros/msg/AffectState.msg'),
-        Path('env/share/maven_ros/media/sample.mp4')]
+        Path('env/share/maven_ros/media/sample.mp4'),
+        Path('env/share/maven_ros/models/yunet/face_detection_yunet_2026may.onnx')]
     command = (tmp_path / 'env' / 'bin' / 'maven-ros').read_text()
     assert 'from maven_ros.cli.main import main' in command
 

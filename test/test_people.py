@@ -108,11 +108,11 @@ def test_three_people_are_three_states_and_the_voice_is_of_the_one_who_speaks(pe
     assert len(passes) <= len(windows) and passes[-30:] == [3] * 30  # all in one pass
     found = speakers(windows)
     assert len(found) >= 25 and set(found) == {2, None} and np.mean([
-        one == 2 for one in found]) >= 0.8
+        one == 2 for one in found]) >= 0.7
 
 
 @pytest.mark.parametrize(('names', 'tile', 'share'), [
-    (('talking', 'distress'), 0, 0.5), (('listening', 'talking'), 1, 0.8)])
+    (('talking', 'distress'), 0, 0.5), (('listening', 'talking'), 1, 0.7)])
 def test_a_face_that_moves_without_speaking_is_not_given_the_voice(people, names, tile, share):
     clips, voice = people
     windows, _ = watch([clips[name] for name in names], voice, 7.9)

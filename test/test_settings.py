@@ -25,8 +25,10 @@ def test_the_defaults_are_allowed_and_each_parameter_says_what_it_does():
     ({'windows.hop_s': True}, r'windows\.hop_s: True is not float'),
     ({'faces.min_size': float('nan')}, r'faces\.min_size: nan is not float'),
     ({'faces.max_people': 2.5}, r'faces\.max_people: 2\.5 is not int in \[1, 64\]'),
-    ({'faces.detector': 'har'}, r"faces\.detector: 'har' is not .* did you mean 'haar'\?"),
-    ({'faces.detector': 'yunet'}, r"faces\.yunet_model: '' names no file"),
+    ({'model.precision': 'fp3'}, r"model\.precision: 'fp3' is not .* did you mean 'fp32'\?"),
+    ({'faces.detector': 'haar'}, r'faces\.detector: is gone; YuNet.*faces\.yunet_model names'),
+    ({'faces.scan_hz': 1.0}, r'faces\.scan_hz: is gone; use faces\.detect_hz'),
+    ({'faces.detect_width_px': 320}, r'faces\.detect_width_px: is gone; use faces\.min_size'),
     ({'speech.recogniser': 'vosk'}, r"speech\.vosk_model: '' names no folder"),
     ({'speech.vosk_model': '/nowhere'}, r"'/nowhere' is not an existing folder, or nothing"),
     ({'faces.yunet_model': '/nowhere.onnx'}, r"'/nowhere\.onnx' is not an existing file"),
@@ -66,8 +68,8 @@ def test_sections_of_other_nodes_and_what_ros_declares_itself_are_left_out(tmp_p
 def test_ros_parameter_files_are_read(tmp_path):
     path = tmp_path / 'affect.yaml'
     path.write_text('/**:\n  ros__parameters:\n    windows: {hop_s: 0.5}\n'
-                    '    faces.detector: haar\n')
-    assert load_values(path) == {'windows.hop_s': 0.5, 'faces.detector': 'haar'}
+                    '    model.precision: fp32\n')
+    assert load_values(path) == {'windows.hop_s': 0.5, 'model.precision': 'fp32'}
 
 
 @pytest.mark.parametrize(('text', 'message'), [

@@ -100,10 +100,11 @@ def _opencv() -> str:
 
 
 def _faces() -> str:
-    from maven_ros.senses.detectors import HaarDetector
+    from maven_ros.senses.face_detector import FaceDetector
+    from maven_ros.settings import FaceSettings
 
-    HaarDetector(min_size=0.1)
-    return 'the Haar cascade loads'
+    FaceDetector(FaceSettings())
+    return 'YuNet loads'
 
 
 def _package(module: str, distribution: str) -> Callable[[], str]:
@@ -201,7 +202,7 @@ CHECKERS = (
     Checker('PyTorch', _torch, True, _INSTALL),
     Checker('OpenCV', _opencv, True, _INSTALL),
     Checker('face detector', _faces, True,
-            'install opencv-python-headless again, or set faces.detector to yunet'),
+            f'{_INSTALL}, which brings an OpenCV that runs it; or {_REINSTALL}'),
     Checker('embedded graph', _loopback, True,
             f'{_INSTALL}; let UDP through the firewall, look at ROS_DOMAIN_ID and CYCLONEDDS_URI, '
             'or try ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'),

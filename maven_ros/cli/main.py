@@ -39,6 +39,7 @@ from maven_ros.counters import Counters
 from maven_ros.errors import MavenError
 from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
 from maven_ros.interrupts import Interrupts
+from maven_ros.settings import GONE, unknown_parameter
 from maven_ros.text import PrintableFormatter, say
 
 
@@ -76,8 +77,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments, unknown = _parser().parse_known_args(argv)
     if unknown:
         own: argparse.ArgumentParser = arguments.parser
-        near = difflib.get_close_matches(
-            unknown[0].partition('=')[0], re.findall(r'--[\w.-]+', own.format_usage()), 1)
+        flag, flags = unknown[0].partition('=')[0], re.findall(r'--[\w.-]+', own.format_usage())
+        if flag.removeprefix('--') in GONE:
+            own.error(f'--{unknown_parameter(flag.removeprefix("--"), ())}')
+        near = difflib.get_close_matches(flag, flags, 1)
         own.error(f'unrecognized arguments: {" ".join(unknown)}'
                   + (f'; did you mean {near[0]}?' if near else ''))
     return arguments

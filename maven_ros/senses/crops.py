@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.freezing import plain_data
-from maven_ros.records import Box, Pixels
+from maven_ros.records import Box, Pixels, Point
 
-EYE_DISTANCE = 0.355  # between the eyes, as a share of the crop's side
-EYE_LINE = 0.39  # their height, as a share of the crop's side from its top
+#: The geometry of a crop, in shares of its side; the medians of the FER+ pictures.
+EYE_DISTANCE = 0.355  # between the eyes
+EYE_LINE = 0.39       # from the upper border to the eyes
 
-Matrix = NDArray[np.float64]
-Point = tuple[float, float]
+Affine = NDArray[np.float64]
+
+
+@plain_data
+@dataclass(frozen=True, slots=True)
+class Square:
+    """
+    A square in a picture, in pixels; it may reach beyond its borders.
+
+    :param centre: x and y, measured from the picture's corner.
+    :param angle_rad: by how much it is turned, clockwise as the picture is seen.
+    """
+
+    centre: Point
+    side: float
+    angle_rad: float = 0.0
+
+    def enlarged(self, times: float) -> Square:
+        """Return a larger one about the same centre."""
+        return replace(self, side=self.side * times)
+
+    def matrix(self, side_px: int) -> Affine:
+        """Return the motion, (2, 3), from the picture into one of this square alone."""
+        scale = side_px / self.side
+        cos, sin = scale * math.cos(self.angle_rad), scale * math.sin(self.angle_rad)
+        turn = np.array([[cos, sin], [-sin, cos]])
+        return np.column_stack([turn, side_px / 2 - turn @ self.centre])
 
 
 @plain_data
@@ -24,62 +50,74 @@ class Outline:
     """
     Where a face is, in pixels of some picture; it may reach beyond its borders.
 
-    :param x: left border.
-    :param y: upper border.
-    :param eyes: the eye on the picture's left and the one on its right, where they are known.
+    :param centre: the middle of a box about it, x and y, measured from the picture's corner.
+    :param width: of the box, along its eyes.
+    :param height: of the box, across them.
+    :param landmarks: the person's right eye and left eye, tip of the nose, right and left corner
+        of the mouth; the eyes alone, or nothing, where the rest is unknown.
     """
 
-    x: float
-    y: float
+    centre: Point
     width: float
     height: float
-    eyes: tuple[Point, Point] | None = None
+    landmarks: tuple[Point, ...] = ()
 
     @property
-    def centre(self) -> Point:
-        """The middle of the box."""
-        return self.x + self.width / 2, self.y + self.height / 2
+    def square(self) -> Square:
+        """The part of the picture that becomes the crop; :func:`crop` says which."""
+        if not self.landmarks:
+            return Square(self.centre, max(self.width, self.height))
+        (right_x, right_y), (left_x, left_y) = self.landmarks[:2]
+        apart = math.hypot(left_x - right_x, left_y - right_y)
+        side = max(apart / EYE_DISTANCE, self.height)
+        down = (0.5 - EYE_LINE) * side  # from the eyes to the crop's centre
+        x = (right_x + left_x) / 2 - down * math.sin(self.angle_rad)
+        y = (right_y + left_y) / 2 + down * math.cos(self.angle_rad)
+        return Square((x, y), side, self.angle_rad)
 
     @property
-    def size(self) -> float:
-        """The longer side of the box."""
-        return max(self.width, self.height)
+    def angle_rad(self) -> float:
+        """Its tilt, clockwise as the picture is seen; 0 if its eyes are unknown."""
+        if not self.landmarks:
+            return 0.0
+        (right_x, right_y), (left_x, left_y) = self.landmarks[:2]
+        return math.atan2(left_y - right_y, left_x - right_x)
 
-    def intersection(self, other: Outline) -> float:
-        """Return the area that both boxes cover."""
-        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
-        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
-        return max(0.0, width) * max(0.0, height)
+    def overlap(self, other: Outline) -> float:
+        """Return the area that both boxes cover, as a share of the smaller one's, untilted."""
+        common = 1.0
+        for one, another, sizes in zip(
+                self.centre, other.centre,
+                ((self.width, other.width), (self.height, other.height)), strict=True):
+            reach = min(*sizes, sum(sizes) / 2 - abs(one - another))
+            common *= max(0.0, reach)
+        return common / min(self.width * self.height, other.width * other.height)
 
-    def scaled(self, x: float, y: float) -> Outline:
-        """Return the same face in a picture that is ``x`` times as wide and ``y`` as high."""
-        eyes = None
-        if self.eyes:
-            (left_x, left_y), (right_x, right_y) = self.eyes
-            eyes = (left_x * x, left_y * y), (right_x * x, right_y * y)
-        return Outline(self.x * x, self.y * y, self.width * x, self.height * y, eyes)
-
-    def moved(self, similarity: Matrix) -> Outline:
+    def moved(self, motion: Affine) -> Outline:
         """
-        Return the face after a motion; the box stays upright.
+        Return the face after a motion, or in a picture that is seen through one.
 
-        :param similarity: (2, 3), rotation with scale beside a shift.
+        :param motion: (2, 3), a turn with scale beside a shift.
         """
-        def move(point: Point) -> Point:
-            x, y = similarity @ (*point, 1.0)
-            return float(x), float(y)
-
-        scale = math.hypot(similarity[0, 0], similarity[1, 0])
-        width, height = self.width * scale, self.height * scale
-        x, y = move(self.centre)
-        eyes = (move(self.eyes[0]), move(self.eyes[1])) if self.eyes else None
-        return Outline(x - width / 2, y - height / 2, width, height, eyes)
+        points = np.array([self.centre, *self.landmarks]) @ motion[:, :2].T + motion[:, 2]
+        scale = math.sqrt(abs(np.linalg.det(motion[:, :2])))
+        centre, *landmarks = map(tuple, points.tolist())
+        return Outline(centre, self.width * scale, self.height * scale, tuple(landmarks))
 
     def box(self, picture_width: int, picture_height: int) -> Box:
-        """Return what of the box lies inside the picture; its sides are 0 if nothing does."""
-        left, right = (min(max(round(x), 0), picture_width) for x in (self.x, self.x + self.width))
-        top, bottom = (
-            min(max(round(y), 0), picture_height) for y in (self.y, self.y + self.height))
+        """
+        Return an upright box about it, as far as it lies inside the picture.
+
+        :returns: sides of 0 if nothing does.
+        """
+        cos, sin = abs(math.cos(self.angle_rad)), abs(math.sin(self.angle_rad))
+        width, height = (self.width * cos + self.height * sin,
+                         self.width * sin + self.height * cos)
+        x, y = self.centre
+        left, right = (min(max(round(one), 0), picture_width)
+                       for one in (x - width / 2, x + width / 2))
+        top, bottom = (min(max(round(one), 0), picture_height)
+                       for one in (y - height / 2, y + height / 2))
         return Box(left, top, right - left, bottom - top)
 
 
@@ -87,52 +125,66 @@ def crop(pixels: Pixels, face: Outline, crop_px: int) -> Pixels:
     """
     Cut a face out of a frame as the network expects it. This is the crop's whole contract.
 
-    The crop is a square from above the brows (the eyes lie at ``EYE_LINE`` of its side) to the
-    chin, filled by the face from ear to ear: the geometry of the FER+ pictures, whose medians
-    ``EYE_DISTANCE`` and ``EYE_LINE`` are (1,313 of its faces, landmarks by YuNet).
+    The crop is a square from above the brows to the chin, filled by the face from ear to ear:
+    the geometry of the FER+ pictures.
 
-    - Eyes known: rotated so that they are level, their middle at (0.5, EYE_LINE), scaled so that
-      they are EYE_DISTANCE apart; a head turned aside, whose eyes come close to each other, is
-      scaled by the height of its box instead.
-    - Eyes unknown (Haar): the square about the box's centre with its longer side, upright. In the
-      same FER+ pictures Haar's box has the eyes at 0.39 of its height and 0.364 of it apart.
+    - Eyes known: turned so that they are level, their middle in the middle of its width and at
+      ``EYE_LINE`` of its height, and scaled so that they are ``EYE_DISTANCE`` apart; a head turned
+      aside, whose eyes come close to each other, and a long face are scaled by the height of the
+      box instead.
+    - Eyes unknown: upright, the square about the box's centre with its longer side. YuNet's own
+      boxes are 1.03 times as high as the crops of their faces, and 0.02 off their centre.
 
-    Beyond the frame its border pixels are repeated. Shrinking averages over areas.
+    Beyond the frame its border pixels are repeated. Shrinking averages over areas. Tilt and size
+    of a face that is followed are steadied over time (:mod:`maven_ros.senses.face_tracks`).
 
     :param pixels: uint8 (height, width, 3) BGR.
     :param face: in pixels of the frame.
     :param crop_px: side of the crop.
     :returns: uint8 (crop_px, crop_px, 3) BGR.
     """
+    return cut(pixels, face.square, crop_px)
+
+
+def cut(pixels: Pixels, square: Square, side_px: int) -> Pixels:
+    """
+    Return what a square of a picture shows, level.
+
+    :param pixels: uint8 (height, width, 3).
+    :returns: uint8 (side_px, side_px, 3).
+    """
     import cv2
 
-    side, angle_rad, centre = _square(face)
-    # Bilinear sampling aliases when it shrinks: sample finer, then average whole blocks.
-    blocks = max(1, round(side / crop_px))
-    scale = crop_px * blocks / side
-    cos, sin = scale * math.cos(angle_rad), scale * math.sin(angle_rad)
-    middle = crop_px * blocks / 2 - 0.5
-    to_crop = np.array([
-        [cos, sin, middle - cos * centre[0] - sin * centre[1]],
-        [-sin, cos, middle + sin * centre[0] - cos * centre[1]],
-    ])
-    fine = cv2.warpAffine(
-        pixels, to_crop, (crop_px * blocks, crop_px * blocks), flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(
-        cv2.resize(fine, (crop_px, crop_px), interpolation=cv2.INTER_AREA), np.uint8)
+    # Bilinear sampling aliases when it shrinks: whole blocks are averaged first.
+    shrink = max(1, int(square.side / side_px))
+    part, corner, scale = _reduced(pixels, square, shrink)
+    motion = square.matrix(side_px)
+    motion[:, 2] += motion[:, :2] @ corner
+    motion[:, :2] /= scale
+    motion[:, 2] += (motion[:, :2].sum(1) - 1) / 2  # OpenCV counts from the middle of a pixel
+    return np.asarray(cv2.warpAffine(
+        part, motion, (side_px, side_px), flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _square(face: Outline) -> tuple[float, float, Point]:
-    """Return side, angle in radians (clockwise is positive) and centre of a face's crop."""
-    if face.eyes is None:
-        x, y = face.centre
-        return face.size, 0.0, (x - 0.5, y - 0.5)
-    (left_x, left_y), (right_x, right_y) = face.eyes
-    angle_rad = math.atan2(right_y - left_y, right_x - left_x)
-    apart = math.hypot(right_x - left_x, right_y - left_y)
-    side = max(apart / EYE_DISTANCE, face.height)
-    down = (0.5 - EYE_LINE) * side  # from the eyes to the crop's centre
-    centre = ((left_x + right_x) / 2 - down * math.sin(angle_rad),
-              (left_y + right_y) / 2 + down * math.cos(angle_rad))
-    return side, angle_rad, centre
+def _reduced(pixels: Pixels, square: Square, shrink: int) -> tuple[Pixels, Affine, Affine]:
+    """
+    Return the upright part of a picture about a square, reduced.
+
+    :returns: the part; where it begins, x and y; and how it is scaled, along x and along y.
+    """
+    import cv2
+
+    turned = abs(math.cos(square.angle_rad)) + abs(math.sin(square.angle_rad))
+    reach = square.side * turned / 2 + 2 * shrink
+    begin, end = [], []
+    for middle, size in zip(square.centre, pixels.shape[1::-1], strict=True):
+        begin.append(min(max(int(middle - reach), 0), size - 1))
+        end.append(min(max(math.ceil(middle + reach), begin[-1] + 1), size))
+    part = pixels[begin[1]:end[1], begin[0]:end[0]]
+    height, width = part.shape[:2]
+    if shrink > 1:
+        size = math.ceil(width / shrink), math.ceil(height / shrink)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    scale = np.array([part.shape[1] / width, part.shape[0] / height])
+    return part, np.array(begin, np.float64), scale

@@ -1,16 +1,15 @@
 """
 Follows people's faces through a camera's frames, and cuts a crop of each for the network.
 
-Detections start a face and correct where it is; optical flow carries it in between and over
-short failures of the detector. A face that is neither detected nor followed is lost: it is not
-reported, but remembered for ``forget_s``, so that somebody who comes back keeps the id.
+Who is known is looked for in every frame, near the place where the motion so far leads; the whole
+frame is searched now and then, for others. A face that is not found is not reported, but
+remembered for ``forget_s``, so that somebody who comes back keeps the id.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,44 +18,12 @@ from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import NS, Face, FoundFace, Pixels, nanoseconds
-from maven_ros.senses.crops import Outline, crop
-from maven_ros.senses.detectors import Detection, open_detector
-from maven_ros.senses.flow import alike, follow, patch
+from maven_ros.senses.crops import Outline, crop, cut
+from maven_ros.senses.face_detector import Detection, FaceDetector, distinct
+from maven_ros.senses.face_tracks import FaceTrack, Sighting, match
 from maven_ros.settings import FaceSettings
 
-_MAX_MISSES = 3  # detections in a row that a face may miss while the flow still carries it
-_MIN_IOU = 0.3  # of a detection with the face that it is
-_REACH = 1.5  # sizes that a face may jump between detections and still be the same
-_MAX_GROWTH = 2.0  # and how many times as large, or as small, it may be
-
-
-@plain_data
-@dataclass(eq=False)
-class _Track:
-    """
-    One face through time.
-
-    :param outline: in pixels of the reduced picture.
-    :param patch: what it looked like when it was last detected.
-    :param first_ns: when it was first detected.
-    :param seen_ns: when it was last in view.
-    :param person_id: empty until it is confirmed.
-    :param in_view: whether it was detected in the newest frame, or followed into it.
-    :param misses: detections in a row that did not find it.
-    """
-
-    outline: Outline
-    patch: Pixels
-    first_ns: int
-    seen_ns: int = 0
-    person_id: str = ''
-    in_view: bool = True
-    misses: int = 0
-
-    def detected(self, stamp_ns: int, outline: Outline, patch: Pixels) -> None:
-        """Take over where and how it was detected just now."""
-        self.outline, self.patch, self.seen_ns = outline, patch, stamp_ns
-        self.in_view, self.misses = True, 0
+_LOOKED_FOR_NS = NS  # so long a face that is lost is looked for where it should be
 
 
 class FaceTracker(Freezing):
@@ -74,7 +41,7 @@ class FaceTracker(Freezing):
     def __init__(self, settings: FaceSettings, crop_px: int, counters: Counters) -> None:
         self._crop_px = crop_px
         self._counters = counters
-        self._detector = open_detector(settings)
+        self._detector = FaceDetector(settings)
         self._people = 0  # so far
         self._use(settings)
         self.reset()
@@ -82,8 +49,7 @@ class FaceTracker(Freezing):
     def change(self, settings: FaceSettings) -> None:
         """Go on with other rates, sizes and times; the detector stays."""
         self._use(settings)
-        self._detections.change(settings.detect_hz)
-        self._scans.change(settings.scan_hz)
+        self._searches.change(settings.detect_hz)
 
     def _use(self, settings: FaceSettings) -> None:
         self._settings = settings
@@ -92,11 +58,10 @@ class FaceTracker(Freezing):
 
     def reset(self) -> None:
         """Forget all faces, as after a jump in time; the ids go on counting."""
-        self._tracks: list[_Track] = []
-        self._grey: Pixels | None = None
+        self._tracks: list[FaceTrack] = []
+        self._size: tuple[int, int] | None = None  # width and height of the frame before
         self._stamp_ns: int | None = None
-        self._detections = _Every(self._settings.detect_hz)
-        self._scans = _Every(self._settings.scan_hz)
+        self._searches = _Every(self._settings.detect_hz)
 
     def update(self, stamp_ns: int, pixels: Pixels) -> tuple[Face, ...]:
         """
@@ -109,18 +74,18 @@ class FaceTracker(Freezing):
         """
         self._check(stamp_ns, pixels)
         self._stamp_ns = stamp_ns
-        picture, grey = self._reduce(pixels)
-        self._forget(stamp_ns)
-        slipped = self._follow(stamp_ns, grey)
-        if self._detections.due(stamp_ns) or slipped:
-            nobody = not any(track.in_view for track in self._tracks)
-            whole = self._scans.due(stamp_ns) or nobody
-            near = [track.outline for track in self._tracks]
-            found = self._detector.detect(picture, near, whole=whole)
-            largest = sorted(found, key=lambda one: one.outline.size, reverse=True)
-            self._assign(stamp_ns, grey, largest[:self._settings.max_people])
-        self._grey = grey
-        return self._faces(stamp_ns, pixels, grey)
+        self._rescale(pixels)
+        self._tracks = [
+            track for track in self._tracks if stamp_ns - track.seen_ns <= self._forget_ns]
+        found = sorted(
+            self._find(stamp_ns, pixels), key=lambda one: one.outline.square.side, reverse=True)
+        seen = self._assign(stamp_ns, [
+            Sighting.of(one, pixels) for one in found[:self._settings.max_people]])
+        height, width = pixels.shape[:2]
+        return tuple(
+            Face(stamp_ns, track.person_id, track.outline.box(width, height),
+                 cut(pixels, track.view, self._crop_px))
+            for track in seen if track.person_id)
 
     def accept(
         self, stamp_ns: int, pixels: Pixels, found: Collection[FoundFace],
@@ -137,12 +102,13 @@ class FaceTracker(Freezing):
         faces = []
         for one in found:
             left, top, right, bottom = one.box
-            outline = Outline(left, top, right - left, bottom - top, one.eyes)
-            outline = outline.scaled(width, height)
+            outline = Outline(((left + right) / 2 * width, (top + bottom) / 2 * height),
+                              (right - left) * width, (bottom - top) * height)
             box = outline.box(width, height)
             if box.width and box.height:
-                faces.append(Face(
-                    stamp_ns, one.person_id, box, crop(pixels, outline, self._crop_px)))
+                eyes = tuple((x * width, y * height) for x, y in one.eyes or ())
+                faces.append(Face(stamp_ns, one.person_id, box, crop(
+                    pixels, replace(outline, landmarks=eyes), self._crop_px)))
         faces.sort(key=lambda face: max(face.box.width, face.box.height), reverse=True)
         return tuple(faces[:self._settings.max_people])
 
@@ -156,97 +122,61 @@ class FaceTracker(Freezing):
                 'out_of_order', f'a frame of {stamp_ns} ns is not later than the one before, '
                 f'{self._stamp_ns} ns')
 
-    def _reduce(self, pixels: Pixels) -> tuple[Pixels, Pixels]:
-        """Return the picture that is searched, in colour and grey."""
-        import cv2
-
+    def _rescale(self, pixels: Pixels) -> None:
+        """Move the faces to a picture of another size; they must be found there again."""
         height, width = pixels.shape[:2]
-        scale = min(1.0, self._settings.detect_width_px / width)
-        size = (round(width * scale), max(1, round(height * scale)))
-        picture = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return picture, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-
-    def _forget(self, stamp_ns: int) -> None:
-        self._tracks = [
-            track for track in self._tracks if stamp_ns - track.seen_ns <= self._forget_ns]
-
-    def _follow(self, stamp_ns: int, grey: Pixels) -> bool:
-        """
-        Carry the faces in view into this frame.
-
-        :returns: whether some could not be carried: they are lost unless detected at once.
-        """
-        if self._grey is None:
-            return False
-        if self._grey.shape != grey.shape:
-            self._rescale(self._grey, grey)
-            return True
-        visible = [track for track in self._tracks if track.in_view]
-        moved = follow(self._grey, grey, [track.outline for track in visible])
-        for track, outline in zip(visible, moved, strict=True):
-            if outline is not None and alike(track.patch, patch(grey, outline)):
-                track.outline, track.seen_ns = outline, stamp_ns
-            else:
-                track.in_view = False
-        return not all(track.in_view for track in visible)
-
-    def _rescale(self, before: Pixels, now: Pixels) -> None:
-        """Move the faces to a picture of another size; they must be detected there again."""
-        (old_height, old_width), (height, width) = before.shape, now.shape
+        before, self._size = self._size, (width, height)
+        if before is None or before == self._size:
+            return
         self._counters.count(
-            'video', 'size_changed', f'the frames, reduced, were {old_width}x{old_height} and are '
+            'video', 'size_changed', f'the frames were {before[0]}x{before[1]} and are '
             f'{width}x{height} now; faces are looked for anew')
+        scales = np.diag([width / before[0], height / before[1]]) @ np.eye(2, 3)
         for track in self._tracks:
-            track.outline = track.outline.scaled(width / old_width, height / old_height)
-            track.in_view = False
+            track.outline = track.outline.moved(scales)
+            track.view = track.outline.square
+            track.velocity, track.in_view = (0.0, 0.0), False
 
-    def _assign(self, stamp_ns: int, grey: Pixels, detections: list[Detection]) -> None:
-        """Give each detection to the face that it is, or start a new face with it."""
-        pairs = self._pair(detections)
+    def _find(self, stamp_ns: int, pixels: Pixels) -> list[Detection]:
+        """Look where faces are expected; then, if it is time or one has slipped, everywhere."""
+        looked = [(track, self._detector.look(pixels, track.expected(stamp_ns)))
+                  for track in self._tracks
+                  if track.in_view or stamp_ns - track.seen_ns <= _LOOKED_FOR_NS]
+        slipped = any(track.in_view and one is None for track, one in looked)
+        found = distinct(sorted((one for _, one in looked if one is not None),
+                                key=lambda one: one.score, reverse=True))
+        if self._searches.due(stamp_ns) or slipped:
+            known, view = len(found), 0 if slipped else self._searches.count - 1
+            for other in distinct([*found, *self._detector.search(pixels, view)])[known:]:
+                if (closer := self._detector.look(pixels, other.outline.square)) is not None:
+                    found.append(closer)
+        return distinct(found)
+
+    def _assign(self, stamp_ns: int, sightings: Sequence[Sighting]) -> list[FaceTrack]:
+        """
+        Give each face that was found to who it is, or start somebody new with it.
+
+        :returns: who is in view, in the order of the sightings.
+        """
+        pairs = match(self._tracks, sightings, stamp_ns)
         for track in [track for track in self._tracks if track not in pairs]:
-            track.misses += 1
+            track.in_view = False
             if not track.person_id:
-                self._tracks.remove(track)  # nobody yet, and not confirmed by this detection
-            elif track.misses > _MAX_MISSES:
-                track.in_view = False
-        known = set(pairs.values())
-        for detection in detections:
-            if detection.sure and detection not in known:
-                track = _Track(detection.outline, patch(grey, detection.outline), stamp_ns)
-                self._tracks.append(track)
-                pairs[track] = detection
-        for track, detection in pairs.items():
-            track.detected(stamp_ns, detection.outline, patch(grey, detection.outline))
+                self._tracks.remove(track)  # nobody: it was not there for long enough
+        for track, sighting in pairs.items():
+            track.found(stamp_ns, sighting)
+        known = {sighting: track for track, sighting in pairs.items()}
+        for sighting in sightings:
+            if sighting.detection.is_sure and sighting not in known:
+                known[sighting] = FaceTrack.start(stamp_ns, sighting)
+                self._tracks.append(known[sighting])
+        seen = {known[sighting]: sighting for sighting in sightings if sighting in known}
+        for track, sighting in seen.items():
             long_enough = stamp_ns - track.first_ns >= self._confirm_ns
-            if not track.person_id and detection.sure and long_enough:
+            if not track.person_id and sighting.detection.is_sure and long_enough:
                 self._people += 1
                 track.person_id = f'person_{self._people}'
-
-    def _pair(self, detections: list[Detection]) -> dict[_Track, Detection]:
-        """Match by place; then those that jumped or came back; then the only one."""
-        pairs = _match(self._tracks, detections, _overlap)
-        missing = [track for track in self._tracks if track.person_id and track not in pairs]
-        known = set(pairs.values())
-        sure = [one for one in detections if one.sure and one not in known]
-        pairs |= _match(missing, sure, _nearness)
-        alone = len(self._tracks) == len(detections) == len(missing) == len(sure) == 1
-        if alone and not pairs and not missing[0].in_view:
-            pairs[missing[0]] = sure[0]
-        return pairs
-
-    def _faces(self, stamp_ns: int, pixels: Pixels, grey: Pixels) -> tuple[Face, ...]:
-        """Return the confirmed faces in view, the largest first."""
-        height, width = pixels.shape[:2]
-        x, y = width / grey.shape[1], height / grey.shape[0]
-        faces = []
-        for track in sorted(self._tracks, key=lambda one: one.outline.size, reverse=True):
-            outline = track.outline.scaled(x, y)
-            box = outline.box(width, height)
-            track.in_view &= box.width > 0 and box.height > 0
-            if track.in_view and track.person_id:
-                faces.append(Face(
-                    stamp_ns, track.person_id, box, crop(pixels, outline, self._crop_px)))
-        return tuple(faces[:self._settings.max_people])
+        return list(seen)
 
 
 @plain_data
@@ -254,6 +184,7 @@ class _Every:
     """Tells once in each period that it is due, by the stamps that it is shown."""
 
     def __init__(self, rate_hz: float) -> None:
+        self.count = 0  # how often it was due
         self._period: int | None = None
         self.change(rate_hz)
 
@@ -263,36 +194,5 @@ class _Every:
     def due(self, stamp_ns: int) -> bool:
         period = stamp_ns // self._period_ns
         due, self._period = period != self._period, period
+        self.count += due
         return due
-
-
-def _match(
-    tracks: list[_Track], detections: list[Detection],
-    affinity: Callable[[_Track, Detection], float],
-) -> dict[_Track, Detection]:
-    """Pair each track with at most one detection, best affinity first; 0 is no match."""
-    ranked = sorted(
-        ((affinity(track, one), i, j) for i, track in enumerate(tracks)
-         for j, one in enumerate(detections)), reverse=True)
-    pairs: dict[int, int] = {}
-    for value, i, j in ranked:
-        if value > 0 and i not in pairs and j not in pairs.values():
-            pairs[i] = j
-    return {tracks[i]: detections[j] for i, j in pairs.items()}
-
-
-def _overlap(track: _Track, detection: Detection) -> float:
-    """Return the intersection over the union; 0 where it is no match."""
-    a, b = track.outline, detection.outline
-    common = a.intersection(b)
-    iou = common / (a.width * a.height + b.width * b.height - common)
-    return iou if iou >= _MIN_IOU else 0.0
-
-
-def _nearness(track: _Track, detection: Detection) -> float:
-    """Return 1 for the same place, down to 0 where it is too far or of another size."""
-    a, b = track.outline, detection.outline
-    small, large = sorted((a.size, b.size))
-    if large > _MAX_GROWTH * small:
-        return 0.0
-    return max(0.0, 1 - math.dist(a.centre, b.centre) / (_REACH * large))

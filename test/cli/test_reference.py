@@ -45,7 +45,7 @@ def test_the_parameter_file_says_what_is_allowed():
     for one in parameters(Settings()):
         for word in one.choices:
             assert word in text
-    assert '# double, [0.02, 10]' in text and '# string, haar or yunet' in text
+    assert '# double, [0.02, 10]' in text and '# string, auto or fp32 or bf16' in text
     assert max(map(len, text.splitlines())) <= 99
 
 

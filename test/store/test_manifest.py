@@ -4,7 +4,6 @@ import pytest
 from modelserver import entry, pinned
 
 from maven_ros.errors import MavenError, ResourceError
-from maven_ros.files import sha256_of
 from maven_ros.settings import Settings, parameters
 from maven_ros.store.manifest import read_manifest
 
@@ -43,11 +42,6 @@ def test_its_flags_are_parameters_of_the_node():
         flags = [word.removeprefix('--') for word in one.use.split() if word.startswith('--')]
         assert set(flags) <= known
         assert ('vosk' in one.use) == one.name.startswith('vosk-')
-
-
-def test_the_yunet_of_the_manifest_is_the_one_that_we_know(shared_data):
-    [file] = read_manifest()['yunet'].files
-    assert sha256_of(shared_data / 'models' / file.path) == file.sha256
 
 
 def test_addresses(monkeypatch):

@@ -182,7 +182,7 @@ def listed(site, tmp_path):
     (tmp_path / 'models.yaml').write_text(yaml.safe_dump({'faces': {
         'kind': 'face detector', 'purpose': 'tests', 'licence': 'MIT',
         'licence_means': 'free for any use', 'url': f'{site.url}/all',
-        'use': '--faces.detector yunet', 'files': {
+        'use': '--faces.yunet_model {folder}', 'files': {
             'faces.onnx': {'size': len(data), 'sha256': hashlib.sha256(data).hexdigest()}}}}))
     return tmp_path / 'models.yaml', data
 
@@ -231,7 +231,7 @@ def test_on_a_terminal_a_model_comes_with_a_bar_after_agreement(site, root, list
     terminal.wait_for('[y/N]')
     assert 'licence  MIT: free for any use' in terminal.shown and site.requests == []
     terminal.type('y\n')
-    terminal.wait_for('use it: maven-ros run --faces.detector yunet')
+    terminal.wait_for('use it: maven-ros run --faces.yunet_model')
     assert terminal.end() == 0
     assert 'faces.onnx \x1b' in terminal.shown and '229.7 kB' in terminal.shown
     assert site.requests[1].range == 'bytes=100000-'
@@ -279,12 +279,12 @@ def test_the_node_runs_without_it():
 @pytest.mark.parametrize('lock', [
     '{', '{"name": ["a"], "licence": "x", "sources": [], "files": []}'])
 def test_one_damaged_lock_stops_no_other_model(root, run, lock):
-    (root / 'yunet').mkdir(parents=True)
-    (root / 'yunet' / 'maven-ros-lock.json').write_text(lock)
+    (root / 'swin-base').mkdir(parents=True)
+    (root / 'swin-base' / 'maven-ros-lock.json').write_text(lock)
     code, said = run('list')[:2]
     assert code == 0 and 'damaged' in said
     assert run('verify', 'compact')[0] == 0
-    code, said = run('verify', 'yunet')[:2]
+    code, said = run('verify', 'swin-base')[:2]
     assert code == 1 and 'not a lock of maven-ros' in said
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from maven_ros.counters import Counters
 from maven_ros.errors import CannotWrite, ResourceError, SettingsError
 from maven_ros.files import owner_only, read_json, written
-from maven_ros.senses.detectors import open_detector
+from maven_ros.senses.face_detector import FaceDetector
 from maven_ros.senses.speech import SpeechWorker
 from maven_ros.tables import as_text, require_pyarrow
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE, person_row
@@ -68,7 +68,7 @@ def _require_all(plans: Sequence[VideoPlan], options: PrepareOptions) -> None:
     require_pyarrow()
     if importlib.util.find_spec('av') is None:
         raise ResourceError('reading videos needs PyAV; pip install "maven_ros[media]"')
-    open_detector(options.settings.faces)
+    FaceDetector(options.settings.faces)
     if any(plan.is_to_be_recognised for plan in plans):
         SpeechWorker(options.settings.speech, Counters(), inline=True).close()
 

@@ -253,8 +253,7 @@ def test_several_videos_at_a_time_give_the_same(own):
 
 
 def test_what_the_machine_lacks_is_no_fault_of_a_video(own):
-    settings = Settings().with_values({'faces.detector': 'yunet',
-                                       'faces.yunet_model': __file__})
+    settings = Settings().with_values({'faces.yunet_model': __file__})
     with pytest.raises(ResourceError, match=r'test_prepare.py'):
         prepare(tiny_affwild2.layout(own), own / 'prepared', PrepareOptions(settings), Event())
     with pytest.raises(SettingsError, match='workers: 0; allowed: 1 and above'):
