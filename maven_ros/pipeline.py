@@ -338,9 +338,21 @@ class Pipeline(Closing):
             found = [*utterances]  # waits for them
             for utterance in found:
                 self._transcript.add(utterance, since_ns)
+                self._count_foreign(utterance)
             return [*found]
 
         return [write_down] if utterances else []
+
+    def _count_foreign(self, utterance: Utterance) -> None:
+        if utterance.is_final and utterance.words and not self._gates.reads(utterance.language):
+            self.counters.count(
+                'text', 'language', f'words in {utterance.language!r} are no evidence; the text '
+                f'encoder of {self.engine.name} knows {", ".join(self.engine.languages)}',
+                n=len(utterance.words), normal=self.counters.get('text', 'language') > 0)
+
+    @property
+    def _gates(self) -> rules.Gates:
+        return rules.Gates.of(self.settings, self.engine.languages)
 
     def _judged(self, windows: list[Window]) -> list[Step]:
         return [functools.partial(self._states, window) for window in windows]
@@ -352,7 +364,7 @@ class Pipeline(Closing):
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""
-        gates = rules.Gates.of(self.settings)
+        gates = self._gates
         whose = rules.voices(window, self._speaker.take(window), gates)
         pieces = [rules.evidence_of(window, person_id, voice, gates)
                   for person_id, voice in whose.items()]

@@ -11,12 +11,13 @@ array of them as well.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.languages import is_known
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
@@ -155,15 +156,21 @@ class Gates(NamedTuple):
 
     :param min_voiced_s: a window with less voice has no sound.
     :param confidence: words less sure are no evidence.
+    :param languages: IETF tags of those that the text encoder knows; words of others are none.
     """
 
     min_voiced_s: float
     confidence: float
+    languages: Collection[str]
 
     @classmethod
-    def of(cls, settings: Settings) -> Gates:
-        """Return those of a node's settings."""
-        return cls(settings.audio.min_voiced_s, settings.speech.confidence_gate)
+    def of(cls, settings: Settings, languages: Collection[str]) -> Gates:
+        """Return those of a node's settings, and of its network."""
+        return cls(settings.audio.min_voiced_s, settings.speech.confidence_gate, languages)
+
+    def reads(self, language: str) -> bool:
+        """Tell whether words of a language are evidence; one that nobody told is taken for it."""
+        return not language or is_known(language, self.languages)
 
 
 def voices(window: Window, speaker: str, gates: Gates) -> dict[str, VoiceAssigned]:
@@ -197,4 +204,5 @@ def evidence_of(
         window.start_ns, window.end_ns, person_id, faces,
         waveform=window.waveform if heard else window.waveform[:0],
         heard=window.heard if heard else window.heard[:0],
-        words=tuple(word for word in window.words if own and word.confidence >= gates.confidence))
+        words=tuple(word for word in window.words if own and word.confidence >= gates.confidence
+                    and gates.reads(word.language)))

@@ -196,6 +196,57 @@ def test_words_below_the_gate_are_shown_but_are_no_evidence():
         assert states[0].status is Status.NO_EVIDENCE
 
 
+#: The same, said in languages that the text encoder does not know.
+MEANING = {'en': 'that is wonderful thank you', 'de': 'das ist wunderbar danke',
+           'fr': "c'est merveilleux merci", 'es-MX': 'es maravilloso gracias'}
+ANGUISH = {'en': 'i am afraid', 'de': 'ich habe angst', 'fr': "j'ai peur", 'es': 'tengo miedo'}
+
+
+def judged(text, language):
+    """Return the state of a window in which a face is seen and a text is heard."""
+    settings = Settings().with_values({'speech.recogniser': 'none', 'faces.confirm_s': 0.0})
+    frames = seen(3.0)
+    words = tuple(Word(word, T0 + NS + k * NS // 10, T0 + NS + (k + 1) * NS // 10, 0.9, language)
+                  for k, word in enumerate(text.split()))
+    with Pipeline(settings) as pipeline:
+        for frame in frames[:len(frames) // 2]:
+            pipeline.feed(frame)
+        if words:
+            pipeline.feed(Utterance(words[0].start_ns, words[-1].end_ns, words, True, 'test',
+                                    language, 0.9), now_ns=frames[len(frames) // 2].stamp_ns)
+        states = {one.window_end_ns: one for one in states_of(
+            one for frame in frames[len(frames) // 2:] for one in pipeline.feed(frame))}
+        return states[T0 + 2 * NS + 2 * NS // 5], pipeline.counters
+
+
+@pytest.mark.parametrize('same', [MEANING, ANGUISH])
+def test_words_of_a_language_that_the_encoder_lacks_change_no_state(same, caplog):
+    silent, _ = judged('', '')
+    for language, text in same.items():
+        caplog.clear()
+        state, counters = judged(text, language)
+        assert state.transcript == text
+        if language == 'en':
+            assert state.modalities == silent.modalities | Modality.TEXT
+            assert state.affect != silent.affect
+            assert counters.get('text', 'language') == 0
+        else:
+            assert (state.affect, state.modalities) == (silent.affect, silent.modalities)
+            assert counters.get('text', 'language') == len(text.split())
+            assert f"words in '{language}' are no evidence" in caplog.text
+
+
+def test_another_language_is_said_once_in_the_log_and_a_language_unknown_is_taken(caplog):
+    with Pipeline(QUIET) as pipeline:
+        for k in range(30):
+            words = (Word('ja', T0 + k * NS, T0 + k * NS + 1, 0.9, 'de'),)
+            pipeline.feed(Utterance(T0 + k * NS, T0 + k * NS + 1, words, True, 'x', 'de', 0.9))
+        assert pipeline.counters.get('text', 'language') == 30
+    assert caplog.text.count('are no evidence') == 1
+    state, counters = judged('that is wonderful', '')
+    assert state.modalities & Modality.TEXT and counters.get('text', 'language') == 0
+
+
 def test_an_audio_offset_shifts_sound_against_pictures():
     settings = QUIET.with_values({'audio.offset_ms': 500.0, 'windows.stale_after_s': 5.0})
     with Pipeline(settings) as pipeline:

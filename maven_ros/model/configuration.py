@@ -9,6 +9,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from maven_ros.errors import SettingsError
+from maven_ros.languages import is_tag
 from maven_ros.model.backbone_configuration import NAME, Backbone, Kind, divides, is_number
 from maven_ros.records import SAMPLE_RATE_HZ
 
@@ -28,6 +29,9 @@ _KINDS: dict[str, Kind] = {
     'tuple[int, ...]': (
         lambda value: type(value) is tuple and value != () and all(map(_is_size, value)),
         'a row of whole numbers above 0, below 2**31'),
+    'tuple[str, ...]': (
+        lambda value: type(value) is tuple and value != () and all(
+            isinstance(one, str) and is_tag(one) for one in value), 'a row of IETF language tags'),
     'dict[str, Any] | None': (
         lambda value: value is None or type(value) is dict, 'an encoder or null'),
 }
@@ -59,7 +63,8 @@ class MavenConfig(PretrainedConfig):
     :param log_mel_std: divides it then.
     :param voice_width: of a vector of sound.
     :param voice_channels: of the sound encoder's stem, and of its residual blocks.
-    :param vocabulary: subwords that the text encoder knows.
+    :param languages: IETF tags of those that the text encoder knows.
+    :param vocabulary: subwords that it knows.
     :param max_tokens: most subwords in a window; the most recent words are kept.
     :param text_width: of a subword's vector.
     :param text_layers: transformer layers of the text encoder.
@@ -94,6 +99,7 @@ class MavenConfig(PretrainedConfig):
     log_mel_std: float = 4.0
     voice_width: int = 96
     voice_channels: tuple[int, ...] = (16, 24, 48, 72)
+    languages: tuple[str, ...] = ('en',)
     vocabulary: int = 30522
     max_tokens: int = 256
     text_width: int = 96
@@ -189,6 +195,7 @@ class MavenConfig(PretrainedConfig):
         kind = config_dict.get('model_type')
         if kind != cls.model_type:
             raise SettingsError(f'model_type: {kind!r} is not {cls.model_type!r}')
+        config_dict = {'languages': ['en'], **config_dict}  # before there was a choice
         missing = {field.name for field in _own_fields() if field.default is not None}
         missing -= config_dict.keys()
         if missing:

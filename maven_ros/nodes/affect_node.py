@@ -89,6 +89,7 @@ class AffectNode(Closing):
         self._worst_latency_ns = 0
         self._worst_inference_s = 0.0
         self._busy_s = 0.0
+        self._foreign = 0  # words of languages that the text encoder does not know, as reported
         if not self.pipeline.engine.trained:
             _log.warning('%s: the weights are random; its states show that everything works, '
                          'and mean nothing', self.pipeline.engine.name)
@@ -119,9 +120,7 @@ class AffectNode(Closing):
                          for topic, msgtype in OUTPUT_TYPES.items()}
         self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
         self._annotated = graph.advertise(ANNOTATED_TOPIC, IMAGE, IMAGE_SOURCE)
-        speech = self.pipeline.settings.speech
-        self._ros4hri = (Ros4Hri(graph, speech.language)
-                         if self.pipeline.settings.outputs.ros4hri else None)
+        self._ros4hri = Ros4Hri(graph) if self.pipeline.settings.outputs.ros4hri else None
         self._face_topics = FaceTopics(
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
             wanted=self.pipeline.settings.faces.ros4hri)
@@ -300,11 +299,19 @@ class AffectNode(Closing):
         self._diagnostics.publish(diagnostics_message(
             self._graph.now_ns(), self._name, 1 if faults else 0, text, values))
 
+    def _unheard(self) -> list[str]:
+        """Say why words that were spoken since the last report are no evidence."""
+        details, counts = self.counters.details(), self.counters.snapshot()
+        foreign, self._foreign = self._foreign, counts.get('text.language', 0)
+        causes = ['speech.no_model', *(['text.language'] if self._foreign > foreign else [])]
+        return [details[cause] for cause in causes if cause in details]
+
     def _faults(self) -> list[str]:
         """Say what a user should know about."""
         faults = self._inputs.missed()
         if not faults:
             faults += [f'{stream.value} has stopped' for stream in self.pipeline.stopped]
+        faults += self._unheard()
         topic = self._outputs[STATE_TOPIC].topic
         speakers = self._graph.publisher_count(topic)
         if speakers > 1:

@@ -11,7 +11,7 @@ ends after 0, and the first ones begin before the file does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
@@ -27,7 +27,7 @@ from maven_ros.training.compact.bank import fingerprint
 
 FORMAT = 2
 # Fields of the configuration that change what an encoder of ours says, beside its weights.
-_COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audio': (
+_COUNTS = {'video': ('crop_px',), 'text': ('languages', 'max_tokens', 'unknown_token'), 'audio': (
     'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
 
 
@@ -72,10 +72,9 @@ class Windowing(Checked):
         return AudioSettings(offset_ms=self.offset_ms, voice_mode=self.voice_mode,
                              min_voiced_s=self.min_voiced_s)
 
-    @property
-    def gates(self) -> rules.Gates:
-        """What evidence has to pass."""
-        return rules.Gates(self.min_voiced_s, self.confidence_gate)
+    def gates(self, languages: Collection[str]) -> rules.Gates:
+        """Return what evidence has to pass, where the text encoder knows some languages."""
+        return rules.Gates(self.min_voiced_s, self.confidence_gate, languages)
 
     @property
     def length_ns(self) -> int:

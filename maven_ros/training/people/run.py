@@ -135,8 +135,7 @@ def open_source(
         if features is not None:
             raise SettingsError('--features: encoders are tuned (tune: '
                                 f'{settings.tune.blocks}), so frames are read; leave it out')
-        return EvidenceSource(prepared, base.tokenizer, base.model.config.crop_px,
-                              settings.clips.length_s)
+        return EvidenceSource(prepared, base, settings.clips.length_s)
     if features is None:
         raise SettingsError('--features: is missing; `maven-ros data embed` makes them')
     found = FeatureSet(features)
