@@ -28,6 +28,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 NS = 1_000_000_000
 SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
 VOICE_FRAME = SAMPLE_RATE_HZ // 50  # samples of one verdict of voice activity: 20 ms
+VOICE_BLOCK = 512  # samples of one probability of a voice: 32 ms
 LOUDEST = 8  # that a sample may be; sound is in [-1, 1], and resampling overshoots that a little
 LOWEST_RATE_HZ = 1_000   # of sound that is taken in
 

