@@ -11,14 +11,18 @@ INSTALL := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check --n
 	--prefer-binary -c constraints.txt
 # pip need not run again before one of these changes.
 METADATA := setup.py pyproject.toml constraints.txt maven_ros/__init__.py
+MODELS := $(or $(MAVEN_ROS_MODELS),$(or $(XDG_DATA_HOME),$(HOME)/.local/share)/maven_ros/models)
+# What its fetch leaves once all files are there and checked.
+WORDS := $(MODELS)/whisper-base/maven-ros-lock.json
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:  # what fetches needs what was installed before it
 .PHONY: help demo test soak bench sample pictures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/demo-installed $(if $(filter-out 0,$(VIEW)),$(VENV)/view-installed) ## the main job: [MEDIA=talk.mp4] or [CAMERA=0 MICROPHONE=default [RECORD=1]] [VIEW=1] [BEHAVIOUR=1]
+demo: $(VENV)/demo-installed $(WORDS) $(if $(filter-out 0,$(VIEW)),$(VENV)/view-installed) ## the main job: [MEDIA=talk.mp4] or [CAMERA=0 MICROPHONE=default [RECORD=1]] [VIEW=1] [BEHAVIOUR=1]
 	@$(BIN)/maven-ros demo \
 		$${MEDIA:+--media "$$MEDIA"} \
 		$${CAMERA:+--camera "$$CAMERA"} \
@@ -27,7 +31,7 @@ demo: $(VENV)/demo-installed $(if $(filter-out 0,$(VIEW)),$(VENV)/view-installed
 		$(if $(filter-out 0,$(VIEW)),--view) \
 		$(if $(filter-out 0,$(BEHAVIOUR)),--behaviour)
 
-test: $(VENV)/test-installed ## lint, types and tests: [WORKERS=2], side by side
+test: $(VENV)/test-installed $(WORDS) ## lint, types and tests: [WORKERS=2], side by side
 	@tools/install_system_packages
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
@@ -70,6 +74,11 @@ $(VENV)/demo-installed: $(METADATA) | $(BIN)/python
 	@echo 'Installing maven_ros and what the demo needs into $(VENV): minutes, the first time'
 	@$(INSTALL) -e '.[demo]'
 	@touch $@
+
+# 148 MB, once, for all checkouts of this user. Without it everything runs, and hears no words.
+$(WORDS): | $(BIN)/python
+	@$(BIN)/maven-ros models fetch --yes whisper-base || \
+		echo 'Going on without words; they need $(BIN)/maven-ros models fetch whisper-base' >&2
 
 $(VENV)/view-installed: $(METADATA) | $(VENV)/demo-installed
 	@echo 'Installing Rerun, 170 MB, into $(VENV)'

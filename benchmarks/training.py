@@ -76,8 +76,7 @@ def cached_against_encoded(folder: Path, steps: int) -> None:
     prepared, base = PreparedSet(folder / 'data'), checkpoint.load(resource('models/compact'))
     sources: dict[str, FusionSource] = {
         'from features': FeatureSource(FeatureSet(folder / 'features')),
-        'encoded on the fly': EvidenceSource(
-            prepared, base.tokenizer, base.model.config.crop_px, 2.0)}
+        'encoded on the fly': EvidenceSource(prepared, base, 2.0)}
     times: dict[str, list[float]] = {name: [] for name in sources}
     tasks = {name: task(folder, source, Processes()) for name, source in sources.items()}
     for _ in range(steps + 1):

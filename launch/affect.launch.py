@@ -39,7 +39,7 @@ ARGUMENTS = [
         'model', default_value='',
         description='folder of a checkpoint; empty: model.path of the parameter file'),
     DeclareLaunchArgument(
-        'recogniser', default_value='', choices=['', 'pocketsphinx', 'vosk', 'none'],
+        'recogniser', default_value='', choices=['', 'whisper', 'vosk', 'none'],
         description='of words; empty: speech.recogniser of the parameter file'),
     DeclareLaunchArgument(
         'vosk_model', default_value='',

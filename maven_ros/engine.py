@@ -69,6 +69,8 @@ class Engine:
         #: The value of AffectState.model; it begins with ``untrained`` if the weights are.
         self.name = checkpoint.name
         self.trained = checkpoint.trained
+        #: IETF tags of the languages that its text encoder knows.
+        self.languages = checkpoint.model.config.languages
         #: Side of the face crops, in pixels.
         self.crop_px = checkpoint.model.config.crop_px
         self._settings, self._compiled = settings, settings.compile

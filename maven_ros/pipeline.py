@@ -63,8 +63,8 @@ class Pipeline(Closing):
     Not thread-safe: one thread feeds it.
 
     :param settings: the whole configuration.
-    :param live: True keeps recognition out of the caller's way (a process or thread of its own);
-        False recognises as the sound comes in, so that results depend on the input alone.
+    :param live: True keeps recognition out of the caller's way, in a thread of its own; False
+        recognises as the sound comes in, so that results depend on the input alone.
     :param counters: where drops are counted; a new one when left out.
     :param speech: who recognises; opened as ``live`` and the settings say when left out. It is
         closed with the pipeline.
@@ -79,21 +79,25 @@ class Pipeline(Closing):
         self.settings = settings
         self.counters = counters if counters is not None else Counters()
         self._acting = Acting(settings)
-        self.engine = self._open_engine()
-        self._faces = self._open_faces()
+        self.speech: SpeechStream = speech if speech is not None else SpeechWorker(
+            settings.speech, self.counters, inline=not live)
+        try:
+            self.engine = self._open_engine()
+            self._faces = self._open_faces()
+            self.engine.warm_up()
+        except BaseException:  # whatever it is, the thread that recognises must not outlive it
+            self.speech.close()
+            raise
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + rules.RING_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
         self._transcript = Transcript(self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
-        self.speech: SpeechStream = speech if speech is not None else SpeechWorker(
-            settings.speech, self.counters, inline=not live)
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame
         self._recognised_ns = 0            # sound up to here has been through the recogniser
         self._now_ns = 0
-        self.engine.warm_up()
 
     def close(self) -> None:
         """Stop recognition and release what it holds."""
@@ -307,7 +311,7 @@ class Pipeline(Closing):
         if segments and verdict is Admission.LATE:
             self.counters.came_to_nothing('audio', 'late')
         for segment in segments:
-            self.speech.put(segment.samples, segment.start_ns)
+            self.speech.put(segment)
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None:
             self._windows.arrived(Stream.AUDIO, watermark_ns, now_ns)
@@ -326,7 +330,7 @@ class Pipeline(Closing):
         """Collect what was recognised; windows wait, boundedly, until their sound has been."""
         steps = self._heard(self.speech.poll())
         watermark_ns = self._audio.watermark_ns
-        if watermark_ns is not None and self.settings.speech.recogniser != 'none':
+        if watermark_ns is not None and self.speech.recognises:
             recognised_ns = watermark_ns - nanoseconds(self.speech.lag_s)
             if recognised_ns > self._recognised_ns:
                 self._recognised_ns = recognised_ns
@@ -340,9 +344,21 @@ class Pipeline(Closing):
             found = [*utterances]  # waits for them
             for utterance in found:
                 self._transcript.add(utterance, since_ns)
+                self._count_foreign(utterance)
             return [*found]
 
         return [write_down] if utterances else []
+
+    def _count_foreign(self, utterance: Utterance) -> None:
+        if utterance.is_final and utterance.words and not self._gates.reads(utterance.language):
+            self.counters.count(
+                'text', 'language', f'words in {utterance.language!r} are no evidence; the text '
+                f'encoder of {self.engine.name} knows {", ".join(self.engine.languages)}',
+                n=len(utterance.words), normal=self.counters.get('text', 'language') > 0)
+
+    @property
+    def _gates(self) -> rules.Gates:
+        return rules.Gates.of(self.settings, self.engine.languages)
 
     def _judged(self, windows: list[Window]) -> list[Step]:
         return [functools.partial(self._states, window) for window in windows]
@@ -354,7 +370,7 @@ class Pipeline(Closing):
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Turn one window into a state for each person in it, in one pass of the engine."""
-        gates = rules.Gates.of(self.settings)
+        gates = self._gates
         whose = rules.voices(window, self._speaker.take(window), gates)
         pieces = [rules.evidence_of(window, person_id, voice, gates)
                   for person_id, voice in whose.items()]

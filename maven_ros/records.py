@@ -163,12 +163,20 @@ class Face:
 @plain_data
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word, when it was spoken, and how sure the recogniser is of it, in [0, 1]."""
+    """
+    One word.
+
+    :param text: as the recogniser writes it; with punctuation, where it does.
+    :param start_ns: when it was spoken.
+    :param confidence: in [0, 1], how sure the recogniser is of it, its language included.
+    :param language: IETF tag; empty where nobody can say.
+    """
 
     text: str
     start_ns: int
     end_ns: int
     confidence: float
+    language: str = ''
 
 
 @plain_data
@@ -179,6 +187,8 @@ class Utterance:
 
     :param confidence: in [0, 1], the mean over its words; NaN when there are none.
     :param recogniser: name of what recognised it.
+    :param language: IETF tag, such as ``en``; empty where nobody can say.
+    :param language_confidence: in [0, 1], how sure that is; 0 where nobody can say.
     """
 
     start_ns: int
@@ -186,6 +196,8 @@ class Utterance:
     words: tuple[Word, ...]
     is_final: bool
     recogniser: str
+    language: str = ''
+    language_confidence: float = 0.0
 
     @property
     def text(self) -> str:

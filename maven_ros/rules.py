@@ -11,12 +11,13 @@ stamps.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from maven_ros.languages import is_known
 from maven_ros.records import (
     NS,
     SAMPLE_RATE_HZ,
@@ -177,15 +178,22 @@ class Gates(NamedTuple):
 
     :param min_voiced_s: sound counts only if the window has at least this much voice, in seconds.
     :param confidence: words count only if their confidence is at least this, in [0, 1].
+    :param languages: IETF tags of the languages that the text encoder knows; only words of these
+        count.
     """
 
     min_voiced_s: float
     confidence: float
+    languages: Collection[str]
 
     @classmethod
-    def of(cls, settings: Settings) -> Gates:
-        """Return the gates that a node's settings describe."""
-        return cls(settings.audio.min_voiced_s, settings.speech.confidence_gate)
+    def of(cls, settings: Settings, languages: Collection[str]) -> Gates:
+        """Return the gates that a node's settings and its network describe."""
+        return cls(settings.audio.min_voiced_s, settings.speech.confidence_gate, languages)
+
+    def reads(self, language: str) -> bool:
+        """Tell whether words of a language are evidence. Words of unknown language are."""
+        return not language or is_known(language, self.languages)
 
 
 def voices(window: Window, speaker: str, gates: Gates) -> dict[str, VoiceAssigned]:
@@ -220,4 +228,5 @@ def evidence_of(
         window.start_ns, window.end_ns, person_id, faces,
         waveform=window.waveform if heard else window.waveform[:0],
         heard=window.heard if heard else window.heard[:0],
-        words=tuple(word for word in window.words if own and word.confidence >= gates.confidence))
+        words=tuple(word for word in window.words if own and word.confidence >= gates.confidence
+                    and gates.reads(word.language)))

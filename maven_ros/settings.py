@@ -18,6 +18,7 @@ from typing import Any
 
 from maven_ros.declarations import Checked, Parameter, declared, setting
 from maven_ros.errors import SettingsError
+from maven_ros.languages import AUTO, is_tag
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,27 @@ class SpeechSettings:
     """Recognising words, on the device."""
 
     recogniser: str = setting(
-        'pocketsphinx',
-        'Recogniser: pocketsphinx (model included), vosk (needs speech.vosk_model) or none.',
-        choices=('pocketsphinx', 'vosk', 'none'))
+        'whisper', 'Recogniser: whisper (a hundred languages; its weights are fetched once), '
+        'vosk (needs speech.vosk_model) or none.', choices=('whisper', 'vosk', 'none'))
     language: str = setting(
-        'en-us', 'Language spoken, as IETF tag: en-us for pocketsphinx; vosk speaks its model\'s.')
+        'auto', 'Language spoken, as IETF tag such as en or pt-BR; auto: whisper finds out, and '
+        'vosk speaks its model\'s.')
+    whisper_model: str = setting(
+        '', 'Folder of a Whisper model in CTranslate2\'s form; empty for the one that maven-ros '
+        'models fetch whisper-base brings.', path='folder')
     vosk_model: str = setting('', 'Folder of a Vosk model.', path='folder')
     confidence_gate: float = setting(
         0.5, 'Words less sure than this are shown in the transcript but are no TEXT evidence.',
         minimum=0.0, maximum=1.0, live=True)
     partial_s: float = setting(
-        0.3, 'Seconds of speech between partial results.', minimum=0.05, maximum=10.0)
+        0.3, 'Seconds of speech between partial results; whisper\'s become rarer as an utterance '
+        'grows.', minimum=0.05, maximum=10.0)
+    pause_s: float = setting(
+        0.5, 'Silence that ends an utterance; vosk has its own.', minimum=0.2, maximum=5.0)
+    threads: int = setting(2, 'CPU threads for whisper.', minimum=1, maximum=256)
     max_lag_s: float = setting(
-        3.0, 'Recognition that falls further behind skips sound, counted.',
+        3.0, 'Recognition that falls behind leaves out partial results; further than this, it '
+        'skips sound. Both are counted.',
         minimum=0.5, maximum=600.0)
 
 
@@ -294,10 +303,9 @@ class Settings(Checked):
         if self.audio.min_voiced_s > self.windows.length_s:
             yield (f'audio.min_voiced_s: {self.audio.min_voiced_s} is longer than '
                    f'windows.length_s, {self.windows.length_s}')
-        if self.speech.recogniser == 'pocketsphinx' \
-                and self.speech.language.lower() not in ('en', 'en-us'):
-            yield (f"speech.language: {self.speech.language!r} is not 'en-us', the language of "
-                   'pocketsphinx; for others choose vosk and a model')
+        if self.speech.language != AUTO and not is_tag(self.speech.language):
+            yield (f"speech.language: {self.speech.language!r} is not 'auto' or an IETF language "
+                   "tag, such as 'en' or 'pt-BR'")
         if self.speech.recogniser == 'vosk' and not self.speech.vosk_model:
             yield "speech.vosk_model: '' names no folder, and speech.recogniser is 'vosk'"
 

@@ -17,8 +17,8 @@ from wire import new_wire, on_wire
 os.environ.update(new_wire())  # for what lives longer than a test
 
 #: Modules of the extras in setup.py: a machine for ROS need not have them all.
-EXTRAS = {'av', 'cyclonedds', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib', 'packaging',
-          'playwright', 'pocketsphinx', 'psutil', 'pyarrow', 'ray', 'rerun', 'rosbags', 'scipy',
+EXTRAS = {'av', 'cyclonedds', 'faster_whisper', 'hypothesis', 'jinja2', 'jiwer', 'matplotlib',
+          'packaging', 'playwright', 'psutil', 'pyarrow', 'ray', 'rerun', 'rosbags', 'scipy',
           'skimage', 'sounddevice', 'tensorboard', 'torchmetrics', 'vosk'}
 
 
@@ -48,6 +48,20 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> str:
     from tiny_encoders import save_checkpoint
 
     return save_checkpoint(tmp_path_factory.mktemp('backbones'))
+
+
+@pytest.fixture(scope='session')
+def whisper_base() -> Path:
+    """Folder of Whisper's weights, as ``make test`` fetches them."""
+    pytest.importorskip('faster_whisper')
+    from maven_ros.senses.speech.whisper_model import folder_of
+    from maven_ros.settings import SpeechSettings
+
+    folder = folder_of(SpeechSettings())
+    if not folder.is_dir():
+        pytest.fail(f'{folder} is not there: make test fetches it, as does maven-ros models '
+                    'fetch whisper-base')
+    return folder
 
 
 # --- nodes on a graph ------------------------------------------------------------------------

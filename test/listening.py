@@ -28,7 +28,7 @@ class GivenFaces:
 class NoEngine:
     """Stands where the engine does: says nothing of any evidence."""
 
-    name, crop_px = 'none', 48
+    name, crop_px, languages = 'none', 48, ('en',)
 
     def warm_up(self):
         """Do nothing."""

@@ -33,16 +33,16 @@ class Hidden:
     """Reaches through one of our modules for something that is not ours."""
 
     def __reduce__(self):
-        from maven_ros.senses.speech import host
-        return host.subprocess.Popen, (['false'],)
+        from maven_ros.store import packages
+        return packages.subprocess.Popen, (['false'],)
 
 
 class Starting:
-    """One of our own classes, which runs a module of any name."""
+    """One of our own classes, which starts processes."""
 
     def __reduce__(self):
-        from maven_ros.senses.speech.host import ProcessHost
-        return ProcessHost, ('this',)
+        from maven_ros.store.packages import Packages
+        return Packages, ('this', print)
 
 
 @pytest.mark.parametrize('content', [

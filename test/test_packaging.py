@@ -172,8 +172,9 @@ def test_torch_is_pinned_and_the_heavy_parts_are_extras(metadata):
     assert {pins(python)['torch'] for python in PYTHONS} == {'2.13.0'}
     core = {canonicalize_name(Requirement(text).name) for text in metadata.get_all('Requires-Dist')
             if 'extra ==' not in text}
-    assert core.isdisjoint({'cyclonedds', 'rosbags', 'pocketsphinx', 'vosk', 'av', 'sounddevice'})
-    assert {'bag', 'dds', 'media', 'pocketsphinx', 'vosk', 'plot', 'evaluation', 'ray',
+    assert core.isdisjoint({'cyclonedds', 'rosbags', 'faster-whisper', 'vosk', 'av',
+                            'sounddevice'})
+    assert {'bag', 'dds', 'media', 'whisper', 'vosk', 'plot', 'evaluation', 'ray',
             'train', 'teacher', 'view', 'demo', 'test'} == set(
         metadata.get_all('Provides-Extra'))
 

@@ -1,6 +1,5 @@
 """A pipeline that goes on from what another one wrote down."""
 
-import numpy as np
 import pytest
 from tiny_encoders import write_untrained
 
@@ -11,13 +10,11 @@ from maven_ros.records import (
     NS,
     AffectEvent,
     AffectState,
-    AudioChunk,
     Modality,
     SmoothedState,
 )
 from maven_ros.resources import resource
-from maven_ros.senses.speech.pocketsphinx import PocketSphinxRecogniser
-from maven_ros.settings import Settings, SpeechSettings
+from maven_ros.settings import Settings
 
 QUIET = Settings().with_values({'speech.recogniser': 'none', 'faces.rate_hz': 5.0,
                                 'baseline.enabled': True})
@@ -62,22 +59,3 @@ def test_another_pipeline_goes_on_exactly_alike(kinds, tmp_path):
             assert one.affect.valence == pytest.approx(same.affect.valence, abs=1e-5)
     seen = Modality(outputs[-1].modalities)
     assert bool(seen & Modality.VIDEO) is kinds['video']
-
-
-def test_a_recogniser_that_knows_the_voice_goes_on_alike():
-    chunks = [one for one in read_media(resource('media/sample.mp4'), video=False)
-              if isinstance(one, AudioChunk) and one.stamp_ns < 7 * NS]
-    samples = np.concatenate([one.samples for one in chunks]).mean(axis=1)
-    import soxr
-
-    sound = soxr.resample(samples, chunks[0].sample_rate_hz, 16000).astype(np.float32)
-    half = len(sound) // 2
-    one, other = (PocketSphinxRecogniser(SpeechSettings()) for _ in range(2))
-    one.accept(sound[:half], 0)
-    one.finish()
-    assert not one.speaking
-    learnt = decode(encode(one.voice))
-    one.voice = other.voice = learnt
-    assert one.accept(sound[half:], 0) == other.accept(sound[half:], 0)
-    assert one.finish() == other.finish()
-    assert one.voice == other.voice != learnt

@@ -31,7 +31,7 @@ def test_fetched_models_go_where_the_environment_says(monkeypatch, tmp_path):
 
 def test_importing_the_package_is_cheap():
     heavy = ('torch', 'cv2', 'cyclonedds', 'rclpy', 'rosbags', 'av', 'sounddevice', 'vosk',
-             'pocketsphinx', 'matplotlib')
+             'faster_whisper', 'matplotlib')
     code = ('import sys, maven_ros, maven_ros.cli.main, maven_ros.records, maven_ros.settings; '
             f'print([name for name in {heavy} if name in sys.modules])')
     got = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

@@ -119,7 +119,7 @@ def window(*people, voiced_blocks=0, words=()):
                   np.arange(31) < voiced_blocks, tuple(words))
 
 
-GATES = rules.Gates(0.2, 0.5)
+GATES = rules.Gates(0.2, 0.5, ('en',))
 
 
 @pytest.mark.parametrize(('people', 'speaker', 'voiced_blocks', 'expected'), [
@@ -200,7 +200,7 @@ def trained_on(folder):
     frames = {person: Frames(STAMPS, np.zeros((100, 2), np.float32),
                              [f'{person}.png' if seen else '' for seen in SEEN[person]])
               for person in SEEN}
-    video = RecordedVideo(folder, PEOPLE, frames, 48)
+    video = RecordedVideo(folder, PEOPLE, frames, 48, ('en',))
     pieces = [piece for whose in evidence_in(video, WINDOWING, Counters())
               for piece in whose.values()]
     return {(piece.end_ns, piece.person_id): content(piece) for piece in pieces

@@ -31,7 +31,7 @@ MEDIA = Path(__file__).resolve().parent.parent / 'media'
 FRAME_RATE_HZ = 25
 SIDE_PX = 384
 
-# PocketSphinx understands this combination of espeak-ng's voices and speeds.
+# A combination of espeak-ng's voices and speeds that recognisers understand.
 VOICE = 'en-us+f3'
 SPEED_WORDS_PER_MIN = 130
 # espeak-ng speaks near full scale with digital silence. These are the level of a person at one

@@ -186,13 +186,16 @@ def _cameras() -> str:
     return ', '.join(f'{device.index} {device.name!r}' for device in found)
 
 
-def _pocketsphinx() -> str:
-    import pocketsphinx
+def _whisper() -> str:
+    from maven_ros.senses.speech import whisper_model
+    from maven_ros.settings import SpeechSettings
 
-    path = Path(pocketsphinx.get_model_path('en-us'))
-    if not path.is_dir():
-        raise ResourceError(f'{path}: no such folder')
-    return f'pocketsphinx {_version("pocketsphinx")}, {path}'
+    settings = SpeechSettings()
+    whisper_model.check(settings)
+    folder = whisper_model.folder_of(settings)
+    if not folder.is_dir():
+        raise ResourceError(f'no weights in {folder}')
+    return f'faster-whisper {_version("faster-whisper")}, {folder}'
 
 
 CHECKERS = (
@@ -217,8 +220,9 @@ CHECKERS = (
             'plug one in, and see that PulseAudio, PipeWire or ALSA lists it'),
     Checker('cameras', _cameras, False,
             'plug one in; as a user who may not open it: sudo usermod -aG video $USER'),
-    Checker('PocketSphinx', _pocketsphinx, False,
-            'to recognise words: pip install pocketsphinx, or set speech.recogniser to none'),
+    Checker('Whisper', _whisper, False,
+            'to recognise words: pip install "maven_ros[whisper]", and maven-ros models fetch '
+            'whisper-base'),
     Checker('Vosk', _package('vosk', 'vosk'), False,
             'only for speech.recogniser vosk: pip install vosk, and set speech.vosk_model'),
 )

@@ -130,7 +130,8 @@ def utterance_message(utterance: Utterance) -> Any:
         words=[new('maven_ros/msg/Word', text=word.text, start=time_message(word.start_ns),
                    end=time_message(word.end_ns), confidence=word.confidence)
                for word in utterance.words],
-        recogniser=utterance.recogniser)
+        recogniser=utterance.recogniser, language=utterance.language,
+        language_confidence=utterance.language_confidence)
 
 
 class Outlet(NamedTuple):
@@ -171,10 +172,10 @@ OUTLETS: Mapping[type, Outlet] = {
 
 def utterance_record(message: Any) -> Utterance:
     """Read a ``maven_ros/Utterance``; its confidences are float32's."""
-    words = tuple(Word(word.text, time_ns(word.start), time_ns(word.end), word.confidence)
-                  for word in message.words)
+    words = tuple(Word(word.text, time_ns(word.start), time_ns(word.end), word.confidence,
+                       message.language) for word in message.words)
     return Utterance(time_ns(message.start), time_ns(message.end), words, message.is_final,
-                     message.recogniser)
+                     message.recogniser, message.language, message.language_confidence)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from maven_ros.graph import images, sound
 from maven_ros.graph.convert import BOOL, LIVE_SPEECH
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
+from maven_ros.languages import is_tag
 from maven_ros.records import NS, AudioChunk, Frame, Input, RobotSpeaking, Utterance, Word
 from maven_ros.settings import AudioSettings
 
@@ -155,8 +156,11 @@ def _live_speech(message: Any, received_ns: int) -> Utterance | None:
                                         'allowed: [0, 1]')
     end_ns = time_ns(message.header.stamp) or received_ns
     start_ns = end_ns - len(texts) * LIVE_SPEECH_WORD_NS
+    language = message.locale.partition('.')[0].replace('_', '-')  # some write en_GB.UTF-8
+    language = language if is_tag(language) else ''
     words = tuple(
         Word(text, start_ns + i * LIVE_SPEECH_WORD_NS, start_ns + (i + 1) * LIVE_SPEECH_WORD_NS,
-             message.confidence)
+             message.confidence, language)
         for i, text in enumerate(texts))
-    return Utterance(start_ns, end_ns, words, bool(message.final), LIVE_SPEECH)
+    return Utterance(start_ns, end_ns, words, bool(message.final), LIVE_SPEECH, language,
+                     1.0 if language else 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from maven_ros.errors import SettingsError
+from maven_ros.languages import is_tag
 from maven_ros.model.backbone_configuration import NAME, Backbone, Kind, divides, is_number
 from maven_ros.records import SAMPLE_RATE_HZ
 
@@ -28,6 +29,10 @@ _KINDS: dict[str, Kind] = {
     'tuple[int, ...]': (
         lambda value: type(value) is tuple and value != () and all(map(_is_size, value)),
         'a list of whole numbers above 0, below 2**31'),
+    'tuple[str, ...]': (
+        lambda value: type(value) is tuple and value != () and all(
+            isinstance(one, str) and is_tag(one) for one in value),
+        'a list of IETF language tags'),
     'dict[str, Any] | None': (
         lambda value: value is None or type(value) is dict, 'an encoder or null'),
 }
@@ -61,6 +66,7 @@ class MavenConfig(PretrainedConfig):
     :param log_mel_std: its standard deviation, by which the result is divided.
     :param voice_width: width of a vector of sound.
     :param voice_channels: channels of the voice encoder's stem, and of its residual blocks.
+    :param languages: IETF tags of the languages that the text encoder knows.
     :param vocabulary: number of subwords of the text encoder.
     :param max_tokens: largest number of subwords in a window; the most recent words are kept.
     :param text_width: width of a subword's vector.
@@ -96,6 +102,7 @@ class MavenConfig(PretrainedConfig):
     log_mel_std: float = 4.0
     voice_width: int = 96
     voice_channels: tuple[int, ...] = (16, 24, 48, 72)
+    languages: tuple[str, ...] = ('en',)
     vocabulary: int = 30522
     max_tokens: int = 256
     text_width: int = 96
@@ -191,6 +198,7 @@ class MavenConfig(PretrainedConfig):
         kind = config_dict.get('model_type')
         if kind != cls.model_type:
             raise SettingsError(f'model_type: {kind!r} is not {cls.model_type!r}')
+        config_dict = {'languages': ['en'], **config_dict}  # before there was a choice
         missing = {field.name for field in _own_fields() if field.default is not None}
         missing -= config_dict.keys()
         if missing:

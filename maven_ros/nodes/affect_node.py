@@ -120,9 +120,7 @@ class AffectNode(Closing):
                          for topic, msgtype in OUTPUT_TYPES.items()}
         self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
         self._annotated = graph.advertise(ANNOTATED_TOPIC, IMAGE, DRAWING)
-        speech = self.pipeline.settings.speech
-        self._ros4hri = (Ros4Hri(graph, speech.language)
-                         if self.pipeline.settings.outputs.ros4hri else None)
+        self._ros4hri = Ros4Hri(graph) if self.pipeline.settings.outputs.ros4hri else None
         self._face_topics = FaceTopics(
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
             wanted=self.pipeline.settings.faces.ros4hri)
@@ -310,11 +308,14 @@ class AffectNode(Closing):
             self._graph.now_ns(), Diagnosis(self._name, level, text, values), *statuses))
 
     def _own_faults(self) -> list[Fault]:
-        """Say what is wrong with the clock and with the topics of the states."""
+        """Say what is wrong with the clock, the recogniser and the topics of the states."""
         faults = []
         clock = self._clock.fault()
         if clock:
             faults.append(Fault(ERROR, 'clock', clock))
+        no_model = self.counters.detail('speech', 'no_model')
+        if no_model:
+            faults.append(Fault(WARN, 'speech no_model', no_model))
         topic = self._outputs[STATE_TOPIC].topic
         speakers = self._graph.publisher_count(topic)
         if speakers > 1:

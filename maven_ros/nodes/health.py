@@ -29,8 +29,8 @@ _TRANSPORT = ('lost', 'incompatible_qos')
 _STREAMS = {'image': Stream.VIDEO, 'audio': Stream.AUDIO}
 #: Counts that are faults by themselves, by the sense that they are of.
 _SENSES = {
-    'speech': (('speech', 'stopped'), ('speech', 'failed'), ('speech', 'restarted'),
-               ('speech', 'skipped')),
+    'speech': (('speech', 'stopped'), ('speech', 'failed'), ('speech', 'skipped')),
+    'text': (('text', 'language'),),
     'windows': (('windows', 'jump_back'), ('windows', 'jump_ahead')),
 }
 

@@ -33,13 +33,10 @@ class Ros4Hri:
     Publishes ``humans/faces/<id>/expression`` and ``humans/voices/voice_1/speech``.
 
     Names are relative, so that they are REP-155's where there is no namespace.
-
-    :param language: of the utterances, as IETF tag.
     """
 
-    def __init__(self, graph: Graph, language: str) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._language = language
         self._faces: dict[str, tuple[Publisher, int]] = {}  # and when it was last heard of
         self._speech: Publisher | None = None
         try:
@@ -66,7 +63,7 @@ class Ros4Hri:
     def publish_utterance(self, utterance: Utterance) -> None:
         """Publish what was said, or is being said."""
         if self._speech is not None and utterance.words:
-            self._speech.publish(speech_message(utterance, self._language))
+            self._speech.publish(speech_message(utterance))
 
     def close(self) -> None:
         """Withdraw from every topic."""
@@ -97,8 +94,8 @@ def expression_message(state: AffectState) -> Any:
         arousal=state.affect.arousal, confidence=state.confidence)
 
 
-def speech_message(utterance: Utterance, language: str) -> Any:
+def speech_message(utterance: Utterance) -> Any:
     """Build a ``hri_msgs/LiveSpeech``, stamped with the end of what was said."""
     text = {'final' if utterance.is_final else 'incremental': utterance.text}
     return new(LIVE_SPEECH, header={'stamp': time_message(utterance.end_ns)}, **text,
-               confidence=utterance.confidence, locale=language)
+               confidence=utterance.confidence, locale=utterance.language)

@@ -103,13 +103,13 @@ class Feed:
     def freeze(self) -> dict[str, Any]:
         """Return all that must be known to go on; :meth:`rest` goes before."""
         return {'pipeline': self.pipeline.freeze(), 'intake': self._intake.freeze(),
-                'voice': self._speech.voice, 'rested': self._rested_ns}
+                'learnt': self._speech.learnt, 'rested': self._rested_ns}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`freeze` returned."""
         self.pipeline.thaw(state['pipeline'])
         self._intake.thaw(state['intake'])
-        self._speech.voice = state['voice']
+        self._speech.learnt = state['learnt']
         self._rested_ns = state['rested']
 
     @property

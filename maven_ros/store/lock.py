@@ -14,9 +14,8 @@ from pathlib import Path
 
 from maven_ros.errors import ResourceError
 from maven_ros.files import parse_json, sha256_of, written
+from maven_ros.held_files import LOCK, Fault, Held, compare, inside
 from maven_ros.store.manifest import ManifestEntry
-
-LOCK = 'maven-ros-lock.json'
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +31,6 @@ class LockedSource:
     size: int
     sha256: str
     checked: str
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A file as it has to be on disk."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """
-    What is wrong with a file.
-
-    :param kind: ``'missing'``, ``'changed'``, ``'extra'``, or ``'outdated'``: not what the
-        manifest names now.
-    """
-
-    kind: str
-    path: str
-    detail: str = ''
-
-    def __str__(self) -> str:
-        """Say it in a line."""
-        return f'{self.kind}: {self.path}' + (f' ({self.detail})' if self.detail else '')
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +95,7 @@ class Lock:
 
         :param entry: None where the manifest does not know the model.
         """
-        here = set(inside(folder))
-        found = [fault for held in self.files for fault in _compare(folder, held, here)]
-        known = {held.path for held in self.files}
-        found += [Fault('extra', path) for path in sorted(here - known)]
+        found = compare(folder, self.files)
         return found + list(self._outdated(entry) if entry else ())
 
     def _outdated(self, entry: ManifestEntry) -> Iterator[Fault]:
@@ -138,19 +107,3 @@ class Lock:
             elif file.sha256 and source.path == file.path and source.sha256 != file.sha256:
                 yield Fault('outdated', file.path, f'sha256 was {source.sha256} when it was '
                             f'fetched, and the manifest says {file.sha256}')
-
-
-def _compare(folder: Path, held: Held, here: set[str]) -> Iterator[Fault]:
-    path = folder / held.path
-    if held.path not in here:
-        yield Fault('missing', held.path)
-    elif path.stat().st_size != held.size:
-        yield Fault('changed', held.path, f'{path.stat().st_size} bytes, not {held.size}')
-    elif (digest := sha256_of(path)) != held.sha256:
-        yield Fault('changed', held.path, f'sha256 is {digest}, not {held.sha256}')
-
-
-def inside(folder: Path) -> list[str]:
-    """Return every file below a folder but its lock."""
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
-                  if path.is_file() and path != folder / LOCK)

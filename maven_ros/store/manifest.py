@@ -19,6 +19,39 @@ HUB = 'https://huggingface.co'
 _Record = TypeVar('_Record')
 _NAME = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
+_PACKAGE = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
+_VERSION = re.compile(r'[0-9][A-Za-z0-9.+!_-]*')
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """
+    A file in a package of the Python index.
+
+    :param package: its name there.
+    :param path: of the file, inside the wheel.
+    """
+
+    package: str
+    version: str
+    path: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name, form in (('package', _PACKAGE), ('version', _VERSION)):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not form.fullmatch(value):
+                raise ResourceError(f'{name}: {value!r} is none; allowed: {form.pattern}')
+        if not isinstance(self.path, str) or not self.path:
+            raise ResourceError(f'{self.package}: path {self.path!r} names no file in it')
+
+    def __str__(self) -> str:
+        """Say where it is."""
+        return f'package {self.package} {self.version}: {self.path}'
+
+
+#: One way to a file: its parts, in packages, which are joined; or an address.
+Source = tuple[PackageFile, ...] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +63,14 @@ class RemoteFile:
     :param size: bytes; None where it is not known.
     :param sha256: hexadecimal; None where it is not known.
     :param otherwise: the path that is fetched where the server has no such file.
+    :param sources: other places where it is, tried in this order before the model's address.
     """
 
     path: str
     size: int | None
     sha256: str | None
     otherwise: str | None = None
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -47,6 +82,8 @@ class RemoteFile:
             raise ResourceError(f'{self.path}: size {self.size!r} is not a whole number above 0')
         if self.sha256 is not None and not _SHA256.fullmatch(str(self.sha256)):
             raise ResourceError(f'{self.path}: sha256 {self.sha256!r} is not 64 hexadecimals')
+        if self.sources and self.sha256 is None:
+            raise ResourceError(f'{self.path}: has sources and no sha256, which decides')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +100,7 @@ class ManifestEntry:
     :param revision: commit or branch there.
     :param url: folder on a server, where there is no hub repository.
     :param use: flags of ``maven-ros run`` that use it, with ``{folder}``.
+    :param notice: whose it is, where the licence wants that to be said.
     """
 
     name: str
@@ -75,6 +113,7 @@ class ManifestEntry:
     revision: str | None = None
     url: str | None = None
     use: str = ''
+    notice: str = ''
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -132,9 +171,28 @@ def read_manifest(path: Path | None = None) -> dict[str, ManifestEntry]:
 
 def _entry(name: str, values: Mapping[str, Any]) -> ManifestEntry:
     files = tuple(
-        _build(RemoteFile, f'{name}: {path}', {'path': path, **_mapping(path, value)})
+        _file(f'{name}: {path}', {'path': path, **_mapping(path, value)})
         for path, value in _mapping(f'{name}: files', values.get('files')).items())
     return _build(ManifestEntry, name, {'name': name, **values, 'files': files})
+
+
+def _file(what: str, values: dict[str, Any]) -> RemoteFile:
+    sources = values.get('sources', [])
+    if not isinstance(sources, list):
+        raise ResourceError(f'{what}: sources: not a list but {sources!r:.40}')
+    return _build(RemoteFile, what, {
+        **values, 'sources': tuple(_source(f'{what}: sources', one) for one in sources)})
+
+
+def _source(what: str, value: Any) -> Source:
+    """Read ``{url: ...}``, a file of a package, or ``{parts: [...]}`` of such."""
+    values = _mapping(what, value)
+    if values.keys() == {'url'}:
+        return _server(str(values['url']), what)
+    parts = values['parts'] if values.keys() == {'parts'} else [values]
+    if not isinstance(parts, list) or not parts:
+        raise ResourceError(f'{what}: parts: not a list of files in packages but {parts!r:.40}')
+    return tuple(_build(PackageFile, what, _mapping(what, one)) for one in parts)
 
 
 def _build(record: type[_Record], what: str, values: dict[str, Any]) -> _Record:
@@ -153,8 +211,8 @@ def _mapping(what: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def _server(url: str) -> str:
+def _server(url: str, what: str = 'base URL') -> str:
     parts = urlsplit(url)
     if parts.scheme not in ('http', 'https') or not parts.netloc:
-        raise ResourceError(f'base URL: {url!r} does not begin with http:// or https://')
+        raise ResourceError(f'{what}: {url!r} does not begin with http:// or https://')
     return url.rstrip('/')

@@ -14,6 +14,7 @@ from maven_ros.store.manifest import ManifestEntry
 from maven_ros.yaml_files import parse_yaml
 
 CARD, CONFIG = 'README.md', 'config.json'
+WEIGHTS = ('.safetensors', '.onnx', '.mdl', '.bin')  # endings of files that hold some
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Model:
             return 'damaged'
         if self.folder is None:
             return 'not fetched'
-        weights = any(path.suffix in ('.safetensors', '.onnx', '.mdl')
+        weights = any(path.suffix in WEIGHTS
                       for path in self.folder.rglob('*'))
         return 'trained' if weights and self._says_trained() else 'untrained'
 

@@ -127,8 +127,8 @@ def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
 
 
 def test_an_utterance_survives_the_wire():
-    words = (Word('good', 10, 20, 0.5), Word('day', 20, 4_000_000_000, 0.25))
-    utterance = Utterance(10, 4_000_000_000, words, True, 'vosk')
+    words = (Word('good', 10, 20, 0.5, 'en'), Word('day', 20, 4_000_000_000, 0.25, 'en'))
+    utterance = Utterance(10, 4_000_000_000, words, True, 'vosk', 'en', 0.75)
     message = over_the_wire(utterance_message(utterance), UTTERANCE_TYPE)
     assert utterance_record(message) == utterance
     assert message.text == 'good day' and message.confidence == 0.375
@@ -167,6 +167,15 @@ def test_live_speech_lays_its_words_before_its_stamp():
     assert read(new(LIVE_SPEECH), LIVE_SPEECH) is None
     with pytest.raises(InputError, match=r'LiveSpeech.confidence: 5.0; allowed: \[0, 1\]'):
         read(new(LIVE_SPEECH, final='hm', confidence=5.0), LIVE_SPEECH)
+
+
+@pytest.mark.parametrize(('locale', 'language'), [
+    ('', ''), ('en', 'en'), ('en_GB', 'en-GB'), ('de_DE.UTF-8', 'de-DE'), ('pt-BR', 'pt-BR'),
+    ('C', ''), ('german', '')])
+def test_live_speech_is_in_the_language_of_its_locale(locale, language):
+    utterance = read(new(LIVE_SPEECH, final='hm', confidence=0.5, locale=locale), LIVE_SPEECH)
+    assert utterance.language == utterance.words[0].language == language
+    assert utterance.language_confidence == bool(language)
 
 
 def test_what_is_no_input_is_refused():

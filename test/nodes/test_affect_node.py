@@ -349,6 +349,27 @@ def test_compressed_pictures_are_found_beside_the_topic_of_raw_ones(graph, node)
                & stamps) > 1
 
 
+def test_words_that_cannot_be_heard_or_read_are_said(tmp_path, monkeypatch):
+    """Without weights the node runs; words of a language that it does not read are none."""
+    monkeypatch.setenv('MAVEN_ROS_MODELS', str(tmp_path))
+    with DdsGraph() as graph:
+        node = Node(graph, tmp_path / 'log')
+        try:
+            brings = 'maven-ros models fetch whisper-base brings it'
+            eventually(lambda: brings in node.diagnostics.get('text', ''), 10, node.diagnostics)
+            assert node.log.count(brings) == 1
+            speech = graph.advertise('speech', 'hri_msgs/msg/LiveSpeech', STATE)
+            wait_for_the_node(speech)
+            speech.publish(new('hri_msgs/msg/LiveSpeech', header=picture(graph).header,
+                               final='das ist gut', confidence=0.9, locale='de_DE.UTF-8'))
+            eventually(lambda: "words in 'de-DE' are no evidence" in node.diagnostics['text'],
+                       10, node.diagnostics)
+            assert node.diagnostics['text.language'] == '3'
+            assert node.end() == 0
+        finally:
+            node.kill()
+
+
 def test_partial_words_of_another_recogniser_are_replaced_and_the_robots_own_are_none(graph, node):
     images = graph.advertise('camera/image_raw', IMAGE, SENSOR)
     speech = graph.advertise('speech', 'hri_msgs/msg/LiveSpeech', STATE)

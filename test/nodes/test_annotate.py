@@ -55,8 +55,9 @@ def test_an_expression_carries_the_windows_end_and_the_point():
 
 
 def test_speech_is_final_or_incremental():
-    partial = Utterance(8 * NS, 9 * NS, (Word('hello', 8 * NS, 9 * NS, 0.7),), False, 'vosk')
-    message = speech_message(partial, 'en-us')
+    partial = Utterance(8 * NS, 9 * NS, (Word('hello', 8 * NS, 9 * NS, 0.7),), False, 'vosk',
+                        'en-us', 1.0)
+    message = speech_message(partial)
     assert (message.incremental, message.final, message.locale) == ('hello', '', 'en-us')
     assert message.confidence == pytest.approx(0.7)
-    assert speech_message(dataclasses.replace(partial, is_final=True), 'de').final == 'hello'
+    assert speech_message(dataclasses.replace(partial, is_final=True)).final == 'hello'

@@ -30,7 +30,7 @@ def messages(sample):
 
 
 @pytest.fixture(scope='module')
-def at_once(messages):
+def at_once(messages, whisper_base):
     """What a pipeline says that recognises as the sound comes in, and when."""
     known = []
     with Pipeline(SETTINGS) as pipeline:
@@ -63,7 +63,7 @@ class Halting:
 @pytest.mark.parametrize('slow', [False, True])
 def test_what_is_known_and_when_does_not_depend_on_the_recognisers_speed(
         messages, at_once, slow):
-    recogniser = open_recogniser(SETTINGS.speech)
+    recogniser = open_recogniser(SETTINGS.speech, Counters())
     with AheadRecogniser(Halting(recogniser) if slow else recogniser) as speech, \
             Pipeline(SETTINGS, speech=speech) as pipeline:
         feed = Feed(pipeline, speech, 60 * NS)
@@ -77,12 +77,12 @@ def test_what_is_known_and_when_does_not_depend_on_the_recognisers_speed(
 class Stuck:
     """A recogniser that says nothing before it is let."""
 
-    name, speaking, voice = 'stuck', False, None
+    name, speaking, learnt = 'stuck', False, None
 
     def __init__(self):
         self.lets = threading.Event()
 
-    def accept(self, samples, start_ns):
+    def accept(self, segment):
         assert self.lets.wait(20)
         return []
 

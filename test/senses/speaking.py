@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 import soxr
 
-from maven_ros.records import NS
+from maven_ros.counters import Counters
+from maven_ros.records import NS, AudioChunk
+from maven_ros.senses.audio import AudioSense
+from maven_ros.settings import AudioSettings
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / 'media' / 'sample.mp4'
@@ -24,8 +27,13 @@ CHUNK = 512
 
 def sentences():
     """Return what is said in the sample."""
-    text = (ROOT / 'media' / 'sample.txt').read_text().lower()
-    return [re.sub(r"[^a-z' ]", '', line) for line in text.splitlines() if line.strip()]
+    text = (ROOT / 'media' / 'sample.txt').read_text()
+    return [plain(line) for line in text.splitlines() if line.strip()]
+
+
+def plain(text):
+    """Return words as they are compared: lower case, without punctuation."""
+    return re.sub(r"[^\w' ]", '', text.lower())
 
 
 def sound_of(path):
@@ -39,11 +47,11 @@ def sound_of(path):
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
-def say(text):
+def say(text, voice='en-us+f3'):
     """Speak by espeak-ng, at 16 kHz."""
     if shutil.which('espeak-ng') is None and 'CI' not in os.environ:
         pytest.skip('no espeak-ng')
-    spoken = subprocess.run(['espeak-ng', '-v', 'en-us+f3', '-s', '130', '--stdout', text],
+    spoken = subprocess.run(['espeak-ng', '-v', voice, '-s', '130', '--stdout', text],
                             capture_output=True, check=True).stdout
     with wave.open(io.BytesIO(spoken)) as header:
         rate = header.getframerate()
@@ -66,16 +74,23 @@ def pink(seconds, level=0.1):
     return (level * samples / samples.std()).astype(np.float32)
 
 
-def chunks(samples, size=CHUNK, start_ns=START_NS):
-    """Yield sound as devices give it, with its time."""
+def segments(samples, size=CHUNK, start_ns=START_NS):
+    """Yield sound as recognisers are given it, from chunks as devices give it."""
+    sense = AudioSense(AudioSettings(), 10.0, Counters())
     for at in range(0, len(samples), size):
-        yield samples[at:at + size], start_ns + at * NS // 16000
+        yield from sense.add(AudioChunk(
+            start_ns + at * NS // 16000, samples[at:at + size, None], 16000))
+
+
+def accept(recogniser, samples, size=CHUNK, start_ns=START_NS):
+    """Return every utterance so far."""
+    return [one for segment in segments(samples, size, start_ns)
+            for one in recogniser.accept(segment)]
 
 
 def recognise(recogniser, samples, size=CHUNK, start_ns=START_NS):
     """Return every utterance, partial and final, to the end of the sound."""
-    found = [one for chunk in chunks(samples, size, start_ns) for one in recogniser.accept(*chunk)]
-    return found + recogniser.finish()
+    return accept(recogniser, samples, size, start_ns) + recogniser.finish()
 
 
 def finals(utterances):
@@ -83,4 +98,4 @@ def finals(utterances):
 
 
 def text_of(utterances):
-    return ' '.join(one.text for one in finals(utterances) if one.words)
+    return plain(' '.join(one.text for one in finals(utterances) if one.words))

@@ -5,12 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from speaking import START_NS, finals, noise, recognise
+from speaking import START_NS, accept, finals, noise, recognise
 from vosk_model import WORD, write_model
 
+from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.records import NS, nanoseconds
 from maven_ros.senses.speech import open_recogniser
+from maven_ros.senses.speech.vosk import language_of
 from maven_ros.settings import SpeechSettings
 
 QUIET, LOUD = 0.001, 0.2
@@ -24,7 +26,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def recogniser(model):
-    recogniser = open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(model)))
+    recogniser = open_recogniser(
+        SpeechSettings(recogniser='vosk', vosk_model=str(model)), Counters())
     yield recogniser
     recogniser.close()
 
@@ -73,16 +76,15 @@ def test_results_do_not_depend_on_how_the_sound_was_cut(recogniser):
 
 
 def test_a_gap_ends_the_utterance(recogniser):
-    recogniser.accept(bursts(1, 1), START_NS)
-    later_ns = START_NS + 5 * NS
-    (final,) = recogniser.accept(bursts(1), later_ns)
+    accept(recogniser, bursts(1, 1))
+    (final,) = accept(recogniser, bursts(1), start_ns=START_NS + 5 * NS)
     assert final.is_final
     assert_heard(final, 1, 2)
     assert recogniser.finish() == []
 
 
 def test_reset_forgets_and_starts_the_times_anew(recogniser):
-    recogniser.accept(bursts(1, 1), START_NS)
+    accept(recogniser, bursts(1, 1))
     recogniser.reset()
     assert recogniser.finish() == []
     (final,) = finals(recognise(recogniser, bursts(0.5, 1, 1.5)))
@@ -98,17 +100,34 @@ def test_a_missing_file_of_the_model_is_named(model, tmp_path, name):
     broken = shutil.copytree(model, tmp_path / 'broken')
     (broken / name).unlink()
     with pytest.raises(ResourceError, match=f'{broken} lacks {name}'):
-        open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(broken)))
+        open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(broken)), Counters())
 
 
 def test_a_damaged_model_is_refused(model, tmp_path):
     broken = shutil.copytree(model, tmp_path / 'broken')
     (broken / 'am/final.mdl').write_text('<TransitionModel> nothing')
     with pytest.raises(ResourceError, match=f'{broken} has all files, but Vosk cannot read one'):
-        open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(broken)))
+        open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(broken)), Counters())
 
 
 def test_a_missing_package_is_named(monkeypatch, model):
     monkeypatch.setitem(sys.modules, 'vosk', None)
     with pytest.raises(ResourceError, match=r'maven_ros\[vosk\]'):
-        open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(model)))
+        open_recogniser(SpeechSettings(recogniser='vosk', vosk_model=str(model)), Counters())
+
+
+@pytest.mark.parametrize(('name', 'language'), [
+    ('vosk-model-small-en-us-0.15', 'en-us'), ('vosk-model-de-0.21', 'de'),
+    ('vosk-small-fr', 'fr'), ('vosk-model-cn-0.22', 'zh'), ('vosk-model-0.3', ''),
+    ('model', ''), ('en', '')])
+def test_a_model_says_its_language_by_its_name(tmp_path, name, language):
+    assert language_of(tmp_path / name) == language
+
+
+def test_the_language_that_is_set_comes_before_the_name(model):
+    for settings, language in (({}, ''), ({'language': 'uk'}, 'uk')):
+        recogniser = open_recogniser(
+            SpeechSettings(recogniser='vosk', vosk_model=str(model), **settings), Counters())
+        (final,) = finals(recognise(recogniser, bursts(1, 1, 1.5)))
+        assert final.language == final.words[0].language == language
+        assert final.language_confidence == bool(language)

@@ -12,10 +12,12 @@ NEXT = 1 / MS  # a nanosecond, in milliseconds: the next stamp there is
 class SlowRecogniser:
     """A recogniser that is behind, and understands nothing."""
 
+    recognises = True
+
     def __init__(self, lag_s):
         self.lag_s = lag_s
 
-    def put(self, samples, start_ns):
+    def put(self, segment):
         """Take sound."""
 
     def poll(self):

@@ -11,8 +11,9 @@ from modelserver import IMPATIENT, entry, pinned, sha256
 from safetensors.torch import load_file
 
 from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.held_files import LOCK
 from maven_ros.store.fetch import Fetcher
-from maven_ros.store.lock import LOCK, Lock
+from maven_ros.store.lock import Lock
 from maven_ros.store.manifest import RemoteFile
 
 CONFIG, WEIGHTS = b'{"a": 1}', bytes(range(256)) * 4000

@@ -5,7 +5,7 @@ from modelserver import entry, pinned
 
 from maven_ros.errors import MavenError, ResourceError
 from maven_ros.settings import Settings, parameters
-from maven_ros.store.manifest import read_manifest
+from maven_ros.store.manifest import PackageFile, read_manifest
 
 GOOD = """
 one:
@@ -22,7 +22,8 @@ one:
 
 def test_the_shipped_manifest_has_what_base_is_made_of():
     manifest = read_manifest()
-    assert {name: one.hub for name, one in manifest.items() if 'base' in one.purpose} == {
+    assert {name: one.hub for name, one in manifest.items() if 'MAVEN base' in one.purpose
+            or one.name == 'beit-base'} == {
         'swin-base': 'microsoft/swin-base-patch4-window7-224',
         'hubert-base': 'facebook/hubert-base-ls960',
         'roberta-base': 'FacebookAI/roberta-base',
@@ -30,7 +31,8 @@ def test_the_shipped_manifest_has_what_base_is_made_of():
     for one in manifest.values():
         assert one.licence in ('Apache-2.0', 'MIT') and one.licence_means and one.purpose
         assert one.address('x').startswith('https://')
-        assert one.hub is None or {'config.json', 'README.md'} <= {file.path for file in one.files}
+        names = {file.path for file in one.files}
+        assert one.hub is None or {'config.json', 'README.md'} <= names or one.is_pinned
         # What has no hash has no address that cannot change either, but for the model cards.
         unknown = [file.path for file in one.files if file.sha256 is None]
         assert unknown in ([], ['README.md']) or not one.is_pinned
@@ -79,6 +81,52 @@ def test_a_bad_manifest_is_refused_by_name(tmp_path, old, new, message):
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(MavenError, match=f'{path}.*: .*{message}'):
         read_manifest(path)
+
+
+SOURCED = GOOD.replace('{size: null, sha256: null}', f"""
+      size: 1
+      sha256: '{'a' * 64}'
+      sources:
+      - {{package: p, version: 1.0.0, path: p/a}}
+      - parts: [{{package: p-1, version: '1', path: a}}, {{package: p-2, version: '1', path: a}}]
+      - url: https://models.example/a""")
+
+
+def test_sources_are_read_in_their_order(tmp_path):
+    path = tmp_path / 'models.yaml'
+    path.write_text(SOURCED)
+    [file] = read_manifest(path)['one'].files
+    assert file.sources == (
+        (PackageFile('p', '1.0.0', 'p/a'),),
+        (PackageFile('p-1', '1', 'a'), PackageFile('p-2', '1', 'a')), 'https://models.example/a')
+
+
+@pytest.mark.parametrize(('old', 'new', 'message'), [
+    (f"'{'a' * 64}'", 'null', 'config.json: has sources and no sha256, which decides'),
+    ('package: p,', 'package: -r evil,', "package: '-r evil' is none; allowed: "),
+    ('version: 1.0.0', 'version: 1.0', 'version: 1.0 is none; allowed: '),
+    ('path: p/a', "path: ''", "p: path '' names no file in it"),
+    ('{package: p,', '{package: p, size: 1,', 'sources: unknown: size'),
+    ('https://models.example', 'ftp://models.example', "sources: 'ftp://models.example/a' does"),
+    ('parts: [{', 'parts: []\n      - parts: [{', r'parts: not a list of files in packages'),
+])
+def test_bad_sources_are_refused_by_name(tmp_path, old, new, message):
+    path = tmp_path / 'models.yaml'
+    assert old in SOURCED
+    path.write_text(SOURCED.replace(old, new))
+    with pytest.raises(MavenError, match=message):
+        read_manifest(path)
+
+
+def test_the_weights_of_whisper_come_from_packages_or_the_hub():
+    manifest = read_manifest()
+    for name in ('whisper-base', 'whisper-tiny-en', 'whisper-small'):
+        one = manifest[name]
+        assert one.is_pinned and one.licence == 'MIT' and 'OpenAI' in one.notice
+        assert {file.path for file in one.files} == {
+            'config.json', 'tokenizer.json', 'vocabulary.txt', 'model.bin'}
+        assert all(file.sha256 for file in one.files)
+        assert all(bool(file.sources) == (name != 'whisper-small') for file in one.files)
 
 
 def test_a_good_one_is_read(tmp_path):

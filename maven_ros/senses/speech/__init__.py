@@ -1,6 +1,12 @@
 """Words from sound, on the device."""
 
-from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
+from maven_ros.senses.speech.recogniser import (
+    Recogniser,
+    open_recogniser,
+    recognised_by,
+    will_recognise,
+)
 from maven_ros.senses.speech.worker import SpeechStream, SpeechWorker
 
-__all__ = ['Recogniser', 'SpeechStream', 'SpeechWorker', 'open_recogniser']
+__all__ = ['Recogniser', 'SpeechStream', 'SpeechWorker', 'open_recogniser',
+           'recognised_by', 'will_recognise']

@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from maven_ros.closing import Closing
-from maven_ros.records import Samples, Utterance
-from maven_ros.senses.speech.elsewhere import RecogniserElsewhere
+from maven_ros.counters import Counters
+from maven_ros.records import Utterance
+from maven_ros.senses.audio import AudioSegment
 from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
 from maven_ros.settings import SpeechSettings
 
@@ -28,21 +29,24 @@ class AheadRecogniser(Closing):
     lag_s = 0.0
 
     @classmethod
-    def open(cls, settings: SpeechSettings) -> AheadRecogniser:
+    def open(cls, settings: SpeechSettings, counters: Counters) -> AheadRecogniser:
         """
         Open the recogniser that the settings name.
 
         :raises ResourceError: as :func:`open_recogniser`.
         """
-        if settings.recogniser == 'pocketsphinx':  # holds Python's lock while it searches
-            return cls(RecogniserElsewhere(settings))
-        return cls(open_recogniser(settings))
+        return cls(open_recogniser(settings, counters))
 
     def __init__(self, recogniser: Recogniser | None) -> None:
         self._recogniser = recogniser
         self._thread = ThreadPoolExecutor(1, 'speech')
         self._asked: list[Future[list[Utterance]]] = []  # since the last poll
         self._newest: Future[Any] | None = None
+
+    @property
+    def recognises(self) -> bool:
+        """Whether there is a recogniser at all."""
+        return self._recogniser is not None
 
     @property
     def busy(self) -> bool:
@@ -55,18 +59,18 @@ class AheadRecogniser(Closing):
         return bool(self._wait_for(lambda recogniser: recogniser.speaking))
 
     @property
-    def voice(self) -> Any:
-        """What the recogniser has learnt of the voice by now, as plain data."""
-        return self._wait_for(lambda recogniser: recogniser.voice)
+    def learnt(self) -> Any:
+        """What the recogniser has learnt by now, as plain data."""
+        return self._wait_for(lambda recogniser: recogniser.learnt)
 
-    @voice.setter
-    def voice(self, learnt: Any) -> None:
-        """Forget all sound but know this voice."""
-        self._wait_for(lambda recogniser: setattr(recogniser, 'voice', learnt))
+    @learnt.setter
+    def learnt(self, learnt: Any) -> None:
+        """Forget all sound but know this."""
+        self._wait_for(lambda recogniser: setattr(recogniser, 'learnt', learnt))
 
-    def put(self, samples: Samples, start_ns: int) -> None:
+    def put(self, segment: AudioSegment) -> None:
         """Take sound."""
-        self._ask(lambda recogniser: recogniser.accept(samples, start_ns))
+        self._ask(lambda recogniser: recogniser.accept(segment))
 
     def poll(self) -> Iterable[Utterance]:
         """Return what was said in the sound since the last call; who reads it waits for it."""

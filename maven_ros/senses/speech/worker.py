@@ -1,4 +1,4 @@
-"""Hosts a recogniser so that recognition never stalls the rest."""
+"""Runs a recogniser so that recognition never stalls the rest."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
-from maven_ros.records import Samples, Utterance
+from maven_ros.records import Utterance
+from maven_ros.senses.audio import AudioSegment
 from maven_ros.senses.speech.recogniser import Recogniser, open_recogniser
-from maven_ros.senses.speech.remote import RemoteRecogniser
+from maven_ros.senses.speech.threaded import ThreadedRecogniser
 from maven_ros.settings import SpeechSettings
 
 
@@ -17,10 +18,14 @@ class SpeechStream(Protocol):
     """What the pipeline asks of whoever hosts recognition; :class:`SpeechWorker` explains."""
 
     @property
+    def recognises(self) -> bool:
+        """Whether there is a recogniser at all."""
+
+    @property
     def lag_s(self) -> float:
         """Sound that was put and is not yet recognised, in seconds."""
 
-    def put(self, samples: Samples, start_ns: int) -> None:
+    def put(self, segment: AudioSegment) -> None:
         """Take sound."""
 
     def poll(self) -> Iterable[Utterance]:
@@ -44,9 +49,9 @@ class SpeechWorker(Closing):
     """
     Takes sound at any pace and hands back what was said, when it is known.
 
-    PocketSphinx runs in a process, Vosk in a thread. How far behind they are is measured in
-    sound: ``lag_s``. With ``inline`` sound is recognised as it is put, so that what comes out
-    depends on the sound alone.
+    Recognition runs in a thread: Whisper and Vosk let go of Python's lock while they search. How
+    far it is behind is measured in sound: ``lag_s``. With ``inline`` sound is recognised as it
+    is put, so that what comes out depends on the sound alone.
 
     A context manager; use it from one thread.
     """
@@ -56,33 +61,34 @@ class SpeechWorker(Closing):
         Load the recogniser, which takes about a second.
 
         :param settings: which recogniser, and how.
-        :param counters: gets ``speech.skipped`` (chunks of sound), ``speech.restarted``,
-            ``speech.stopped`` and ``speech.unfinished``.
+        :param counters: gets ``speech.skipped`` (segments of sound), ``speech.failed``,
+            ``speech.stopped``, ``speech.unfinished`` and what the recogniser counts.
         :param inline: recognise in ``put``, as replay does.
         :raises ResourceError: its package, model or language is missing.
         """
-        if inline or settings.recogniser == 'none':
-            self._host: InlineRecogniser | RemoteRecogniser = InlineRecogniser(
-                open_recogniser(settings))
-        else:
-            self._host = RemoteRecogniser(settings, counters)
+        recogniser = open_recogniser(settings, counters)
+        self._host: InlineRecogniser | ThreadedRecogniser = (
+            InlineRecogniser(recogniser) if inline or recogniser is None
+            else ThreadedRecogniser(recogniser, settings.max_lag_s, counters))
+
+    @property
+    def recognises(self) -> bool:
+        """Whether there is a recogniser at all."""
+        return self._host.recognises
 
     @property
     def lag_s(self) -> float:
         """Sound that was put and is not yet recognised, in seconds."""
         return self._host.lag_s
 
-    def put(self, samples: Samples, start_ns: int) -> None:
+    def put(self, segment: AudioSegment) -> None:
         """
-        Take sound that follows the last call's, unless ``start_ns`` says otherwise.
+        Take sound that follows the last call's, unless its ``start_ns`` says otherwise.
 
-        Never waits (but for ``inline``): when more than ``max_lag_s`` is not recognised, what
-        waits is skipped, and counted.
-
-        :param samples: float32 (n,) in [-1, 1], 16 kHz mono, finite.
-        :param start_ns: time of the first sample.
+        Never waits (but for ``inline``): when recognition falls behind, partial results are left
+        out; when more than ``max_lag_s`` is not recognised, what waits is skipped, and counted.
         """
-        self._host.put(samples, start_ns)
+        self._host.put(segment)
 
     def poll(self) -> list[Utterance]:
         """Return utterances that are new or have changed since the last call, in order."""
@@ -116,25 +122,30 @@ class InlineRecogniser:
         self._found: list[Utterance] = []
 
     @property
+    def recognises(self) -> bool:
+        """Whether there is a recogniser at all."""
+        return self._recogniser is not None
+
+    @property
     def speaking(self) -> bool:
         """Whether an utterance is going on."""
         return self._recogniser is not None and self._recogniser.speaking
 
     @property
-    def voice(self) -> Any:
-        """What the recogniser has learnt of the voice, as plain data."""
-        return None if self._recogniser is None else self._recogniser.voice
+    def learnt(self) -> Any:
+        """What the recogniser has learnt, as plain data."""
+        return None if self._recogniser is None else self._recogniser.learnt
 
-    @voice.setter
-    def voice(self, learnt: Any) -> None:
-        """Forget all sound but know this voice."""
+    @learnt.setter
+    def learnt(self, learnt: Any) -> None:
+        """Forget all sound but know this."""
         if self._recogniser is not None:
-            self._recogniser.voice = learnt
+            self._recogniser.learnt = learnt
 
-    def put(self, samples: Samples, start_ns: int) -> None:
+    def put(self, segment: AudioSegment) -> None:
         """Recognise."""
         if self._recogniser is not None:
-            self._found += self._recogniser.accept(samples, start_ns)
+            self._found += self._recogniser.accept(segment)
 
     def poll(self) -> list[Utterance]:
         """Return what was recognised since."""

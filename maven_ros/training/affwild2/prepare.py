@@ -70,7 +70,10 @@ def _require_all(plans: Sequence[VideoPlan], options: PrepareOptions) -> None:
         raise ResourceError('reading videos needs PyAV; pip install "maven_ros[media]"')
     FaceDetector(options.settings.faces)
     if any(plan.is_to_be_recognised for plan in plans):
-        SpeechWorker(options.settings.speech, Counters(), inline=True).close()
+        with SpeechWorker(options.settings.speech, Counters(), inline=True) as speech:
+            if not speech.recognises:
+                raise ResourceError('speech.recogniser: has no weights; maven-ros models fetch '
+                                    'whisper-base')
 
 
 def _prepare_all(

@@ -212,7 +212,8 @@ class Embedder:
         """Yield the evidence of each person in each window of a video."""
         frames = {one.person: self._prepared.frames(one.person) for one in job.people}
         return evidence_in(RecordedVideo(self._prepared.folder, job.people, frames,
-                                         self._model.config.crop_px),
+                                         self._model.config.crop_px,
+                                         self._model.config.languages),
                            self._windowing, self.counters)
 
     def _tables(self, job: _Job, fill: int, *shape: int) -> dict[str, Tensor]:

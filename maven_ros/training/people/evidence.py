@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -47,12 +47,14 @@ class RecordedVideo:
     :param people: all people in the video; each refers to its sound and words.
     :param frames: frames of each person.
     :param side_px: side of the network's face crops, in pixels.
+    :param languages: IETF tags of the languages that the network reads.
     """
 
     folder: Path
     people: Sequence[RecordedPerson]
     frames: Mapping[str, Frames]
     side_px: int
+    languages: Collection[str]
 
 
 def crops_of(
@@ -91,12 +93,12 @@ def evidence_in(
     :raises ResourceError: if the sound or the transcript cannot be read.
     """
     several = len(video.people) > 1
-    speaker = ActiveSpeaker(windowing.speaker)
+    speaker, gates = ActiveSpeaker(windowing.speaker), windowing.gates(video.languages)
     for window in windows_of(video, windowing, counters, crops=several):
-        voices = rules.voices(window, speaker.take(window) if several else '', windowing.gates)
+        voices = rules.voices(window, speaker.take(window) if several else '', gates)
         beside = voices.get('', VoiceAssigned.OTHER)  # for a person out of view
         pieces = {one.person: rules.evidence_of(
-            window, one.person, voices.get(one.person, beside), windowing.gates)
+            window, one.person, voices.get(one.person, beside), gates)
             for one in video.people}
         yield {person: replace(piece, faces=tuple(
             replace(face, crop=_NO_CROP) for face in piece.faces))

@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 from maven_ros.counters import Counters
+from maven_ros.model.checkpoint import Checkpoint
 from maven_ros.model.compute import Batches
 from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder, Memory
@@ -100,14 +100,16 @@ class EvidenceSource:
     """
     Windows of faces, sound and words, for encoders that are trained.
 
-    :param crop_px: side of the network's face crops, in pixels.
+    :param checkpoint: checkpoint of the network that is trained, with its tokenizer.
     :param length_s: length of a window; everything else is as in the node and in ``data embed``.
     """
 
     def __init__(
-        self, prepared: PreparedSet, tokenizer: Tokenizer, crop_px: int, length_s: float,
+        self, prepared: PreparedSet, checkpoint: Checkpoint, length_s: float,
     ) -> None:
-        self._prepared, self._tokenizer, self._crop_px = prepared, tokenizer, crop_px
+        self._prepared, self._tokenizer = prepared, checkpoint.tokenizer
+        self._crop_px = checkpoint.model.config.crop_px
+        self._languages = checkpoint.model.config.languages
         self._windowing = Windowing.of(
             Settings().with_values({'windows.length_s': length_s}), HOP_S)
         self.grid, self.length_ns = self._windowing.grid, self._windowing.length_ns
@@ -151,5 +153,5 @@ class EvidenceSource:
         people = [one for one in self._people.values() if one.video == video]
         frames = {one.person: self._prepared.frames(one.person) for one in people}
         return _Known(frames, list(evidence_in(
-            RecordedVideo(self._prepared.folder, people, frames, self._crop_px),
+            RecordedVideo(self._prepared.folder, people, frames, self._crop_px, self._languages),
             self._windowing, self._counters)))

@@ -11,7 +11,7 @@ that ends after 0, and the first windows begin before the file does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
@@ -27,7 +27,7 @@ from maven_ros.training.compact.bank import fingerprint
 
 FORMAT = 3  # 2 had voice activity by WebRTC's detector
 # Fields of the configuration that change the output of a compact encoder, besides its weights.
-_COUNTS = {'video': ('crop_px',), 'text': ('max_tokens', 'unknown_token'), 'audio': (
+_COUNTS = {'video': ('crop_px',), 'text': ('languages', 'max_tokens', 'unknown_token'), 'audio': (
     'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
 
 
@@ -74,10 +74,9 @@ class Windowing(Checked):
             offset_ms=self.offset_ms, voice_threshold=self.voice_threshold,
             voice_hangover_s=self.voice_hangover_s, min_voiced_s=self.min_voiced_s)
 
-    @property
-    def gates(self) -> rules.Gates:
-        """The thresholds that evidence has to pass."""
-        return rules.Gates(self.min_voiced_s, self.confidence_gate)
+    def gates(self, languages: Collection[str]) -> rules.Gates:
+        """Return the thresholds of evidence for a text encoder of some languages."""
+        return rules.Gates(self.min_voiced_s, self.confidence_gate, languages)
 
     @property
     def length_ns(self) -> int:

@@ -15,13 +15,21 @@ from maven_ros.counters import Counters
 from maven_ros.devices.media import read_media
 from maven_ros.errors import ResourceError
 from maven_ros.files import read_json, write_json, written
-from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples, Utterance, Word
+from maven_ros.records import (
+    NS,
+    SAMPLE_RATE_HZ,
+    VOICE_BLOCK,
+    AudioChunk,
+    Samples,
+    Utterance,
+    Word,
+)
 from maven_ros.senses.audio import AudioSegment, AudioSense
 from maven_ros.senses.speech import SpeechStream
 from maven_ros.settings import AudioSettings
 
 _HISTORY_S = 60.0  # a longer gap starts a new run of sound; here it becomes silence
-_BLOCK = SAMPLE_RATE_HZ // 2
+_BLOCKS = 16  # of voice activity, half a second, at once
 _FULL_SCALE = 32767
 
 
@@ -32,10 +40,13 @@ class Sound:
 
     :param waveform: float32 (samples,), 16 kHz mono in [-1, 1].
     :param start_ns: time of the first sample on the clock of the file.
+    :param voice: float32 (blocks,), the probability of a voice in each block of VOICE_BLOCK
+        samples; the last one may be cut short.
     """
 
     waveform: Samples
     start_ns: int
+    voice: Samples
 
 
 def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound | None:
@@ -56,12 +67,16 @@ def read_sound(path: Path, settings: AudioSettings, counters: Counters) -> Sound
         return None
     start_ns = segments[0].start_ns
     first = [round((one.start_ns - start_ns) * SAMPLE_RATE_HZ / NS) for one in segments]
+    # A new run after a long gap begins anywhere: it is put on the blocks of the first.
+    first = [at - at % VOICE_BLOCK for at in first]
     waveform = np.zeros(first[-1] + len(segments[-1].samples), np.float32)
+    voice = np.zeros(len(waveform) // VOICE_BLOCK, np.float32)
     for at, one in zip(first, segments, strict=True):
         waveform[at:at + len(one.samples)] = one.samples
+        voice[at // VOICE_BLOCK:at // VOICE_BLOCK + len(one.voice)] = one.voice
     assert sense.watermark_ns is not None
     end = round((sense.watermark_ns - start_ns) * SAMPLE_RATE_HZ / NS)  # of what arrived
-    return Sound(waveform[:end], start_ns)
+    return Sound(waveform[:end], start_ns, voice[:-(-end // VOICE_BLOCK)])
 
 
 def recognise(
@@ -75,11 +90,15 @@ def recognise(
     """
     speech.reset()
     utterances: dict[int, Utterance] = {}  # by start; a later result replaces an earlier
-    for first in range(0, len(sound.waveform), _BLOCK):
-        block = sound.waveform[first:first + _BLOCK]
-        speech.put(block, sound.start_ns + first * NS // SAMPLE_RATE_HZ)
+    whole = np.pad(sound.waveform, (0, -len(sound.waveform) % VOICE_BLOCK))
+    for first in range(0, len(sound.voice), _BLOCKS):
+        at = first * VOICE_BLOCK
+        segment = AudioSegment(
+            sound.start_ns + at * NS // SAMPLE_RATE_HZ,
+            whole[at:at + _BLOCKS * VOICE_BLOCK], sound.voice[first:first + _BLOCKS])
+        speech.put(segment)
         utterances |= {one.start_ns: one for one in speech.poll()}
-        passed(len(block) / SAMPLE_RATE_HZ)
+        passed(len(segment.samples) / SAMPLE_RATE_HZ)
     utterances |= {one.start_ns: one for one in speech.finish(0.0)}
     return sorted((word for one in utterances.values() for word in one.words),
                   key=lambda word: word.start_ns)
@@ -125,9 +144,12 @@ def write_words(path: Path, words: Sequence[Word]) -> None:
     """
     Write a transcript: a JSON list of words with ``text, start_ns, end_ns, confidence``.
 
+    The language of a word is written as ``language``, if it is known.
+
     :raises CannotWrite: if it cannot be written.
     """
-    write_json(path, [asdict(word) for word in words])
+    write_json(path, [{name: value for name, value in asdict(word).items()
+                       if name != 'language' or value} for word in words])
 
 
 def read_words(path: Path) -> list[Word]:
@@ -144,9 +166,10 @@ def read_words(path: Path) -> list[Word]:
 
 def _word(path: Path, one: Any) -> Word:
     try:
-        word = Word(one['text'], one['start_ns'], one['end_ns'], float(one['confidence']))
+        word = Word(one['text'], one['start_ns'], one['end_ns'], float(one['confidence']),
+                    one.get('language', ''))
         lone = any('\ud800' <= letter <= '\udfff' for letter in word.text)
-        usable = (type(word.text) is str and not lone
+        usable = (type(word.text) is type(word.language) is str and not lone
                   and type(word.start_ns) is type(word.end_ns) is int
                   and word.start_ns <= word.end_ns and 0 <= word.confidence <= 1)
     except (KeyError, TypeError, ValueError):

@@ -134,8 +134,7 @@ def open_source(
         if features is not None:
             raise SettingsError('--features: not allowed if encoders are tuned (tune: '
                                 f'{settings.tune.blocks}), because frames are read')
-        return EvidenceSource(prepared, base.tokenizer, base.model.config.crop_px,
-                              settings.clips.length_s)
+        return EvidenceSource(prepared, base, settings.clips.length_s)
     if features is None:
         raise SettingsError('--features: is missing; `maven-ros data embed` makes them')
     found = FeatureSet(features)

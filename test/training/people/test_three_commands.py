@@ -105,7 +105,7 @@ def test_the_last_block_of_an_encoder_is_tuned_on_faces_sound_and_words(trained)
 def test_evidence_of_a_window_encodes_to_its_features(embedded):
     prepared, loaded = PreparedSet(embedded / 'data'), checkpoint.load(ROOT / 'models/compact')
     features = FeatureSource(FeatureSet(embedded / 'features'))
-    evidence = EvidenceSource(prepared, loaded.tokenizer, loaded.model.config.crop_px, 2.0)
+    evidence = EvidenceSource(prepared, loaded, 2.0)
     pairs = {person.person for person in prepared.people if person.person.endswith('_left')}
     rows = [(person.person, window) for person in prepared.people
             if person.person in pairs or person.split == 'valid' for window in (0, 5, 11)]

