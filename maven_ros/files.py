@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.text import all_shown
 
 BLOCK_BYTES = 1 << 20
 _MOST_JSON_BYTES = 100_000_000  # the largest vocabularies have 20 MB
@@ -98,7 +99,7 @@ def readable(size: int) -> str:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, as :func:`written` does."""
     with written(path) as beside:
-        beside.write_text(json.dumps(content, indent=2) + '\n', 'utf-8')
+        beside.write_text(json.dumps(all_shown(content), indent=2) + '\n', 'utf-8')
 
 
 def read_json(path: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 # Halves of characters, which Python makes of bytes that are no UTF-8, and which cannot be encoded.
 _HALVES = re.compile('[\ud800-\udfff]')
@@ -22,6 +22,15 @@ def shown(name: object) -> str:
     A byte that is no UTF-8 is written out as ``\xe9``, so that different names stay different.
     """
     return _HALVES.sub(_written_out, str(name))
+
+
+def all_shown(content: Any) -> Any:
+    """Return mappings and lists with each text in them as :func:`shown` has it."""
+    if isinstance(content, dict):
+        return {all_shown(key): all_shown(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [all_shown(one) for one in content]
+    return shown(content) if isinstance(content, str) else content
 
 
 def printable(text: object) -> str:

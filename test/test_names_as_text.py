@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from maven_ros.files import read_json, write_json
 from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.tables import read_table, write_tables
 from maven_ros.text import shown
@@ -33,3 +34,9 @@ def test_a_message_holds_a_name_that_is_no_text():
     sent = new('std_msgs/msg/String', data=LATIN)
     assert from_cdr(to_cdr(sent, 'std_msgs/msg/String'), 'std_msgs/msg/String').data == \
         r'lat\xe9in'
+
+
+def test_json_holds_names_that_are_no_text(tmp_path):
+    write_json(tmp_path / 'a.json', {LATIN: [LATIN, {'n': 1, 'of': (LATIN, None)}]})
+    text = r'lat\xe9in'
+    assert read_json(tmp_path / 'a.json') == {text: [text, {'n': 1, 'of': [text, None]}]}

