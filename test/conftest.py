@@ -14,6 +14,8 @@ import pytest
 from inputs import SHARED_DATA
 from wire import new_wire, on_wire
 
+from maven_ros.text import shown
+
 os.environ.update(new_wire())  # for what lives longer than a test
 
 #: Modules of the extras in setup.py: a machine for ROS need not have them all.
@@ -190,9 +192,10 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
-    """Skip a test that needs an extra which is not installed, by the extra's name."""
+    """Skip a test that needs an extra which is not installed; make its output text, for xdist."""
     report = (yield).get_result()  # type: ignore[misc]
     _skip_without_extra(report, call)
+    report.sections = [(title, shown(text)) for title, text in report.sections]
 
 
 def _skip_without_extra(report: Any, call: Any) -> None:
