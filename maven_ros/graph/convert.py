@@ -1,4 +1,4 @@
-"""Records of the core to our own messages, and back."""
+"""Convert records of the core to the project's messages, and back."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_the_list_has_shipped_and_fetched_models(tiny, root, run):
 
 
 def test_info_tells_everything(tiny, root, run):
-    assert 'to have it: maven-ros models fetch tiny' in run('info', 'tiny')[1]
+    assert 'to fetch it: maven-ros models fetch tiny' in run('info', 'tiny')[1]
     run('fetch', 'tiny', '--yes')
     for name in ('tiny', str(root / 'tiny')):
         out = run('info', name)[1]
