@@ -1,8 +1,8 @@
 """
 ROS 2's graph, through rclpy: topics of a node, raw.
 
-Names, remaps, clock, parameters for quality of service and discovery are the node's own; bytes
-pass as they are. Nothing here is missing in Humble or has changed since.
+Names, remaps, clock, parameters for quality of service and discovery are the node's own. Bytes
+pass unchanged. All functions used here exist in Humble and have not changed since.
 """
 
 from __future__ import annotations
