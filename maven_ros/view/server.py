@@ -128,7 +128,7 @@ class Page(BaseHTTPRequestHandler):
     """
     Serve the viewer's files, with headers that keep the browser on this machine.
 
-    It answers only requests to local host names. Otherwise a foreign page could read the view
+    It answers only to local host names. Otherwise a foreign page could read the view
     through a name that it points to this machine (DNS rebinding). No other page may frame it.
 
     :param data_port: port of the viewer's data.

@@ -44,7 +44,7 @@ class DdsSubscription:
     A subscription to one topic, from ``DdsGraph.subscribe``.
 
     With the reliability as offered, it has a reader for each kind of publisher. A best-effort
-    reader also receives reliable publishers, but never requests a lost fragment again; after
+    reader also receives reliable publishers, but never asks for a lost fragment again; after
     sixteen such messages Cyclone permanently stops assembling that publisher's messages.
 
     :param graph: opens and closes readers, knows the publishers, and counts.
