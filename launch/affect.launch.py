@@ -39,8 +39,8 @@ ARGUMENTS = [
         'model', default_value='',
         description='folder of a checkpoint; empty: model.path of the parameter file'),
     DeclareLaunchArgument(
-        'recogniser', default_value='', choices=['', 'whisper', 'vosk', 'none'],
-        description='of words; empty: speech.recogniser of the parameter file'),
+        'recogniser', default_value='',
+        description='recogniser of words; empty: speech.recogniser of the parameter file'),
     DeclareLaunchArgument(
         'vosk_model', default_value='',
         description='folder of a Vosk model; empty: speech.vosk_model of the parameter file'),

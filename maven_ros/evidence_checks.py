@@ -1,4 +1,4 @@
-"""What evidence must be before the engine uses it: :class:`maven_ros.records.Evidence` kept."""
+"""Check evidence before the engine uses it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from maven_ros.records import LOUDEST, SAMPLE_RATE_HZ, Evidence
 
 def check_evidence(pieces: Sequence[Evidence], length_ns: int, crop_px: int) -> None:
     """
-    Refuse what one call of the engine cannot use, or would misread.
+    Check the evidence of one call of the engine.
 
-    :param pieces: of one stream.
-    :param length_ns: of every window.
-    :param crop_px: side of the face crops.
-    :raises InputError: names the piece, what is wrong with it and what is allowed.
+    :param pieces: evidence of one stream.
+    :param length_ns: length of every window.
+    :param crop_px: side of the face crops, in pixels.
+    :raises InputError: names the piece, its fault and the allowed values.
     """
     known: set[tuple[str, int]] = set()
     for piece in pieces:
@@ -38,15 +38,15 @@ def check_evidence(pieces: Sequence[Evidence], length_ns: int, crop_px: int) -> 
 
 
 def no_evidence(piece: Evidence) -> InputError:
-    """Return the error of a piece in which there is nothing that the model can use."""
-    # A vector of sound is made of 25 ms and one begins every 40 ms (20 ms in speech models of the
-    # hub): 65 ms always hold one.
+    """Return the error for a piece without evidence that the model can use."""
+    # A vector of sound covers 25 ms, and one begins every 40 ms (20 ms in the hub's speech
+    # models), so 65 ms always hold one.
     return _refuse(piece, 'no_evidence', 'none that the model can use',
                    'a face, a word or 65 ms of sound, at least')
 
 
 def not_finite(piece: Evidence) -> InputError:
-    """Return the error of a piece of which the network says NaN or infinity."""
+    """Return the error for a piece for which the network's output is NaN or infinite."""
     return _refuse(piece, 'not_finite', "the network's output is NaN or infinite", 'finite values')
 
 

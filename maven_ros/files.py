@@ -1,4 +1,4 @@
-"""Small things about files: their hash, room for more, and that they are there whole."""
+"""Helpers for files: hashes, free space, atomic writing, and JSON."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LONGEST_NUMBER = 100  # digits
 @contextmanager
 def owner_only() -> Iterator[None]:
     """
-    Let only their owner read the files (0600) and open the folders (0700) that are made meanwhile.
+    Make new files readable (0600) and new folders accessible (0700) for their owner only.
 
-    Recordings of people, and what is made of them, are nobody else's. What is there already stays
-    as it is. It holds for the whole process.
+    It is used for recordings of people and all results from them. Existing files keep their
+    permissions. The setting applies to the whole process.
     """
     before = os.umask(0o077)
     try:
@@ -39,7 +39,7 @@ def sha256_of(path: Path) -> str:
     """
     Return the SHA-256 of a file, in hexadecimal.
 
-    :raises ResourceError: it cannot be read.
+    :raises ResourceError: if the file cannot be read.
     """
     digest = hashlib.sha256()
     try:
@@ -53,10 +53,11 @@ def sha256_of(path: Path) -> str:
 
 def require_room(folder: Path, size: int, what: str) -> None:
     """
-    Refuse what does not fit.
+    Check that a disk has enough free space.
 
-    :param folder: on the disk in question; it exists.
+    :param folder: an existing folder on that disk.
     :param size: bytes that are still to be written.
+    :param what: what will be written, for the message.
     :raises CannotWrite: says how much is free and how much is needed.
     """
     free = shutil.disk_usage(folder).free
@@ -68,12 +69,12 @@ def require_room(folder: Path, size: int, what: str) -> None:
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
     """
-    Write a file as a whole: a kill leaves the old one or the new one.
+    Write a file atomically: after a kill, either the old or the new file is there.
 
-    :returns: a context manager that gives the path to write to, in a folder that is made.
-    :raises CannotWrite: when it cannot be written; nothing is left of it then.
+    :returns: a context manager that gives the path to write to; its folder is created.
+    :raises CannotWrite: if the file cannot be written; no part of it remains.
     """
-    from safetensors import SafetensorError  # it says so in its own way
+    from safetensors import SafetensorError  # raised in place of OSError
 
     beside = path.with_name(f'{path.name}.part')
     try:
@@ -83,13 +84,13 @@ def written(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         raise CannotWrite(f'{path}: cannot be written: {error}; make room, and run the same '
                           'command again: what is done is kept') from error
-    finally:  # a signal, too, must leave no half of a file
+    finally:  # also after a signal, no partial file must remain
         with suppress(OSError):
             beside.unlink()
 
 
 def readable(size: int) -> str:
-    """Return a number of bytes as people say it, such as ``'41.2 MB'``."""
+    """Return a number of bytes in words, such as ``'41.2 MB'``."""
     if size < 1000:
         return f'{size} B'
     power = min((len(str(size)) - 1) // 3, 4)
@@ -97,16 +98,16 @@ def readable(size: int) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, as :func:`written` does."""
+    """Write JSON atomically, by :func:`written`."""
     with written(path) as beside:
         beside.write_text(json.dumps(all_shown(content), indent=2) + '\n', 'utf-8')
 
 
 def read_json(path: Path) -> Any:
     """
-    Read JSON, in bounded time and memory; as :func:`parse_json`.
+    Read a JSON file in bounded time and memory.
 
-    :raises ResourceError: when it cannot be read, or is none.
+    :raises ResourceError: if the file cannot be read, or :func:`parse_json` refuses it.
     """
     try:
         with path.open('rb') as file:
@@ -120,10 +121,10 @@ def read_json(path: Path) -> Any:
 
 def parse_json(text: str | bytes) -> Any:
     """
-    Read JSON that may come from anybody.
+    Parse JSON from an untrusted source.
 
-    :raises ValueError: when it is none, is nested too deep, or holds a number that no setting and
-        no figure is, or half a character.
+    :raises ValueError: if it is not JSON, is nested too deep, or holds a number with too many
+        digits or a lone surrogate.
     """
     deep = f'it is nested more than {_DEEPEST_JSON} deep'
     try:
@@ -145,7 +146,7 @@ def _whole(digits: str) -> int:
 
 
 def _parts(outer: Any) -> Iterator[Any]:
-    """Yield what is in a mapping or list; refuse text that cannot be written again."""
+    """Yield the parts of a mapping or list; refuse text that cannot be encoded."""
     if isinstance(outer, dict):
         yield from outer
         yield from outer.values()

@@ -1,4 +1,4 @@
-"""What the files of a fetched model have to be, as the lock beside them says."""
+"""Check the files of a fetched model against its lock file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCK = 'maven-ros-lock.json'
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A file as it has to be on disk."""
+    """The size and hash that a file must have."""
 
     path: str
     size: int
@@ -24,10 +24,10 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    What is wrong with a file.
+    A fault of a file.
 
-    :param kind: ``'missing'``, ``'changed'``, ``'extra'``, or ``'outdated'``: not what the
-        manifest names now.
+    :param kind: ``'missing'``, ``'changed'``, ``'extra'``, or ``'outdated'``, which means that
+        the manifest names another file by now.
     """
 
     kind: str
@@ -35,12 +35,11 @@ class Fault:
     detail: str = ''
 
     def __str__(self) -> str:
-        """Say it in a line."""
         return f'{self.kind}: {self.path}' + (f' ({self.detail})' if self.detail else '')
 
 
 def compare(folder: Path, files: Sequence[Held]) -> list[Fault]:
-    """Compare a folder with what is in it."""
+    """Return the faults of a folder that should hold these files."""
     here = set(inside(folder))
     found = [fault for held in files for fault in _compare(folder, held, here)]
     return found + [Fault('extra', path)
@@ -49,9 +48,9 @@ def compare(folder: Path, files: Sequence[Held]) -> list[Fault]:
 
 def check_fetched(folder: Path) -> None:
     """
-    Refuse a fetched folder whose files are not those that came; any other is not looked at.
+    Check that the files of a fetched model are unchanged. Folders without a lock pass.
 
-    :raises ResourceError: names the first fault, and what brings the model anew.
+    :raises ResourceError: names the first fault, and the command that fetches the model again.
     """
     path = folder / LOCK
     if not path.is_file():
@@ -64,7 +63,8 @@ def check_fetched(folder: Path) -> None:
     except (TypeError, KeyError) as error:
         raise ResourceError(f'{path}: not a lock of maven-ros: {error!r}') from error
     if faults:
-        raise ResourceError(f'{folder}: {faults[0]}; maven-ros models fetch {name} brings it anew')
+        raise ResourceError(
+            f'{folder}: {faults[0]}; maven-ros models fetch {name} fetches it again')
 
 
 def _compare(folder: Path, held: Held, here: set[str]) -> Iterator[Fault]:
@@ -78,6 +78,6 @@ def _compare(folder: Path, held: Held, here: set[str]) -> Iterator[Fault]:
 
 
 def inside(folder: Path) -> list[str]:
-    """Return every file below a folder but its lock."""
+    """Return the paths of all files below a folder, except its lock."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
                   if path.is_file() and path != folder / LOCK)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-#: In place of a tag: find out.
+#: In place of a tag: detect the language.
 AUTO = 'auto'
 _TAG = re.compile(r'[a-z]{2,3}(-[a-z0-9]{2,8})*', re.IGNORECASE)
-#: Tags of the same language.
+#: Alternative tags of a language, and its usual tag.
 _SAME = {'nb': 'no', 'iw': 'he', 'in': 'id', 'ji': 'yi', 'fil': 'tl', 'cmn': 'zh', 'mo': 'ro'}
 
 
@@ -18,16 +18,16 @@ def is_tag(text: str) -> bool:
 
 
 def primary(tag: str) -> str:
-    """Return the language of a tag, without script and region: ``en`` of ``en-US``."""
+    """Return a tag's language without script and region: ``en`` for ``en-US``."""
     language = tag.lower().partition('-')[0]
     return _SAME.get(language, language)
 
 
 def is_known(language: str, known: Collection[str]) -> bool:
     """
-    Tell whether a language is among those known.
+    Tell whether a language is among known ones. Regions and scripts are ignored.
 
     :param language: IETF tag.
-    :param known: IETF tags; regions and scripts make no difference.
+    :param known: IETF tags.
     """
     return primary(language) in map(primary, known)

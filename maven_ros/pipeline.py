@@ -1,8 +1,8 @@
 """
-The pipeline: stamped frames and sound in, states and utterances out.
+The pipeline: it takes stamped frames and sound, and returns states, events and utterances.
 
-It needs no transport, no thread and no wall clock; a node, a bag, a test and a notebook drive the
-same object. ::
+It needs no transport, no thread and no wall clock. The node, the replay, tests and notebooks use
+the same object. ::
 
     with Pipeline(Settings()) as pipeline:
         for record in read_media('talk.mp4'):
@@ -52,24 +52,24 @@ from maven_ros.settings import Settings
 
 _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
 
-#: What is left to do of what came in; returns what becomes known by it.
+#: A deferred part of the work on an input; it returns the resulting outputs.
 Step: TypeAlias = Callable[[], list[Output]]
 
 
 class Pipeline(Closing):
     """
-    Senses, windows, engine and what makes sense of states over time, wired.
+    Senses, windows, engine, smoothing and events, connected.
 
-    Not thread-safe: one thread feeds it.
+    It is not thread-safe: use it from one thread.
 
     :param settings: the whole configuration.
-    :param live: True keeps recognition out of the caller's way, in a thread of its own; False
-        recognises as the sound comes in, so that results depend on the input alone.
-    :param counters: where drops are counted; a new one when left out.
-    :param speech: who recognises; opened as ``live`` and the settings say when left out. It is
-        closed with the pipeline.
-    :raises ResourceError: when a model or a package that the settings ask for is missing.
-    :raises SettingsError: when the file of regions cannot be used.
+    :param live: if True, recognition runs in its own thread and does not block the caller; if
+        False, it runs as sound comes in, so that results depend on the input only.
+    :param counters: count dropped data; a new object if omitted.
+    :param speech: the recognition of words; opened from the settings if omitted. It is closed
+        with the pipeline.
+    :raises ResourceError: if a model or a package that the settings need is missing.
+    :raises SettingsError: if the file of regions is not valid.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Pipeline(Closing):
             self.engine = self._open_engine()
             self._faces = self._open_faces()
             self.engine.warm_up()
-        except BaseException:  # whatever it is, the thread that recognises must not outlive it
+        except BaseException:  # the thread of recognition must end after any error
             self.speech.close()
             raise
         self._audio = AudioSense(
@@ -96,37 +96,36 @@ class Pipeline(Closing):
         self._live = live
         self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame
-        self._recognised_ns = 0            # sound up to here has been through the recogniser
+        self._recognised_ns = 0            # end of the sound that has been recognised
         self._now_ns = 0
 
     def close(self) -> None:
-        """Stop recognition and release what it holds."""
+        """Stop recognition and release its resources."""
         self.speech.close()
 
     def feed(self, record: Input, now_ns: int | None = None) -> list[Output]:
         """
-        Take one record; return what has become known.
+        Take one record and return the new outputs.
 
-        A record that cannot be used is dropped and counted, by cause.
+        A record that cannot be used is dropped and counted by cause.
 
-        :param now_ns: any steady clock of the caller's, to measure waits by; the record's own
-            time when left out, as in replay.
+        :param now_ns: time of a steady clock of the caller, which measures waiting; the record's
+            own time if omitted, as in a replay.
         """
         return _done(self.gather(record, _time_of(record) if now_ns is None else now_ns))
 
     def advance(self, now_ns: int) -> list[Output]:
-        """Return what has become known by ``now_ns`` though nothing new came in."""
+        """Return the outputs that are due by ``now_ns`` without a new record."""
         return _done(self._go_on(now_ns))
 
     def gather(self, record: Input | None, now_ns: int) -> list[Step]:
         """
-        Take one record and return what is left to do, as :meth:`feed` does it at once.
+        Take one record and return the remaining steps, which :meth:`feed` calls at once.
 
-        Steps are to be called in order, but may be called later: whoever does so lets a
-        recogniser run ahead, which the step that needs its words waits for. All steps come before
-        any other call than this.
+        Call the steps in order. They may be called later, so that a recogniser can run ahead; a
+        step that needs its words waits for them. Call all steps before any other method.
 
-        :param record: None when nothing came in.
+        :param record: None without a new record.
         """
         steps = self._go_on(now_ns)
         if record is None:
@@ -148,29 +147,29 @@ class Pipeline(Closing):
 
     def finish(self, timeout_s: float = 5.0) -> list[Output]:
         """
-        End the streams: close what is being said and every window that some stream has passed.
+        End the streams: close the open utterance and every window that some stream has passed.
 
-        With the streams everybody leaves.
+        All people leave, which gives events.
 
-        :param timeout_s: how long recognition may take to catch up.
+        :param timeout_s: time that recognition may take to catch up.
         """
         return _done(self._end(timeout_s))
 
     @property
     def stopped(self) -> frozenset[Stream]:
-        """Streams that were live and have given nothing for too long."""
+        """The streams that were live and have stopped."""
         return self._windows.stopped(self._now_ns)
 
     @property
     def audio_clock(self) -> str:
-        """What the time of the sound rests on: ``stamps``, ``arrival`` or ``none`` so far."""
+        """The source of the sound's time: ``stamps``, ``arrival``, or ``none`` before any."""
         return self._audio.clock
 
     def change(self, settings: Settings) -> None:
         """
-        Go on with other settings.
+        Change the settings.
 
-        :raises SettingsError: for a change that only a new pipeline can make.
+        :raises SettingsError: for a change that needs a new pipeline.
         """
         self.settings.check_change(settings)
         self.settings = settings
@@ -183,21 +182,21 @@ class Pipeline(Closing):
 
     def reset(self) -> list[Output]:
         """
-        Forget all evidence, as after a jump in time; the models stay loaded.
+        Forget all evidence, as after a jump in time. The models stay loaded.
 
-        :returns: what ends with it: everybody leaves.
+        :returns: the events of all people leaving.
         """
         return _done(self._forget())
 
     def reset_baselines(self) -> None:
-        """Forget how everybody looks at rest; all else goes on."""
+        """Forget the personal baselines of all people."""
         self._acting.reset_baselines()
 
     def rest(self) -> list[Output]:
         """
-        Close what is being said and empty what cannot be written down, before :meth:`freeze`.
+        Close the open utterance and clear the state that cannot be saved, before :meth:`freeze`.
 
-        It is no end: faces, sound and open windows stay.
+        Faces, sound and open windows stay.
         """
         utterances = _done(self._heard(self.speech.finish(0.0)))
         self.engine.reset()
@@ -205,9 +204,9 @@ class Pipeline(Closing):
 
     def freeze(self) -> dict[str, Any]:
         """
-        Return what was gathered, for :meth:`thaw` in another process; :meth:`rest` goes before.
+        Return the whole state, for :meth:`thaw` in another process. Call :meth:`rest` before.
 
-        Plain data, not a copy. What the recogniser has learnt of the voice is its own to tell.
+        The result is plain data and not a copy. It does not include the recogniser's state.
         """
         return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
                 'windows': self._windows.freeze(), 'speaker': self._speaker.freeze(),
@@ -216,7 +215,7 @@ class Pipeline(Closing):
                 'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`freeze` returned."""
+        """Restore the state that :meth:`freeze` returned."""
         self._faces.thaw(state['faces'])
         self._audio.thaw(state['audio'])
         self._windows.thaw(state['windows'])
@@ -237,8 +236,8 @@ class Pipeline(Closing):
         return FaceTracker(self.settings.faces, self.engine.crop_px, self.counters)
 
     def _restart(self) -> list[Step]:
-        """Hand out what the old time still holds, then forget it."""
-        # Live, recognition is given no time: the new time must not wait for the old one.
+        """Return the outputs of the old clock's windows, then forget its evidence."""
+        # A live pipeline does not wait for recognition: that would delay the new clock's windows.
         steps = self._judged(self._windows.flush()) if self._live else self._end()
         return steps + self._forget()
 
@@ -247,7 +246,7 @@ class Pipeline(Closing):
         return [*steps, *self._judged(self._windows.flush()), self._everybody_leaves]
 
     def _forget(self) -> list[Step]:
-        """Forget what was gathered now, and what was judged once it is its turn."""
+        """Forget the evidence now, and the state of later stages in a step."""
         self._faces.reset()
         self._audio.reset()
         self._windows.reset()
@@ -278,7 +277,7 @@ class Pipeline(Closing):
         elif verdict is Admission.LATE:
             self.counters.refuse('video', 'late', f'frame at {stamp_ns} ns arrived after its '
                                                   'window had closed')
-            self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)  # behind, not stopped
+            self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)  # late, but not stopped
             return steps
         last_ns = self._frame_ns
         if last_ns is not None and stamp_ns <= last_ns:
@@ -306,7 +305,7 @@ class Pipeline(Closing):
             Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:
             steps = self._restart()
-        # Late sound is no evidence of its own, but may still bring words: those have their times.
+        # Late sound is not evidence, but its words may still belong to open windows.
         segments = self._audio.add(chunk, self._windows.sealed_ns)
         if segments and verdict is Admission.LATE:
             self.counters.came_to_nothing('audio', 'late')
@@ -318,7 +317,7 @@ class Pipeline(Closing):
         return steps + self._listen(now_ns)
 
     def _take_utterance(self, utterance: Utterance) -> list[Step]:
-        """Take another recogniser's words, but for those that the robot itself spoke."""
+        """Take another recogniser's words, except those that the robot itself spoke."""
         words = tuple(word for word in utterance.words
                       if not self._audio.robot_spoke(word.start_ns, word.end_ns))
         robots = len(utterance.words) - len(words)
@@ -327,7 +326,7 @@ class Pipeline(Closing):
         return self._heard([replace(utterance, words=words)])
 
     def _listen(self, now_ns: int) -> list[Step]:
-        """Collect what was recognised; windows wait, boundedly, until their sound has been."""
+        """Collect utterances. Windows wait a limited time for the recognition of their sound."""
         steps = self._heard(self.speech.poll())
         watermark_ns = self._audio.watermark_ns
         if watermark_ns is not None and self.speech.recognises:
@@ -341,7 +340,7 @@ class Pipeline(Closing):
         since_ns = self._windows.next_start_ns
 
         def write_down() -> list[Output]:
-            found = [*utterances]  # waits for them
+            found = [*utterances]  # may wait for recognition
             for utterance in found:
                 self._transcript.add(utterance, since_ns)
                 self._count_foreign(utterance)
@@ -369,7 +368,7 @@ class Pipeline(Closing):
         return [*states, *self._acting.take(states)]
 
     def _judge(self, window: Window) -> list[AffectState]:
-        """Turn one window into a state for each person in it, in one pass of the engine."""
+        """Return a state for each person in a window, from one pass of the engine."""
         gates = self._gates
         whose = rules.voices(window, self._speaker.take(window), gates)
         pieces = [rules.evidence_of(window, person_id, voice, gates)
@@ -379,7 +378,7 @@ class Pipeline(Closing):
                 for piece in pieces]
 
     def _infer(self, pieces: list[Evidence]) -> dict[str, Estimate]:
-        """Estimate all in one pass; evidence that the model refuses is counted, and is none."""
+        """Estimate all pieces in one pass; a piece that the engine refuses is counted."""
         try:
             return dict(zip((piece.person_id for piece in pieces), self.engine.infer(pieces),
                             strict=True))
@@ -417,7 +416,7 @@ def _done(steps: Iterable[Step]) -> list[Output]:
 
 
 def _time_of(record: Input) -> int:
-    """Return the time at which a record could be known at the earliest."""
+    """Return the earliest time at which a record can be known."""
     if isinstance(record, AudioChunk | Utterance):
         return record.end_ns
     return record.stamp_ns

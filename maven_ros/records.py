@@ -1,5 +1,5 @@
 """
-What the core passes along: frozen records with integer nanosecond stamps.
+The records that the core works with: frozen dataclasses with integer nanosecond stamps.
 
 All times are nanoseconds on the clock of the messages' stamps. Intervals are half open,
 ``[start_ns, end_ns)``. Pixels are uint8 of shape (height, width, 3) in **BGR** order (OpenCV's)
@@ -27,33 +27,33 @@ Mask: TypeAlias = NDArray[np.bool_]
 Point: TypeAlias = tuple[float, float]  # x to the right and y down
 
 NS = 1_000_000_000
-SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, mono
-VOICE_BLOCK = 512  # samples of one verdict of voice activity: 32 ms
-LOUDEST = 8  # that a sample may be; sound is in [-1, 1], and resampling overshoots that a little
-LOWEST_RATE_HZ = 1_000   # of sound that is taken in
+SAMPLE_RATE_HZ = 16_000  # of all sound inside the core, which is mono
+VOICE_BLOCK = 512  # samples per decision of voice activity: 32 ms
+LOUDEST = 8  # largest absolute sample; sound is in [-1, 1], and resampling may overshoot a little
+LOWEST_RATE_HZ = 1_000   # lowest sample rate of input sound
 
 
 def seconds(ns: int) -> float:
-    """Nanoseconds as seconds."""
+    """Convert nanoseconds to seconds."""
     return ns / NS
 
 
 def nanoseconds(s: float) -> int:
-    """Seconds as whole nanoseconds."""
+    """Convert seconds to whole nanoseconds."""
     return round(s * NS)
 
 
-# --- what comes in ---------------------------------------------------------------------------
+# --- inputs ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFace:
     """
-    A face that another detector has found in a picture.
+    A face that another detector found in a picture.
 
-    :param person_id: its id there.
+    :param person_id: the detector's id.
     :param box: left, top, right and bottom, as shares of the picture's width and height.
-    :param eyes: the person's right eye and the left one, likewise, where known.
+    :param eyes: the person's right and left eye, in the same shares, if known.
     """
 
     person_id: str
@@ -64,13 +64,13 @@ class FoundFace:
 @dataclass(frozen=True, slots=True)
 class Frame:
     """
-    One camera picture, decoded only when it is looked at.
+    One camera picture. It is decoded only if it is used.
 
-    :param stamp_ns: when it was taken.
+    :param stamp_ns: the time at which it was taken.
     :param decode: returns the pixels, uint8 (height, width, 3) BGR, or raises InputError.
     :param frame_id: the camera's coordinate frame.
-    :param faces: what another detector has found in it; None where nobody has looked.
-    :param stamped: False where the time is that of arrival, not of taking.
+    :param faces: faces that another detector found; None without another detector.
+    :param stamped: False if the stamp is the time of arrival.
     """
 
     stamp_ns: int
@@ -81,22 +81,22 @@ class Frame:
 
     @classmethod
     def of(cls, stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Frame:
-        """Wrap pixels that are decoded already."""
+        """Wrap decoded pixels."""
         return cls(stamp_ns, lambda: pixels, frame_id)
 
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
     """
-    A run of sound as a device gave it.
+    A chunk of sound from a device.
 
     :param stamp_ns: time of the first sample.
     :param samples: float32 (samples, channels) in [-1, 1].
-    :param sample_rate_hz: samples a second, any.
-    :param sequence: counts chunks where the source does; a gap in it shows a lost chunk.
-    :param stamped: False where the time is that of arrival, not of recording.
-    :param refused: how many chunks before it arrived, too, but could not be used.
-    :raises InputError: for an impossible rate or shape.
+    :param sample_rate_hz: samples per second, at least ``LOWEST_RATE_HZ``.
+    :param sequence: number of the chunk, if the source counts chunks; a gap means a lost chunk.
+    :param stamped: False if the stamp is the time of arrival.
+    :param refused: number of chunks that arrived just before this one but could not be used.
+    :raises InputError: for a rate or shape that is not allowed.
     """
 
     stamp_ns: int
@@ -107,7 +107,6 @@ class AudioChunk:
     refused: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what has no duration."""
         if self.sample_rate_hz < LOWEST_RATE_HZ:
             raise InputError('bad_rate', f'sample rate is {self.sample_rate_hz} Hz; allowed: '
                                          f'{LOWEST_RATE_HZ} and above')
@@ -117,13 +116,13 @@ class AudioChunk:
 
     @property
     def end_ns(self) -> int:
-        """Time just after the last sample."""
+        """The time just after the last sample."""
         return self.stamp_ns + len(self.samples) * NS // self.sample_rate_hz
 
 
 @dataclass(frozen=True, slots=True)
 class RobotSpeaking:
-    """The robot began (or stopped) to speak itself: what it says is no evidence."""
+    """The robot itself began or stopped to speak. Its own voice is not evidence."""
 
     stamp_ns: int
     speaking: bool
@@ -150,8 +149,8 @@ class Face:
     One face in one frame.
 
     :param person_id: track id, stable while the face is tracked.
-    :param box: where it is in the frame; of a tilted face, upright about it.
-    :param crop: uint8 (size, size, 3) BGR, squared, levelled by the eyes where they are known.
+    :param box: upright box around the face, also if the face is tilted.
+    :param crop: uint8 (size, size, 3) BGR, levelled by the eyes if they are known.
     """
 
     stamp_ns: int
@@ -164,12 +163,12 @@ class Face:
 @dataclass(frozen=True, slots=True)
 class Word:
     """
-    One word.
+    One spoken word.
 
-    :param text: as the recogniser writes it; with punctuation, where it does.
-    :param start_ns: when it was spoken.
-    :param confidence: in [0, 1], how sure the recogniser is of it, its language included.
-    :param language: IETF tag; empty where nobody can say.
+    :param text: the recogniser's spelling; it may include punctuation.
+    :param start_ns: time at which the word begins.
+    :param confidence: the recogniser's confidence in the word and its language, in [0, 1].
+    :param language: IETF tag; empty if unknown.
     """
 
     text: str
@@ -183,12 +182,11 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """
-    What somebody said between two silences; partial until ``is_final``.
+    The speech between two silences. It is partial until ``is_final``.
 
-    :param confidence: in [0, 1], the mean over its words; NaN when there are none.
-    :param recogniser: name of what recognised it.
-    :param language: IETF tag, such as ``en``; empty where nobody can say.
-    :param language_confidence: in [0, 1], how sure that is; 0 where nobody can say.
+    :param recogniser: name of the recogniser.
+    :param language: IETF tag, such as ``en``; empty if unknown.
+    :param language_confidence: confidence in the language, in [0, 1]; 0 if unknown.
     """
 
     start_ns: int
@@ -206,7 +204,7 @@ class Utterance:
 
     @property
     def confidence(self) -> float:
-        """Mean confidence of the words; NaN when there are none."""
+        """The mean confidence of the words, in [0, 1]; NaN without words."""
         if not self.words:
             return math.nan
         return sum(word.confidence for word in self.words) / len(self.words)
@@ -214,7 +212,7 @@ class Utterance:
 
 @plain_data
 class Stream(enum.Enum):
-    """The streams of evidence; TEXT follows AUDIO, as far as it has been recognised."""
+    """The streams of evidence. TEXT ends where recognition of AUDIO has come to."""
 
     VIDEO = 'video'
     AUDIO = 'audio'
@@ -224,13 +222,14 @@ class Stream(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Window:
     """
-    All evidence of one interval, complete: nothing but words is added to it later.
+    All evidence of one interval. Only words are added after it has closed.
 
-    :param faces: every face seen in it, in order of time.
+    :param faces: all faces in the interval, in order of time.
     :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
     :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
-    :param voiced: bool (samples // VOICE_BLOCK,), voice activity, on time to within a block.
-    :param words: words spoken inside it, as known when it closed; added as it is judged.
+    :param voiced: bool (samples // VOICE_BLOCK,), voice activity; its times are exact to a block.
+    :param words: words inside the interval, as recognised by the time it closed; the pipeline
+        adds them just before the engine is called.
     :param stale: streams that were live and have stopped.
     :param frame_id: the camera's coordinate frame.
     """
@@ -249,14 +248,14 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """
-    What one window holds about one person; the engine's input. What is absent is empty.
+    The evidence of one window about one person: the engine's input. Absent modalities are empty.
 
-    :param person_id: track id; empty when no face is in view.
-    :param faces: this person's faces in order of time; empty when none was seen.
-    :param waveform: float32 (samples,) at 16 kHz covering [start, end), in [-1, 1]; what was
-        heard may overshoot that up to ``LOUDEST``. Empty when no voice.
-    :param heard: bool (samples,), beside ``waveform``.
-    :param words: words above the confidence gate; empty when there are none.
+    :param person_id: track id; empty if no face is in view.
+    :param faces: this person's faces in order of time.
+    :param waveform: float32 (samples,) at 16 kHz for [start, end), in [-1, 1]; heard samples may
+        overshoot up to ``LOUDEST``. Empty without a voice.
+    :param heard: bool (samples,), the mask of ``waveform``.
+    :param words: words above the confidence gate.
     """
 
     start_ns: int
@@ -269,7 +268,7 @@ class Evidence:
 
     @property
     def modalities(self) -> Modality:
-        """Which evidence there is."""
+        """The modalities that are present."""
         present = Modality.NONE
         if self.faces:
             present |= Modality.VIDEO
@@ -280,11 +279,11 @@ class Evidence:
         return present
 
 
-# --- what goes out ---------------------------------------------------------------------------
+# --- outputs ---------------------------------------------------------------------------------
 
 
 class Modality(enum.IntFlag):
-    """Which evidence was in a window (AffectState.msg: ``modalities``)."""
+    """The evidence that a window held (AffectState.msg: ``modalities``)."""
 
     NONE = 0
     VIDEO = 1
@@ -300,7 +299,7 @@ PATHWAYS = {f'{x}_to_{y}': (x, y) for x in MODALITIES for y in MODALITIES if x !
 
 
 class Status(enum.IntEnum):
-    """What a state rests on (AffectState.msg: ``status``)."""
+    """The status of a state's evidence (AffectState.msg: ``status``)."""
 
     OK = 0
     NO_EVIDENCE = 1
@@ -308,7 +307,7 @@ class Status(enum.IntEnum):
 
 
 class VoiceAssigned(enum.IntEnum):
-    """Whose voice was heard (AffectState.msg: ``voice_assigned``)."""
+    """The owner of the voice (AffectState.msg: ``voice_assigned``)."""
 
     NONE = 0
     SELF = 1
@@ -319,13 +318,13 @@ class VoiceAssigned(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """
-    What the engine believes about one piece of evidence.
+    The engine's estimate from one piece of evidence.
 
     :param affect: the point on the circumplex.
     :param valence_std: standard deviation of the valence.
     :param arousal_std: standard deviation of the arousal.
-    :param influence: how far the point moves when video, audio or text is masked, normalised to
-        sum 1; 0 for what is absent; NaN when ``model.influence`` is off.
+    :param influence: how far the point moves if video, audio or text is masked, normalised to
+        a sum of 1; 0 for absent modalities; NaN if ``model.influence`` is off.
     """
 
     affect: Affect
@@ -339,7 +338,7 @@ class AffectState:
     """
     One person's affect over one window; AffectState.msg has each field's meaning and range.
 
-    Valence, arousal and what follows from them are NaN when there is no evidence.
+    Without evidence, valence, arousal and all values derived from them are NaN.
     """
 
     window_start_ns: int
@@ -360,19 +359,19 @@ class AffectState:
 
     @property
     def confidence(self) -> float:
-        """In [0, 1]; see :func:`maven_ros.affect.confidence`."""
+        """The confidence in [0, 1]; see :func:`maven_ros.affect.confidence`."""
         return confidence(self.valence_std, self.arousal_std)
 
 
 @dataclass(frozen=True, slots=True)
 class SmoothedState:
-    """A state after smoothing, less the personal baseline: a filter's, not the model's own."""
+    """A state after smoothing, with the personal baseline subtracted."""
 
     state: AffectState
 
 
 class EventKind(enum.IntEnum):
-    """What happened (AffectEvent.msg: ``kind``)."""
+    """The kind of an event (AffectEvent.msg: ``kind``)."""
 
     REGION_ENTERED = 0
     REGION_LEFT = 1
@@ -387,12 +386,13 @@ class EventKind(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class AffectEvent:
     """
-    Something worth acting on; AffectEvent.msg has each field's meaning and range.
+    A change that a robot may act on; AffectEvent.msg has each field's meaning and range.
 
-    :param stamp_ns: when it was noticed.
-    :param since_ns: when it began.
-    :param before: the point before; NaN if unknown, as ``after``.
-    :param confidence: of the last state with evidence; NaN before there was one.
+    :param stamp_ns: the time at which the change was detected.
+    :param since_ns: the time at which it began.
+    :param before: the point before the change; NaN if unknown.
+    :param after: the point after the change; NaN if unknown.
+    :param confidence: confidence of the last state with evidence; NaN before the first one.
     :param region: name of the region; empty for other kinds.
     """
 
@@ -408,7 +408,7 @@ class AffectEvent:
 
     @property
     def text(self) -> str:
-        """In words, such as ``person_1 entered distressed``."""
+        """The event in words, such as ``person_1 entered distressed``."""
         words = self.kind.name.lower().replace('_', ' ').removeprefix('region ')
         if self.kind in (EventKind.ROSE, EventKind.FELL):
             words = f'{words} sharply'

@@ -1,9 +1,9 @@
 """
-Every parameter once: name, type, unit, range, default and effect.
+All parameters of the affect node, with type, unit, range, default and effect.
 
-Command-line flags and the names in ROS parameter files are generated from these classes; a
-parameter's full name is ``section.field``, such as ``windows.hop_s``. ``Settings.check`` looks at
-the whole configuration before anything is opened.
+Command-line flags, ROS parameters and documents are generated from these classes. A parameter's
+full name is ``section.field``, such as ``windows.hop_s``. ``Settings.check`` checks the whole
+configuration before anything is opened.
 """
 
 from __future__ import annotations
@@ -23,143 +23,150 @@ from maven_ros.languages import AUTO, is_tag
 
 @dataclass(frozen=True)
 class FaceSettings:
-    """Finding and following faces."""
+    """Detection and tracking of faces."""
 
     rate_hz: float = setting(
-        10.0, 'Frames a second that are looked at; the rest are thinned by stamp, undecoded.',
+        10.0, 'Frames per second that are used; others are skipped by their stamps, undecoded.',
         minimum=0.5, maximum=60.0)
     yunet_model: str = setting(
-        '', 'ONNX file of another YuNet face detector; empty for the one that the package ships.',
+        '', 'ONNX file of another YuNet face detector; empty for the shipped one.',
         path='file')
     detect_hz: float = setting(
-        4.0, 'Searches of the whole frame a second, for faces that are not known; every other one '
-        'is for tilted heads. Who is known is looked for in every frame.',
+        4.0, 'Searches of the whole frame per second, for new faces; every other search is for '
+        'tilted heads. Known faces are followed in every frame.',
         minimum=0.1, maximum=60.0, live=True)
     min_size: float = setting(
-        0.05, 'Smallest face that is looked for, from the brows to the chin, as a share of the '
-        'smaller side of the frame. At 640x480 and a field of view of 60 degrees 0.05 is 24 '
-        'pixels, or about 4 m; half of it costs up to four times as much.',
+        0.05, 'Smallest face that is found, from brows to chin, as a share of the shorter side of '
+        'the frame. In a frame of 640x480 with a field of view of 60 degrees, 0.05 is 24 pixels, '
+        'or a face about 4 m away. Half of this value costs up to four times the CPU time.',
         minimum=0.02, maximum=1.0)
     max_people: int = setting(
-        8, 'At most so many faces, the largest.', minimum=1, maximum=64, live=True)
+        8, 'Largest number of faces; the largest faces are kept.', minimum=1, maximum=64,
+        live=True)
     confirm_s: float = setting(
-        0.3, 'A new face is reported once it has been seen for so long.',
+        0.3, 'Time for which a new face must be seen before it is reported.',
         minimum=0.0, maximum=5.0, live=True)
     forget_s: float = setting(
-        2.0, 'A face that is lost for longer gets a new id.', minimum=0.1, maximum=60.0, live=True)
+        2.0, 'Time after which a lost face gets a new id.', minimum=0.1, maximum=60.0, live=True)
     ros4hri: bool = setting(
-        True, 'While a detector of ROS4HRI (REP-155) publishes humans/faces/tracked, take ids and '
-        'places of faces from it, and detect none.')
+        True, 'Take ids and positions of faces from a ROS4HRI (REP-155) face detector while it '
+        'publishes humans/faces/tracked, and detect none.')
 
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """Sound, before it becomes evidence."""
+    """Sound and voice activity."""
 
     offset_ms: float = setting(
-        0.0, 'Added to the time of all sound, where audio and video clocks differ.',
+        0.0, 'Offset that is added to the time of all sound, if audio and video clocks differ.',
         minimum=-5000.0, maximum=5000.0, live=True)
     channel: int = setting(
-        0, 'The channel that is listened to, from 1 on, such as the processed one of an array; 0 '
-        'for the mean of all that are not silent.', minimum=0, maximum=255, live=True)
+        0, 'Channel that is used, from 1, such as the processed channel of an array; 0 for the '
+        'mean of all channels that are not silent.', minimum=0, maximum=255, live=True)
     gap_tolerance_ms: float = setting(
-        60.0, 'Stamps that leave the sample clock by more are a gap or an overlap.',
+        60.0, 'Stamps that differ from the sample clock by more than this mean a gap or an '
+        'overlap.',
         minimum=5.0, maximum=1000.0, live=True)
     voice_threshold: float = setting(
-        0.5, 'Sound whose probability of speech reaches this is a voice (Silero, each 32 ms).',
+        0.5, 'Probability of speech (by Silero, per 32 ms) from which sound counts as voice.',
         minimum=0.05, maximum=0.95, live=True)
     voice_hangover_s: float = setting(
-        0.1, 'A voice goes on for so long after the last sound that reached the threshold.',
+        0.1, 'Time for which a voice continues after the last sound above the threshold.',
         minimum=0.0, maximum=2.0, live=True)
     min_voiced_s: float = setting(
-        0.35, 'A window with less voice than this has no AUDIO evidence.',
+        0.35, 'Least voice in a window with AUDIO evidence.',
         minimum=0.01, maximum=10.0, live=True)
     robot_tail_s: float = setting(
-        0.3, 'Sound stays ignored so long after the robot stopped speaking.',
+        0.3, 'Time for which sound is still ignored after the robot has stopped speaking.',
         minimum=0.0, maximum=5.0, live=True)
     info_wait_s: float = setting(
-        6.0, 'AudioData messages wait so long for the AudioInfo that says what their bytes are, '
-        'which drivers send at most 5 s apart.', minimum=0.0, maximum=60.0)
+        6.0, 'Time for which AudioData messages wait for the AudioInfo that describes their '
+        'format; drivers send it at least every 5 s.', minimum=0.0, maximum=60.0)
     raw_rate_hz: int = setting(
-        16000, 'Sample rate of AudioData messages where no AudioInfo tells.',
+        16000, 'Sample rate of AudioData messages without an AudioInfo.',
         minimum=1000, maximum=768000)
     raw_channels: int = setting(
-        1, 'Channels of AudioData messages where no AudioInfo tells.', minimum=1, maximum=255)
+        1, 'Channels of AudioData messages without an AudioInfo.', minimum=1, maximum=255)
     raw_format: str = setting(
-        'S16LE', 'Sample format of AudioData messages where no AudioInfo tells.',
+        'S16LE', 'Sample format of AudioData messages without an AudioInfo.',
         choices=('S16LE', 'S16BE', 'S32LE', 'S32BE', 'F32LE', 'F32BE', 'S8', 'U8'))
 
 
 @dataclass(frozen=True)
 class SpeechSettings:
-    """Recognising words, on the device."""
+    """Recognition of words, on the device."""
 
     recogniser: str = setting(
-        'whisper', 'Recogniser: whisper (a hundred languages; its weights are fetched once), '
-        'vosk (needs speech.vosk_model) or none.', choices=('whisper', 'vosk', 'none'))
+        'whisper', 'Recogniser: whisper (a hundred languages; maven-ros models fetch whisper-base '
+        'fetches its weights), vosk (needs speech.vosk_model) or none.',
+        choices=('whisper', 'vosk', 'none'))
     language: str = setting(
-        'auto', 'Language spoken, as IETF tag such as en or pt-BR; auto: whisper finds out, and '
-        'vosk speaks its model\'s.')
+        'auto', 'Spoken language, as an IETF tag such as en or pt-BR; auto: whisper detects it, '
+        'vosk uses the language of its model.')
     whisper_model: str = setting(
-        '', 'Folder of a Whisper model in CTranslate2\'s form; empty for the one that maven-ros '
-        'models fetch whisper-base brings.', path='folder')
+        '', 'Folder of a Whisper model in CTranslate2\'s format; empty for the one that maven-ros '
+        'models fetch whisper-base fetches.', path='folder')
     vosk_model: str = setting('', 'Folder of a Vosk model.', path='folder')
     confidence_gate: float = setting(
-        0.5, 'Words less sure than this are shown in the transcript but are no TEXT evidence.',
+        0.5, 'Least confidence of words that are TEXT evidence; the transcript shows all words.',
         minimum=0.0, maximum=1.0, live=True)
     partial_s: float = setting(
-        0.3, 'Seconds of speech between partial results; whisper\'s become rarer as an utterance '
+        0.3, 'Speech between partial results; whisper gives them less often as an utterance '
         'grows.', minimum=0.05, maximum=10.0)
     pause_s: float = setting(
-        0.5, 'Silence that ends an utterance; vosk has its own.', minimum=0.2, maximum=5.0)
+        0.5, 'Silence that ends an utterance; vosk uses its own value.', minimum=0.2, maximum=5.0)
     threads: int = setting(2, 'CPU threads for whisper.', minimum=1, maximum=256)
     max_lag_s: float = setting(
-        3.0, 'Recognition that falls behind leaves out partial results; further than this, it '
-        'skips sound. Both are counted.',
+        3.0, 'Lag from which recognition skips sound. Below it, recognition that falls behind '
+        'leaves out partial results. Both are counted.',
         minimum=0.5, maximum=600.0)
 
 
 @dataclass(frozen=True)
 class SpeakerSettings:
-    """Whose voice it is, where several faces are in view."""
+    """Assignment of the voice to one of several faces."""
 
     memory_s: float = setting(
-        2.0, 'Time over which mouths are compared; the voice passes on after about half of it.',
+        2.0, 'Time over which mouths are compared; the voice moves to another person after about '
+        'half of it.',
         minimum=0.5, maximum=10.0, live=True)
     min_motion: float = setting(
-        0.06, 'A mouth that moves less does not speak; in standard deviations of the face\'s '
-        'grey, from one frame to another 0.1 s later.',
+        0.06, 'Least motion of a speaking mouth, in standard deviations of the face\'s grey '
+        'values, between frames 0.1 s apart.',
         minimum=0.0, maximum=1.0, live=True)
     margin: float = setting(
-        1.5, 'Whoever speaks moves the mouth at least so many times as much as everybody else.',
+        1.5, 'Least ratio of the speaker\'s mouth motion to that of everybody else.',
         minimum=1.0, maximum=10.0, live=True)
     contrast: float = setting(
-        1.2, 'And so many times as much as in silence, where there was one.',
+        1.2, 'Least ratio of the speaker\'s mouth motion to the same person\'s in silence, if '
+        'there was silence.',
         minimum=0.0, maximum=10.0, live=True)
     dwell_s: float = setting(
-        0.4, 'And has done so in all windows of so long; until then the voice is nobody\'s.',
+        0.4, 'Time for which all windows must agree on the speaker; until then the voice is '
+        'nobody\'s.',
         minimum=0.0, maximum=10.0, live=True)
 
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """Putting evidence on one clock."""
+    """Windows of evidence on one clock."""
 
     length_s: float = setting(2.0, 'Length of a window.', minimum=0.2, maximum=60.0)
     hop_s: float = setting(
         0.2, 'Time from one window to the next.', minimum=0.02, maximum=10.0, live=True)
     max_wait_s: float = setting(
-        0.25, 'A window waits so long for a stream that is behind, then closes without it.',
+        0.25, 'Time for which a window waits for a late stream before it closes without it.',
         minimum=0.0, maximum=10.0, live=True)
     stale_after_s: float = setting(
-        1.0, 'A stream that gives nothing for so long has stopped (status STALE); longer than '
-             'the chunks that sound comes in.',
+        1.0, 'Time without data after which a stream has stopped (status STALE); must be longer '
+             'than the chunks of sound.',
         minimum=0.1, maximum=60.0, live=True)
     jump_back_s: float = setting(
-        0.5, 'A stamp further back than this in its own stream starts over (a bag that loops).',
+        0.5, 'Backward jump of a stream\'s stamps from which all streams start again (a bag in a '
+        'loop).',
         minimum=0.05, maximum=60.0, live=True)
     jump_ahead_s: float = setting(
-        10.0, 'A stamp further ahead than this starts over (a clock that was set).',
+        10.0, 'Forward jump of stamps from which all streams start again (a clock that was set).',
         minimum=1.0, maximum=3600.0, live=True)
 
 
@@ -168,8 +175,8 @@ class TimeSettings:
     """The time of messages."""
 
     unstamped: str = setting(
-        'arrival', 'Pictures and sound whose driver sets no stamp (0): arrival takes the time at '
-        'which they come in for it, refuse drops them, counted.', choices=('arrival', 'refuse'))
+        'arrival', 'Treatment of pictures and sound without a stamp (0): arrival uses the time of '
+        'arrival, refuse drops and counts them.', choices=('arrival', 'refuse'))
 
 
 @dataclass(frozen=True)
@@ -177,96 +184,99 @@ class ModelSettings:
     """The network."""
 
     path: str = setting(
-        '', 'Folder of a checkpoint; empty for the one that the package ships.', path='folder')
+        '', 'Folder of a checkpoint; empty for the shipped one.', path='folder')
     seed: int = setting(
         0, 'Seed of the weights of an untrained model.', minimum=0, maximum=2**31 - 1)
-    device: str = setting('auto', 'auto (CUDA where present), cpu, cuda or cuda:N.')
+    device: str = setting('auto', 'auto (CUDA if present), cpu, cuda or cuda:N.')
     precision: str = setting(
-        'auto', 'Of the large products: fp32, bf16 (faster on processors that have it, and less '
-        'exact), or auto: on CUDA bf16 where it has it, else fp16; on processors fp32.',
+        'auto', 'Precision of matrix products: fp32, bf16 (less exact, but faster on processors '
+        'that support it), or auto: on CUDA bf16 if supported, else fp16; on processors fp32.',
         choices=('auto', 'fp32', 'bf16'))
     compile: bool = setting(
-        False, 'Compile the network at start, which takes minutes, for faster hops; needs a C++ '
-        'compiler.')
+        False, 'Compile the network at the start, for faster inference; takes minutes and needs a '
+        'C++ compiler.')
     influence: bool = setting(
-        True, 'Say how much each modality counted; costs three more passes of the fusion, and is '
-        'NaN without.')
+        True, 'Compute the influence of each modality, with three more passes of the fusion; if '
+        'false, it is NaN.')
     threads: int = setting(1, 'CPU threads for inference.', minimum=1, maximum=256)
 
 
 @dataclass(frozen=True)
 class SmoothingSettings:
-    """Smoothing states over time, each person by themselves."""
+    """Smoothing of each person's states over time."""
 
     process_noise: float = setting(
-        0.04, 'Variance that valence and arousal gain in a second, 1/s; its root is how far a '
-        'person is thought to move in a second. Less smooths more, and lags more.',
+        0.04, 'Variance that valence and arousal gain per second (1/s); its root is the expected '
+        'change of a person in a second. Smaller values smooth more and lag more.',
         minimum=0.0001, maximum=10.0, live=True)
     gap_s: float = setting(
-        2.0, 'After so long without evidence smoothing starts anew, and the region is left.',
+        2.0, 'Time without evidence after which smoothing starts again and the region is left.',
         minimum=0.1, maximum=60.0, live=True)
 
 
 @dataclass(frozen=True)
 class EventSettings:
-    """Events made of smoothed states."""
+    """Events from smoothed states."""
 
     regions: str = setting(
         '', 'YAML file of the named regions of the circumplex; empty for the shipped '
         'config/regions.yaml.', path='file')
     margin: float = setting(
-        0.1, 'A region is left only this far outside it, along the radius or the arc.',
+        0.1, 'Distance outside a region from which it is left, along the radius or the arc.',
         minimum=0.0, maximum=1.0, live=True)
     margin_std: float = setting(
-        1.5, 'And only so many standard deviations of the smoothed state outside it.',
+        1.5, 'Also the least distance for leaving a region, in standard deviations of the '
+        'smoothed state.',
         minimum=0.0, maximum=5.0, live=True)
     dwell_s: float = setting(
-        0.6, 'Regions and speech must have changed for so long before it is told.',
+        0.6, 'Time for which a change of region or speech must last before its event.',
         minimum=0.0, maximum=60.0, live=True)
     sharp_change: float = setting(
-        0.4, 'Change of intensity that is told as a rise or fall.', minimum=0.05, maximum=1.4,
+        0.4, 'Least change of intensity for the events ROSE and FELL.', minimum=0.05, maximum=1.4,
         live=True)
     sharp_std: float = setting(
-        2.0, 'If it is so many standard deviations of the difference of two smoothed states.',
-        minimum=0.0, maximum=5.0, live=True)
+        2.0, 'Also the least change for ROSE and FELL, in standard deviations of the difference '
+        'of two smoothed states.', minimum=0.0, maximum=5.0, live=True)
     sharp_s: float = setting(
-        2.0, 'Time within which it has to change by that much.', minimum=0.1, maximum=60.0,
+        2.0, 'Time within which intensity must change by that much.', minimum=0.1, maximum=60.0,
         live=True)
     leave_s: float = setting(
-        1.0, 'A person left when no window has had their face for so long; it then has been out '
-        'of view for windows.length_s more.', minimum=0.0, maximum=60.0, live=True)
+        1.0, 'Time without a window that holds a person\'s face after which the person has left; '
+        'the face has then been out of view for windows.length_s longer.', minimum=0.0,
+        maximum=60.0, live=True)
 
 
 @dataclass(frozen=True)
 class BaselineSettings:
-    """The personal offset of a face at rest."""
+    """The personal baseline: the offset of a person at rest."""
 
     enabled: bool = setting(
-        False, 'Subtract from smoothed states where a person rests; raw ones stay as they are.',
+        False, 'Subtract the personal baseline from smoothed states; raw states do not change.',
         live=True)
     settle_s: float = setting(
-        300.0, 'Time constant with which the offset follows the person.',
+        300.0, 'Time constant with which the baseline follows the person.',
         minimum=10.0, maximum=86400.0, live=True)
     limit: float = setting(
-        0.3, 'Largest offset either way, of valence and of arousal.', minimum=0.0, maximum=1.0,
+        0.3, 'Largest absolute baseline of valence and of arousal.', minimum=0.0, maximum=1.0,
         live=True)
 
 
 @dataclass(frozen=True)
 class InputSettings:
-    """What the robot has."""
+    """The robot's devices."""
 
-    camera: bool = setting(True, 'Whether there is a camera; false waits for none.')
-    microphone: bool = setting(True, 'Whether there is a microphone; false waits for none.')
+    camera: bool = setting(True, 'Whether the robot has a camera; if false, nothing waits for it.')
+    microphone: bool = setting(
+        True, 'Whether the robot has a microphone; if false, nothing waits for it.')
 
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """What the node publishes besides states and utterances."""
+    """Optional outputs of the node."""
 
     ros4hri: bool = setting(
-        True, 'Publish hri_msgs/Expression for each face and hri_msgs/LiveSpeech, as ROS4HRI '
-        '(REP-155) has them, where hri_msgs is installed.')
+        True, 'Publish hri_msgs/Expression for each face and hri_msgs/LiveSpeech on the topics of '
+        'ROS4HRI (REP-155), if hri_msgs is installed.')
 
 
 @dataclass(frozen=True)
@@ -287,11 +297,11 @@ class Settings(Checked):
     outputs: OutputSettings = field(default_factory=OutputSettings)
 
     def declared(self) -> Iterator[Parameter]:
-        """Yield every parameter by its full name."""
+        """Yield every parameter with its full name."""
         return parameters(self)
 
     def contradictions(self) -> Iterator[str]:
-        """Yield what cannot be of parameters that are allowed each by itself."""
+        """Yield a message for each combination of values that is not allowed."""
         if not (self.inputs.camera or self.inputs.microphone):
             yield ('inputs.camera: False, and inputs.microphone is False, too; allowed: at least '
                    'one of them')
@@ -310,7 +320,7 @@ class Settings(Checked):
             yield "speech.vosk_model: '' names no folder, and speech.recogniser is 'vosk'"
 
     def unused_inputs(self) -> frozenset[str]:
-        """Return the roles of the topics that the robot does not have."""
+        """Return the roles of the topics for which the robot has no device."""
         return frozenset(role for role, has in (
             ('image', self.inputs.camera), ('audio', self.inputs.microphone)) if not has)
 
@@ -319,7 +329,7 @@ class Settings(Checked):
         Return a copy with some parameters changed.
 
         :param values: full name to value; text is converted to the parameter's type.
-        :raises SettingsError: for an unknown name (the nearest is suggested) or a bad value.
+        :raises SettingsError: for an unknown name (the nearest is suggested) or a wrong value.
         """
         known = {parameter.name: parameter for parameter in parameters(self)}
         changed: dict[str, dict[str, Any]] = {}
@@ -335,9 +345,10 @@ class Settings(Checked):
 
     def check_change(self, changed: Settings) -> None:
         """
-        Check that nothing is changed that cannot be while the node is configured.
+        Check that a change affects live parameters only.
 
-        :raises SettingsError: names each parameter that is fixed then.
+        :raises SettingsError: names each changed parameter that is fixed while the node is
+            configured.
         """
         faults = [f'{one.name}: {one.value!r} is fixed while the node is configured; allowed: '
                   'to clean it up, change this, and configure it again'
@@ -347,25 +358,24 @@ class Settings(Checked):
             raise SettingsError('; '.join(faults))
 
     def with_absolute_paths(self) -> Settings:
-        """Return a copy whose paths mean the same wherever it is read."""
+        """Return a copy in which all paths are absolute."""
         return self.with_values({one.name: str(Path(one.value).resolve())
                                  for one in parameters(self) if one.path and one.value})
 
 
-#: Parameters that earlier versions had, and what to do without them.
+#: Parameters of earlier versions, and what to use instead.
 GONE = {
     'audio.voice_mode': 'use audio.voice_threshold',
-    'faces.detector': 'YuNet, which ships, is the only detector; faces.yunet_model names another '
-                      'file of it',
+    'faces.detector': 'YuNet is the only detector; faces.yunet_model names another YuNet file',
     'faces.scan_hz': 'use faces.detect_hz',
     'faces.detect_width_px': 'use faces.min_size',
 }
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> SettingsError:
-    """Return the error that says what became of it, or which of the known names is nearest."""
+    """Return an error that names the replacement of an old name, or the nearest known name."""
     if name in GONE:
-        return SettingsError(f'{name}: is gone; {GONE[name]}')
+        return SettingsError(f'{name}: no longer exists; {GONE[name]}')
     near = difflib.get_close_matches(name, known, 1)
     hint = f'did you mean {near[0]}?' if near else f'allowed: {", ".join(known)}'
     return SettingsError(f'{name}: no such parameter; {hint}')
@@ -379,11 +389,11 @@ def load_values(path: str | Path) -> dict[str, Any]:
     """
     Read a ROS parameter file (``affect_node: {ros__parameters: {windows: {hop_s: 0.1}}}``).
 
-    Sections of other nodes, and what ROS itself declares on every node, are left out.
+    Sections of other nodes and ROS's own parameters are left out.
 
-    :param path: a YAML file; a plain mapping of parameters is understood, too.
+    :param path: a YAML file; it may also hold a plain mapping of parameters.
     :returns: full name to value, for :meth:`Settings.with_values`.
-    :raises SettingsError: when it cannot be read or is no mapping.
+    :raises SettingsError: if the file cannot be read or holds no mapping.
     """
     from maven_ros.yaml_files import read_yaml
 
@@ -394,7 +404,7 @@ def load_values(path: str | Path) -> dict[str, Any]:
                 if isinstance(node, dict) and isinstance(node.get('ros__parameters'), dict)}
     values: dict[str, Any] = {}
     for name, tree in sections.items() if sections else [(_NODE, content)]:
-        if name.rpartition('/')[2] in ('**', '*', _NODE):  # a file may hold other nodes', too
+        if name.rpartition('/')[2] in ('**', '*', _NODE):  # not the sections of other nodes
             values.update(_flatten(tree, ''))
     return {name: value for name, value in values.items() if not name.startswith(_ROS_OWN)}
 

@@ -1,4 +1,4 @@
-"""Text from outside (messages, files, servers): shown and written so that it does nothing."""
+"""Text from outside (messages, files, servers), made harmless for terminals and files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import sys
 from typing import Any, TextIO
 
-# Halves of characters, which Python makes of bytes that are no UTF-8, and which cannot be encoded.
+# Lone surrogates, into which Python decodes bytes that are not UTF-8. They cannot be encoded.
 _HALVES = re.compile('[\ud800-\udfff]')
-# They, control characters but the tab, and what ends lines or turns the direction of writing.
+# Surrogates, control characters except the tab, line ends, and changes of writing direction.
 _WORKING = re.compile('[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069'
                       '\ud800-\udfff]')
 _FORMULA = re.compile(r'[=+\-@\t\r]')
@@ -17,9 +17,9 @@ _FORMULA = re.compile(r'[=+\-@\t\r]')
 
 def shown(name: object) -> str:
     r"""
-    Return a file's name, or any text with one in it, as text that every file and message holds.
+    Return a file's name, or text that contains one, as text that can be encoded.
 
-    A byte that is no UTF-8 is written out as ``\xe9``, so that different names stay different.
+    A byte that is not UTF-8 is written out as ``\xe9``, so different names stay different.
     """
     return _HALVES.sub(_written_out, str(name))
 
@@ -35,43 +35,43 @@ def all_shown(content: Any) -> Any:
 
 def printable(text: object) -> str:
     r"""
-    Return text as one line in which nothing works on a terminal.
+    Return text as one line without effect on a terminal.
 
-    What would is written out: an escape as ``\x1b``, the end of a line as ``\n``, a byte that is
-    no UTF-8 as ``\xe9``.
+    Special characters are written out: an escape as ``\x1b``, the end of a line as ``\n``, a byte
+    that is not UTF-8 as ``\xe9``.
     """
     return _WORKING.sub(_written_out, str(text))
 
 
 def printable_lines(text: object) -> str:
-    """Return the same for text of ours in several lines; what is put into it is one line each."""
+    """Make each line of a text :func:`printable`; its line ends are kept."""
     return '\n'.join(map(printable, str(text).split('\n')))
 
 
 def say(text: object, file: TextIO | None = None) -> None:
     """
-    Print lines, none of which works on a terminal.
+    Print lines without effect on the terminal beyond their text.
 
-    :param file: standard output when left out.
+    :param file: standard output if omitted.
     """
     print(printable_lines(text), file=file or sys.stdout, flush=True)
 
 
 def cell(text: str) -> str:
     """
-    Return a cell of CSV that no spreadsheet takes for a formula.
+    Return a cell of CSV that spreadsheets do not evaluate as a formula.
 
-    One that would be (it begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return) gets
-    an apostrophe before it, which spreadsheets do not show.
+    Text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return gets a leading
+    apostrophe, which spreadsheets do not show.
     """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 class PrintableFormatter(logging.Formatter):
-    """A log's lines, none of which works on a terminal."""
+    """Format log records as lines without effect on a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format as :class:`logging.Formatter` does."""
+        """Return a record's text, made :func:`printable_lines`."""
         return printable_lines(super().format(record))
 
 

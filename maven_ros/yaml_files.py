@@ -1,8 +1,8 @@
 """
-The one way in which YAML is read, with errors that say where.
+The only reader of YAML files. Its errors name line and column.
 
-Of YAML only what settings need is read, in bounded time and memory: mappings with text for keys,
-lists and scalars. ROS 2 reads no aliases and hardly a tag either.
+It reads the part of YAML that settings need, in bounded time and memory: mappings with text as
+keys, lists and scalars. ROS 2 does not read aliases and hardly any tags either.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import yaml
 
 from maven_ros.errors import SettingsError
 
-_MOST_BYTES = 1 << 18   # the largest of ours has 9 kB
-_MOST_VALUES = 10_000   # which take half a second
+_MOST_BYTES = 1 << 18   # the project's largest file has 9 kB
+_MOST_VALUES = 10_000   # they take half a second
 _DEEPEST = 20
-_LONGEST_NUMBER = 100   # characters; Python takes minutes for those of a million
+_LONGEST_NUMBER = 100   # characters; Python needs minutes for a number of a million
 _TEXT = 'tag:yaml.org,2002:str'
 _NUMBERS = ('tag:yaml.org,2002:int', 'tag:yaml.org,2002:float')
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """Something in YAML that is not read here."""
+    """A part of YAML that this reader refuses."""
 
 
 class _Loader(yaml.SafeLoader):
     """
-    Refuses what may multiply or never end, and keys that are no text.
+    A loader that refuses aliases, tags, excessive size, and keys that are not text.
 
-    A key that a mapping has twice is refused, too: YAML itself lets the last one win, silently.
+    It also refuses duplicate keys; YAML itself silently keeps the last value.
     """
 
     def __init__(self, text: str) -> None:
@@ -87,9 +87,9 @@ def read_yaml(path: str | Path) -> Any:
     """
     Read a YAML file.
 
-    :returns: its mappings, lists and scalars; None for an empty one.
-    :raises SettingsError: names the file and what is wrong: it cannot be read, is no YAML (with
-        line and column), or holds what is not read here.
+    :returns: its mappings, lists and scalars; None for an empty file.
+    :raises SettingsError: names the file and the fault: it cannot be read, is not YAML (with
+        line and column), or holds a part of YAML that is refused.
     """
     try:
         with Path(path).open('rb') as file:
@@ -101,9 +101,9 @@ def read_yaml(path: str | Path) -> Any:
 
 def parse_yaml(text: bytes | str, name: str) -> Any:
     """
-    Read YAML; as :func:`read_yaml`.
+    Parse YAML as :func:`read_yaml` does.
 
-    :param name: of what it is from, for messages.
+    :param name: name of the source, for messages.
     :raises SettingsError: as :func:`read_yaml`.
     """
     if len(text) > _MOST_BYTES:
@@ -114,5 +114,5 @@ def parse_yaml(text: bytes | str, name: str) -> Any:
         mark = error.problem_mark
         where = f', line {mark.line + 1}, column {mark.column + 1}' if mark else ''
         raise SettingsError(f'{name}{where}: no readable YAML: {error.problem}') from error
-    except (ValueError, yaml.YAMLError) as error:  # bytes that are no text, a 13th month
+    except (ValueError, yaml.YAMLError) as error:  # bytes that are not text, a 13th month
         raise SettingsError(f'{name}: no readable YAML: {error}') from error

@@ -1,4 +1,4 @@
-"""What command lines have in common: how a command is declared, and a flag for every parameter."""
+"""The common parts of commands: their declaration, and a flag for every parameter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from maven_ros.settings import Settings, load_values, parameters
 if TYPE_CHECKING:
     from maven_ros.graph.dds.dds_graph import DdsGraph
 
-#: Runs a command until it is done, or the event is set; returns the process's exit code, if not 0.
+#: Runs a command until its end, or until the event is set; returns the exit code, or None for 0.
 Run: TypeAlias = Callable[[argparse.Namespace, threading.Event], 'int | None']
 TWO_WORDS = ('train run', 'train ablations')
 Group: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
@@ -30,30 +30,30 @@ class Declare(Protocol):
         """
         Return the command's parser, for its own arguments.
 
-        :param text: what it does, in a sentence.
-        :param group: of what it is a command; of ``maven-ros`` itself when left out.
+        :param text: one sentence on what the command does.
+        :param group: the group of the command; ``maven-ros`` itself if omitted.
         """
 
 
 def add_group(commands: Group, name: str, text: str) -> Group:
-    """Declare a command that has commands of its own."""
+    """Declare a command that has subcommands."""
     return commands.add_parser(name, help=text, description=text).add_subparsers(
         title='commands', metavar='COMMAND', required=True)
 
 
 def joined(argv: Sequence[str]) -> list[str]:
-    """Make one word of two that name a command together, where the first is one by itself."""
+    """Join the two words of commands whose first word is also a command."""
     pair = ' '.join(argv[:2])
     return [pair, *argv[2:]] if pair in TWO_WORDS else list(argv)
 
 
 def add_graph(parser: argparse.ArgumentParser, remaps: bool = True) -> None:
     """
-    Add flags that say where topics are; :func:`graph_of` reads them.
+    Add flags for names of topics; :func:`graph_of` reads them.
 
-    :param remaps: False where topics have the names that they have on the network.
+    :param remaps: False if topics cannot be renamed.
     """
-    parser.add_argument('--namespace', default='', help='of relative topic names')
+    parser.add_argument('--namespace', default='', help='namespace of relative topic names')
     parser.set_defaults(remap=[])
     if remaps:
         parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO',
@@ -62,9 +62,9 @@ def add_graph(parser: argparse.ArgumentParser, remaps: bool = True) -> None:
 
 def graph_of(arguments: argparse.Namespace, counters: Counters | None = None) -> DdsGraph:
     """
-    Open the embedded graph as :func:`add_graph`'s flags say.
+    Open the embedded graph with the flags of :func:`add_graph`.
 
-    :raises SettingsError: for a remap that is none.
+    :raises SettingsError: for a remap of another form than FROM:=TO.
     :raises GraphError: as :class:`maven_ros.graph.dds.dds_graph.DdsGraph`.
     """
     from maven_ros.graph.dds.dds_graph import DdsGraph
@@ -79,16 +79,17 @@ def graph_of(arguments: argparse.Namespace, counters: Counters | None = None) ->
 
 
 def add_streams(parser: argparse.ArgumentParser) -> None:
-    """Add flags that choose among a file's streams."""
+    """Add flags that choose a file's streams."""
     for kind in ('video', 'audio'):
         parser.add_argument(f'--{kind}-stream', type=int, default=0, metavar='N',
-                            help=f'{kind} stream to play, from 1; the file chooses if none')
+                            help=f'{kind} stream to play, from 1; the default stream if omitted')
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every parameter, under the parameter's own name."""
+    """Add a flag for every parameter, with the parameter's name."""
     parser.add_argument('--params-file', type=Path, action='append', default=[],
-                        help='ROS parameter file; later ones win, flags win over all')
+                        help='ROS parameter file; later files override earlier ones, flags '
+                        'override files')
     group = parser.add_argument_group('parameters')
     for one in parameters(Settings()):
         doc = f'{one.doc} ({one.allowed}; default {one.default!r})'.replace('%', '%%')
@@ -97,9 +98,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """
-    Return the configuration that parameter files and flags make.
+    Return the settings from parameter files and flags.
 
-    :raises SettingsError: for a file that cannot be read, an unknown name or a bad value.
+    :raises SettingsError: for a file that cannot be read, an unknown name or a wrong value.
     """
     values: dict[str, Any] = {}
     for path in arguments.params_file:

@@ -1,4 +1,4 @@
-"""The commands about bags and what is believed about them; :mod:`maven_ros.cli.main` adds them."""
+"""The commands about bags and evaluation; :mod:`maven_ros.cli.main` adds them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 def add_commands(declare: Declare, commands: Group) -> None:
-    """Declare all of them."""
+    """Declare the commands."""
     _add_replay(declare)
     _add_bag(declare, add_group(commands, 'bag', 'Make bags.'))
-    evaluate = add_group(commands, 'evaluate', 'Say how good estimates are.')
+    evaluate = add_group(commands, 'evaluate', 'Measure how good estimates are.')
     _add_evaluate(declare, evaluate)
     _add_evaluate_model(declare, evaluate)
     _add_compare(declare)
     one = declare('timeline', _timeline, 'Draw the states in a bag into a PNG.')
     one.add_argument('bag', type=Path)
-    one.add_argument('--out', type=Path, help='PNG to write; beside the bag if none')
+    one.add_argument('--out', type=Path, help='PNG to write; beside the bag if omitted')
 
 
 # --- replay and bags -------------------------------------------------------------------------
@@ -45,28 +45,30 @@ def add_commands(declare: Declare, commands: Group) -> None:
 def _add_replay(declare: Declare) -> None:
     one = declare('replay', _replay, 'Replay a bag through the pipeline, in its own time.')
     one.add_argument('bag', type=Path, help='folder of a rosbag2, or one of its files')
-    one.add_argument('--out', type=Path, help='folder for the results; BAG_affect if none. An '
-                     'interrupted replay goes on there')
+    one.add_argument('--out', type=Path, help='folder for the results; BAG_affect if omitted. An '
+                     'interrupted replay continues there')
     add_sources(one)
-    one.add_argument('--start', type=float, default=0.0, help='seconds to leave out')
+    one.add_argument('--start', type=float, default=0.0,
+                     help='seconds to leave out at the beginning')
     one.add_argument('--duration', type=float, default=0.0, help='seconds to replay; 0 for all')
     one.add_argument('--rate', type=float, default=0.0,
-                     help='seconds of the bag a second; 0 as fast as possible')
+                     help='seconds of the bag per second; 0 for as fast as possible')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap',
-                     help='of the bag that is written')
+                     help='storage of the written bag')
     add_settings(one)
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add flags that name a bag's topics; :func:`sources_of` reads them."""
-    for role, what in (('image', 'Image or CompressedImage'), ('audio', 'any family of sound'),
+    for role, what in (('image', 'Image or CompressedImage'), ('audio', 'any type of sound'),
                        ('robot-speaking', 'std_msgs/Bool'), ('speech', 'hri_msgs/LiveSpeech'),
-                       ('faces', 'hri_msgs/IdsList of a detector of ROS4HRI')):
-        parser.add_argument(f'--{role}-topic', default='', help=f'{what}; found if none')
+                       ('faces', 'hri_msgs/IdsList of a ROS4HRI face detector')):
+        parser.add_argument(f'--{role}-topic', default='',
+                            help=f'topic of {what}; found if omitted')
 
 
 def sources_of(arguments: argparse.Namespace) -> Sources:
-    """Return the topics that :func:`add_sources` has flags for."""
+    """Return the topics from the flags of :func:`add_sources`."""
     from maven_ros.replay.sources import Sources
 
     return Sources(
@@ -76,14 +78,14 @@ def sources_of(arguments: argparse.Namespace) -> Sources:
 
 
 def _add_bag(declare: Declare, group: Group) -> None:
-    one = declare('from-media', _bag_from_media, 'Turn videos into bags.', group)
+    one = declare('from-media', _bag_from_media, 'Convert videos to bags.', group)
     one.add_argument('files', nargs='+', type=Path, metavar='FILE')
     one.add_argument('--out', type=Path, default=Path(),
-                     help='folder of the bags, each named as its file; here if none')
+                     help='folder of the bags, which are named as the files (default: this one)')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
-    one.add_argument('--raw', action='store_true', help='pictures as they are, not as JPEG')
-    one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
-    one.add_argument('--loop', type=int, default=1, help='how often')
+    one.add_argument('--raw', action='store_true', help='write raw pictures instead of JPEG')
+    one.add_argument('--width', type=int, default=0, help='largest width of pictures in pixels')
+    one.add_argument('--loop', type=int, default=1, help='number of times')
     add_streams(one)
 
 
@@ -95,7 +97,7 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     settings, bag = settings_of(arguments), arguments.bag.resolve()
     import cv2
 
-    cv2.setNumThreads(1)  # as the affect node does; the other core recognises
+    cv2.setNumThreads(1)  # as in the affect node; the recogniser uses the other core
     options = ReplayOptions(
         sources=sources_of(arguments), start_s=arguments.start, duration_s=arguments.duration,
         rate=arguments.rate, storage=arguments.storage)
@@ -103,7 +105,7 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     with progress_bar(bag.name) as progress:
         summary = replay(bag, settings, out, options, stop, progress)
     if summary is None:
-        say(f'interrupted; the same command goes on from what is in {out}', file=sys.stderr)
+        say(f'interrupted; the same command continues from {out}', file=sys.stderr)
         return 1
     say(described(summary))
     say(out)
@@ -111,7 +113,7 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
 
 
 def described(summary: Summary) -> str:
-    """Return what came of a replay, in a few lines."""
+    """Describe the results of a replay in a few lines."""
     lines = [f'{summary.duration_s:.1f} s in {summary.wall_s:.1f} s ({summary.speed:.1f} times '
              f'real time): {summary.states} states in {summary.windows} windows, '
              f'{len(summary.people)} people, {summary.utterances} utterances, by {summary.model}']
@@ -120,7 +122,7 @@ def described(summary: Summary) -> str:
 
 @contextlib.contextmanager
 def progress_bar(name: str) -> Iterator[Progress]:
-    """Show how far something is, how fast it goes, and the time left."""
+    """Show progress, speed and remaining time."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -138,7 +140,7 @@ def progress_bar(name: str) -> Iterator[Progress]:
     task = bar.add_task(printable(name), total=None, seconds='', speed='')
 
     def show(done_s: float, total_s: float) -> None:
-        bar.start()  # not before there is something to show: it may be refused first
+        bar.start()  # only now: the work may have been refused before
         bar.update(task, completed=done_s, total=total_s,
                    seconds=f'{done_s:.0f} of {total_s:.0f} s')
         speed = bar.tasks[0].speed
@@ -178,33 +180,34 @@ def _timeline(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
 
 def _add_evaluate(declare: Declare, group: Group) -> None:
-    one = declare('bags', _evaluate_bags, 'Replay bags, hold them against annotations, score '
+    one = declare('bags', _evaluate_bags, 'Replay bags, compare them with annotations, score '
                   'them and write a report.', group)
     one.add_argument('bags', nargs='+', type=Path, metavar='BAG')
     one.add_argument('--annotations', type=Path, metavar='DIR', help='folder of NAME.txt or '
-                     'NAME.csv; the topic /affect/annotation of the bags if none')
+                     'NAME.csv; the topic /affect/annotation of the bags if omitted')
     one.add_argument('--out', type=Path, default=Path('runs/evaluation'),
                      help='folder for the results (default %(default)s)')
     one.add_argument('--without', nargs='+', default=[], metavar='PART',
-                     help='ablations, each a result of its own: video, audio, text, or a pathway '
+                     help='ablations, each with its own result: video, audio, text, or a pathway '
                      'such as video_to_audio')
     one.add_argument('--offset-search', type=float, default=0.0, metavar='S',
-                     help='look for the delay of the raters, so many seconds either way')
-    one.add_argument('--draws', type=int, default=1000, help='of the bootstrap')
-    one.add_argument('--seed', type=int, default=0, help='of the bootstrap')
-    one.add_argument('--workers', type=int, default=1, help='bags replayed at a time')
+                     help='search for a delay of the raters, up to S seconds either way')
+    one.add_argument('--draws', type=int, default=1000, help='draws of the bootstrap')
+    one.add_argument('--seed', type=int, default=0, help='seed of the bootstrap')
+    one.add_argument('--workers', type=int, default=1, help='number of bags replayed at a time')
     one.add_argument('--ray', default='', metavar='ADDRESS',
-                     help='replay on a Ray cluster that sees the same files')
+                     help='replay on a Ray cluster that has the same files')
     add_sources(one)
     add_settings(one)
 
 
 def _add_compare(declare: Declare) -> None:
     one = declare('compare', _compare, 'Compare two results of `evaluate bags`.')
-    one.add_argument('first', type=Path, help='its --out, or a folder of an ablation in it')
+    one.add_argument('first', type=Path,
+                     help='the --out of a result, or the folder of an ablation in it')
     one.add_argument('second', type=Path)
-    one.add_argument('--draws', type=int, default=1000, help='of the bootstrap')
-    one.add_argument('--seed', type=int, default=0, help='of the bootstrap')
+    one.add_argument('--draws', type=int, default=1000, help='draws of the bootstrap')
+    one.add_argument('--seed', type=int, default=0, help='seed of the bootstrap')
 
 
 def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:

@@ -1,4 +1,4 @@
-"""The commands that make data ready for training; :mod:`maven_ros.cli.main` adds them."""
+"""The commands that prepare data for training; :mod:`maven_ros.cli.main` adds them."""
 
 from __future__ import annotations
 
@@ -15,60 +15,61 @@ _SETS = ['aff-wild2']
 
 
 def add_commands(declare: Declare, commands: Group) -> None:
-    """Declare them."""
-    data = add_group(commands, 'data', 'Make data ready for training.')
+    """Declare the commands."""
+    data = add_group(commands, 'data', 'Prepare data for training.')
     _add_prepare(declare, data)
     _add_embed(declare, data)
-    one = declare('generate', _generate, 'Write a small data set in the layout of a real one, '
-                  'composed, for trying out what comes after.', data)
+    one = declare('generate', _generate, 'Compose a small data set in the layout of a real one, '
+                  'to try out the other commands.', data)
     one.add_argument('set', choices=_SETS)
-    one.add_argument('--out', type=Path, required=True, help='folder, not there yet or empty')
-    one.add_argument('--data', type=Path, help='folder with FER+, RAVDESS and EmoBank, of which '
-                     'it is composed; drawn faces, tones and made-up words if none')
-    one.add_argument('--videos', type=int, default=12, help='how many (default %(default)s)')
+    one.add_argument('--out', type=Path, required=True, help='new or empty folder')
+    one.add_argument('--data', type=Path, help='folder with FER+, RAVDESS and EmoBank to compose '
+                     'from; drawn faces, babble and made-up words if omitted')
+    one.add_argument('--videos', type=int, default=12,
+                     help='number of videos (default %(default)s)')
     one.add_argument('--seconds', type=float, default=20.0,
-                     help='length of each (default %(default)s)')
+                     help='length of each video in seconds (default %(default)s)')
     one.add_argument('--seed', type=int, default=0)
 
 
 def _add_prepare(declare: Declare, group: Group) -> None:
-    one = declare('prepare', _prepare, 'Cut faces, sound and words out of videos, with a manifest '
-                  'of every frame. Goes on where it was cut off.', group)
+    one = declare('prepare', _prepare, 'Extract faces, sound and words from videos, with a '
+                  'manifest of every frame. Continues after an interruption.', group)
     one.add_argument('set', choices=_SETS)
     one.add_argument('--videos', type=Path, required=True, metavar='DIR',
                      help='folder with batch1, batch2, ...')
     one.add_argument('--annotations', type=Path, required=True, metavar='DIR',
                      help='folder with VA_Estimation_Challenge/Train_Set, Validation_Set')
     one.add_argument('--crops', type=Path, metavar='DIR', help='cropped and aligned faces, '
-                     'NAME/00001.jpg; who is not there is tracked')
+                     'NAME/00001.jpg; people without crops are tracked in the video')
     one.add_argument('--transcripts', type=Path, metavar='DIR', help='NAME.json, words with '
-                     'text, start_ns, end_ns, confidence; else sound is recognised')
+                     'text, start_ns, end_ns, confidence; without it words are recognised')
     one.add_argument('--out', type=Path, required=True, metavar='DIR')
     one.add_argument('--crop-px', type=int, default=112,
-                     help='side of the crops that are cut (default %(default)s)')
-    one.add_argument('--mismatch', default='cut', help='lines and frames that are not as many: '
-                     'cut (line i is of frame i) or exclude (default %(default)s)')
-    one.add_argument('--workers', type=int, default=1, help='videos at a time')
+                     help='side of new crops in pixels (default %(default)s)')
+    one.add_argument('--mismatch', default='cut', help='videos whose lines and frames differ in '
+                     'number: cut (line i is frame i) or exclude (default %(default)s)')
+    one.add_argument('--workers', type=int, default=1, help='number of videos at a time')
     add_settings(one)
 
 
 def _add_embed(declare: Declare, group: Group) -> None:
     one = declare('embed', _embed, 'Encode a prepared set once, so that training reads vectors. '
-                  'Goes on where it was cut off.', group)
+                  'Continues after an interruption.', group)
     one.add_argument('--data', type=Path, required=True, metavar='DIR',
                      help='what `data prepare` wrote')
     one.add_argument('--model', type=Path, required=True, metavar='DIR',
-                     help='a checkpoint, such as models/compact; its encoders count')
+                     help='a checkpoint whose encoders are used, such as models/compact')
     one.add_argument('--out', type=Path, required=True, metavar='DIR')
     one.add_argument('--length', type=float,
-                     help='seconds of a window (default windows.length_s, 2)')
+                     help='length of a window in seconds (default windows.length_s, 2)')
     one.add_argument('--hop', type=float, default=0.5,
-                     help='seconds from one window to the next (default %(default)s); the sound '
-                     'takes length / hop times the room')
-    one.add_argument('--device', default='auto', help='auto (CUDA where present), cpu or cuda')
+                     help='seconds from one window to the next (default %(default)s); sound '
+                     'needs length / hop times the disk space')
+    one.add_argument('--device', default='auto', help='auto (CUDA if present), cpu or cuda')
     one.add_argument('--precision', choices=['auto', 'fp32', 'bf16'], default='auto')
     one.add_argument('--params-file', type=Path, action='append', default=[], help="a node's "
-                     'ROS parameter file: its windows, rates and gates count')
+                     'ROS parameter file, for its windows, rates and gates')
 
 
 def _prepare(arguments: argparse.Namespace, stop: threading.Event) -> None:

@@ -1,8 +1,8 @@
 """
-The main job, end to end, in one command: a source, the affect node, a recorder and a live view.
+The demo: a source, the affect node, a recorder and a panel of live states in one command.
 
-Each is a process of its own on the embedded graph, just as on a robot; what is shown here is
-what any subscriber hears.
+Each part is a process on the embedded graph, as on a robot. The panel shows what any subscriber
+receives.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from maven_ros.report.timeline import draw_timeline
 from maven_ros.resources import resource
 from maven_ros.text import say
 
-_READY_S = 60.0      # the node loads its models; on a cold disk that takes a while
-_LAST_WORDS_S = 2.0  # after the end of a file: the last windows close, the last words are found
-_KEPT = 36_000       # states that the picture shows at most: two hours at 5 Hz
+_READY_S = 60.0      # the node loads its models, which is slow from a cold disk
+_LAST_WORDS_S = 2.0  # after the end of a file, the last windows close and words are recognised
+_KEPT = 36_000       # most states in the picture: two hours at 5 Hz
 _STOP_S = 3.0
 
 
@@ -46,16 +46,17 @@ def run_demo(
     """
     Run the demo until its file ends or ``stop`` is set.
 
-    :param media: a video or sound file; the shipped clip when no device is named either.
+    :param media: a video or sound file; the shipped clip if no device is named either.
     :param camera: camera to use instead of a file.
     :param microphone: microphone to use instead of a file.
-    :param record: record live devices into a bag and draw a picture, too; of a file always.
-    :param out: folder under which this run gets one of its own.
-    :param settings: flags that are passed on to the affect node.
-    :param rerun: show it in Rerun as well; that stays after a file's end, until ``stop`` is set.
-    :param behaviour: run the example behaviour as well.
-    :returns: 0 when states were published.
-    :raises ResourceError: when a part fails; its last words are in the message.
+    :param record: whether to record live devices and draw a picture; files always are.
+    :param out: folder in which a new folder for this run is created.
+    :param settings: flags for the affect node.
+    :param rerun: whether to open the view in Rerun; it stays after a file's end, until ``stop``
+        is set.
+    :param behaviour: whether to run the example behaviour.
+    :returns: 0 if states were published.
+    :raises ResourceError: if a part fails; the message holds the end of its log.
     """
     live = camera is not None or microphone is not None
     if live and media is not None:
@@ -82,7 +83,7 @@ def run_demo(
             parts.start('view', 'view')
             view.say(_place_of_view(parts, stop))
         heard.listen(graph, view)
-        with suppress(ImportError):  # now, for the end must not take long; its lack is said there
+        with suppress(ImportError):  # imported early, because the end must be quick
             import matplotlib.backends.backend_agg
             import matplotlib.figure  # noqa: F401
         _wait_until_ready(heard, parts, stop)
@@ -93,22 +94,22 @@ def run_demo(
         names = _start_sources(parts, path, camera, microphone, listeners)
         with view:
             _watch(parts, names, view, stop, bag is not None)
-            parts.stop('affect')     # it publishes what it still knows,
-            time.sleep(0.2)          # which is on its way to us and to the recorder
+            parts.stop('affect')     # it publishes its last outputs,
+            time.sleep(0.2)          # which need some time to arrive here and at the recorder
         if rerun and not live and not stop.is_set():
             view.say('the view stays until Ctrl-C')
             while not stop.wait(0.1) and not parts.ended('view'):
                 pass
         parts.stop_all()
         if bag is not None:
-            parts.ended('recorder')  # raises when the bag could not be completed
+            parts.ended('recorder')  # raises if the bag could not be completed
     counted = {name: _counted(parts.said(name)) for name in ('affect', 'recorder')
                if name == 'affect' or bag is not None}
     return _conclude(heard, folder, bag, counted)
 
 
 class DemoCounts:
-    """What the demo has heard on the graph."""
+    """The states and utterances that the demo has received."""
 
     def __init__(self) -> None:
         self.states: deque[AffectState] = deque(maxlen=_KEPT)
@@ -116,7 +117,7 @@ class DemoCounts:
         self._subscriptions: list[Subscription] = []
 
     def listen(self, graph: Graph, view: LiveView) -> None:
-        """Subscribe to what the affect node says, and show it."""
+        """Subscribe to the affect node's outputs, and show them."""
         def on_state(state: AffectState, latency_s: float) -> None:
             self.states.append(state)
             view.show_state(state, latency_s)
@@ -128,23 +129,23 @@ class DemoCounts:
         self._subscriptions += hear_affect(graph, on_state, on_utterance)
 
     def listen_to_behaviour(self, graph: Graph, view: LiveView) -> None:
-        """Show what the robot does."""
+        """Subscribe to the example behaviour, and show it."""
         msgtype = ROBOT_TYPES[BEHAVIOUR_TOPIC]
         self._subscriptions.append(graph.subscribe(
             BEHAVIOUR_TOPIC, msgtype, STATE,
             lambda received: view.show_behaviour(from_cdr(received.cdr, msgtype).data)))
 
     def ready(self) -> bool:
-        """Tell whether the affect node is there."""
+        """Tell whether the affect node publishes."""
         return all(one.publisher_count() > 0 for one in self._subscriptions)
 
 
 class Parts(AbstractContextManager['Parts']):
     """
-    The processes of the demo, each with a log of its own; none outlives this.
+    The processes of the demo, each with its own log. None outlives this object.
 
-    They get a session of their own, so that Ctrl-C reaches the demo alone, which then stops them
-    in the right order.
+    Each gets its own session, so that Ctrl-C reaches only the demo, which then stops them in the
+    right order.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -155,7 +156,7 @@ class Parts(AbstractContextManager['Parts']):
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop whatever still runs."""
+        """Stop all running parts."""
         self.stop_all()
 
     def start(self, name: str, *arguments: str) -> None:
@@ -163,14 +164,14 @@ class Parts(AbstractContextManager['Parts']):
         with (self._folder / f'{name}.log').open('wb') as log:
             self._running[name] = subprocess.Popen(
                 [sys.executable, '-m', 'maven_ros', *arguments, '--end-with-stdin'],
-                stdin=subprocess.PIPE,  # closes when this process ends, however that happens
+                stdin=subprocess.PIPE,  # closes at any end of this process
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def ended(self, name: str) -> bool:
         """
-        Tell whether a part has ended, well.
+        Tell whether a part has ended without an error.
 
-        :raises ResourceError: when it has failed; with the end of its log.
+        :raises ResourceError: if it has failed; holds the end of its log.
         """
         code = self._running[name].poll()
         if code:
@@ -182,19 +183,19 @@ class Parts(AbstractContextManager['Parts']):
         """
         Check that parts still run.
 
-        :raises ResourceError: when one has ended.
+        :raises ResourceError: if one has ended.
         """
         for name in names or self._running:
             if self.ended(name):
                 raise ResourceError(f'{name} ended too early:\n{self._last_words(name)}')
 
     def said(self, name: str) -> list[str]:
-        """Return the lines that a part has said so far."""
+        """Return the lines in a part's log."""
         return (self._folder / f'{name}.log').read_text(
             encoding='utf-8', errors='replace').splitlines()
 
     def stop(self, name: str) -> None:
-        """Ask a part to end; kill it when it does not."""
+        """Terminate a part; kill it if it does not end."""
         process = self._running[name]
         if process.poll() is None:
             process.terminate()
@@ -205,7 +206,7 @@ class Parts(AbstractContextManager['Parts']):
                 process.wait()
 
     def stop_all(self) -> None:
-        """Stop every part; the recorder last, so that it hears what the others still say."""
+        """Stop every part; the recorder last, so that it records the others' last messages."""
         for name in sorted(self._running, key=lambda name: name == 'recorder'):
             self.stop(name)
 
@@ -236,7 +237,7 @@ def _wait_until_ready(heard: DemoCounts, parts: Parts, stop: threading.Event) ->
 
 
 def _place_of_view(parts: Parts, stop: threading.Event) -> str:
-    """Wait until the view has said where it is; return that, and that it took another port."""
+    """Wait for the view; return its address, and whether it took another port."""
     deadline = time.monotonic() + _READY_S
     while not stop.wait(0.1):
         parts.check('view')
@@ -253,7 +254,7 @@ def _start_sources(
 ) -> list[str]:
     """Start the player or the devices; return the names of the parts."""
     if camera is None and microphone is None:
-        # The node, the recorder and the view listen before anything is played.
+        # The player waits for the node, the recorder and the view.
         parts.start('player', 'play', str(path), '--subscribers', str(listeners))
         return ['player']
     names = []
@@ -267,18 +268,18 @@ def _start_sources(
 def _watch(
     parts: Parts, sources: list[str], view: LiveView, stop: threading.Event, recorded: bool,
 ) -> None:
-    """Show what comes until the file has ended or the user has had enough."""
+    """Show states until the file ends or ``stop`` is set."""
     while not stop.wait(0.1):
         parts.check('affect', *(['recorder'] if recorded else []))
         view.refresh()
-        ended = [parts.ended(name) for name in sources]  # looks at each: one may have failed
+        ended = [parts.ended(name) for name in sources]  # checks each: one may have failed
         if all(ended):
             stop.wait(_LAST_WORDS_S)
             return
 
 
 def _counted(log: list[str]) -> str:
-    """Return what a part dropped, by cause; nothing where it never came to say so."""
+    """Return a part's counts of drops by cause, from its log; empty if it logged none."""
     said = [line.partition('; ')[2] for line in log
             if 'published ' in line or line.startswith('recorded ')]
     return said[-1] if said else ''
@@ -287,18 +288,18 @@ def _counted(log: list[str]) -> str:
 def _conclude(
     heard: DemoCounts, folder: Path, bag: Path | None, counted: Mapping[str, str]
 ) -> int:
-    """Write the picture, where there is a bag, and say where everything is."""
+    """Draw the picture, if there is a bag, and print where the results are."""
     if not heard.states:
         say(f'no state was published; the logs are in {folder}', file=sys.stderr)
         return 1
     untrained = heard.states[-1].model.startswith('untrained')
     say(f'{len(heard.states)} states by {heard.states[-1].model}'
-        + (' (untrained: they show that everything works, and mean nothing)'
+        + (' (untrained: they show that the node works, but have no meaning)'
            if untrained else ''))
     for name, what in counted.items():
         if what:
             say(f'counted:  {what}' if name == 'affect' else f'{name}: {what}')
-    if bag is not None:  # else nothing is to be kept of these people, a picture neither
+    if bag is not None:  # otherwise nothing about these people may be kept, not even a picture
         picture = folder / 'timeline.png'
         draw_timeline(list(heard.states), list(heard.utterances), picture)
         size = sum(file.stat().st_size for file in bag.iterdir())

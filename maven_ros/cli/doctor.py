@@ -1,4 +1,4 @@
-"""Checks what maven_ros needs on this machine, and says what to do."""
+"""Check the installation of maven_ros, and suggest remedies."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from maven_ros.resources import resource
 LOOPBACK_S = 10.0
 RMEM_MAX = Path('/proc/sys/net/core/rmem_max')
 _INSTALL = 'pip install "maven_ros[demo]"'
-_REINSTALL = 'install maven_ros again; its files are not complete'
+_REINSTALL = 'install maven_ros again; its files are incomplete'
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """
-    What one check found.
+    The result of a check.
 
-    :param ok: None where something that not everybody needs is absent.
-    :param advice: what to do about it; empty when it is there.
+    :param ok: None if something optional is absent.
+    :param advice: the remedy; empty if the check passed.
     """
 
     name: str
@@ -42,10 +42,11 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class Checker:
     """
-    One check.
+    A check.
 
-    :param look: returns what was found; raises MavenError, ImportError or OSError if nothing was.
-    :param required: whether nothing works without it.
+    :param look: returns what it found, or raises MavenError, ImportError or OSError.
+    :param required: whether the node needs it.
+    :param advice: the remedy.
     """
 
     name: str
@@ -62,12 +63,12 @@ class Checker:
 
 
 def run_checks() -> list[Check]:
-    """Run every check, whatever the others find."""
+    """Run every check."""
     return [checker() for checker in CHECKERS]
 
 
 def report(checks: Sequence[Check]) -> str:
-    """Return the checks as text, with advice under those that need it."""
+    """Return the results as text, each with its advice."""
     marks = {True: 'ok', False: 'FAILED', None: 'absent'}
     lines = []
     for check in checks:
@@ -130,7 +131,7 @@ def _messages() -> str:
 
 
 def _loopback() -> str:
-    """Hear another process through DDS, as this environment sets it up."""
+    """Receive a message from another process through DDS, with this environment's settings."""
     from maven_ros.graph.dds.dds_graph import DdsGraph
 
     topic = f'maven_ros_doctor_{os.getpid()}'
@@ -164,8 +165,7 @@ def _receive_buffer() -> str:
     granted = int(RMEM_MAX.read_text())
     if granted < RECEIVE_BUFFER_BYTES:
         raise ResourceError(
-            f'net.core.rmem_max grants {granted} bytes of the {RECEIVE_BUFFER_BYTES} that are '
-            'asked for')
+            f'net.core.rmem_max grants {granted} bytes of the {RECEIVE_BUFFER_BYTES} requested')
     return f'{RECEIVE_BUFFER_BYTES} bytes'
 
 
@@ -205,21 +205,21 @@ CHECKERS = (
     Checker('PyTorch', _torch, True, _INSTALL),
     Checker('OpenCV', _opencv, True, _INSTALL),
     Checker('face detector', _faces, True,
-            f'{_INSTALL}, which brings an OpenCV that runs it; or {_REINSTALL}'),
+            f'{_INSTALL}, which installs a suitable OpenCV; or {_REINSTALL}'),
     Checker('embedded graph', _loopback, True,
-            f'{_INSTALL}; let UDP through the firewall, look at ROS_DOMAIN_ID and CYCLONEDDS_URI, '
+            f'{_INSTALL}; let UDP pass the firewall, check ROS_DOMAIN_ID and CYCLONEDDS_URI, '
             'or try ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'),
     Checker('receive buffer', _receive_buffer, False,
-            'large pictures from best-effort drivers may get lost; to raise it: '
-            f'sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}, and for good '
+            'large pictures from best-effort drivers may get lost; to increase it: '
+            f'sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}, and permanently: '
             f'net.core.rmem_max={RECEIVE_BUFFER_BYTES} in /etc/sysctl.d/60-receive-buffer.conf'),
     Checker('ROS 2', _package('rclpy', 'rclpy'), False,
             'needed only for the rclpy transport: source /opt/ros/<distribution>/setup.bash'),
     Checker('media files', _package('av', 'av'), False, 'to play files: ' + _INSTALL),
     Checker('microphones', _microphones, False,
-            'plug one in, and see that PulseAudio, PipeWire or ALSA lists it'),
+            'connect one, and check that PulseAudio, PipeWire or ALSA lists it'),
     Checker('cameras', _cameras, False,
-            'plug one in; as a user who may not open it: sudo usermod -aG video $USER'),
+            'connect one; without permission to open it: sudo usermod -aG video $USER'),
     Checker('Whisper', _whisper, False,
             'to recognise words: pip install "maven_ros[whisper]", and maven-ros models fetch '
             'whisper-base'),

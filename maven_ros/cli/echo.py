@@ -1,4 +1,4 @@
-"""Shows what is said on a topic, as ``ros2 topic echo`` does."""
+"""Show the messages of a topic, as ``ros2 topic echo`` does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from maven_ros.graph.messages import from_cdr
 from maven_ros.intake.inbox import Inbox
 from maven_ros.text import printable
 
-_LONGEST = 12  # numbers of an array that are shown
+_LONGEST = 12  # shown numbers of an array
 
 
 def echo(
@@ -26,10 +26,10 @@ def echo(
     """
     Show the messages of a topic until ``stop`` is set.
 
-    :param show: takes one message as text, in the shape of YAML.
-    :param count: stop by itself after so many; 0 for ever.
-    :param wait_s: how long the topic may take to appear; 0 waits until ``stop``.
-    :raises GraphError: when it does not; names the topics that are there.
+    :param show: called with each message as text in the form of YAML.
+    :param count: number of messages after which it ends; 0 for no limit.
+    :param wait_s: time to wait for the topic; 0 waits until ``stop``.
+    :raises GraphError: if the topic does not appear; names the known topics.
     """
     topic = graph.resolve(topic)
     waited_s = 0.0
@@ -62,7 +62,7 @@ def echo(
 
 
 def lines(message: Any, indent: str = '') -> Iterator[str]:
-    """Yield a message as lines of YAML; long arrays are cut, and say so."""
+    """Yield a message as lines of YAML; long arrays are shortened, with their length."""
     for field in dataclasses.fields(message):
         if field.name.startswith('__') or field.name.isupper():  # constants
             continue

@@ -1,9 +1,9 @@
 """
 The command line: ``maven-ros COMMAND``.
 
-Each command is a few lines here; the work is in :mod:`maven_ros.nodes`. Those about bags are in
-:mod:`maven_ros.cli.bag_commands`, the view's in :mod:`maven_ros.cli.view_command`. SIGINT and
-SIGTERM set one event that every command watches.
+Each command is a few lines that call other packages. Groups of commands have their own modules,
+such as :mod:`maven_ros.cli.bag_commands`. SIGINT and SIGTERM set one event that every command
+watches.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run one command.
 
-    :param argv: the arguments; those of the process when left out.
-    :returns: 0 when all went well, 1 after an error that the user can mend, 2 for bad usage.
+    :param argv: the arguments; those of the process if omitted.
+    :returns: 0 on success, 1 after an error that the user can correct, 2 for wrong usage.
     """
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PrintableFormatter('[%(levelname)s] %(name)s: %(message)s'))
     logging.basicConfig(level=arguments.log_level.upper(), handlers=[log])
-    if isinstance(sys.stdout, io.TextIOWrapper):  # as Python's own stderr: a name may be no UTF-8
+    if isinstance(sys.stdout, io.TextIOWrapper):  # like stderr: names may not be UTF-8
         sys.stdout.reconfigure(errors='backslashreplace')
     stop = Interrupts.on_signals()
     if arguments.end_with_stdin:
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MavenError as error:
         say(f'maven-ros: {error}', file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+    except BrokenPipeError:  # the reader of the output has ended, such as `| head`
         sys.stderr.close()
         return 0
 
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the arguments; what is unknown is told by the command that does not know it."""
+    """Parse the arguments; unknown flags are reported with the usage of their command."""
     arguments, unknown = _parser().parse_known_args(argv)
     if unknown:
         own: argparse.ArgumentParser = arguments.parser
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Run, text: str, group: Group = commands,
     ) -> argparse.ArgumentParser:
-        # A parameter's name cut short is a misspelling, not an abbreviation.
+        # A shortened parameter name is a misspelling, not an abbreviation.
         sub = group.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.add_argument('--log-level', default='info',
                          choices=['debug', 'info', 'warning', 'error'])
@@ -103,15 +103,15 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=run, name=name, parser=sub)
         return sub
 
-    one = command('demo', _demo, 'Run the main job on a clip or on live devices, and show it.')
-    one.add_argument('--media', type=Path, help='video or sound file; the shipped clip if none')
+    one = command('demo', _demo, 'Run everything on a clip or on live devices, and show states.')
+    one.add_argument('--media', type=Path, help='video or sound file; the shipped clip if omitted')
     one.add_argument('--camera', help='camera number or path, instead of a file')
     one.add_argument('--microphone', help='microphone number or name, instead of a file')
     one.add_argument('--record', action='store_true',
-                     help='record live devices, too (a file is always recorded)')
-    one.add_argument('--view', action='store_true', help='show it in Rerun, too')
+                     help='record live devices as well (files are always recorded)')
+    one.add_argument('--view', action='store_true', help='also open the view in Rerun')
     one.add_argument('--behaviour', action='store_true',
-                     help='say what a social robot would do about it')
+                     help='also run the example behaviour of a social robot')
     one.add_argument('--out', type=Path, default=Path('runs'), help='folder for results')
     add_settings(one)
 
@@ -122,8 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--robot-speaking-topic', default=ROBOT_SPEAKING_TOPIC,
                      help='true while the robot itself speaks (std_msgs/Bool)')
     one.add_argument('--speech-topic', default=SPEECH_TOPIC,
-                     help='words from another recogniser (hri_msgs/LiveSpeech); they start no '
-                          'window of their own')
+                     help='words from another recogniser (hri_msgs/LiveSpeech); they alone open '
+                          'no windows')
     add_settings(one)
 
     one = command('play', _play, 'Play a media file as a camera and a microphone.')
@@ -132,13 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--image-topic', default=IMAGE_TOPIC, help='(default %(default)s)')
     one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
     one.add_argument('--rate', type=float, default=1.0,
-                     help='media seconds a second; 0 as fast as possible')
-    one.add_argument('--loop', type=int, default=1, help='how often; 0 for ever')
-    one.add_argument('--width', type=int, default=0, help='reduce pictures to so many pixels')
+                     help='seconds of media per second; 0 for as fast as possible')
+    one.add_argument('--loop', type=int, default=1, help='number of times; 0 for endless')
+    one.add_argument('--width', type=int, default=0, help='largest width of pictures in pixels')
     one.add_argument('--compressed', action='store_true', help='publish JPEG pictures')
     add_streams(one)
     one.add_argument('--subscribers', type=int, default=1,
-                     help='start once each topic has so many; 0 starts at once')
+                     help='number of subscribers per topic to wait for; 0 starts at once')
 
     one = command('camera', _camera, 'Publish a camera.')
     add_graph(one)
@@ -152,23 +152,23 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command('record', _record, 'Record topics into a bag.')
     add_graph(one, remaps=False)
-    one.add_argument('topics', nargs='*', help='all when none is named')
-    one.add_argument('--out', type=Path, required=True, help='folder of the bag, not there yet')
+    one.add_argument('topics', nargs='*', help='topics to record; all if none is named')
+    one.add_argument('--out', type=Path, required=True, help='new folder for the bag')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
 
     one = command('echo', _echo, 'Show the messages of a topic.')
     add_graph(one)
     one.add_argument('topic')
-    one.add_argument('-n', '--count', type=int, default=0, help='stop after so many')
+    one.add_argument('-n', '--count', type=int, default=0, help='number of messages; 0 for all')
     one.add_argument('--wait', type=float, default=5.0,
-                     help='seconds that the topic may take to appear; 0 for ever')
+                     help='seconds to wait for the topic; 0 waits for ever')
 
-    one = command('behaviour', _behaviour, 'Do what a social robot might: the example behaviour.')
+    one = command('behaviour', _behaviour, 'Run the example behaviour of a social robot.')
     add_graph(one)
-    one.add_argument('--table', default='', help='what to do on which event; '
-                     'config/behaviour.yaml if none')
-    one.add_argument('--regions', default='', help='those that events tell of; '
-                     'config/regions.yaml if none')
+    one.add_argument('--table', default='', help='decision table; '
+                     'config/behaviour.yaml if omitted')
+    one.add_argument('--regions', default='', help='regions of the events; '
+                     'config/regions.yaml if omitted')
 
     one = command('topics', _topics, 'List the topics on the network, with their types.')
     add_graph(one)
@@ -176,21 +176,21 @@ def _parser() -> argparse.ArgumentParser:
     add_training_commands(command)
     add_data_commands(command, commands)
     add_view_command(command)
-    models = add_group(commands, 'models', 'Fetch, list, check and describe models; nothing else '
-                       'ever downloads.')
-    one = command('fetch', _models_fetch, 'Download models, under their licences.', models)
+    models = add_group(commands, 'models', 'Fetch, list, check and describe models. No other '
+                       'command downloads.')
+    one = command('fetch', _models_fetch, 'Download models under their licences.', models)
     one.add_argument('models', nargs='+', metavar='MODEL')
-    one.add_argument('--yes', action='store_true', help='agree to the licences unasked')
-    one.add_argument('--base-url', help='mirror to fetch from, instead of every server; '
-                     'HF_ENDPOINT names one of the hub alone')
-    command('list', _models_list, 'List the models that there are, here and to fetch.', models)
+    one.add_argument('--yes', action='store_true', help='agree to the licences without a question')
+    one.add_argument('--base-url', help='mirror of all servers; '
+                     'HF_ENDPOINT names a mirror of the hub only')
+    command('list', _models_list, 'List all models, on this machine or to fetch.', models)
     one = command('verify', _models_verify, 'Check every file of a fetched model.', models)
     one.add_argument('model', help='name or path')
-    one = command('info', _models_info, 'Say what a model is, and under which licence.', models)
+    one = command('info', _models_info, 'Describe a model and its licence.', models)
     one.add_argument('model', help='name or path')
     command('parameters', _parameters, 'Write a ROS parameter file with every parameter.')
     command('devices', _devices, 'List cameras and microphones.')
-    command('doctor', _doctor, 'Check what maven-ros needs, and say what to do.')
+    command('doctor', _doctor, 'Check the installation, and suggest remedies.')
     return parser
 
 
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.cli.demo import run_demo
 
-    settings_of(arguments)  # refuse a bad configuration before anything starts
+    settings_of(arguments)  # refuse wrong settings before anything starts
     passed = [text for path in arguments.params_file for text in ('--params-file', str(path))]
     for name, value in flags_of(arguments).items():
         passed += [f'--{name}', value]
@@ -216,8 +216,8 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.intake.inputs import InputTopics
     from maven_ros.nodes.affect_node import AffectNode
 
-    # OpenCV's pool is the whole process's. A second thread costs 5 to 65% more CPU for these
-    # small pictures, and the core that it takes is the recogniser's.
+    # OpenCV's threads are shared by the whole process. For these small pictures a second thread
+    # costs 5 to 65% more CPU, and it would occupy the recogniser's core.
     cv2.setNumThreads(1)
     topics = InputTopics(
         image=arguments.image_topic, audio=arguments.audio_topic,
@@ -262,7 +262,7 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
     counters = Counters()
     with graph_of(arguments, counters) as graph:
-        topics = [graph.resolve(topic) for topic in arguments.topics]  # before there is a bag
+        topics = [graph.resolve(topic) for topic in arguments.topics]  # fails before a bag exists
         with BagGraph(arguments.out, 'w', arguments.storage) as bag:
             written = Recorder(graph, bag, topics, counters).run(stop)
     say(f'recorded {written} messages to {arguments.out}; {counters.summary()}')
@@ -287,7 +287,7 @@ def _behaviour(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
 def _topics(arguments: argparse.Namespace, stop: threading.Event) -> None:
     with graph_of(arguments) as graph:
-        stop.wait(1.0)  # discovery takes a moment
+        stop.wait(1.0)  # discovery needs some time
         for topic, msgtype in sorted(graph.topics().items()):
             say(f'{topic} [{msgtype}]')
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 def fetch(names: Sequence[str], agreed: bool, base_url: str | None) -> None:
     """
-    Show licences, ask, and fetch models.
+    Show the licences, ask for agreement, and fetch models.
 
-    :param agreed: not to be asked.
-    :param base_url: a mirror, instead of every server.
-    :raises ResourceError: a name is not known, nobody agreed, or a download failed.
+    :param agreed: whether to skip the question.
+    :param base_url: a mirror of all servers.
+    :raises ResourceError: if a name is unknown, the user does not agree, or a download fails.
     """
     from rich.console import Console
 
@@ -53,11 +53,11 @@ def list_models() -> str:
 
 def verify(name: str) -> tuple[bool, str]:
     """
-    Check every file of a fetched model; load any other, which checks every tensor of it.
+    Check every file of a fetched model. Load any other model, which checks its tensors.
 
-    :param name: of the model, or a path.
-    :returns: whether all is well, and what was found.
-    :raises ResourceError: there is nothing to check, or it does not load.
+    :param name: name or path of the model.
+    :returns: whether it passed, and the findings as text.
+    :raises ResourceError: if there is nothing to check, or the model does not load.
     """
     model = find_model(name, read_manifest())
     if model.fault:
@@ -72,15 +72,15 @@ def verify(name: str) -> tuple[bool, str]:
     if faults:
         return False, '\n'.join(f'{model.name}: {fault}' for fault in faults)
     unchecked = [one.path for one in model.lock.sources if one.checked == 'nothing']
-    note = f'; no hash vouched for when it came: {", ".join(unchecked)}' if unchecked else ''
-    return True, f'{model.name}: {len(model.lock.files)} files are as they were fetched{note}'
+    note = f'; fetched without a known hash: {", ".join(unchecked)}' if unchecked else ''
+    return True, f'{model.name}: {len(model.lock.files)} files are unchanged{note}'
 
 
 def info(name: str) -> str:
     """
-    Return what is known of a model.
+    Describe a model.
 
-    :param name: of the model, or a path.
+    :param name: name or path of the model.
     """
     return describe(find_model(name, read_manifest()))
 
@@ -95,7 +95,7 @@ def _entries(names: Sequence[str]) -> list[ManifestEntry]:
 
 def _ask(entries: Sequence[ManifestEntry]) -> None:
     if not sys.stdin.isatty():
-        raise SettingsError('--yes: is needed to agree to the licences where nobody can be asked')
+        raise SettingsError('--yes: is needed to agree to the licences without a terminal')
     what = 'this model under its licence' if len(entries) == 1 else 'these under their licences'
     if input(f'Fetch {what} into {models_folder()}? [y/N] ').strip().lower() not in ('y', 'yes'):
         raise ResourceError('not agreed: nothing was fetched')
@@ -131,13 +131,13 @@ def _fetch(entry: ManifestEntry, base_url: str | None, console: Console) -> Path
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Stop at once on SIGINT and SIGTERM: a prompt and a silent server watch no event."""
+    """Stop at once on SIGINT and SIGTERM: a prompt or a silent server cannot watch an event."""
     before = {number: signal.signal(number, signal.default_int_handler)
               for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt as error:
-        raise ResourceError('stopped; the next fetch goes on with what has come') from error
+        raise ResourceError('stopped; the next fetch continues the download') from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The terminal's view of the newest states: one panel that is drawn over, or plain lines."""
+"""Show the newest states in the terminal, as a panel or as plain lines."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from maven_ros.records import NS, AffectState, Modality, Status, Utterance, Voic
 from maven_ros.text import printable, printable_lines
 
 _BAR = 21          # characters of a bar from -1 to 1
-_LINE_EVERY_S = 1  # without a terminal: one line a second of message time
-_GONE_NS = NS      # a person without a state for so long is no longer shown
-#: Said of a voice that is no evidence about the person.
+_LINE_EVERY_S = 1  # without a terminal: one line per second of message time
+_GONE_NS = NS      # a person without a state for this long is no longer shown
+#: Words for a voice that is not evidence about the person.
 _ELSEWHERE = {
     VoiceAssigned.OTHER: "another's voice", VoiceAssigned.UNDECIDED: 'an undecided voice'}
 
 
 class LiveView:
     """
-    Shows states as they come. Thread-safe: messages come on a thread of the transport.
+    Show states as they come. It is thread-safe, for the transport's thread.
 
-    On a terminal, a panel; else (a pipe, a log) a line a second and one for each utterance.
+    On a terminal it draws a panel. Otherwise (a pipe, a log) it prints a line per second and one
+    for each utterance.
 
-    :param title: what is looked at.
+    :param title: name of the source.
     """
 
     def __init__(self, title: str) -> None:
@@ -53,17 +54,17 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the last picture standing."""
+        """Stop drawing; the last panel stays."""
         if self._live:
             self.refresh()
             self._live.stop()
 
     def say(self, text: str) -> None:
-        """Say something outside the panel."""
+        """Print text outside the panel."""
         self._console.print(printable_lines(text), style='dim', soft_wrap=True)
 
     def show_state(self, state: AffectState, latency_s: float) -> None:
-        """Take a state and the time from its window's end to its publication."""
+        """Show a state, with the time from its window's end to its publication."""
         with self._lock:
             self._states += 1
             self._people[state.person_id] = (state, latency_s)
@@ -76,7 +77,7 @@ class LiveView:
                 self._console.print(_line(state, latency_s), highlight=False, soft_wrap=True)
 
     def show_utterance(self, utterance: Utterance) -> None:
-        """Take a result of recognition, partial or final."""
+        """Show an utterance, partial or final."""
         with self._lock:
             if self._utterances and self._utterances[-1].start_ns == utterance.start_ns:
                 self._utterances.pop()
@@ -86,7 +87,7 @@ class LiveView:
                                     soft_wrap=True)
 
     def show_behaviour(self, text: str) -> None:
-        """Take what the robot does, in words."""
+        """Show the robot's behaviour, given in words."""
         text = printable(text)
         with self._lock:
             if text != self._behaviour and not self._live:
@@ -94,7 +95,7 @@ class LiveView:
             self._behaviour = text
 
     def refresh(self) -> None:
-        """Draw anew, on a terminal."""
+        """Draw the panel again, on a terminal."""
         if self._live:
             with self._lock:
                 panel = self._panel()
@@ -120,7 +121,7 @@ class LiveView:
 
 
 def _block(state: AffectState, latency_s: float) -> str:
-    """Put one state on three lines that fit a terminal of 80 columns."""
+    """Format a state as three lines for a terminal of 80 columns."""
     affect = state.affect
     head = f'{printable(state.person_id) or "nobody in view"}: '
     if state.status is Status.NO_EVIDENCE:
@@ -140,7 +141,7 @@ def _bar(value: float) -> str:
 
 
 def _evidence(state: AffectState) -> str:
-    """Name the evidence and how much each part of it counted."""
+    """Name the evidence with the influence of each part."""
     names = (('face', Modality.VIDEO), ('voice', Modality.AUDIO), ('words', Modality.TEXT))
     parts = [name if math.isnan(share) else f'{name} {share:.0%}' for (name, modality), share
              in zip(names, state.influence, strict=True) if state.modalities & modality]
@@ -152,7 +153,7 @@ def _evidence(state: AffectState) -> str:
 
 
 def _line(state: AffectState, latency_s: float) -> str:
-    """Put one state on one line."""
+    """Format a state as one line."""
     affect = state.affect
     who = printable(state.person_id) or 'nobody in view'
     if state.status is Status.NO_EVIDENCE:

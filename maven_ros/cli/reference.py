@@ -1,7 +1,7 @@
 """
-What users look up, from the code: the parameter file and the tables of ``docs/ros2.md``.
+Generate the parameter file and the tables of ``docs/ros2.md`` from the code.
 
-``tools/update_reference.py`` writes them; a test holds them to the code.
+``tools/update_reference.py`` writes them; a test compares them with the code.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Topic:
     A topic of the affect node.
 
     :param name: relative to the namespace unless absolute.
-    :param types: the one that is published, or those that are understood.
+    :param types: the published type, or the accepted ones.
     :param direction: ``'in'`` or ``'out'``.
     """
 
@@ -54,34 +54,34 @@ class Topic:
 
 TOPICS = (
     Topic(IMAGE_TOPIC, INPUT_TYPES['image'], 'in', IMAGE_INPUT,
-          'pictures; where there is no such topic, `<name>/compressed`'),
+          'pictures; `<name>/compressed` if there is no such topic'),
     Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND_INPUT, 'sound'),
     Topic('audio_info', INPUT_TYPES['audio_info'], 'in', INPUT,
-          'what the bytes of `AudioData` are; beside the sound; a latched one, too'),
+          'format of `AudioData`, beside the sound; may be latched'),
     Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', INPUT,
-          'true while the robot speaks: sound and words are its own, then'),
+          'true while the robot itself speaks: its sound and words are ignored'),
     Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', INPUT, 'words from another recogniser'),
     Topic(TRACKED_TOPIC, (IDS_LIST,), 'in', IMAGE_INPUT,
-          'who a detector of ROS4HRI sees, while `faces.ros4hri` is true'),
-    Topic('humans/faces/<id>/roi', (REGION,), 'in', IMAGE_INPUT, 'where; likewise'),
+          'ids of the faces that a ROS4HRI detector sees, if `faces.ros4hri` is true'),
+    Topic('humans/faces/<id>/roi', (REGION,), 'in', IMAGE_INPUT, 'position of the face; likewise'),
     Topic('humans/faces/<id>/landmarks', (LANDMARKS,), 'in', IMAGE_INPUT,
-          'where the eyes are; likewise'),
+          'positions of the eyes; likewise'),
     *(Topic(one.topic, (one.msgtype,), 'out', STATE, one.doc) for one in OUTLETS.values()),
     Topic(ANNOTATED_TOPIC, (IMAGE,), 'out', DRAWING,
-          'what the node sees; drawn while somebody subscribes'),
+          'pictures with faces and affect; drawn only for subscribers'),
     Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
-          'the nearest expression of ROS4HRI, while `outputs.ros4hri` is true'),
-    Topic(VOICE_TOPIC, (LIVE_SPEECH,), 'out', STATE, 'what was said, for ROS4HRI; likewise'),
+          'the nearest expression of ROS4HRI, if `outputs.ros4hri` is true'),
+    Topic(VOICE_TOPIC, (LIVE_SPEECH,), 'out', STATE, 'utterances for ROS4HRI; likewise'),
     Topic(DIAGNOSTICS_TOPIC, (DIAGNOSTICS,), 'out', STATE,
-          'rates, drops by cause, latency, device, model; each second'),
+          'rates, drops by cause, latency, device and model, each second'),
 )
 
 
 def parameter_file() -> str:
     """Return a ROS parameter file with every parameter at its default, annotated."""
     lines = [
-        '# Every parameter of the affect node, at its default; written by `maven-ros parameters`.',
-        '# /** is any node in any namespace; /robot1/affect_node would be one alone.',
+        '# All parameters of the affect node with their defaults, from `maven-ros parameters`.',
+        '# /** means any node in any namespace; /robot1/affect_node would mean a single node.',
         '/**:',
         '  ros__parameters:']
     section = ''
@@ -109,13 +109,13 @@ def topic_table(direction: str) -> str:
 
     :param direction: ``'in'`` or ``'out'``.
     """
-    return _table(('topic', 'type', 'QoS', 'what'), (
+    return _table(('topic', 'type', 'QoS', 'content'), (
         (f'`{one.name}`', ', '.join(f'`{_short(kind)}`' for kind in one.types),
          f'{one.qos.reliability.value.replace("_", " ")}, {one.qos.depth}', one.doc)
         for one in TOPICS if one.direction == direction))
 
 
-#: What stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in docs/ros2.md.
+#: The text between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in docs/ros2.md.
 TABLES = {
     'topics in': lambda: topic_table('in'),
     'topics out': lambda: topic_table('out'),
@@ -125,9 +125,9 @@ TABLES = {
 
 def with_tables(text: str) -> str:
     """
-    Return a document with its tables as the code has them now.
+    Return a document with its tables updated.
 
-    :raises ValueError: names a table whose place is missing.
+    :raises ValueError: names a table whose markers are missing.
     """
     for name, table in TABLES.items():
         begin, end = f'<!-- {name} -->\n', f'<!-- /{name} -->'
@@ -150,7 +150,7 @@ def _ros_type(one: Parameter) -> str:
 
 
 def _allowed(one: Parameter) -> str:
-    """Say what is allowed beyond the type."""
+    """Describe the allowed values beyond the type."""
     if one.choices:
         return ' or '.join(one.choices)
     if one.path:

@@ -10,59 +10,61 @@ from pathlib import Path
 from maven_ros.cli.arguments import Declare
 from maven_ros.text import say
 
-_DEVICE = 'auto (CUDA where present), cpu or cuda'
+_DEVICE = 'auto (CUDA if present), cpu or cuda'
 
 
 def add_commands(declare: Declare) -> None:
-    """Declare all of them."""
-    one = declare('train', _train, 'Train weights from data, as a recipe has it; `train run` and '
+    """Declare the commands."""
+    one = declare('train', _train, 'Train weights by a recipe; `train run` and '
                   '`train ablations` train on recorded people.')
-    one.add_argument('recipe', help="one that ships, such as compact, or a YAML file's path")
+    one.add_argument('recipe', help='a shipped recipe, such as compact, or the path of a YAML '
+                     'file')
     one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
     one.add_argument('--out', type=Path, help='folder of the run (default runs/train/RECIPE)')
-    one.add_argument('--stages', default='', help='only these, with commas between')
+    one.add_argument('--stages', default='', help='only these stages, separated by commas')
     one.add_argument('--device', default='auto',
                      help=f'{_DEVICE}; the fusion is trained on the processor')
 
     one = declare('train run', _run, 'Train on a prepared set, export the weights for the node, '
-                  'and score them. `accelerate launch -m maven_ros train run ...` does so on many '
-                  'GPUs, or machines.')
+                  'and score them. `accelerate launch -m maven_ros train run ...` uses several '
+                  'GPUs or machines.')
     _add_run(one)
-    one.add_argument('--resume', action='store_true', help='go on with the run in --out, if there '
+    one.add_argument('--resume', action='store_true', help='continue the run in --out, if there '
                      'is one')
 
     one = declare('train ablations', _ablations, 'Train and score each modality alone, and '
-                  'without each of our departures from the published code. Goes on where it was '
-                  'cut off.')
+                  'without each of our changes to the published code. Continues after an '
+                  'interruption.')
     _add_run(one)
-    one.add_argument('--only', default='', help='these, with commas between: full, video, audio, '
-                     'text, pooled, raw_head, unmasked')
+    one.add_argument('--only', default='', help='only these, separated by commas: full, video, '
+                     'audio, text, pooled, raw_head, unmasked')
 
     one = declare('predict', _predict, 'Predict every frame of a split of a prepared set, and '
-                  'score what is labelled.')
+                  'score the labelled ones.')
     one.add_argument('--model', type=Path, required=True, help='folder of the checkpoint')
     one.add_argument('--data', type=Path, required=True, help='the prepared set')
-    one.add_argument('--features', type=Path, required=True, help='what `data embed` made of it')
+    one.add_argument('--features', type=Path, required=True, help='the output of `data embed`')
     one.add_argument('--split', default='valid', choices=['train', 'valid', 'test'])
     one.add_argument('--out', type=Path, required=True, help='folder for the results')
     one.add_argument('--smoothing', default='causal', choices=['none', 'causal', 'centred'],
-                     help='none: the window that ended last; causal: smoothed as the node does; '
-                     'centred: to both sides, which only recordings allow (default %(default)s)')
+                     help='none: the window that ended last; causal: smoothed as in the node; '
+                     'centred: smoothed in both directions, for recordings only '
+                     '(default %(default)s)')
     one.add_argument('--smoothing-s', type=float, default=1.0, metavar='S',
-                     help='standard deviation of the centred one (default %(default)s)')
+                     help='standard deviation of centred smoothing in s (default %(default)s)')
     one.add_argument('--device', default='auto', help=_DEVICE)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', type=Path, required=True,
                         help='YAML file, such as config/train/affwild2.yaml')
-    parser.add_argument('--model', default='', help="instead of the file's: the network whose "
-                        'encoders are taken')
+    parser.add_argument('--model', default='', help="checkpoint whose encoders are used, instead "
+                        "of the file's")
     parser.add_argument('--data', type=Path, required=True, help='the prepared set')
-    parser.add_argument('--features', type=Path, help='what `data embed` made of it; not where '
+    parser.add_argument('--features', type=Path, help='the output of `data embed`; not needed if '
                         'encoders are tuned')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the run; of several '
-                        'machines, one that all of them see')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the run; with several '
+                        'machines, a shared folder')
     parser.add_argument('--device', default='auto', help=_DEVICE)
 
 
@@ -97,8 +99,8 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
         write_card(result, arguments.data, time.monotonic() - begun_s, processes, card)
         for name, (_, scores) in result.sets.items():
             say(f'{name}: {scores_text(scores.overall)}')
-        say(result.model or f'{arguments.out}: no model for the node, which gives the network '
-            'all modalities as masked sequences: inputs says otherwise')
+        say(result.model or f'{arguments.out}: no model for the node, because the node gives the '
+            'network all modalities as masked sequences, and `inputs` differs')
 
 
 def _ablations(arguments: argparse.Namespace, stop: threading.Event) -> None:

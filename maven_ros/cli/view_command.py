@@ -14,20 +14,20 @@ from maven_ros.view import DEFAULT_PORT
 
 
 def add_command(declare: Declare) -> None:
-    """Declare it."""
-    one = declare('view', _view, 'Look at what is believed, live or in a bag, in Rerun.')
+    """Declare the command."""
+    one = declare('view', _view, 'Show inputs and states in Rerun, live or from a bag.')
     add_graph(one)
     one.add_argument('bag', type=Path, nargs='?', help='bag with states, or with a replay beside '
-                     'it; the live graph if none')
+                     'it; the live topics if omitted')
     one.add_argument('--annotations', type=Path, metavar='DIR',
                      help='folder of NAME.txt or NAME.csv for the bag')
-    one.add_argument('--save', type=Path, metavar='FILE.rrd', help='record what is shown as well; '
-                     'nothing is recorded otherwise')
-    one.add_argument('--port', type=int, default=DEFAULT_PORT, help='of the page on this '
-                     'machine (default %(default)s); the next free one when it is in use')
+    one.add_argument('--save', type=Path, metavar='FILE.rrd', help='also record the view; '
+                     'otherwise nothing is recorded')
+    one.add_argument('--port', type=int, default=DEFAULT_PORT, help='port of the page on this '
+                     'machine (default %(default)s); the next free one if it is in use')
     one.add_argument('--image-topic', default='',
-                     help='(default camera/image_raw; of a bag: found)')
-    one.add_argument('--audio-topic', default='', help='(default audio; of a bag: found)')
+                     help='(default camera/image_raw; in a bag: found by type)')
+    one.add_argument('--audio-topic', default='', help='(default audio; in a bag: found by type)')
 
 
 def _view(arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -48,7 +48,7 @@ def _view_graph(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.view.live_view import run_view
 
     if arguments.annotations is not None:
-        raise SettingsError(f'--annotations {arguments.annotations}: of what? name the bag')
+        raise SettingsError(f'--annotations {arguments.annotations}: needs a bag; name it')
     counters = Counters()
     with graph_of(arguments, counters) as graph:
         run_view(graph, counters, stop, arguments.port, arguments.save,

@@ -1,4 +1,4 @@
-"""Records of the core to our own messages, and back."""
+"""Convert records of the core to the project's messages, and back."""
 
 from __future__ import annotations
 
@@ -163,10 +163,10 @@ OUTLETS: Mapping[type, Outlet] = {
         'the same, smoothed over time'),
     AffectEvent: Outlet(
         'affect/event', AFFECT_EVENT, lambda event, _: event_message(event),
-        'who came, left, spoke, entered a region of the circumplex'),
+        'people who appear, leave, speak, or enter a region of the circumplex'),
     Utterance: Outlet(
         'affect/utterance', UTTERANCE, lambda utterance, _: utterance_message(utterance),
-        'what was said, or is being said'),
+        'utterances, partial and final'),
 }
 
 

@@ -1,13 +1,13 @@
 """
-Message definitions of other packages that we speak and that ROS 2 itself does not carry.
+Message definitions of other packages that are used here and are not part of ROS 2.
 
-A definition decides the type hash, so each has the fields of its package, in their order; the
-comments are left out, which do not count.
+A definition decides the type hash, so each has the fields of its package in their order. Comments
+do not affect the hash and are left out.
 """
 
 from __future__ import annotations
 
-#: ros-drivers' audio_common (ROS 1's, ported): bytes, and what they are on a topic beside.
+#: ros-drivers' audio_common (ported from ROS 1): bytes, and their format on another topic.
 ROS_DRIVERS = {
     'audio_common_msgs/msg/AudioData': 'uint8[] data',
     'audio_common_msgs/msg/AudioDataStamped': """

@@ -1,4 +1,4 @@
-"""Pictures to messages and back: ``sensor_msgs/Image`` and ``sensor_msgs/CompressedImage``."""
+"""Convert pictures to ``sensor_msgs/Image`` and ``CompressedImage``, and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 
-#: Bytes a pixel of each encoding that can be read; of the first plane for NV12 and NV21.
+#: Bytes per pixel of each readable encoding; for NV12 and NV21 those of the first plane.
 PIXEL_BYTES = {
     'bgr8': 3, 'rgb8': 3, 'bgra8': 4, 'rgba8': 4, 'mono8': 1,
     'bgr16': 6, 'rgb16': 6, 'bgra16': 8, 'rgba16': 8, 'mono16': 2,
@@ -28,8 +28,8 @@ PIXEL_BYTES = {
     'bayer_rggb8': 1, 'bayer_bggr8': 1, 'bayer_gbrg8': 1, 'bayer_grbg8': 1,
     'bayer_rggb16': 2, 'bayer_bggr16': 2, 'bayer_gbrg16': 2, 'bayer_grbg16': 2,
 }
-#: OpenCV's types, which cv_bridge writes where nobody names an encoding. They tell the channels
-#: alone; OpenCV's are blue, green, red. One channel of 16 bits is a depth picture in ROS.
+#: OpenCV's types, which cv_bridge writes if no encoding is named. They state only the number of
+#: channels; OpenCV's order is blue, green, red. In ROS, one channel of 16 bits is depth.
 OPENCV_TYPES = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8', '16UC3': 'bgr16',
                 '16UC4': 'bgra16'}
 _DEPTHS = ('16UC1', '32FC1')
@@ -44,7 +44,7 @@ def image_message(
     Build a ``sensor_msgs/Image``.
 
     :param pixels: uint8 (height, width, 3) BGR; not copied for bgr8.
-    :param encoding: what it is sent as: bgr8, rgb8, bgra8, rgba8 or mono8.
+    :param encoding: encoding of the message: bgr8, rgb8, bgra8, rgba8 or mono8.
     :raises GraphError: for other pixels or another encoding.
     """
     if encoding not in _FROM_BGR:
@@ -78,7 +78,7 @@ def compressed_message(stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Any
 
 def read_image(message: Any) -> Frame:
     """
-    Turn a ``sensor_msgs/Image`` into a frame; the pixels are converted when they are looked at.
+    Convert a ``sensor_msgs/Image`` to a frame; pixels are converted only if they are used.
 
     :raises InputError: ``unknown_encoding``, ``bad_size``, ``bad_step``, ``bad_payload``; and
         ``undecodable`` from the frame's ``decode``.
@@ -104,7 +104,7 @@ def read_image(message: Any) -> Frame:
 
 def read_compressed(message: Any) -> Frame:
     """
-    Turn a ``sensor_msgs/CompressedImage`` into a frame, decoded when it is looked at.
+    Convert a ``sensor_msgs/CompressedImage`` to a frame, which is decoded only if it is used.
 
     :raises InputError: ``unknown_encoding``, ``bad_payload``; and from the frame's ``decode``
         ``undecodable`` and ``bad_size``.
@@ -121,7 +121,7 @@ def read_compressed(message: Any) -> Frame:
 
 @functools.cache
 def _named(encoding: str) -> str:
-    """Return the encoding that one of OpenCV's types stands for; say so once."""
+    """Return the encoding that one of OpenCV's types means, with a warning."""
     named = OPENCV_TYPES[encoding]
     _log.warning('Image.encoding: %r is a type of OpenCV and names no colours: read as %s; '
                  "cv2_to_imgmsg(picture, '%s') names them", encoding, named, named)
@@ -130,10 +130,10 @@ def _named(encoding: str) -> str:
 
 def _rows(message: Any) -> int:
     """
-    Return how many rows the data has, and check that it has them all.
+    Return the number of rows of the data, and check its size.
 
-    NV12 and NV21 have half as many rows of colour under those of brightness; some drivers count
-    them in ``height``, some do not, and the size of the data tells.
+    NV12 and NV21 have rows of colour, half as many, below those of brightness. Some drivers
+    include them in ``height``, others do not; the size of the data decides.
     """
     height: int = message.height
     step, size = message.step, len(message.data)
@@ -163,7 +163,7 @@ def _decode(message: Any, row: int, rows: int) -> Pixels:
 
 
 def _to_bgr8(message: Any) -> Pixels:
-    """Convert by cv_bridge where that is possible, else by rosbags-image: to the same pixels."""
+    """Convert by cv_bridge if possible, otherwise by rosbags-image, to the same pixels."""
     import cv2
     from rosbags.image import image_to_cvimage
 

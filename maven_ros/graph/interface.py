@@ -1,9 +1,9 @@
 """
-What a transport offers: topics, raw CDR messages and a clock. Nothing else knows which one it is.
+The interface of a transport: topics, raw CDR messages and a clock.
 
-A message travels as CDR bytes, which is what DDS carries, what a bag stores and what rclpy gives
-and takes raw; :mod:`maven_ros.graph.messages` alone turns bytes into Python objects and back. A
-callback therefore does next to nothing: it keeps a :class:`Received` and returns.
+Messages travel as CDR bytes: DDS carries them, bags store them, and rclpy reads and writes them.
+Only :mod:`maven_ros.graph.messages` converts between bytes and Python objects. Callbacks should
+only keep a :class:`Received` and return.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from maven_ros.freezing import plain_data
 
 class Reliability(enum.Enum):
     """
-    Whether lost messages are sent again; a subscription may ask for it as publishers offer it.
+    Whether lost messages are sent again. A subscription may follow the publishers' offer.
 
-    To ask for less than is offered is no way to hear everybody: a large message that comes in
-    hundreds of fragments, of which one is lost and not asked for again, never comes at all.
+    A subscription should not request less than is offered: a large message has hundreds of
+    fragments, and without a new request one lost fragment loses the message.
     """
 
     BEST_EFFORT = 'best_effort'
@@ -36,10 +36,11 @@ class Qos:
     """
     Quality of service: keep the last ``depth`` messages.
 
-    :param waits: a reliable publisher of the embedded graph lets subscriptions confirm its last
-        message before it sends the next, as long as it had nothing to send; 0.2 s at most.
-    :param latched: publishers keep them for subscriptions that come later; a subscription asks
-        for what was kept, and hears latched publishers alone; see :meth:`Graph.latched`.
+    :param waits: whether a reliable publisher of the embedded graph lets subscriptions confirm a
+        message before it sends the next. It waits at most as long as it had nothing to send, and
+        at most 0.2 s.
+    :param latched: a publisher keeps its messages for later subscriptions; a subscription
+        receives kept messages, from latched publishers only; see :meth:`Graph.latched`.
     """
 
     reliability: Reliability
@@ -49,7 +50,7 @@ class Qos:
 
     def check_offer(self, topic: str) -> None:
         """
-        Check that a publisher can offer it.
+        Check that a publisher can offer this quality of service.
 
         :raises GraphError: for AS_OFFERED.
         """
@@ -58,20 +59,20 @@ class Qos:
                              'best_effort')
 
 
-#: What drivers of ROS offer, often; sound in chunks, of which 5 would be only 160 ms.
+#: Frequent choices of ROS drivers. Sound needs a deeper queue: 5 chunks would be only 160 ms.
 SENSOR = Qos(Reliability.BEST_EFFORT, 5)
 SOUND = Qos(Reliability.BEST_EFFORT, 100)
-#: What a node listens to: pictures, of which the newest matter, sound, of which all do, the rest.
+#: Inputs of a node: pictures, of which the newest matter, sound, of which all matter, and others.
 IMAGE_INPUT = Qos(Reliability.AS_OFFERED, 5)
 SOUND_INPUT = Qos(Reliability.AS_OFFERED, 100)
 INPUT = Qos(Reliability.AS_OFFERED, 10)
-#: Sources are reliable: they match every reader. A picture is hundreds of datagrams, and those of
-#: the next one would get in the way of those that are sent again.
+#: Sources are reliable, because this matches every reader. A picture has hundreds of datagrams,
+#: and those of the next picture would delay those that are sent again.
 IMAGE_SOURCE = Qos(Reliability.RELIABLE, 5, waits=True)
 SOUND_SOURCE = Qos(Reliability.RELIABLE, 100)
-#: What is said once, such as what sound is like; beside a subscription that hears the others.
+#: Messages that are sent once, such as the format of sound; used beside a normal subscription.
 LATCHED = Qos(Reliability.RELIABLE, 1, latched=True)
-#: What a node draws; it must never wait for who looks at it.
+#: Drawn pictures; the node must never wait for their subscribers.
 DRAWING = Qos(Reliability.RELIABLE, 5)
 #: States, utterances, events.
 STATE = Qos(Reliability.RELIABLE, 10)
@@ -81,12 +82,12 @@ STATE = Qos(Reliability.RELIABLE, 10)
 @dataclass(frozen=True, slots=True)
 class Received:
     """
-    A message as it arrived.
+    A received message.
 
-    :param topic: its full name, such as ``/camera/image_raw``.
+    :param topic: full name, such as ``/camera/image_raw``.
     :param msgtype: ROS type name, such as ``sensor_msgs/msg/Image``.
     :param cdr: the CDR bytes with their 4-byte header.
-    :param received_ns: when it arrived, on the graph's clock.
+    :param received_ns: time of arrival on the graph's clock.
     """
 
     topic: str
@@ -96,7 +97,7 @@ class Received:
 
 
 class Publisher(Protocol):
-    """The way out to one topic."""
+    """A publisher of one topic."""
 
     topic: str
     msgtype: str
@@ -106,42 +107,42 @@ class Publisher(Protocol):
         Send a message.
 
         :param message: an object of the publisher's type from ``messages.new``.
-        :raises GraphError: when it is of another type or cannot be serialised.
+        :raises GraphError: if it has another type or cannot be serialised.
         """
 
     def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
         """
-        Send CDR bytes as they are.
+        Send CDR bytes unchanged.
 
-        :param stamp_ns: when that is, on the graph's clock; now when left out.
+        :param stamp_ns: time of sending on the graph's clock; the present time if omitted.
         """
 
     def subscription_count(self) -> int:
-        """How many subscriptions match now."""
+        """Return the number of matching subscriptions."""
 
     def close(self) -> None:
-        """Withdraw from the topic."""
+        """Stop publishing."""
 
 
 class Subscription(Protocol):
-    """The way in from one topic."""
+    """A subscription to one topic."""
 
-    topic: str  # its full name
+    topic: str  # the full name
     msgtype: str
-    reliability: Reliability  # what it asks of its publishers now
+    reliability: Reliability  # as requested from the publishers at present
 
     def publisher_count(self) -> int:
-        """How many publishers match now."""
+        """Return the number of matching publishers."""
 
     def close(self) -> None:
-        """Stop: once this returns, no callback runs and none begins."""
+        """Stop receiving; after the return, no callback runs or starts."""
 
 
 class Graph(Protocol):
-    """A place where topics live. A context manager; closing it closes all that came from it."""
+    """A set of topics and a clock. A context manager; closing it closes all its parts."""
 
     def now_ns(self) -> int:
-        """Return the graph's time: the system's, simulated, or a bag's."""
+        """Return the graph's time: the system's, a simulated one, or a bag's."""
 
     def advertise(self, topic: str, msgtype: str, qos: Qos) -> Publisher:
         """
@@ -155,7 +156,7 @@ class Graph(Protocol):
         self, topic: str, msgtype: str, qos: Qos, callback: Callable[[Received], None]
     ) -> Subscription:
         """
-        Listen to a topic. The callback comes on a thread of the transport and must be short.
+        Subscribe to a topic. The callback runs on a thread of the transport and must be short.
 
         :param topic: absolute or relative to the graph's namespace.
         :raises GraphError: for a bad name or an unknown type.
@@ -163,24 +164,24 @@ class Graph(Protocol):
 
     def resolve(self, topic: str) -> str:
         """
-        Return the full name that a topic has here, after remaps and namespace.
+        Return the full name of a topic, after remaps and namespace.
 
         :raises GraphError: for a bad name.
         """
 
     def topics(self) -> dict[str, str]:
-        """All topics known now, with their types."""
+        """Return all known topics with their types."""
 
     def publisher_count(self, topic: str) -> int:
         """
-        How many publishers a topic has now, ours included.
+        Return the number of a topic's publishers, including those of this graph.
 
         :raises GraphError: for a bad name.
         """
 
     def latched(self, topic: str) -> bool:
         """
-        Tell whether somebody keeps what was published on a topic for who comes later.
+        Tell whether a publisher keeps a topic's messages for later subscriptions.
 
         :raises GraphError: for a bad name.
         """

@@ -1,11 +1,11 @@
 """
-Sound to messages and back: ours and the two families of ``audio_common_msgs``.
+Convert sound to messages and back: ``AudioChunk`` and both families of ``audio_common_msgs``.
 
-| message | time is that of | format is in |
+| message | its time is that of | its format is in |
 | --- | --- | --- |
 | maven_ros/AudioChunk | the first sample | the message |
 | AudioDataStamped (ros-drivers) | the first sample | AudioInfo, beside it |
-| AudioData (ros-drivers) | none: its end is its arrival | AudioInfo, beside it |
+| AudioData (ros-drivers) | none; its end is the arrival | AudioInfo, beside it |
 | AudioStamped (mgonzs13) | the last sample's end | the message |
 """
 
@@ -32,19 +32,19 @@ AUDIO_INFO = 'audio_common_msgs/msg/AudioInfo'
 
 #: Encodings of AudioChunk.
 ENCODINGS = {'S16LE': '<i2', 'F32LE': '<f4'}
-#: What AudioInfo.sample_format may say; GStreamer's names.
+#: Allowed values of AudioInfo.sample_format, which are GStreamer's names.
 RAW_FORMATS = {**ENCODINGS, 'S16BE': '>i2', 'S32LE': '<i4', 'S32BE': '>i4', 'F32BE': '>f4',
                'S8': 'i1', 'U8': 'u1'}
-#: AudioInfo.coding_format of sound that is not compressed; '' where nobody said.
+#: AudioInfo.coding_format of uncompressed sound; '' if unknown.
 UNCOMPRESSED = ('wave', 'wav', 'raw', 'pcm', '')
 #: PortAudio's sample formats, and the array of AudioStamped that each one fills.
 PORTAUDIO = {1: 'float32_data', 2: 'int32_data', 8: 'int16_data', 16: 'int8_data',
              32: 'uint8_data'}
 _DRIVERS_CURE = "set the parameter format of ros-drivers' audio_capture to wave"
 _MAX_RATE_HZ = 768_000
-_LONGEST_NAME = 80  # what is longer is none that is known
+_LONGEST_NAME = 80  # longer names are unknown anyway
 _MAX_CHANNELS = 255
-#: Of one message; each second becomes 16,000 samples, whatever its rate is.
+#: Longest message; each second becomes 16,000 samples at any rate.
 _LONGEST_S = 10
 _MOST_VALUES = 2**22
 
@@ -52,7 +52,7 @@ _MOST_VALUES = 2**22
 @plain_data
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """What the bytes of AudioData messages are."""
+    """The format of the bytes of AudioData messages."""
 
     sample_rate_hz: int
     channels: int
@@ -62,18 +62,18 @@ class RawFormat:
 
     @classmethod
     def of_settings(cls, audio: AudioSettings) -> RawFormat:
-        """Take what is assumed where no AudioInfo tells."""
+        """Return the format for messages without an AudioInfo, from the settings."""
         return cls(audio.raw_rate_hz, audio.raw_channels, audio.raw_format)
 
     @classmethod
     def of_message(cls, info: Any) -> RawFormat:
-        """Take what an AudioInfo of ros-drivers tells."""
+        """Return the format that an AudioInfo of ros-drivers describes."""
         return cls(info.sample_rate, info.channels, info.sample_format[:_LONGEST_NAME],
                    info.coding_format[:_LONGEST_NAME], told=True)
 
     def check(self) -> None:
         """
-        Refuse what cannot be read.
+        Check that the format can be read.
 
         :raises InputError: ``unknown_encoding``, ``bad_rate`` or ``bad_channels``.
         """
@@ -90,9 +90,9 @@ class RawFormat:
 
 def audio_message(chunk: AudioChunk, frame_id: str = '', encoding: str = 'S16LE') -> Any:
     """
-    Build a ``maven_ros/AudioChunk``; beyond full scale, S16LE saturates.
+    Build a ``maven_ros/AudioChunk``; S16LE saturates beyond full scale.
 
-    :param chunk: its sequence number is sent, 0 where it has none.
+    :param chunk: its sequence number is sent, or 0 if it has none.
     :param encoding: S16LE or F32LE.
     :raises GraphError: for another encoding, for samples that are not (samples, channels), and
         for NaN or infinity.

@@ -1,7 +1,7 @@
 """
-The names of our topics, each in one place, and the way to hear what the affect node says.
+The names of the project's topics, and a helper that subscribes to states and utterances.
 
-Names are relative, so that a namespace sets two robots apart; on a graph without one they are
+Names are relative, so that namespaces separate robots. Without a namespace they are
 ``/camera/image_raw``, ``/affect/state`` and so on.
 """
 
@@ -31,29 +31,30 @@ EVENT_TOPIC = OUTLETS[AffectEvent].topic
 UTTERANCE_TOPIC = OUTLETS[Utterance].topic
 ANNOTATED_TOPIC = 'affect/image_annotated'
 TRACKED_TOPIC = 'humans/faces/tracked'
-VOICE_TOPIC = 'humans/voices/voice_1/speech'  # one microphone is one voice: nobody tells whose
+VOICE_TOPIC = 'humans/voices/voice_1/speech'  # a microphone counts as one voice
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
 
-# What the example behaviour asks of a robot.
+# Goals of the example behaviour.
 GAZE_TOPIC = 'robot/gaze'
 LED_TOPIC = 'robot/led'
 STYLE_TOPIC = 'robot/speaking_style'
 DISTANCE_TOPIC = 'robot/distance'
-BEHAVIOUR_TOPIC = 'robot/behaviour'  # all of it in words, for people
+BEHAVIOUR_TOPIC = 'robot/behaviour'  # all goals in words
 ROBOT_TYPES = {
     GAZE_TOPIC: 'sensor_msgs/msg/RegionOfInterest', LED_TOPIC: 'std_msgs/msg/ColorRGBA',
     STYLE_TOPIC: 'std_msgs/msg/String', DISTANCE_TOPIC: 'std_msgs/msg/Float32',
     BEHAVIOUR_TOPIC: 'std_msgs/msg/String'}
 
-#: Topic and type of all that a pipeline hands out.
+#: Topics and types of all outputs of a pipeline.
 OUTPUT_TYPES = {one.topic: one.msgtype for one in OUTLETS.values()}
 
 
 def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
     """
-    Turn what a pipeline hands out into a message.
+    Convert an output of a pipeline to a message.
 
-    :param now_ns: when it becomes known: a state's latency is from its window's end to then.
+    :param now_ns: time at which it becomes known; a state's latency is the time from its window's
+        end to then.
     :returns: one of :data:`OUTPUT_TYPES`' topics, and the message.
     :raises GraphError: for a time that a message cannot hold.
     """
@@ -62,7 +63,7 @@ def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
 
 
 def is_echo(topic: str) -> bool:
-    """Tell an output whose type is an input's: it must never be taken for one."""
+    """Tell whether a topic is an output that must not be mistaken for an input."""
     return topic.endswith((f'/{ANNOTATED_TOPIC}', f'/{VOICE_TOPIC}'))
 
 
@@ -74,7 +75,7 @@ def hear_affect(
     Subscribe to states and utterances.
 
     :param on_state: takes a state, and the seconds from its window's end to its publication.
-    :param on_utterance: takes a result of recognition, partial or final.
+    :param on_utterance: takes an utterance, partial or final.
     """
     def state(received: Received) -> None:
         message = from_cdr(received.cdr, received.msgtype)

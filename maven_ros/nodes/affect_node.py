@@ -1,4 +1,4 @@
-"""The affect node: camera and microphone topics in, states and utterances out."""
+"""The affect node: it turns camera and microphone topics into states, events and utterances."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ from maven_ros.settings import Settings
 
 _log = logging.getLogger('maven_ros.affect')
 
-#: How many messages of each role may wait: a second or more of each.
+#: Largest number of waiting messages by role: a second or more of each.
 _LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100, 'speech': 100,
            'faces': 1000}
 _POLL_S = 0.05
 _LOOK_S = 0.25
 _REPORT_S = 1.0
-#: A state older than this is drawn no more.
+#: An older state is no longer drawn.
 _SHOWN_NS = NS
 
 
 class AffectNode(Closing):
     """
-    The pipeline on a graph, in phases: it is made, is activated and deactivated, and is closed.
+    The pipeline on a graph. The node is created, activated, deactivated, and closed.
 
-    Made, it has loaded and warmed its models. Active, it listens and publishes: callbacks only
-    append to the inbox, and a thread of its own does the work. Closed, it has let go of threads,
-    processes and devices.
+    Creation loads and warms up the models. While active, the node subscribes and publishes:
+    callbacks only append to the inbox, and its own thread does the work. ``close`` releases
+    threads and models.
 
-    :param graph: any transport; stays the caller's to close.
-    :param topics: where the inputs come from.
-    :param counters: shared with the graph, so that its losses are published, too.
-    :raises ResourceError: when a model or package that the settings ask for is missing.
+    :param graph: any transport; the caller closes it.
+    :param topics: names of the input topics.
+    :param counters: shared with the graph, so that lost messages are also published.
+    :raises ResourceError: if a model or package that the settings need is missing.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class AffectNode(Closing):
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
         self._intake = Intake(settings.audio, self.counters, settings.time)
         self._inbox = Inbox(_LIMITS, self.counters)
-        self._orders: deque[Callable[[], None]] = deque()  # for the thread that works
+        self._orders: deque[Callable[[], None]] = deque()  # for the working thread
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        #: What ended the work too early.
+        #: The error that ended the work.
         self.failure: Exception | None = None
         self.states_published = 0
         self._worst_latency_ns = 0
         self._worst_inference_s = 0.0
         self._busy_s = 0.0
         if not self.pipeline.engine.trained:
-            _log.warning('%s: the weights are random; its states show that everything works, '
-                         'and mean nothing', self.pipeline.engine.name)
+            _log.warning('%s: the weights are random; its states show that the node works, but '
+                         'have no meaning', self.pipeline.engine.name)
 
     def run(self, stop: threading.Event) -> None:
         """
-        Work until ``stop`` is set, then publish what is still open, close and return.
+        Work until ``stop`` is set, then publish the last outputs and close.
 
-        :raises Exception: what made the work fail.
+        :raises Exception: the error that ended the work.
         """
         with self:
             self.activate()
@@ -109,9 +109,9 @@ class AffectNode(Closing):
 
     def activate(self) -> None:
         """
-        Open every topic and begin to work.
+        Open all topics and start to work.
 
-        :raises GraphError: when a topic cannot be published.
+        :raises GraphError: if a topic cannot be published.
         """
         if self._thread is not None:
             return
@@ -137,7 +137,7 @@ class AffectNode(Closing):
         self._thread.start()
 
     def deactivate(self) -> None:
-        """Stop to listen, publish what is still open, and withdraw from every topic."""
+        """Stop listening, publish the last outputs, and close all topics."""
         if self._thread is None:
             return
         self._stop.set()
@@ -148,7 +148,7 @@ class AffectNode(Closing):
         self._inbox.clear()
         self._intake.reset()
         if self.failure is None:
-            # From here on nobody hears when the robot ends.
+            # The node will not receive the end of the robot's speech.
             self._publish(self.pipeline.feed(RobotSpeaking(self._graph.now_ns(), False)))
             self._publish(self.pipeline.finish(timeout_s=0.5))
         self._publish(self.pipeline.reset())
@@ -159,7 +159,7 @@ class AffectNode(Closing):
         _log.info('published %d states; %s', self.states_published, self.counters.summary())
 
     def close(self) -> None:
-        """Deactivate, and let go of models, processes and devices."""
+        """Deactivate, and release the models and their resources."""
         try:
             self.deactivate()
         finally:
@@ -167,30 +167,30 @@ class AffectNode(Closing):
 
     def change(self, settings: Settings) -> None:
         """
-        Go on with other settings, from the next window on.
+        Change the settings, from the next window.
 
-        :raises SettingsError: for a change that only a new node can make.
+        :raises SettingsError: for a change that needs a new node.
         """
         self.pipeline.settings.check_change(settings)
         self._orders.append(lambda: self.pipeline.change(settings))
 
     def reset(self) -> None:
-        """Forget all evidence, and what has arrived and waits."""
+        """Forget all evidence and all waiting messages."""
         self._inbox.clear()
         self._orders.append(self._intake.reset)
         self._orders.append(lambda: self._publish(self.pipeline.reset()))
 
     def reset_baselines(self) -> None:
-        """Take everybody's rest for neutral again; all else goes on."""
+        """Forget the personal baselines of all people."""
         self._orders.append(self.pipeline.reset_baselines)
 
-    # --- on the thread that works ------------------------------------------------------------
+    # --- on the working thread ---------------------------------------------------------------
 
     def _work(self) -> None:
         try:
             self.pipeline.engine.adopt_thread()
             self._loop()
-        except Exception as error:  # whatever it is, who waits for this thread must know
+        except Exception as error:  # any error must reach the thread that waits for this one
             self.failure = error
             _log.error('the work has failed: %s', error, exc_info=True)
 
@@ -212,18 +212,18 @@ class AffectNode(Closing):
             if begun:
                 self._step()
             else:
-                self._stop.wait(_POLL_S)  # what arrives meanwhile waits in the inbox
+                self._stop.wait(_POLL_S)  # messages wait in the inbox
 
     def _step(self) -> None:
-        """Work off one message, or let time pass."""
-        clock_ns = self._graph.now_ns()  # what has arrived by then is here when the wait is over
+        """Process one message, or let time pass."""
+        clock_ns = self._graph.now_ns()  # messages up to this time arrive during the wait
         received = self._inbox.get(_POLL_S)
         began_s, published = time.perf_counter(), self.states_published
         if received is None:
             self._publish(self.pipeline.advance(self._intake.pass_time(clock_ns)))
         else:
             for record in self._intake.take(received, clock_ns):
-                # The arrival is the pipeline's now: a backlog here is no silence there.
+                # The pipeline's time is that of arrival, so a backlog does not look like silence.
                 self._feed(record, self._intake.now_ns)
             self._face_topics.follow(self._intake.faces.listed)
         took_s = time.perf_counter() - began_s
@@ -235,7 +235,7 @@ class AffectNode(Closing):
         if not isinstance(record, Frame) or not self._annotated.subscription_count():
             self._publish(self.pipeline.feed(record, now_ns))
             return
-        looked: list[None] = []  # the pipeline thins frames: only those that it looks at are drawn
+        looked: list[None] = []  # only frames that the pipeline uses are drawn
         decode = functools.cache(record.decode)
 
         def look() -> Pixels:
@@ -249,7 +249,7 @@ class AffectNode(Closing):
     def _draw(self, frame: Frame) -> None:
         try:
             pixels = frame.decode()
-        except InputError:  # counted already
+        except InputError:  # the pipeline has counted it
             return
         shown = [state for state in self._newest.values()
                  if abs(frame.stamp_ns - state.window_end_ns) < _SHOWN_NS]
@@ -260,11 +260,11 @@ class AffectNode(Closing):
         for output in outputs:
             try:
                 self._publish_one(output)
-            except GraphError as error:  # a stamp at the edge of what a message can hold
+            except GraphError as error:  # a stamp beyond the range of messages
                 self.counters.count('output', 'unpublishable', str(error))
 
     def _publish_one(self, output: Output) -> None:
-        # On the stamps' clock, where that is another.
+        # The time on the stamps' clock, which may differ from the graph's.
         now_ns = self._graph.now_ns() - self._intake.stamps.skew_ns
         topic, message = output_message(output, now_ns)
         self._outputs[topic].publish(message)
@@ -308,7 +308,7 @@ class AffectNode(Closing):
             self._graph.now_ns(), Diagnosis(self._name, level, text, values), *statuses))
 
     def _own_faults(self) -> list[Fault]:
-        """Say what is wrong with the clock, the recogniser and the topics of the states."""
+        """Return the faults of the clock, the recogniser and the state topic."""
         faults = []
         clock = self._clock.fault()
         if clock:

@@ -1,4 +1,4 @@
-"""Draws what is believed about people over the picture that they are in."""
+"""Draw faces and affect onto a picture."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LINE_PX = 18
 
 def annotated(pixels: Pixels, states: Iterable[AffectState]) -> Pixels:
     """
-    Return a copy with a box around each face and its affect above.
+    Return a copy of a picture with a box around each face and the affect above it.
 
     :param pixels: uint8 (height, width, 3) BGR.
-    :param states: the newest of each person; those without a face are left out.
+    :param states: the newest state of each person; states without a face are left out.
     """
     import cv2
 
@@ -43,6 +43,6 @@ def _write(picture: Pixels, box: Box, lines: list[str], colour: tuple[int, int, 
     top = max(_LINE_PX, box.y - _LINE_PX * (len(lines) - 1) - 6)
     for index, line in enumerate(lines):
         at = (box.x, top + index * _LINE_PX)
-        for thickness, ink in ((3, _BLACK), (1, colour)):  # an outline, to be read on anything
+        for thickness, ink in ((3, _BLACK), (1, colour)):  # outlined, to be readable anywhere
             cv2.putText(picture, line, at, cv2.FONT_HERSHEY_SIMPLEX, _TEXT_SCALE, ink, thickness,
                         cv2.LINE_AA)

@@ -1,16 +1,16 @@
 """
-An example to copy: what a social robot does about a person's affect, on plain ROS types.
+An example to copy: the behaviour of a social robot that follows a person's affect.
 
-It hears ``affect/event`` and ``affect/state_smoothed``, and publishes
+It subscribes to ``affect/event`` and ``affect/state_smoothed``, and publishes on plain ROS types:
 
 - ``robot/gaze`` (sensor_msgs/RegionOfInterest): the face to look at, in pixels of the camera's
   picture; all 0 to look at nobody,
 - ``robot/led`` (std_msgs/ColorRGBA), ``robot/speaking_style`` (std_msgs/String),
-- ``robot/distance`` (std_msgs/Float32): metres to keep from the person; more is backing off,
-- ``robot/behaviour`` (std_msgs/String): all of it in words.
+- ``robot/distance`` (std_msgs/Float32): the distance to keep from the person, in metres,
+- ``robot/behaviour`` (std_msgs/String): the whole behaviour in words.
 
-It sets goals and moves nothing: what turns them into motion keeps its own limits. It attends to
-one person, whose event came first, until they leave.
+It sets goals and moves nothing. The software that turns goals into motion must keep its own
+limits. The behaviour attends to one person, whose event came first, until that person leaves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from maven_ros.intake.inbox import Inbox
 from maven_ros.records import NS, AffectEvent, AffectState, EventKind
 
 _POLL_S = 0.05
-_REPEAT_NS = NS  # so that who listens later hears it, too
+_REPEAT_NS = NS  # for subscribers that join later
 _UNKNOWN = Affect(math.nan, math.nan)
 
 
@@ -38,14 +38,14 @@ class Behaviour:
     """
     The behaviour on a graph.
 
-    :param graph: any transport; stays the caller's to close.
-    :param table: what to do on which event.
-    :param rate_hz: publishes so often a second at most.
-    :param idle_s: so long without a state of anybody, it goes back to idle.
+    :param graph: any transport; the caller closes it.
+    :param table: the conduct for each event.
+    :param rate_hz: highest rate of publishing.
+    :param idle_s: time without messages after which the behaviour becomes idle.
     """
 
-    _person: str | None  # who is attended to; empty for a voice with nobody in view
-    _state: AffectState | None  # the newest of that person
+    _person: str | None  # the attended person; empty for a voice with nobody in view
+    _state: AffectState | None  # the newest state of that person
     _conduct: Conduct
     _why: str
 
@@ -68,7 +68,7 @@ class Behaviour:
                         lambda received: self._inbox.put('state', received))
 
     def run(self, stop: threading.Event) -> None:
-        """Work until ``stop`` is set, then go idle."""
+        """Work until ``stop`` is set, then become idle."""
         while not stop.is_set():
             received = self._inbox.get(_POLL_S)
             if received is not None:
@@ -89,7 +89,7 @@ class Behaviour:
         self._heard_ns = self._graph.now_ns()
 
     def _decide(self, event: AffectEvent) -> None:
-        """Do what the table says about the person who is attended to."""
+        """Apply the table to an event of the attended person."""
         if not self._person and event.kind is not EventKind.LEFT:  # a voice alone has no id
             self._person = event.person_id
         if event.person_id == self._person:
@@ -98,7 +98,7 @@ class Behaviour:
                 self._rest(event.text)
 
     def _see(self, state: AffectState) -> None:
-        """Keep where the person is, in the picture and on the circumplex."""
+        """Keep the newest state of the attended person."""
         if state.person_id == self._person:
             self._state = state
 
@@ -109,7 +109,7 @@ class Behaviour:
         self._why = why
 
     def _act(self, now_ns: int) -> None:
-        """Publish what has changed, not too often; go idle when nothing is heard."""
+        """Publish changes at the allowed rate; become idle without messages."""
         if not 0 <= now_ns - self._heard_ns < self._idle_ns and self._person is not None:
             self._rest(f'nothing heard for {self._idle_ns / NS:g} s')
         waited_ns = now_ns - self._said_ns
@@ -131,7 +131,7 @@ class Behaviour:
             self._publishers[topic].publish(new(topics.ROBOT_TYPES[topic], **fields))
 
     def _goals(self) -> tuple[dict[str, int], tuple[int, int, int], str]:
-        """Return where to look, the LED's colour, and the conduct in words."""
+        """Return the gaze, the LED's colour, and the conduct in words."""
         conduct, state = self._conduct, self._state
         face = state.face if state is not None and conduct.look else None
         gaze = {} if face is None else {'x_offset': face.x, 'y_offset': face.y,

@@ -1,4 +1,4 @@
-"""The programs that ``ros2 run maven_ros`` starts; each is a few lines around a node."""
+"""The programs of ``ros2 run maven_ros``; each is a few lines around a node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from maven_ros.resources import resource
 from maven_ros.text import printable_lines, say
 from maven_ros.view import DEFAULT_PORT
 
-#: The name under which the sources publish; a launch file remaps it to where the camera is.
+#: The sources' own name of the picture topic; launch files remap it to the camera's topic.
 _IMAGE_TOPIC = 'image'
 
 _log = logging.getLogger('maven_ros')
@@ -33,14 +33,14 @@ class PlayerSettings:
     """Parameters of ``player_node``."""
 
     file: str = setting('', 'Media file; empty for the shipped clip.', path='file')
-    rate: float = setting(1.0, 'Media seconds a second; 0 as fast as possible.',
+    rate: float = setting(1.0, 'Seconds of media per second; 0 for as fast as possible.',
                           minimum=0.0, maximum=1000.0)
-    loop: int = setting(1, 'How often; 0 for ever.', minimum=0, maximum=2**31 - 1)
-    width: int = setting(0, 'Reduce pictures to so many pixels; 0 leaves them as they are.',
+    loop: int = setting(1, 'Number of times; 0 for endless.', minimum=0, maximum=2**31 - 1)
+    width: int = setting(0, 'Largest width of pictures in pixels; 0 keeps their size.',
                          minimum=0, maximum=16384)
-    compressed: bool = setting(False, 'Publish JPEG pictures, on <image>/compressed.')
+    compressed: bool = setting(False, 'Publish JPEG pictures on <image>/compressed.')
     subscribers: int = setting(
-        1, 'Start once each topic has so many subscribers; 0 starts at once.',
+        1, 'Number of subscribers per topic to wait for; 0 starts at once.',
         minimum=0, maximum=1000)
     frame_id: str = setting('camera', 'Frame of the pictures.')
 
@@ -50,11 +50,13 @@ class CameraSettings:
     """Parameters of ``camera_node``."""
 
     device: str = setting('0', 'Number, path or address of the camera.')
-    width: int = setting(0, 'Pixels to ask for; 0 for its own choice.', minimum=0, maximum=16384)
-    height: int = setting(0, 'Pixels to ask for; 0 for its own choice.', minimum=0, maximum=16384)
-    fps: float = setting(0.0, 'Pictures a second to ask for; 0 for its own choice.',
+    width: int = setting(0, 'Requested width in pixels; 0 for the camera\'s default.',
+                         minimum=0, maximum=16384)
+    height: int = setting(0, 'Requested height in pixels; 0 for the camera\'s default.',
+                          minimum=0, maximum=16384)
+    fps: float = setting(0.0, 'Requested pictures per second; 0 for the camera\'s default.',
                          minimum=0.0, maximum=1000.0)
-    compressed: bool = setting(False, 'Publish JPEG pictures, on <image>/compressed.')
+    compressed: bool = setting(False, 'Publish JPEG pictures on <image>/compressed.')
     wait: bool = setting(True, 'Wait for a camera that is missing at the start.')
     frame_id: str = setting('camera', 'Frame of the pictures.')
 
@@ -64,9 +66,9 @@ class MicrophoneSettings:
     """Parameters of ``microphone_node``."""
 
     device: str = setting('default', 'Number or part of the name of the microphone.')
-    sample_rate_hz: int = setting(0, 'Of the sound; 0 for its own choice.',
+    sample_rate_hz: int = setting(0, 'Sample rate in Hz; 0 for the microphone\'s default.',
                                   minimum=0, maximum=384000)
-    channels: int = setting(1, 'Of the sound.', minimum=1, maximum=255)
+    channels: int = setting(1, 'Number of channels.', minimum=1, maximum=255)
     wait: bool = setting(True, 'Wait for a microphone that is missing at the start.')
     frame_id: str = setting('microphone', 'Frame of the sound.')
 
@@ -75,13 +77,12 @@ class MicrophoneSettings:
 class BehaviourSettings:
     """Parameters of ``behaviour_node``."""
 
-    table: str = setting('', 'What to do on which event; empty for the shipped table.',
+    table: str = setting('', 'YAML file of the decision table; empty for the shipped one.',
                          path='file')
-    regions: str = setting('', 'Regions that events tell of; empty for the shipped ones.',
+    regions: str = setting('', 'YAML file of the events\' regions; empty for the shipped one.',
                            path='file')
-    rate_hz: float = setting(5.0, 'Publishes so often a second at most.',
-                             minimum=0.1, maximum=50.0)
-    idle_s: float = setting(2.0, 'So long without a state, it goes back to idle.',
+    rate_hz: float = setting(5.0, 'Highest rate of publishing.', minimum=0.1, maximum=50.0)
+    idle_s: float = setting(2.0, 'Time without messages after which the robot becomes idle.',
                             minimum=0.2, maximum=60.0)
 
 
@@ -89,17 +90,17 @@ class BehaviourSettings:
 class ViewSettings:
     """Parameters of ``view_node``."""
 
-    port: int = setting(DEFAULT_PORT, 'Of the page on this machine; the next free one when it is '
-                        'in use.', minimum=1, maximum=65535)
-    save: str = setting('', 'File .rrd to record into as well; empty records nothing.')
+    port: int = setting(DEFAULT_PORT, 'Port of the page on this machine; the next free one if it '
+                        'is in use.', minimum=1, maximum=65535)
+    save: str = setting('', 'File .rrd that records the view; empty records nothing.')
 
 
 def main_affect(argv: list[str] | None = None) -> int:
     """
     Run ``affect_node`` until a signal ends it.
 
-    :param argv: ROS's arguments; those of the process when left out.
-    :returns: 0 after a signal, 1 when it cannot start.
+    :param argv: ROS's arguments; those of the process if omitted.
+    :returns: 0 after a signal, 1 if it cannot start.
     """
     return _run('affect_node', argv, _affect)
 
@@ -165,13 +166,13 @@ def main_view(argv: list[str] | None = None) -> int:
 def _run(
     name: str, argv: list[str] | None, work: Callable[[Sequence[str], threading.Event], None],
 ) -> int:
-    stop = Interrupts.on_signals(early=0)  # launch calls all else a death
+    stop = Interrupts.on_signals(early=0)  # launch reports any other exit code as a crash
     try:
         work(sys.argv[1:] if argv is None else argv, stop)
     except MavenError as error:
         say(f'{name}: {error}', file=sys.stderr)
         return 1
-    except SystemExit:  # a signal, before there was anything to end in order
+    except SystemExit:  # a signal before anything was started
         return 0
     return 0
 
@@ -185,18 +186,18 @@ def _affect(arguments: Sequence[str], stop: threading.Event) -> None:
         with Spinning(node):
             stop.wait()
         if not node.release(wait=False):
-            _log.warning('ended while its models were loaded')
+            _log.warning('ended while the models were being loaded')
             os._exit(0)
     node.destroy_node()
     context.try_shutdown()
-    gc.freeze()  # or else Python, where it ends, looks through all of torch, more than once
+    gc.freeze()  # otherwise Python's exit searches all objects of torch, several times
 
 
 def _plain(
     name: str, defaults: Any,
     work: Callable[[RosGraph, dict[str, Any], threading.Event], None],
 ) -> Callable[[Sequence[str], threading.Event], None]:
-    """Return what runs a node that is no lifecycle node with its parameters."""
+    """Return a function that runs a plain node with its parameters."""
     def run(arguments: Sequence[str], stop: threading.Event) -> None:
         with RosNodeGraph(node_name=name, arguments=arguments) as graph, LogToRos(graph.node):
             known = list(declared(defaults))
@@ -209,16 +210,16 @@ def _plain(
 
 class LogToRos(logging.Handler):
     """
-    Hands what this package logs to a node's logger, and so to the console and ``/rosout``.
+    Pass this package's log records to a node's logger, for the console and ``/rosout``.
 
-    A context manager; the node's level at its start, from ``--log-level``, decides what passes.
+    It is a context manager. The node's level at the start, from ``--log-level``, is used.
     """
 
     def __init__(self, node: Any) -> None:
         super().__init__()
         logger = node.get_logger()
         self._level = int(logger.get_effective_level())  # ROS's numbers are Python's
-        # ROS lets each line of code log at one level alone.
+        # ROS allows only one level for each line of code that logs.
         self._ways: list[tuple[int, Callable[[str], object]]] = [
             (logging.ERROR, lambda text: logger.error(text)),
             (logging.WARNING, lambda text: logger.warning(text)),
@@ -227,12 +228,12 @@ class LogToRos(logging.Handler):
         ]
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand over a record."""
+        """Pass on a record."""
         text = printable_lines(self.format(record))
         next(way for least, way in self._ways if record.levelno >= least)(text)
 
     def __enter__(self) -> LogToRos:
-        """Begin."""
+        """Start to pass on records."""
         self._before = _log.level, _log.propagate
         _log.addHandler(self)
         _log.setLevel(self._level)
@@ -240,7 +241,7 @@ class LogToRos(logging.Handler):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Restore the logger."""
         _log.removeHandler(self)
         level, _log.propagate = self._before
         _log.setLevel(level)

@@ -1,4 +1,4 @@
-"""What became of the messages of the last seconds: each input and sense, its level, in words."""
+"""Describe how the messages of the last seconds were used, for ``/diagnostics``."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from maven_ros.intake.stamp_watch import SeenStamps, stamp_fault
 from maven_ros.records import Stream
 
 OK, WARN, ERROR = 0, 1, 2
-#: Looks, of one second each, that are looked back on.
+#: Number of looks, one per second, that a fault is judged by.
 _LOOKS_BACK = 5
-#: A smaller share of messages that came to nothing is no fault: it is counted.
+#: Share of refused messages from which they are a fault; smaller shares are only counted.
 _SHARE = 0.05
-#: A fault that comes again within this is not logged again.
+#: A fault that returns within this time is not logged again.
 _SAID_S = 60.0
 
-#: What a transport counts of a topic.
+#: Causes that a transport counts for a topic.
 _TRANSPORT = ('lost', 'incompatible_qos')
 _STREAMS = {'image': Stream.VIDEO, 'audio': Stream.AUDIO}
-#: Counts that are faults by themselves, by the sense that they are of.
+#: Counts that are faults by themselves, by sense.
 _SENSES = {
     'speech': (('speech', 'stopped'), ('speech', 'failed'), ('speech', 'skipped')),
     'text': (('text', 'language'),),
@@ -38,7 +38,7 @@ _log = logging.getLogger('maven_ros.affect')
 
 
 class Fault(NamedTuple):
-    """What is wrong, in words; ``kind`` stays the same while the numbers in it change."""
+    """A fault in words; ``kind`` stays the same while numbers in the text change."""
 
     level: int
     kind: str
@@ -59,9 +59,9 @@ class _Look:
 
 class Health:
     """
-    Looks at all counts once a second, and says what has become of each input since some seconds.
+    Read all counts once a second, and describe the faults of each input and sense.
 
-    :param name: of the node, before the names of its inputs and senses.
+    :param name: name of the node, in front of the names of its inputs and senses.
     """
 
     def __init__(self, name: str, counters: Counters, intake: Intake, inputs: Inputs) -> None:
@@ -76,13 +76,13 @@ class Health:
         arrivals: Mapping[str, float],
     ) -> tuple[list[Fault], list[Diagnosis]]:
         """
-        Look again.
+        Read the counts again.
 
-        :param faults: what is known to be wrong already.
-        :param states: published so far.
-        :param stopped: streams that have given nothing for too long.
-        :param arrivals: messages a second, by topic.
-        :returns: all that is wrong, and a status for each input and sense.
+        :param faults: faults that are known already.
+        :param states: number of states published so far.
+        :param stopped: streams that have stopped.
+        :param arrivals: messages per second, by topic.
+        :returns: all faults, and a status for each input and sense.
         """
         self._look(states)
         faults = [*faults]
@@ -121,7 +121,7 @@ class Health:
             '; '.join(one.text for one in faults) or otherwise, values)
 
     def _input_faults(self, role: str, topic: str, stopped: bool) -> list[Fault]:
-        """Say all that is wrong with a camera or a microphone."""
+        """Return the faults of a camera or a microphone."""
         faults = []
         missed = self._inputs.missed(role)
         if missed:
@@ -154,9 +154,9 @@ class Health:
 
     def _refused(self, role: str, topic: str) -> list[Fault]:
         """
-        Say how many of the messages that were looked at came to nothing, and why.
+        Return a fault if many messages of a topic were refused, with the causes.
 
-        :param role: of a camera or a microphone; empty for other topics.
+        :param role: role of a camera or a microphone; empty for other topics.
         """
         causes = self._causes(role, topic)
         refused = sum(causes.values())
@@ -188,7 +188,7 @@ class Health:
                 for (_, cause), n in self._causes(role, topic).items()}
 
     def _grown(self, source: str, cause: str) -> Fault | None:
-        """Say that a count which is a fault by itself has grown."""
+        """Return a fault if a count that is a fault by itself has grown."""
         times = self._since(lambda look: look.counts.get((source, cause), 0))
         if not times:
             return None
@@ -197,7 +197,7 @@ class Health:
                                                 f'{f": {detail}" if detail else ""}')
 
     def _no_states(self) -> list[Fault]:
-        """Say that messages can be read, and yet no window closes."""
+        """Return a fault if messages can be read but no window closes."""
         readable = sum(seen.since(self._looks[0].stamps.get(topic)).count
                        for topic, seen in self._looks[-1].stamps.items())
         if len(self._looks) <= _LOOKS_BACK or not readable \
@@ -210,7 +210,7 @@ class Health:
         return count(self._looks[-1]) - count(self._looks[0])
 
     def _say(self, faults: list[Fault]) -> None:
-        """Log what is wrong, once while it lasts."""
+        """Log each fault once while it lasts."""
         now_s = time.monotonic()
         self._said_s = {kind: said_s for kind, said_s in self._said_s.items()
                         if now_s - said_s < _SAID_S}

@@ -1,4 +1,4 @@
-"""The affect node as a managed node of ROS 2; the only module that needs rclpy to be imported."""
+"""The affect node as a lifecycle node of ROS 2; only this module imports rclpy at once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from maven_ros.nodes.parameters import changed_values, declare, given_to, initia
 from maven_ros.settings import Settings, parameters, unknown_parameter
 
 NAME = 'affect_node'
-#: The node's own names; a launch file remaps ``image`` to where the camera is.
+#: The node's own names; launch files remap ``image`` to the camera's topic.
 TOPICS = InputTopics(image='image')
-_FIXED = 'changes in the state unconfigured alone'
+_FIXED = 'changes only in the state unconfigured'
 _TEND_S = 0.2
 SUCCESS, FAILURE, ERROR = (TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE,
                            TransitionCallbackReturn.ERROR)
@@ -35,26 +35,27 @@ SUCCESS, FAILURE, ERROR = (TransitionCallbackReturn.SUCCESS, TransitionCallbackR
 
 @dataclasses.dataclass(frozen=True)
 class NodeSettings:
-    """What is of the node alone."""
+    """Parameters of the lifecycle node itself."""
 
     autostart: bool = setting(True, 'Configure and activate at once.')
 
 
 class AffectLifecycleNode(LifecycleNodeMixin, Node):
     """
-    ``affect_node``: configured it has loaded its models, active it listens and publishes.
+    ``affect_node``: configured, it has loaded its models; active, it subscribes and publishes.
 
-    Lifecycle services have a callback group of their own, so that parameters answer meanwhile.
+    Lifecycle services have their own callback group, so that parameter services can answer during
+    a transition.
 
-    :param context: ROS's, open.
-    :raises SettingsError: when it is given a parameter that is unknown or out of range.
+    :param context: an open ROS context.
+    :raises SettingsError: for a parameter that is unknown or out of range.
     """
 
     def __init__(self, context: Any) -> None:
         Node.__init__(self, NAME, context=context)
         group = MutuallyExclusiveCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=group)
-        self._phase = threading.Lock()  # held while models are loaded or let go
+        self._phase = threading.Lock()  # held while models are loaded or released
         self._affect: AffectNode | None = None
         self._graph: RosGraph | None = None
         self._settings: Settings | None = None  # while it is configured
@@ -69,16 +70,16 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
             AffectNode.reset, 'all evidence is forgotten'))
         self.create_service(Trigger, '~/reset_baselines', self._order(
             AffectNode.reset_baselines, 'how everybody looks at rest is forgotten'))
-        # On a clock that always runs, and in turn with the lifecycle's services.
+        # On a steady clock, and never at the same time as a lifecycle service.
         self.create_timer(_TEND_S, self._tend, callback_group=group,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def release(self, wait: bool = True) -> bool:
         """
-        Deactivate and clean up, whatever the state.
+        Deactivate and clean up, in any state.
 
-        :param wait: for a transition that goes on.
-        :returns: False when one does, and is not waited for.
+        :param wait: whether to wait for a running transition.
+        :returns: False if a transition is running and ``wait`` is False.
         """
         if not self._phase.acquire(blocking=wait):
             return False
@@ -91,7 +92,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
     # --- lifecycle ---------------------------------------------------------------------------
 
     def on_configure(self, state: Any) -> TransitionCallbackReturn:
-        """Check every parameter; load and warm the models."""
+        """Check every parameter; load and warm up the models."""
         with self._phase:
             try:
                 self._configure()
@@ -104,7 +105,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         return SUCCESS
 
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
-        """Open topics and begin to work."""
+        """Open topics and start to work."""
         with self._phase:
             try:
                 if self._affect is not None:
@@ -114,37 +115,37 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         return SUCCESS
 
     def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
-        """Publish what is still open, and close topics; models stay loaded."""
+        """Publish the last outputs, and close topics; models stay loaded."""
         with self._phase:
             try:
                 if self._affect is not None:
                     self._affect.deactivate()
-                    if self._affect.failure is not None:  # also of the step that was going on
+                    if self._affect.failure is not None:  # also from the last step
                         return self._failed('while active', self._affect.failure)
             except Exception as error:
                 return self._failed('to deactivate', error)
         return SUCCESS
 
     def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
-        """Let go of models, processes, threads and device."""
+        """Release models, threads and the device."""
         self.release()
         return SUCCESS
 
     def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
-        """Let go of everything."""
+        """Release everything."""
         self.release()
         return SUCCESS
 
     def on_error(self, state: Any) -> TransitionCallbackReturn:
-        """Let go of everything; the node can be configured again."""
+        """Release everything; the node can be configured again."""
         self.release()
         return SUCCESS
 
     def _configure(self) -> None:
         import cv2
 
-        cv_bridge()  # tried now, not at the first picture
-        cv2.setNumThreads(1)  # as the command line does: the other cores are the recogniser's
+        cv_bridge()  # imported now rather than at the first picture
+        cv2.setNumThreads(1)  # as in the command line; the recogniser uses the other cores
         self._settings = Settings().with_values(self._values)
         counters = Counters()
         self._graph = RosGraph(self, counters)
@@ -166,7 +167,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
                 graph.close()
 
     def _failed(self, doing: str, error: Exception) -> TransitionCallbackReturn:
-        # rclpy itself says nothing of what is raised in a transition.
+        # rclpy does not log exceptions of a transition.
         self.get_logger().error(f'failed {doing}: {error!r}')
         return ERROR
 
@@ -185,7 +186,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
     # --- services ----------------------------------------------------------------------------
 
     def set_parameters_atomically(self, parameter_list: Any) -> Any:
-        """Refuse a name that is not declared, and suggest the nearest."""
+        """Refuse undeclared names, and suggest the nearest."""
         for one in parameter_list:
             if not self.has_parameter(one.name):
                 known = [*self._values, 'autostart', 'use_sim_time']
@@ -195,7 +196,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
 
     def _on_set(self, given: Any) -> Any:
         changes = {one.name: one.value for one in given if one.name in self._values}
-        if not changes:  # ROS's own, such as those of a topic's quality of service
+        if not changes:  # ROS's own parameters, such as a topic's quality of service
             return SetParametersResult(successful=True)
         try:
             changes = changed_values(parameters(Settings()), changes)
@@ -211,7 +212,7 @@ class AffectLifecycleNode(LifecycleNodeMixin, Node):
         return SetParametersResult(successful=True)
 
     def _order(self, order: Callable[[AffectNode], None], done: str) -> Callable[[Any, Any], Any]:
-        """Return what a service does: it gives an order, and says what that has done."""
+        """Return the callback of a service that gives an order and reports it."""
         def serve(request: Any, response: Any) -> Any:
             affect = self._affect
             response.success = affect is not None

@@ -1,4 +1,4 @@
-"""Our parameters as ROS has them: what is given is checked, declared and changed."""
+"""Declare, check and change the project's parameters on ROS nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from maven_ros.settings import unknown_parameter
 
 _log = logging.getLogger(__name__)
 
-#: What ROS itself declares on nodes.
+#: Parameters that ROS itself declares on nodes.
 _ROS_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 
 
@@ -22,11 +22,11 @@ def initial_values(known: Iterable[Parameter], given: Mapping[str, Any]) -> dict
     """
     Return the value of each parameter at the start.
 
-    A file that is meant for all nodes (``/**``) may hold what is not ours: that is passed over,
-    unless it looks like a misspelling. Whether files and folders exist is not looked at yet.
+    A file for all nodes (``/**``) may hold other nodes' parameters. They are ignored, unless they
+    look like misspellings. Paths are not checked here.
 
-    :param given: the overrides of files and command line.
-    :raises SettingsError: names every parameter at fault.
+    :param given: overrides from files and the command line.
+    :raises SettingsError: names every wrong parameter.
     """
     ours = {one.name: one for one in known}
     values = {name: one.value for name, one in ours.items()}
@@ -44,7 +44,7 @@ def initial_values(known: Iterable[Parameter], given: Mapping[str, Any]) -> dict
             if _is_misspelt(name, ours):
                 faults.append(str(unknown_parameter(name, ours)))
             else:
-                _log.warning('%s: no parameter of this node; passed over', name)
+                _log.warning('%s: no parameter of this node; ignored', name)
     if faults:
         raise SettingsError('; '.join(faults))
     return values
@@ -52,9 +52,9 @@ def initial_values(known: Iterable[Parameter], given: Mapping[str, Any]) -> dict
 
 def changed_values(known: Iterable[Parameter], changes: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return changes in their parameters' types.
+    Return changes, converted to their parameters' types.
 
-    :raises SettingsError: names every parameter at fault.
+    :raises SettingsError: names every wrong parameter.
     """
     ours = {one.name: one for one in known}
     values = {name: _parsed(ours[name], value) for name, value in changes.items()}
@@ -66,8 +66,8 @@ def changed_values(known: Iterable[Parameter], changes: Mapping[str, Any]) -> di
 
 
 def given_to(node: Any) -> dict[str, Any]:
-    """Return the overrides that a node was given by files, launch and command line."""
-    # rclpy has no public way to them, but to declare them all under any name and type.
+    """Return a node's overrides from files, launch and the command line."""
+    # rclpy offers no public access, other than declaring all of them under any name and type.
     return {name: one.value for name, one in node._parameter_overrides.items()}
 
 
@@ -77,8 +77,8 @@ def declare(
     """
     Declare parameters on a node.
 
-    :param values: of each.
-    :param fixed: why a parameter that is not live cannot change; empty when it never can.
+    :param values: value of each parameter.
+    :param fixed: when a parameter that is not live may change, in words; empty if never.
     """
     for one in known:
         node.declare_parameter(
@@ -103,7 +103,7 @@ def _descriptor(one: Parameter, fixed: str) -> Any:
 
 def _parsed(one: Parameter, value: Any) -> Any:
     if one.type is str and type(value) is int:
-        value = str(value)  # what stands in YAML as 0, a camera's number, is text to us
+        value = str(value)  # YAML reads a camera's number, such as 0, as an integer
     return one.parse(value)
 
 

@@ -1,4 +1,4 @@
-"""The recorder: every topic of a graph, as it arrives, into a bag."""
+"""Record the topics of a graph into a bag."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from maven_ros.intake.inbox import Inbox
 
 _log = logging.getLogger('maven_ros.recorder')
 
-#: Deep, for a disk may stall for a second.
+#: A deep queue, because a disk may stall for a second.
 _QOS = Qos(Reliability.AS_OFFERED, 200)
 _LOOK_S = 0.2
-_SECURE_S = 1.0  # what a kill or a full disk may cost
+_SECURE_S = 1.0  # most data that a kill or a full disk may lose
 
 
 class Recorder:
     """
-    Writes what it hears into a bag, at the time it arrived.
+    Write messages into a bag, with their times of arrival.
 
-    :param graph: where to listen.
-    :param bag: open for writing; stays the caller's to close.
-    :param topics: full names; when empty, all topics whose types are known, but for what the
-        affect node draws and mirrors.
-    :param counters: shared with the graph, so that its losses are counted with ours.
+    :param graph: the graph to record.
+    :param bag: open for writing; the caller closes it.
+    :param topics: full names; if empty, all topics of known types, except the affect node's
+        annotated pictures and ROS4HRI outputs.
+    :param counters: shared with the graph, so that lost messages are counted together.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Recorder:
 
     def run(self, stop: threading.Event) -> int:
         """
-        Record until ``stop`` is set, then write what has arrived; secure it each second.
+        Record until ``stop`` is set, then write the waiting messages; secure the bag each second.
 
-        :returns: the number of messages written.
+        :returns: number of written messages.
         """
         written = 0
         due_s = time.monotonic() + _SECURE_S
@@ -69,11 +69,11 @@ class Recorder:
         return written
 
     def _look(self) -> None:
-        """Listen to the topics that have appeared."""
+        """Subscribe to new topics."""
         for topic, msgtype in self._graph.topics().items():
             if topic in self._heard or topic in self._ignored:
                 continue
-            # To listen to the annotated pictures is to have them drawn.
+            # A subscription to the annotated pictures would make the node draw them.
             wanted = topic in self._wanted if self._wanted else not is_echo(topic)
             if not wanted:
                 continue
@@ -91,7 +91,7 @@ class Recorder:
         self._inbox.put('recorder', received)
 
     def _write(self, wait_s: float, stop: threading.Event | None = None) -> int:
-        """Write what has arrived, and what arrives within the time; ``stop`` ends it early."""
+        """Write all messages that arrive within the time; ``stop`` ends it early."""
         written = 0
         until_s = time.monotonic() + _LOOK_S
         while (received := self._inbox.get(wait_s)) is not None:
@@ -99,5 +99,5 @@ class Recorder:
             written += 1
             wait_s = 0.0
             if stop is not None and (stop.is_set() or time.monotonic() > until_s):
-                break  # more comes in than is written: look at the rest of the work, too
+                break  # messages arrive faster than they are written; do the other work, too
         return written

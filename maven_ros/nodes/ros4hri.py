@@ -1,8 +1,8 @@
 """
-States and utterances as ROS4HRI (REP-155) has them, for those who listen to people that way.
+Publish states and utterances in the form of ROS4HRI (REP-155).
 
-Expressions stand where Russell, "A circumplex model of affect" (1980), table 2, has the nearest
-word of REP-155: the angle decides, and near the middle a face is neutral.
+The expression is the word of REP-155 whose angle in Russell, "A circumplex model of affect"
+(1980), table 2, is nearest. Near the centre of the circumplex it is neutral.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from maven_ros.graph.topics import VOICE_TOPIC
 from maven_ros.records import NS, AffectState, Status, Utterance
 
 EXPRESSION = 'hri_msgs/msg/Expression'
-#: Angles in degrees; Russell's words, where they differ: astonished, afraid.
+#: Angles in degrees. Russell's words for surprised and scared are astonished and afraid.
 ANGLES_DEG = {'happy': 7.8, 'excited': 48.6, 'surprised': 69.8, 'angry': 99.0, 'scared': 116.0,
               'annoyed': 123.0, 'sad': 207.5, 'bored': 241.9, 'tired': 267.7}
 _GONE_NS = 10 * NS
@@ -30,22 +30,22 @@ _log = logging.getLogger('maven_ros.affect')
 
 class Ros4Hri:
     """
-    Publishes ``humans/faces/<id>/expression`` and ``humans/voices/voice_1/speech``.
+    Publish ``humans/faces/<id>/expression`` and ``humans/voices/voice_1/speech``.
 
-    Names are relative, so that they are REP-155's where there is no namespace.
+    The names are relative; without a namespace they are those of REP-155.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._faces: dict[str, tuple[Publisher, int]] = {}  # and when it was last heard of
+        self._faces: dict[str, tuple[Publisher, int]] = {}  # with the time of the last state
         self._speech: Publisher | None = None
         try:
             self._speech = graph.advertise(VOICE_TOPIC, LIVE_SPEECH, STATE)
         except GraphError as error:
-            _log.info('nothing is published as ROS4HRI has it: %s', error)
+            _log.info('ROS4HRI outputs are not published: %s', error)
 
     def publish_state(self, state: AffectState) -> None:
-        """Publish the expression of a face; nothing where there is no evidence of one."""
+        """Publish the expression of a face, if there is evidence."""
         if self._speech is None or not state.person_id or state.status is Status.NO_EVIDENCE:
             return
         now_ns = state.window_end_ns
@@ -61,12 +61,12 @@ class Ros4Hri:
                 del self._faces[person_id]
 
     def publish_utterance(self, utterance: Utterance) -> None:
-        """Publish what was said, or is being said."""
+        """Publish an utterance, partial or final."""
         if self._speech is not None and utterance.words:
             self._speech.publish(speech_message(utterance))
 
     def close(self) -> None:
-        """Withdraw from every topic."""
+        """Close all topics."""
         for publisher, _ in self._faces.values():
             publisher.close()
         self._faces.clear()
@@ -75,7 +75,7 @@ class Ros4Hri:
 
 
 def expression_of(affect: Affect) -> str:
-    """Return the expression of REP-155 that is nearest on the circumplex."""
+    """Return the nearest expression of REP-155 on the circumplex."""
     if affect.octant == 'neutral':
         return 'neutral'
 
@@ -95,7 +95,7 @@ def expression_message(state: AffectState) -> Any:
 
 
 def speech_message(utterance: Utterance) -> Any:
-    """Build a ``hri_msgs/LiveSpeech``, stamped with the end of what was said."""
+    """Build a ``hri_msgs/LiveSpeech``, stamped with the utterance's end."""
     text = {'final' if utterance.is_final else 'incremental': utterance.text}
     return new(LIVE_SPEECH, header={'stamp': time_message(utterance.end_ns)}, **text,
                confidence=utterance.confidence, locale=utterance.language)

@@ -1,8 +1,8 @@
 """
-Ablations: the same pipeline, of which the model is denied a modality or a pathway.
+Ablations: a pipeline that withholds modalities or pathways from the model.
 
-Faces are followed, windows close and states are made as always, so that results pair up frame by
-frame; only what the model sees is less. A window that has nothing else then has no evidence.
+Faces are tracked, windows close and states are made as usual, so results can be compared frame by
+frame. Only the model sees less. A window with no other modality then has no evidence.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from maven_ros.settings import Settings
 
 def check_ablations(names: Collection[str]) -> None:
     """
-    Check the names of what is left out.
+    Check the names of ablations.
 
-    :raises SettingsError: for one that is neither a modality nor a pathway.
+    :raises SettingsError: for a name that is neither a modality nor a pathway.
     """
     allowed = (*MODALITIES, *PATHWAYS)
     for name in names:
@@ -36,14 +36,15 @@ def check_ablations(names: Collection[str]) -> None:
 
 class AblatedPipeline(Pipeline):
     """
-    A pipeline whose model is denied something.
+    A pipeline that withholds modalities or pathways from the model.
 
-    Without a modality, the model is given windows without it. Without a pathway X_to_Y, X's
-    attention to Y adds nothing: X' = X + 0 in the mean of what X attended to.
+    Without a modality, the model gets windows without it. Without a pathway X_to_Y, X's attention
+    to Y adds nothing: X' = X + 0 in the mean over the pathways of X.
 
     :param without: modalities and pathways.
-    :param counters: as of a pipeline, as is ``speech``.
-    :raises SettingsError: for another name.
+    :param counters: as for :class:`Pipeline`.
+    :param speech: as for :class:`Pipeline`.
+    :raises SettingsError: for any other name.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class AblatedPipeline(Pipeline):
 
 
 def without(piece: Evidence, names: Collection[str]) -> Evidence:
-    """Return evidence without some modalities."""
+    """Return a copy of evidence without the named modalities."""
     if 'video' in names:
         piece = replace(piece, faces=())
     if 'audio' in names:

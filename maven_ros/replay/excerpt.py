@@ -1,4 +1,4 @@
-"""What part of a bag is replayed."""
+"""The part of a bag that is replayed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from maven_ros.replay.sources import Sources
 @dataclass(frozen=True, slots=True)
 class Excerpt:
     """
-    What part of a bag is replayed.
+    The part of a bag that is replayed.
 
-    :param start_ns: only what arrived from then on; None from the beginning.
-    :param end_ns: only what arrived before; None to the end.
-    :param skip: so many of the first messages were taken already.
-    :param rest_every_ns: after so long, once nobody speaks, all comes to rest.
+    :param start_ns: time of arrival from which messages are taken; None for the beginning.
+    :param end_ns: time of arrival before which messages are taken; None for the end.
+    :param skip: number of first messages that have been taken already.
+    :param rest_every_ns: time between saved states.
     """
 
     bag: Path
@@ -32,6 +32,6 @@ class Excerpt:
     rest_every_ns: int = 30 * NS
 
     def read(self, graph: BagGraph) -> Iterator[Received]:
-        """Yield its messages; errors are those of :meth:`BagGraph.read`."""
+        """Yield the messages; errors are those of :meth:`BagGraph.read`."""
         messages = graph.read(self.sources.topics(graph), self.start_ns, self.end_ns)
         return itertools.islice(messages, self.skip, None)

@@ -1,4 +1,4 @@
-"""Feeds a bag's messages to a pipeline, as the affect node would have, in the bag's time."""
+"""Feed a bag's messages to a pipeline in the bag's time, as the affect node does live."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from maven_ros.pipeline import Pipeline, Step
 from maven_ros.records import NS, Input, Output
 from maven_ros.senses.speech.ahead import AheadRecogniser
 
-#: The node looks at its clock so often while nothing comes.
+#: Interval at which the node looks at its clock while no message comes.
 TICK_NS = NS // 20
-#: Longer silence is no waiting but a break in the recording: time goes on behind it.
+#: A longer interval between messages is a break in the recording; time jumps over it.
 LONGEST_SILENCE_NS = 60 * NS
-#: Recognition may run so far ahead of what needs its words.
+#: Recognition may run this far ahead of the windows that need its words.
 AHEAD_NS = 10 * NS
 
 
 class Known(NamedTuple):
     """
-    What became known at once.
+    Outputs that became known at the same time.
 
-    :param known_ns: the bag's time then.
-    :param took_s: computing, from the message that led to it; 0 at the end of the bag.
+    :param known_ns: the bag's time at which they became known.
+    :param took_s: computing time since their message was taken; 0 at the end of the bag.
     """
 
     outputs: list[Output]
@@ -34,7 +34,7 @@ class Known(NamedTuple):
 
 
 class _Left(NamedTuple):
-    """What is left to do of a message, and what it took to gather it."""
+    """A deferred step of a message, and the computing time of the message so far."""
 
     step: Step
     known_ns: int
@@ -43,13 +43,13 @@ class _Left(NamedTuple):
 
 class Feed:
     """
-    One message after the other into a pipeline; messages that cannot be used are counted.
+    Feed messages one by one to a pipeline; messages that cannot be used are counted.
 
-    What a message led to may be told with a later one: recognition runs ahead, and is waited for
-    where its words are needed. What is told does not depend on that.
+    The outputs of a message may be returned with a later message, because recognition runs ahead
+    and is waited for only where words are needed. This does not change the outputs.
 
-    :param speech: the pipeline's.
-    :param rest_every_ns: it wants to rest after so long.
+    :param speech: the pipeline's recognition.
+    :param rest_every_ns: time between saved states.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class Feed:
 
     @property
     def stamps(self) -> dict[str, list[int]]:
-        """Of each topic of pictures and sound."""
+        """Count, earliest and latest stamp of each topic of pictures or sound."""
         return self._intake.stamps.spans
 
     def describe(self, info: Received | None) -> None:
-        """Take what the bag says of its sound, or that it says nothing, before all else."""
+        """Take the bag's description of its sound, or None, before any message."""
         self._intake.describe(info)
 
     def take(self, received: Received) -> list[Known]:
-        """Take the next message; return what has become known since, in order."""
+        """Take the next message and return the new outputs, in order."""
         last_ns, now_ns = self._intake.now_ns, received.received_ns
         if last_ns and now_ns - last_ns <= LONGEST_SILENCE_NS:
             for tick_ns in range(last_ns + TICK_NS, now_ns, TICK_NS):
@@ -86,27 +86,27 @@ class Feed:
         return self._settle(now_ns - AHEAD_NS if ahead else now_ns)
 
     def finish(self) -> list[Known]:
-        """End the streams; return what became known by it."""
+        """End the streams and return the last outputs."""
         now_ns = self._intake.now_ns
         return [*self._settle(now_ns), Known(self.pipeline.finish(), now_ns, 0.0)]
 
     @property
     def rests(self) -> bool:
-        """Whether to rest now: when it is time to, and nobody speaks."""
+        """Whether a state should be saved now: one is due, and nobody speaks."""
         return self._rest_due and not self._speech.speaking
 
     def rest(self) -> list[Known]:
-        """Bring the pipeline to where :meth:`freeze` can write it down."""
+        """Prepare the pipeline for :meth:`freeze`."""
         self._rested_ns = self._intake.now_ns
         return [Known(self.pipeline.rest(), self._intake.now_ns, 0.0)]
 
     def freeze(self) -> dict[str, Any]:
-        """Return all that must be known to go on; :meth:`rest` goes before."""
+        """Return the whole state. Call :meth:`rest` before."""
         return {'pipeline': self.pipeline.freeze(), 'intake': self._intake.freeze(),
                 'learnt': self._speech.learnt, 'rested': self._rested_ns}
 
     def thaw(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`freeze` returned."""
+        """Restore the state that :meth:`freeze` returned."""
         self.pipeline.thaw(state['pipeline'])
         self._intake.thaw(state['intake'])
         self._speech.learnt = state['learnt']
@@ -124,7 +124,7 @@ class Feed:
         self._left.extend(_Left(step, now_ns, gathered_s) for step in steps)
 
     def _settle(self, until_ns: int) -> list[Known]:
-        """Do what is left of what came in up to then."""
+        """Do the deferred steps of all messages up to a time."""
         known: list[Known] = []
         while self._left and self._left[0].known_ns <= until_ns:
             step, known_ns, gathered_s = self._left.popleft()

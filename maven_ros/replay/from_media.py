@@ -1,4 +1,4 @@
-"""Media files as bags: what a player would have published, at the times it would have."""
+"""Convert media files to bags, with the messages and times of the player."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from maven_ros.files import owner_only
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.records import NS
 
-#: When a file begins, in its bag: 2000-01-01, the same every time and nobody's real time.
+#: Time of a file's beginning in its bag: 2000-01-01, so that bags are reproducible.
 START_NS = 946_684_800 * NS
 
 
 @dataclass(frozen=True, slots=True)
 class MediaBag:
-    """A bag that was made, and what went into it."""
+    """A new bag and its content."""
 
     path: Path
     report: PlayerReport
@@ -36,19 +36,19 @@ def bags_from_media(
     done: Callable[[MediaBag], None] | None = None, video_stream: int = 0, audio_stream: int = 0,
 ) -> list[MediaBag]:
     """
-    Turn media files into bags of ``/camera/image_raw`` and ``/audio``, each named as its file.
+    Convert media files to bags with ``/camera/image_raw`` and ``/audio``, named as the files.
 
     :param out: folder of the bags.
     :param storage: mcap or sqlite3.
-    :param compressed: JPEG pictures, on ``/camera/image_raw/compressed``.
-    :param width: pictures are reduced to so many pixels; 0 leaves them as they are.
-    :param loop: how often each file is played.
-    :param stop: ends it early when set; the bag that is being made is complete so far.
+    :param compressed: whether to write JPEG pictures on ``/camera/image_raw/compressed``.
+    :param width: largest width of pictures in pixels; 0 keeps their size.
+    :param loop: number of times each file is played.
+    :param stop: ends the conversion early when set; the current bag is closed properly.
     :param done: called after each bag.
-    :param video_stream: number of the stream that is played, from 1; 0 for the file's own choice.
-    :param audio_stream: likewise.
-    :raises ResourceError: for a file that cannot be used, two of one name, or a bag that is there
-        already.
+    :param video_stream: number of the stream, from 1; 0 for the file's default.
+    :param audio_stream: number of the stream, from 1; 0 for the file's default.
+    :raises ResourceError: for a file that cannot be read, two files of one name, or a bag that
+        exists already.
     """
     if loop < 1:
         raise SettingsError(f'loop: {loop!r}; allowed: at least 1, for a bag must end')
@@ -74,7 +74,7 @@ def _make(
     file: Path, path: Path, storage: str, stop: threading.Event, *, video_stream: int,
     audio_stream: int, **how: Any,
 ) -> MediaBag:
-    # Refuse it before anything is written.
+    # Check the file before anything is written.
     probe(file, video_stream=video_stream, audio_stream=audio_stream)
     counters = Counters()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _make(
 
 
 class _Recorder(Player):
-    """A player that needs no time: that of the bag goes with the media's."""
+    """A player that does not wait: the bag's time follows the media's time."""
 
     def __init__(self, bag: BagGraph, file: Path, **how: Any) -> None:
         super().__init__(bag, file, **how)

@@ -1,9 +1,10 @@
 """
-What a replay leaves on the disk while it runs, so that it can go on after any end.
+The files of a running replay, from which it can continue after any interruption.
 
-A *journal* grows by every output. A *checkpoint*, replaced as a whole, says how much of the
-journal belongs to it, how many messages of the bag were taken, and what everything had gathered
-by then. Going on cuts the journal there: so nothing is lost, doubled or different.
+Every output is appended to the *journal*. The *checkpoint* is replaced atomically. It holds the
+length of the journal, the number of messages taken from the bag, and the state of the feed at the
+same moment. A replay that continues cuts the journal to that length, so no output is lost,
+repeated or different.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from maven_ros.closing import Closing
 from maven_ros.errors import ResourceError
 from maven_ros.freezing import decode, encode, plain_data
 
-_ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, bytes that follow its checksum
-_CHECKSUM = struct.Struct('<I')  # CRC-32 of both
-_DIGEST_BYTES = 32      # SHA-256, before what a checkpoint holds
+_ENTRY = struct.Struct('<BqI')  # kind, bag's time in ns, length of the content
+_CHECKSUM = struct.Struct('<I')  # CRC-32 of the entry and its content
+_DIGEST_BYTES = 32      # SHA-256 in front of a checkpoint's content
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """
-    One thing that became known.
+    An output in the journal.
 
-    :param kind: which kind; the journal's user decides.
-    :param known_ns: the bag's time then.
+    :param kind: a number that the caller chooses.
+    :param known_ns: the bag's time at which the output became known.
     """
 
     kind: int
@@ -43,10 +44,10 @@ class JournalEntry:
 
 class Journal(Closing):
     """
-    Entries in the order in which they became known; nobody else writes it while it is open.
+    Entries in the order in which they became known. The open file is locked against others.
 
-    :param path: its file; one that is there is gone on with, see :meth:`cut`.
-    :raises ResourceError: when it cannot be written, or another process writes it.
+    :param path: the file; an existing one is continued, see :meth:`cut`.
+    :raises ResourceError: if it cannot be written, or another process is writing it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,9 +63,9 @@ class Journal(Closing):
 
     def cut(self, length: int) -> None:
         """
-        Keep so many bytes.
+        Cut the file to a length in bytes.
 
-        :raises ResourceError: when it is shorter than that, or cannot be written.
+        :raises ResourceError: if it is shorter, or cannot be written.
         """
         with self._writing():
             found = self._file.seek(0, os.SEEK_END)
@@ -76,7 +77,7 @@ class Journal(Closing):
         """
         Add an entry.
 
-        :raises ResourceError: when it cannot be written.
+        :raises ResourceError: if it cannot be written.
         """
         with self._writing():
             head = _ENTRY.pack(entry.kind, entry.known_ns, len(entry.content))
@@ -85,10 +86,10 @@ class Journal(Closing):
 
     def secure(self) -> int:
         """
-        Wait until all is on the disk.
+        Wait until all entries are on the disk.
 
-        :returns: its length in bytes.
-        :raises ResourceError: when it cannot be written.
+        :returns: length of the file in bytes.
+        :raises ResourceError: if it cannot be written.
         """
         with self._writing():
             self._file.flush()
@@ -97,9 +98,9 @@ class Journal(Closing):
 
     def close(self) -> None:
         """
-        Close the file, and leave it to others.
+        Close and unlock the file.
 
-        :raises ResourceError: when its last entries cannot be written.
+        :raises ResourceError: if its last entries cannot be written.
         """
         with self._writing():
             self._file.close()
@@ -114,9 +115,9 @@ class Journal(Closing):
 
 def read_journal(path: Path) -> Iterator[JournalEntry]:
     """
-    Yield the entries of a journal that is closed, or secured.
+    Yield the entries of a journal that is closed or secured.
 
-    :raises ResourceError: where it is damaged.
+    :raises ResourceError: if it is damaged.
     """
     with path.open('rb') as file:
         size = os.fstat(file.fileno()).st_size
@@ -127,8 +128,8 @@ def read_journal(path: Path) -> Iterator[JournalEntry]:
             checksum = file.read(_CHECKSUM.size)
             content = file.read(min(length, size))
             if _CHECKSUM.pack(zlib.crc32(content, zlib.crc32(head))) != checksum:
-                raise ResourceError(f'{path}: is damaged at byte {at}: its checksum does not fit; '
-                                    'remove its folder to replay anew')
+                raise ResourceError(f'{path}: is damaged at byte {at}: wrong checksum; '
+                                    'remove its folder to replay again')
             yield JournalEntry(kind, known_ns, content)
 
 
@@ -136,15 +137,15 @@ def read_journal(path: Path) -> Iterator[JournalEntry]:
 @dataclass(frozen=True, slots=True)
 class ReplayCheckpoint:
     """
-    Where a replay may go on.
+    A saved state from which a replay can continue.
 
-    :param identity: of bag, settings, model and versions; another's is of no use.
-    :param journal_bytes: length of the journal then.
-    :param received_ns: when the last message had arrived.
-    :param skip: how many of the messages that arrived at that time were taken.
-    :param messages: how many were taken in all.
-    :param wall_s: how long it has taken.
-    :param state: what the feed had gathered, encoded.
+    :param identity: bag, settings, model and versions; they must be unchanged.
+    :param journal_bytes: length of the journal.
+    :param received_ns: time of arrival of the last message.
+    :param skip: number of taken messages that arrived at that time.
+    :param messages: number of all taken messages.
+    :param wall_s: duration of the replay so far.
+    :param state: the encoded state of the feed.
     """
 
     identity: dict[str, str]
@@ -157,9 +158,9 @@ class ReplayCheckpoint:
 
     def write(self, path: Path) -> None:
         """
-        Replace the one that is there, in one step.
+        Write the file atomically.
 
-        :raises ResourceError: when it cannot be written.
+        :raises ResourceError: if it cannot be written.
         """
         new = path.with_name(f'{path.name}.new')
         try:
@@ -175,17 +176,17 @@ class ReplayCheckpoint:
 
 def read_checkpoint(path: Path) -> ReplayCheckpoint | None:
     """
-    Return the checkpoint in a file; None where there is none.
+    Return the checkpoint in a file; None without a file.
 
-    :raises ResourceError: for a file that is none, or is damaged.
+    :raises ResourceError: if the file is damaged or not a checkpoint.
     """
     if not path.exists():
         return None
     whole = path.read_bytes()
     digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:
-        raise ResourceError(f'{path}: is damaged: its checksum does not fit; remove its folder to '
-                            'replay anew')
+        raise ResourceError(f'{path}: is damaged: wrong checksum; remove its folder to '
+                            'replay again')
     found = decode(content)
     if not isinstance(found, ReplayCheckpoint):
         raise ResourceError(f'{path}: holds a {type(found).__name__}; allowed: a Checkpoint')

@@ -1,4 +1,4 @@
-"""Pictures of a bag, for annotations that count them and for people who want to see them."""
+"""Read the pictures of a bag: their stamps, for annotations, and their pixels, for reports."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from maven_ros.intake.input_reader import InputReader
 from maven_ros.records import NS, Frame, Pixels
 from maven_ros.settings import AudioSettings
 
-#: A picture may arrive so much later than it was taken, or earlier where clocks differ.
+#: Largest difference between a picture's arrival and its stamp; negative if clocks differ.
 _DELAY_NS = 5 * NS
 
 
 def picture_stamps(bag: Path, image_topic: str) -> NDArray[np.int64]:
     """
-    Return the stamps of all pictures of a bag; of a broken one, of those that are whole.
+    Return the stamps of all pictures of a bag; for a broken bag, those before the break.
 
-    :param image_topic: full name, as it was replayed; empty for a bag without a camera.
-    :returns: int64 (pictures,), ascending; empty without a camera.
-    :raises InputError: when one is no picture, for those behind it could not be counted, and
-        when stamps repeat or go back, for a time then means several pictures.
-    :raises ResourceError: when the bag cannot be opened.
+    :param image_topic: full name of the replayed topic; empty for a bag without pictures.
+    :returns: int64 (pictures,), ascending.
+    :raises InputError: if a message is not a picture, because later pictures could then not be
+        counted, or if stamps repeat or go back, because a time would mean several pictures.
+    :raises ResourceError: if the bag cannot be opened.
     """
     reader = InputReader(AudioSettings())
     stamps: list[int] = []
@@ -53,12 +53,12 @@ def pictures_at(
     bag: Path, times_ns: Sequence[int], image_topic: str,
 ) -> list[tuple[int, Pixels] | None]:
     """
-    Return the newest picture at each of some times, with its stamp.
+    Return the newest picture at each of the given times, with its stamp.
 
-    :param times_ns: ascending.
-    :param image_topic: as of :func:`picture_stamps`.
-    :returns: None where there is no whole picture in the second before.
-    :raises ResourceError: when the bag cannot be opened.
+    :param times_ns: ascending times.
+    :param image_topic: as for :func:`picture_stamps`.
+    :returns: None for times without a readable picture in the second before.
+    :raises ResourceError: if the bag cannot be opened.
     """
     reader = InputReader(AudioSettings())
     found: list[Frame | None] = [None] * len(times_ns)
@@ -68,7 +68,7 @@ def pictures_at(
             try:
                 record = reader.read(received)
             except InputError:
-                continue  # not shown; replay counts it
+                continue  # the replay counts it
             if isinstance(record, Frame):
                 for index, time_ns in enumerate(times_ns):
                     before = found[index]
@@ -79,7 +79,7 @@ def pictures_at(
 
 
 def _whole(messages: Iterator[Received]) -> Iterator[Received]:
-    """Yield messages up to where the bag is broken; the replay of it says where that is."""
+    """Yield messages up to a break of the bag, which the replay reports."""
     with contextlib.suppress(ResourceError):
         yield from messages
 

@@ -1,19 +1,19 @@
 """
-Replays a bag through the pipeline, in the bag's own time: the same states every time.
+Replay a bag through the pipeline in the bag's own time, with the same states every time.
 
-The folder of a replay holds
+The folder of a replay holds:
 
 - ``bag/``: a rosbag2 with ``/affect/state``, ``/affect/state_smoothed``, ``/affect/event`` and
-  ``/affect/utterance``, at the bag's time at which each became known. A state's ``latency`` is
-  from its window's end to then: what waiting for streams took. What computing took is no matter
-  of the bag's clock, and not in it.
+  ``/affect/utterance``. Each message has the bag's time at which it became known. A state's
+  ``latency`` is the time from its window's end to then: the time spent waiting for streams. The
+  bag's clock does not include computing.
 - ``states.parquet``, ``states.csv``: the raw states (:mod:`maven_ros.tables`).
-- ``timing.csv``: ``window_end_ns``, ``inference_ms``, as measured; not the same every time.
-- ``summary.json``: a :class:`maven_ros.replay.summary.Summary`. Once it is there, all is.
-- ``unfinished/``, before that: what an interrupted replay goes on from.
+- ``timing.csv``: ``window_end_ns`` and the measured ``inference_ms``; it differs between replays.
+- ``summary.json``: a :class:`maven_ros.replay.summary.Summary`. It is written last.
+- ``unfinished/``: the state of an interrupted replay, until the replay is complete.
 
-Every half minute or so, when nobody speaks, all that was gathered is written down, and the replay
-goes on from what was written: so one that was interrupted there goes on exactly alike.
+About every half minute, while nobody speaks, the replay saves its whole state and continues from
+the saved state. An interrupted replay continues from there in exactly the same way.
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ from maven_ros.senses.speech.ahead import AheadRecogniser
 from maven_ros.settings import Settings
 
 _SHOW_S = 0.2
-#: Called now and then with the seconds of the bag that are done, and all of them.
+#: Called from time to time with the seconds of the bag that are done, and their total.
 Progress = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
     """
-    What is replayed, and how.
+    The options of a replay.
 
-    :param sources: topics; those that are not named are found.
+    :param sources: topics; topics that are not named are found.
     :param start_s: seconds of the bag that are left out at its beginning.
-    :param duration_s: seconds that are replayed; 0 to the end.
-    :param rate: seconds of the bag a second; 0 as fast as possible.
-    :param storage: of the bag that is written, mcap or sqlite3.
-    :param without: modalities and pathways that the model is denied.
-    :param rest_s: seconds of the bag after which, once nobody speaks, all is written down. What
-        cannot be written begins anew there, which may show a little in the states.
+    :param duration_s: seconds that are replayed; 0 for all.
+    :param rate: seconds of the bag per second; 0 for as fast as possible.
+    :param storage: storage of the written bag, mcap or sqlite3.
+    :param without: modalities and pathways that are withheld from the model.
+    :param rest_s: seconds of the bag between saved states; a state is saved when nobody speaks.
+        Parts that cannot be saved start again there, which may change the states a little.
     """
 
     sources: Sources = field(default_factory=Sources)
@@ -86,7 +86,6 @@ class ReplayOptions:
     rest_s: float = 30.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be done."""
         for name in ('start_s', 'duration_s', 'rate', 'rest_s'):
             if not 0 <= getattr(self, name) < 1e9:
                 raise SettingsError(f'{name}: {getattr(self, name)!r}; allowed: [0, 1e9)')
@@ -95,7 +94,7 @@ class ReplayOptions:
 
 
 def default_out(bag: Path) -> Path:
-    """Return the folder beside a bag that its replay goes to."""
+    """Return the default folder of a bag's replay, beside the bag."""
     bag = bag.resolve()  # '.' has no name
     return bag.with_name(f'{bag.stem if bag.is_file() else bag.name}_affect')
 
@@ -107,16 +106,16 @@ def replay(
     progress: Progress | None = None,
 ) -> Summary | None:
     """
-    Replay a bag, or go on where an interrupted replay of it came to rest.
+    Replay a bag, or continue an interrupted replay from its last saved state.
 
     :param bag: folder of a rosbag2, or one of its files.
-    :param out: folder of the replay; :func:`default_out` when left out.
-    :param stop: interrupts it when set; what was done is kept.
-    :returns: None when it was interrupted: call again to go on.
-    :raises GraphError: for topics that are missing, of another type or ambiguous, and when
-        nothing was recorded in the time that is asked for.
-    :raises ResourceError: when the bag cannot be read, a model is missing, or the folder holds a
-        finished replay, an unfinished one of something else, or what no replay has left there.
+    :param out: folder of the replay; :func:`default_out` if omitted.
+    :param stop: interrupts the replay when set; its saved state is kept.
+    :returns: None if it was interrupted: call again to continue.
+    :raises GraphError: for topics that are missing, of another type or ambiguous, or if
+        nothing was recorded in the requested time.
+    :raises ResourceError: if the bag cannot be read, a model is missing, or the folder holds a
+        finished replay, an unfinished replay of something else, or files that are not a replay's.
     """
     bag, out = bag.resolve(), out or default_out(bag)
     check_out(out, bag)
@@ -126,7 +125,7 @@ def replay(
 
 
 class _Replay(ExitStack):
-    """One replay at work; owns the bag, the pipeline, the recogniser and the journal."""
+    """A running replay. It owns the bag, the pipeline, the recogniser and the journal."""
 
     def __init__(
         self, bag: Path, settings: Settings, out: Path, options: ReplayOptions,
@@ -137,7 +136,7 @@ class _Replay(ExitStack):
         self._graph = self.enter_context(BagGraph(bag))
         try:
             self._open(bag)
-        except BaseException:  # a signal, too, must not leave files and processes open
+        except BaseException:  # also after a signal, no file or process must stay open
             self.close()
             raise
 
@@ -170,17 +169,17 @@ class _Replay(ExitStack):
         return AblatedPipeline(self._settings, self._options.without, self._counters, speech)
 
     def _resume(self) -> ReplayCheckpoint | None:
-        """Open the journal, which keeps others away; take up what an interrupted replay left."""
+        """Open and lock the journal; restore the state of an interrupted replay."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResourceError(f'{self._folder}: cannot be made: {error.strerror}') from error
         self._journal = self.enter_context(Journal(self._folder / 'journal'))
-        check_out(self._out, self._graph.path)  # another may have ended there meanwhile
+        check_out(self._out, self._graph.path)  # another replay may have ended there meanwhile
         found = read_checkpoint(self._folder / 'checkpoint')
         if found is not None and (differing := differences(found.identity, self._about)):
-            raise ResourceError(f'{self._folder}: was begun otherwise ({differing}); remove it, '
-                                'or choose another folder')
+            raise ResourceError(f'{self._folder}: was begun differently ({differing}); '
+                                'remove it, or choose another folder')
         self._journal.cut(found.journal_bytes if found else 0)
         self._received_ns, self._skip, self._taken = (
             (found.received_ns, found.skip, found.messages) if found else (0, 0, 0))
@@ -189,21 +188,21 @@ class _Replay(ExitStack):
         if found is not None:
             try:
                 self._feed.thaw(decode(found.state))
-            except LookupError as error:  # what it gathered then is not what is gathered now
+            except LookupError as error:  # the saved state has other fields than this version's
                 raise ResourceError(
                     f'{self._folder}: was begun by another version of maven_ros, which differs in '
                     f'{error}; remove it, or choose another folder') from error
         return found
 
     def run(self, stop: threading.Event, progress: Progress | None) -> Summary | None:
-        """Replay until the end, or until ``stop`` is set: then None."""
+        """Replay until the end; return None if ``stop`` is set before."""
         began_s = shown_s = time.monotonic()
         began_ns, broken = max(self._start_ns, self._received_ns), ''
         total_s = (self._end_ns - self._start_ns) / NS
         while True:
             try:
                 received = next(self._messages, None)
-            except ResourceError as error:  # the rest cannot be read; what came before was
+            except ResourceError as error:  # the rest of the bag cannot be read
                 broken = str(error)
                 self._counters.count('bag', 'broken', broken)
                 received = None
@@ -240,7 +239,7 @@ class _Replay(ExitStack):
                 try:
                     topic, message = output_message(output, known_ns)
                     content = to_cdr(message, OUTPUT_TYPES[topic])
-                except GraphError as error:  # a stamp at the edge of what a message can hold
+                except GraphError as error:  # a stamp beyond the range of messages
                     self._counters.count('output', 'unpublishable', str(error))
                 else:
                     self._journal.append(JournalEntry(KINDS[topic], known_ns, content))
@@ -250,7 +249,7 @@ class _Replay(ExitStack):
                     TIMING, known_ns, struct.pack('<qd', ends_ns[-1], took_s * 1e3)))
 
     def _rest(self, wall_s: float) -> None:
-        """Write down all that was gathered, and go on from that."""
+        """Save the whole state, and continue from the saved state."""
         self._write(self._feed.rest())
         state = encode(self._feed.freeze())
         self._feed.thaw(decode(state))

@@ -1,4 +1,4 @@
-"""The result of a replay, read back; and the replays that a benchmark still needs."""
+"""Read the results of replays, and make the replays that a benchmark still needs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from maven_ros.text import shown
 @dataclass(frozen=True)
 class ReplayTask:
     """
-    One replay.
+    A replay to make.
 
-    :param bag: to read.
-    :param out: folder of the result; a complete one is kept, an interrupted one goes on.
-    :param without: what the model is denied.
-    :param sources: its topics; those that are not named are found.
+    :param bag: the bag to read.
+    :param out: folder of the result; a complete replay is kept, an interrupted one continues.
+    :param without: modalities and pathways that are withheld from the model.
+    :param sources: the topics; topics that are not named are found.
     """
 
     bag: Path
@@ -52,10 +52,11 @@ class ReplayTask:
 @dataclass(frozen=True)
 class Replayed:
     """
-    What a replay found.
+    The results of a replay.
 
-    :param inference_ms: float64 (windows,), from a message to the states that it led to.
-    :param latency_ms: float64 (states,), from a window's end until it closed, in the bag's time.
+    :param inference_ms: float64 (windows,), time from a message to its states.
+    :param latency_ms: float64 (states,), time from a window's end until it closed, in the bag's
+        time.
     """
 
     summary: Summary
@@ -66,18 +67,18 @@ class Replayed:
 
     @property
     def origin_ns(self) -> int:
-        """One hop before the first window's end: about where the recording begins."""
+        """One hop before the first window's end, which is about the recording's beginning."""
         return self.states[0].window_end_ns - nanoseconds(self.hop_s) if self.states \
             else self.summary.start_ns
 
     @property
     def image_topic(self) -> str:
-        """Where its pictures were; empty without a camera."""
+        """The topic of the pictures; empty without a camera."""
         return self.summary.topics.get('image', '')
 
     @property
     def hop_s(self) -> float:
-        """From one window to the next."""
+        """The time from one window to the next."""
         return float(self.summary.settings['windows.hop_s'])
 
 
@@ -85,10 +86,10 @@ def read_replayed(folder: Path) -> Replayed:
     """
     Read the folder of a complete replay.
 
-    :raises ResourceError: when there is none, or it is damaged.
+    :raises ResourceError: if there is none, or it is damaged.
     """
     summary = read_summary(folder)
-    with BagGraph(folder / 'bag') as graph:  # its states are in the table, too
+    with BagGraph(folder / 'bag') as graph:  # the states are read from the table
         utterances = [utterance_record(from_cdr(one.cdr, one.msgtype))
                       for one in graph.read([graph.resolve(UTTERANCE_TOPIC)])]
     waited = read_table(folder / 'states.parquet', ['latency_ns'])
@@ -100,27 +101,27 @@ def read_replayed(folder: Path) -> Replayed:
 
 def _timing(path: Path) -> NDArray[np.float64]:
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()[1:]  # none where no window closed
+        lines = path.read_text(encoding='utf-8').splitlines()[1:]  # empty if no window closed
         return np.array([float(line.split(',')[1]) for line in lines], np.float64)
     except (OSError, ValueError, IndexError) as error:
         raise ResourceError(f'{path}: cannot be read: {error}') from error
 
 
 def name_of(bag: Path) -> str:
-    """Return the name of a bag, as text: its folder's, or its file's without the ending."""
+    """Return a bag's name as text: that of its folder, or of its file without the suffix."""
     return shown(bag.stem if bag.is_file() else bag.resolve().name)
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a replay ended there."""
+    """Tell whether a folder holds a complete replay."""
     return (folder / 'summary.json').is_file()
 
 
 def folder_for(bag: Path, out: Path, without: tuple[str, ...]) -> Path:
     """
-    Return where the replay of a bag is, or shall be.
+    Return the folder of a bag's replay, whether it exists or not.
 
-    That is below ``out``, but for one that ``maven-ros replay`` has left beside the bag.
+    It is below ``out``, unless ``maven-ros replay`` has made a replay beside the bag.
     """
     beside = default_out(bag)
     if not without and is_complete(beside):
@@ -132,9 +133,9 @@ def run_replay(
     task: ReplayTask, progress: Progress | None = None, stop: threading.Event | None = None,
 ) -> None:
     """
-    See to it that a task's replay is there.
+    Make a replay, unless it is complete.
 
-    :raises ResourceError: when there is one that was made with other settings, or of another
+    :raises ResourceError: if the complete replay was made with other settings or from another
         bag; and as :func:`maven_ros.replay.replay.replay`.
     """
     if is_complete(task.out):
@@ -146,7 +147,7 @@ def run_replay(
 
 
 def _check(task: ReplayTask, found: Summary) -> None:
-    """Refuse a replay of something else, or of which anything is not as it would be now."""
+    """Check that a complete replay is the one that the task would make now."""
     settings = task.settings.with_absolute_paths()
     engine = Engine(settings.model, settings.windows, settings.faces.rate_hz)
     with BagGraph(task.bag) as graph:
@@ -155,5 +156,5 @@ def _check(task: ReplayTask, found: Summary) -> None:
         part = Excerpt(task.bag.resolve(), sources, *graph.span_ns)
     wanted = identify(part, settings, task.without, engine)
     if differing := differences(found.identity, wanted):
-        raise ResourceError(f'{task.out}: was made otherwise ({differing}); remove it, or make '
-                            'all the same')
+        raise ResourceError(f'{task.out}: was made differently ({differing}); remove it, or use '
+                            'the same settings')

@@ -1,4 +1,4 @@
-"""Writes what a replay leaves beside its summary, the bag and the tables, from its journal."""
+"""Write the results of a replay, its bag and tables, from its journal."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from maven_ros.replay.journal import read_journal
 from maven_ros.replay.state_table import COLUMNS, row
 from maven_ros.tables import write_tables
 
-#: Entries of a replay's journal: messages in CDR, and what a window took (int64, float64).
+#: Entries of a replay's journal: messages in CDR, and times of windows (int64, float64).
 STATE, UTTERANCE, TIMING, SMOOTHED, EVENT = 1, 2, 3, 4, 5
 KINDS = {STATE_TOPIC: STATE, UTTERANCE_TOPIC: UTTERANCE, STATE_SMOOTHED_TOPIC: SMOOTHED,
          EVENT_TOPIC: EVENT}
 KINDS |= {topic: kind for kind, topic in enumerate(
     (one for one in OUTPUT_TYPES if one not in KINDS), max(KINDS.values()) + 1)}
 TIMING_COLUMNS = {'window_end_ns': 'int64', 'inference_ms': 'float64'}
-#: What a replay leaves beside its summary.
+#: The results of a replay, beside its summary.
 NAMES = ('bag', 'states.parquet', 'states.csv', 'timing.csv')
-#: Says that what has such a name in the folder of an unfinished replay is of that replay.
+#: A file that marks results in the folder of an unfinished replay as that replay's own.
 _PLACING = 'placing'
 _UNFINISHED = frozenset({*NAMES, _PLACING, 'journal', 'checkpoint', 'checkpoint.new'})
 
@@ -45,10 +45,10 @@ _UNFINISHED = frozenset({*NAMES, _PLACING, 'journal', 'checkpoint', 'checkpoint.
 @dataclass
 class Counted:
     """
-    What a replay found, counted while it is written.
+    Counts of a replay's results, made while they are written.
 
-    :param people: their ids.
-    :param took_ms: what each window took.
+    :param people: ids of all people.
+    :param took_ms: computing time of each window.
     """
 
     windows: int = 0
@@ -75,7 +75,7 @@ class Counted:
                 self.events += 1
 
     def timings(self, journal: Path) -> Iterator[dict[str, Any]]:
-        """Yield the rows of what windows took."""
+        """Yield the rows of the windows' computing times."""
         for entry in read_journal(journal):
             if entry.kind == TIMING:
                 end_ns, took_ms = struct.unpack('<qd', entry.content)
@@ -84,7 +84,7 @@ class Counted:
 
     @property
     def inference_ms(self) -> dict[str, float]:
-        """What a window took: median, p95, worst; empty where there is none."""
+        """Median, p95 and worst computing time of a window; empty without windows."""
         if not self.took_ms:
             return {}
         found = np.percentile(self.took_ms, (50, 95, 100)).round(3).tolist()
@@ -95,16 +95,16 @@ def write_results(out: Path, folder: Path, bag: Path, storage: str) -> Counted:
     """
     Write the results beside the unfinished replay, then put them in place.
 
-    The journal is secured and still open: nobody else writes there.
+    The journal must be on the disk and still open, so that no other replay writes there.
 
-    :param folder: of the unfinished replay.
-    :param bag: that was replayed.
-    :param storage: of the bag that is written.
-    :raises ResourceError: when they cannot be written, or something else has taken their place.
+    :param folder: folder of the unfinished replay.
+    :param bag: the replayed bag.
+    :param storage: storage of the written bag.
+    :raises ResourceError: if the results cannot be written, or their place is taken.
     """
     journal = folder / 'journal'
     new = [folder / name for name in NAMES]
-    for path in new:  # of an end that was interrupted
+    for path in new:  # remains of an earlier attempt
         remove(path)
     counted = Counted()
     _write_bag(journal, new[0], storage)
@@ -123,12 +123,12 @@ def write_results(out: Path, folder: Path, bag: Path, storage: str) -> Counted:
 
 def check_out(out: Path, bag: Path) -> None:
     """
-    Refuse a folder where results would take the place of what no replay has written.
+    Check that a replay may write into a folder.
 
     :param out: folder of the replay.
-    :param bag: that is replayed.
-    :raises ResourceError: when it holds a finished replay, or something else of a name that is
-        needed, or when the result's bag would be, hold or lie in the one that is replayed.
+    :param bag: the bag to replay.
+    :raises ResourceError: if the folder holds a finished replay, or other files under the
+        results' names, or if the written bag would overlap with the replayed one.
     """
     target, source = (out / 'bag').resolve(), bag.resolve()
     if target == source or target in source.parents or source in target.parents:
@@ -142,7 +142,7 @@ def check_out(out: Path, bag: Path) -> None:
     if left - _UNFINISHED or (left and 'journal' not in left):
         foreign.append('unfinished')
     if foreign:
-        raise ResourceError(f'{out}: holds {", ".join(foreign)} that no replay has left there; '
+        raise ResourceError(f'{out}: holds {", ".join(foreign)} that no replay has written; '
                             'allowed: a folder without')
 
 
@@ -157,9 +157,9 @@ def _write_bag(journal: Path, path: Path, storage: str) -> None:
 
 def remove(path: Path) -> None:
     """
-    Remove a file or a folder of ours, if there is one.
+    Remove a file or a folder, if it exists.
 
-    :raises ResourceError: when it cannot be removed.
+    :raises ResourceError: if it cannot be removed.
     """
     try:
         if path.is_dir():

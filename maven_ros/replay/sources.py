@@ -1,4 +1,4 @@
-"""Which topics of a bag are the camera, the microphone and the rest: found by type, or named."""
+"""Choose the topics of a bag that are replayed, by their types or names."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from maven_ros.intake.input_reader import INPUT_TYPES
 _log = logging.getLogger('maven_ros.replay')
 
 _TYPES = {**INPUT_TYPES, 'faces': (IDS_LIST,)}
-#: A std_msgs/Bool may mean anything, and a list of ids, too: only the names tell these.
+#: The types std_msgs/Bool and IdsList may mean anything, so these topics are found by name.
 _BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC, 'faces': TRACKED_TOPIC}
 
 
 @dataclass(frozen=True)
 class Sources:
     """
-    Full names of the topics that are replayed; empty for those that are found by type, or absent.
+    Full names of the topics that are replayed; empty for topics that are found, or absent.
 
     :param image: sensor_msgs/Image or CompressedImage.
     :param audio: AudioChunk, AudioStamped, AudioData or AudioDataStamped.
-    :param audio_info: what describes AudioData; found beside the sound when not named.
-    :param robot_speaking: std_msgs/Bool; found by its name alone.
+    :param audio_info: description of AudioData; found beside the sound if not named.
+    :param robot_speaking: std_msgs/Bool; found by its name.
     :param speech: hri_msgs/LiveSpeech.
-    :param faces: the lists of a detector of ROS4HRI; found by its name alone.
+    :param faces: lists of ids of a ROS4HRI face detector; found by its name.
     """
 
     image: str = ''
@@ -43,7 +43,7 @@ class Sources:
     faces: str = ''
 
     def topics(self, bag: BagGraph) -> list[str]:
-        """Return all topics that are read: those that there are, and two of each face."""
+        """Return all topics to read, including two for each face."""
         own = list(filter(None, (getattr(self, one.name) for one in fields(self))))
         return own + (part_topics(self.faces, bag.topics()) if self.faces else [])
 
@@ -54,11 +54,11 @@ def find_sources(
     """
     Choose the topics to replay.
 
-    :param named: those that the caller wants; the others are found, if there is one candidate.
-    :param ros4hri: False to leave out the faces that a detector has found.
-    :param unused: roles that are left out, whatever the bag has.
-    :raises GraphError: for a named topic that is not in the bag or of another type, for several
-        candidates, and for a bag with neither camera nor microphone: lists what it has.
+    :param named: topics that the caller names; another topic is found if it has one candidate.
+    :param ros4hri: False to leave out the faces of a ROS4HRI detector.
+    :param unused: roles that are left out.
+    :raises GraphError: for a named topic that is missing or has another type, for several
+        candidates, and for a bag with neither pictures nor sound; lists the bag's topics.
     """
     found = {one.name: getattr(named, one.name) for one in fields(Sources)}
     for role, name in found.items():
@@ -88,13 +88,14 @@ def find_sources(
 
 def sound_info(bag: BagGraph, sources: Sources, start_ns: int | None = None) -> Received | None:
     """
-    Return the AudioInfo that describes the sound from some time on, whenever it was recorded.
+    Return the AudioInfo that describes the sound from some time on.
 
-    :param start_ns: the newest until then is taken, or else the first; None from the beginning.
-    :returns: None where the bag has none.
+    :param start_ns: that time: the newest message before it is taken, or else the first one;
+        None for the beginning of the bag.
+    :returns: None if the bag has none.
     """
     found: Received | None = None
-    with contextlib.suppress(ResourceError):  # where a bag is broken is said as it is replayed
+    with contextlib.suppress(ResourceError):  # the replay reports where a bag is broken
         for received in bag.read([sources.audio_info] if sources.audio_info else []):
             if found is not None and received.received_ns > (start_ns or 0):
                 break
@@ -126,7 +127,7 @@ def _only(bag: BagGraph, role: str) -> str:
 
 
 def _ending(bag: BagGraph, role: str, name: str) -> str:
-    """Return the topic of that name in any namespace, if it is of the right type and alone."""
+    """Return the only topic with that name, in any namespace, and with the right type."""
     candidates = [one for one in _candidates(bag, role) if one.endswith(f'/{name}')]
     if len(candidates) > 1:
         _log.warning('%s; replayed without', _several(bag, role, candidates))
@@ -139,12 +140,12 @@ def _several(bag: BagGraph, role: str, candidates: list[str]) -> str:
 
 
 def _usable(bag: BagGraph, lists: str) -> bool:
-    """Tell whether a detector's messages are of the definitions that are known here."""
+    """Tell whether a detector's messages have known definitions."""
     known = bag.topics()
     try:
         for topic in Sources(faces=lists).topics(bag):
             bag.subscribe(topic, known[topic], SENSOR, lambda received: None).close()
-    except GraphError as error:  # live, that costs its faces alone, too
+    except GraphError as error:  # a live node also goes on without these faces
         _log.warning('%s: replayed without the faces of %s: %s', bag.path, lists, error)
         return False
     return True

@@ -1,4 +1,4 @@
-"""What is wrong with the stamps of a recording, in words, with the likely cause."""
+"""Describe faults of a recording's stamps and their likely causes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from maven_ros.intake.stamp_watch import frozen_stamps
 
-#: Of each topic: how many messages could be read, their earliest and their latest stamp in ns.
+#: By topic: number of readable messages, their earliest and latest stamp in ns.
 Stamps: TypeAlias = Mapping[str, Sequence[int]]
 
 
@@ -16,13 +16,13 @@ def stamp_faults(
     stamps: Stamps, windows: int, hop_s: float, stands_in: bool = False,
 ) -> list[str]:
     """
-    Say what keeps windows from closing, or streams from meeting in them.
+    Describe faults that keep windows from closing, or streams from sharing windows.
 
-    :param stamps: of the pictures and the sound.
-    :param windows: how many closed.
-    :param hop_s: from one window to the next.
-    :param stands_in: whether the time of arrival stands in for stamps of 0.
-    :returns: empty where nothing is wrong.
+    :param stamps: stamps of pictures and sound.
+    :param windows: number of windows that closed.
+    :param hop_s: time from one window to the next.
+    :param stands_in: whether the time of arrival replaces stamps of 0.
+    :returns: empty without faults.
     """
     stamps = dict(sorted(stamps.items()))
     found = [frozen_stamps(topic, own[0], own[1])

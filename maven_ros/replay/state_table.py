@@ -1,4 +1,4 @@
-"""The states of a replay as a table, one row each."""
+"""The states of a replay as a table, with one row per state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from maven_ros.graph.messages import time_ns
 from maven_ros.records import AffectState, Box, Modality, Status, VoiceAssigned
 from maven_ros.tables import read_table
 
-#: Column and type. Numbers are the message's own float32; ``known_ns`` is the bag's time at which
-#: the state became known, ``latency_ns`` what that was after the window's end.
+#: Columns and types. Numbers are the message's float32. ``known_ns`` is the bag's time at which
+#: the state became known, ``latency_ns`` the time since its window's end.
 COLUMNS = {
     'window_start_ns': 'int64', 'window_end_ns': 'int64', 'known_ns': 'int64',
     'latency_ns': 'int64', 'status': 'string', 'person_id': 'string',
@@ -29,7 +29,7 @@ def row(message: Any, known_ns: int) -> dict[str, Any]:
     """
     Return the row of a ``maven_ros/AffectState``.
 
-    :param known_ns: the bag's time at which it became known.
+    :param known_ns: the bag's time at which the state became known.
     """
     own = ('person_id', 'valence', 'arousal', 'valence_std', 'arousal_std', 'intensity', 'angle',
            'confidence', 'modalities', 'video_influence', 'audio_influence', 'text_influence',
@@ -49,7 +49,7 @@ def row(message: Any, known_ns: int) -> dict[str, Any]:
 
 def read_states(path: Path) -> list[AffectState]:
     """
-    Return the states in a Parquet table of :func:`row`'s rows.
+    Return the states in a Parquet table that was written from rows of :func:`row`.
 
     :raises ResourceError: as :func:`read_table`.
     """

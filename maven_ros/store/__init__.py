@@ -1,1 +1,1 @@
-"""Models on disk: fetches, lists, checks and describes them. The node never comes here."""
+"""Models on disk: fetch, list, check and describe them. The node does not use this package."""

@@ -1,4 +1,4 @@
-"""What a server answers to a request for a file, or for its rest; nonsense is refused."""
+"""Request a file, or the rest of it, from a server, and check the answer."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import BLOCK_BYTES
 from maven_ros.text import printable
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
+Progress = Callable[[int, int | None], None]  # bytes so far, total bytes if known
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
-# Of a network that is not there; another attempt finds none either.
+# Errors of a missing network, for which another attempt is useless.
 _OFFLINE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _RANGE = re.compile(r'bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})')
 _LENGTH = re.compile(r'[0-9]{1,15}')
@@ -33,17 +33,17 @@ class NotOnServer(ResourceError):
 
 
 class Trouble(Exception):
-    """The connection failed, in a way that another attempt may not."""
+    """A failure of the connection after which another attempt may succeed."""
 
 
 @dataclass(frozen=True)
 class Wanted:
     """
-    A file that is to come.
+    A file to download.
 
-    :param size: bytes that it has to have, if known.
-    :param sha256: that it has to have, if known.
-    :param timeout_s: that its server may be silent.
+    :param size: required size in bytes, if known.
+    :param sha256: required hash, if known.
+    :param timeout_s: longest silence of the server.
     """
 
     url: str
@@ -55,23 +55,23 @@ class Wanted:
 
     @property
     def part(self) -> Path:
-        """Where it is until it is whole."""
+        """The path of the incomplete file."""
         return self.target.with_name(f'{self.target.name}.part')
 
     @property
     def have(self) -> int:
-        """Bytes of it that have come."""
+        """The bytes received so far."""
         return self.part.stat().st_size if self.part.exists() else 0
 
 
 @dataclass(frozen=True)
 class Answer:
     """
-    What a server answers to a request for a file, or for its rest.
+    A server's answer to a request for a file, or for the rest of it.
 
-    :param starts_at: byte of the file with which the body begins.
-    :param total: bytes of the whole file, if known.
-    :param headers: of every answer on the way, redirects first.
+    :param starts_at: position in the file at which the body begins.
+    :param total: size of the whole file in bytes, if known.
+    :param headers: headers of every answer, redirects first.
     """
 
     body: http.client.HTTPResponse
@@ -81,7 +81,7 @@ class Answer:
 
     @classmethod
     def of(cls, wanted: Wanted) -> Answer:
-        """Ask for what is missing."""
+        """Request the missing part of a file."""
         headers = {'User-Agent': f'maven-ros/{__version__}', 'Accept-Encoding': 'identity'}
         if wanted.have:
             headers['Range'] = f'bytes={wanted.have}-'
@@ -95,19 +95,19 @@ class Answer:
         except (OSError, http.client.HTTPException) as error:
             if _is_offline(error):
                 raise ResourceError(
-                    f'{wanted.url}: this machine is offline, or finds no such server ({error}); '
-                    'what is to be had can be fetched elsewhere, or from a mirror by --base-url'
+                    f'{wanted.url}: this machine is offline, or the server is unknown ({error}); '
+                    'fetch on another machine, or from a mirror with --base-url'
                 ) from error
             raise Trouble(printable(error) or type(error).__name__) from error
         starts_at, total = _extent(wanted, body)
-        # Where the server does not say the length, a cut looks like the end.
+        # Without a length from the server, an interruption would look like the end.
         total = wanted.size if total is None else total
         return cls(body, starts_at, total, [*trail.headers, body.headers])
 
     def read(self) -> bytes:
-        """Return the next block; nothing at the end or where the connection was cut."""
+        """Return the next block; empty at the end, or if the connection was closed."""
         try:
-            return self.body.read1(BLOCK_BYTES)  # read() would lose what came before a timeout
+            return self.body.read1(BLOCK_BYTES)  # read() would lose data before a timeout
         except (OSError, http.client.HTTPException) as error:
             raise Trouble(printable(error) or type(error).__name__) from error
 
@@ -116,7 +116,7 @@ class Answer:
         """
         The hash that the hub declares for its large files.
 
-        It stands in the hub's own answer. Behind a redirect, another server's ETag may be
+        It is in the hub's own answer. After a redirect, the ETag of another server may be
         anything.
         """
         linked = [one['X-Linked-ETag'] for one in self.headers if 'X-Linked-ETag' in one]
@@ -133,7 +133,7 @@ class Answer:
 
 
 class _Trail(urllib.request.HTTPRedirectHandler):
-    """Keeps the headers of redirects; refuses those from https to http, and to anything else."""
+    """Keep the headers of redirects; refuse redirects from https to http or other schemes."""
 
     def __init__(self) -> None:
         self.headers: list[Message] = []
@@ -142,7 +142,7 @@ class _Trail(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Follow, and remember the way."""
+        """Follow a redirect, and keep its headers."""
         scheme = urllib.parse.urlsplit(newurl).scheme
         where = f'{req.full_url}: redirects to {printable(newurl)}'
         if scheme not in ('http', 'https'):
@@ -155,9 +155,9 @@ class _Trail(urllib.request.HTTPRedirectHandler):
 
 def _extent(wanted: Wanted, body: http.client.HTTPResponse) -> tuple[int, int | None]:
     """
-    Return the body's first byte in the file, and the file's length, if said.
+    Return the body's position in the file, and the file's length if stated.
 
-    :raises ResourceError: for what is no answer to the question.
+    :raises ResourceError: if the answer does not fit the request.
     """
     name = 'Content-Range' if body.status == 206 else 'Content-Length'
     said = body.headers.get(name)
@@ -183,7 +183,7 @@ def _refusal(wanted: Wanted, error: urllib.error.HTTPError) -> Exception:
     said = f'{error.code} {printable(error.reason)}'
     if error.code == 404:
         return NotOnServer(f'{wanted.url}: {said}')
-    if error.code == 416:  # what is here is as long as the file, or longer
+    if error.code == 416:  # the partial file is as long as the file, or longer
         wanted.part.unlink()
         return Trouble(f'{said}; begun again')
     if error.code in _TRY_AGAIN:

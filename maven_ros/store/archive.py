@@ -1,4 +1,4 @@
-"""Unpacks zip archives, and nothing beside the folder that they belong in, and no bombs."""
+"""Unpack zip archives. Files outside the target folder and decompression bombs are refused."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from maven_ros.files import BLOCK_BYTES, readable, require_room
 from maven_ros.text import printable
 
 _MOST_FILES = 10_000
-_MOST_TIMES = 20          # as large as the archive; models, which are numbers, pack to a half
-_SPARED_BYTES = 10_000_000  # small archives of text pack better, and fill no disk
-_LONGEST_PART = 255       # bytes of a name that file systems take
-# Others are rare, and LZMA takes as much memory as the archive asks for.
+_MOST_TIMES = 20          # largest ratio of unpacked to packed size; models compress to a half
+_SPARED_BYTES = 10_000_000  # no ratio for small archives: text compresses better
+_LONGEST_PART = 255       # longest name in bytes that file systems accept
+# Other methods are rare, and LZMA uses as much memory as the archive requests.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What zipfile and zlib meet in damaged archives.
+# Exceptions of zipfile and zlib for damaged archives.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, LookupError,
            OverflowError)
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """
-    Unpack an archive; a single folder at its top is left out.
+    Unpack an archive. A single top folder in it is left out.
 
-    :param folder: where to; it exists. Nothing that is there is replaced.
-    :raises CannotWrite: it does not fit on the disk, or its files cannot be written.
-    :raises ResourceError: it is damaged or empty, unpacks to far more than it is, or has a path
-        that leads out of the folder or is taken, or a link.
+    :param folder: existing target folder. Files in it are not replaced.
+    :raises CannotWrite: if the disk is too small, or files cannot be written.
+    :raises ResourceError: if the archive is damaged, empty or a bomb, holds a link, or has a path
+        that exists already or leads out of the folder.
     """
     with _damage_said(archive), zipfile.ZipFile(archive) as file:
         members = [one for one in file.infolist() if not one.is_dir()]
@@ -73,7 +73,7 @@ def _damage_said(archive: Path) -> Iterator[None]:
 
 
 def _fault(member: zipfile.ZipInfo) -> str:
-    """Return why a member cannot be unpacked; nothing where it can."""
+    """Return why a member cannot be unpacked; empty if it can."""
     name = member.filename
     path = PurePosixPath(name)
     if path.is_absolute() or '..' in path.parts or '\\' in name or ':' in name:
@@ -96,17 +96,17 @@ def _refuse_bomb(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     size, most = sum(one.file_size for one in members), archive.stat().st_size * _MOST_TIMES
     if size > max(most, _SPARED_BYTES):
         raise ResourceError(f'{archive}: unpacks to {readable(size)}, over {_MOST_TIMES} times '
-                            'what it is; nothing was unpacked')
+                            'its size; nothing was unpacked')
 
 
 def _refuse_taken(archive: Path, folder: Path, targets: list[Path]) -> None:
-    """Refuse what would replace a file, the archive itself among them, or another member."""
+    """Refuse members that would replace a file (also the archive itself) or another member."""
     seen: set[Path] = set()
     for target in targets:
         above = {one for one in target.parents if folder in one.parents}
         if target.exists() or target in seen or seen & above or any(map(Path.is_file, above)):
             name = printable(target.relative_to(folder))
-            raise ResourceError(f'{archive}: {name}: is there already; nothing was unpacked')
+            raise ResourceError(f'{archive}: {name}: exists already; nothing was unpacked')
         seen.add(target)
     if clash := seen & {one for target in targets for one in target.parents}:
         raise ResourceError(f'{archive}: {printable(min(clash).relative_to(folder))}: is a file '

@@ -1,4 +1,4 @@
-"""Says in text which models there are, and what one is."""
+"""Describe models in text: a table of all, or details of one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CARD_LINES = 12
 
 
 def table(models: Sequence[Model]) -> str:
-    """Return a line for each model: name, kind, size, licence, state and where it is."""
+    """Return a table with name, kind, size, licence, state and folder of each model."""
     rows = [('NAME', 'KIND', 'SIZE', 'LICENCE', 'STATE', 'WHERE')]
     for model in models:
         rows.append((model.name, model.kind, model.size, model.licence, model.state,
@@ -28,7 +28,7 @@ def table(models: Sequence[Model]) -> str:
 
 
 def terms(entry: ManifestEntry) -> str:
-    """Return what somebody has to know before fetching a model."""
+    """Return the terms of a model, to be read before it is fetched."""
     return (f'{entry.name}: {entry.kind}, {entry.size}, from {entry.hub or entry.url}\n'
             f'    for      {entry.purpose}\n'
             f'    licence  {entry.licence}: {entry.licence_means}'
@@ -37,9 +37,9 @@ def terms(entry: ManifestEntry) -> str:
 
 def describe(model: Model) -> str:
     """
-    Return what is known of a model.
+    Describe a model.
 
-    :raises ResourceError: a file of it is damaged.
+    :raises ResourceError: if a file of it is damaged.
     """
     lines = [f'{model.name}: {model.kind}, {model.state}', f'licence: {model.licence}']
     if model.entry:
@@ -51,12 +51,12 @@ def describe(model: Model) -> str:
     if model.lock and model.lock.commit:
         lines.append(f'commit: {model.lock.commit}')
     if model.folder is None:
-        return '\n'.join([*lines, f'to have it: maven-ros models fetch {model.name}'])
+        return '\n'.join([*lines, f'to fetch it: maven-ros models fetch {model.name}'])
     lines += [f'where: {model.folder}', f'size: {model.size}']
     if model.entry and model.entry.use:
         lines.append(f'use: maven-ros run {model.entry.use.format(folder=model.folder)}')
     elif model.entry and model.entry.kind.endswith('encoder'):
-        lines.append('use: a part of a network, by MavenModel.from_encoders: docs/model.md')
+        lines.append('use: as part of a network, with MavenModel.from_encoders: docs/model.md')
     lines += _weights(model.folder)
     lines += _configuration(model.folder / CONFIG)
     card = [line for line in model.card[1].splitlines() if line.strip()][:_CARD_LINES]
@@ -64,7 +64,7 @@ def describe(model: Model) -> str:
 
 
 def _weights(folder: Path) -> list[str]:
-    """Return the number of parameters, where it is stored, and the hash of each weights file."""
+    """Return the number of parameters, if stored, and the hash of each weights file."""
     found = sorted(folder.rglob('*.safetensors'))
     lines = [f'parameters: {sum(map(_parameters, found)) / 1e6:.2f} M'] if found else []
     for path in sorted(path for path in folder.rglob('*') if path.suffix in WEIGHTS):
@@ -93,11 +93,11 @@ def _configuration(path: Path) -> list[str]:
 
 
 def _short(value: object) -> str:
-    """Say a value; of an encoder what tells it from others, of a large table only its size."""
+    """Format a value; of an encoder only its identity, of a large table only its size."""
     if isinstance(value, dict) and {'name', 'config', 'frozen', 'sha256'} <= value.keys():
         kind = value['config'].get('model_type') if isinstance(value['config'], dict) else None
         return (f"{value['name']} ({kind}), {'frozen' if value['frozen'] else 'trained'}, "
-                + (f"sha256 {value['sha256']}, in a folder of its own" if value['sha256']
+                + (f"sha256 {value['sha256']}, in its own folder" if value['sha256']
                    else 'stored here'))
     if isinstance(value, dict | list) and len(value) > 16:
         return f'{len(value)} values'

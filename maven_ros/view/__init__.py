@@ -1,4 +1,4 @@
-"""What is believed, live or from a bag, in Rerun: a subscriber like any other."""
+"""The view: show inputs and states in Rerun, live or from a bag."""
 
-#: Of the page, on this machine.
+#: Port of the page on this machine.
 DEFAULT_PORT = 9090

@@ -1,4 +1,4 @@
-"""The view of a bag: what was recorded, what was believed, and what raters say of it."""
+"""The view of a bag: its recorded inputs, its states, and annotations."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def view_bag(
     """
     Show a bag with its states until ``stop`` is set.
 
-    :param bag: folder of a rosbag2, or one of its files; states are in it, or in its replay
-        beside it.
+    :param bag: folder of a rosbag2, or one of its files. The states are in the bag, or in the
+        replay beside it.
     :param annotations: folder of NAME.txt or NAME.csv, as for ``maven-ros evaluate bags``.
-    :raises ResourceError: when there are no states; and as :class:`Recording`.
+    :raises ResourceError: if there are no states; and as :class:`Recording`.
     :raises GraphError: as :func:`maven_ros.replay.sources.find_sources`.
     :raises InputError: for annotations that cannot be used.
     """
@@ -60,7 +60,7 @@ def view_bag(
 
 
 def _states_of(bag: Path, graph: BagGraph) -> Path:
-    """Return the bag that holds the states: that of the replay, or the bag itself."""
+    """Return the bag with the states: the replay's bag, or the bag itself."""
     beside = default_out(bag)
     if is_complete(beside):
         return beside / 'bag'
@@ -83,7 +83,7 @@ def _draw(
     screen: Screen, counters: Counters, graph: BagGraph, sources: Sources, believed: BagGraph,
     rated: Sequence[Annotation], stop: threading.Event,
 ) -> None:
-    """Draw all of it, in order of time."""
+    """Draw everything in order of time."""
     recorded = [topic for role, topic in asdict(sources).items()
                 if topic and role in ('image', 'audio', 'audio_info')]
     told = [topic for topic in map(believed.resolve, TYPES) if topic in believed.topics()]

@@ -1,4 +1,4 @@
-"""Our one blueprint: which panels there are, where, and what each shows."""
+"""The layout of the view: its panels and their content."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 from maven_ros.view.require import require_rerun
 
-#: The one timeline: stamps of messages.
+#: The only timeline: stamps of messages.
 TIME = 'time'
-#: Seconds that the panels over time show.
+#: Time span of the panels over time, in seconds.
 SPAN_S = 15.0
-#: Width and height of the evidence strip.
+#: Width and height of the evidence strip, in pixels.
 STRIP_PX = (960, 130)
 _GROUND = (24, 26, 30)
 
-#: Roots of the entities, one a panel.
+#: Root entities, one per panel.
 CAMERA, CIRCUMPLEX, AFFECT, EVIDENCE, SOUND, WORDS, HEALTH, TOLD = (
     'camera', 'circumplex', 'affect', 'evidence', 'sound', 'words', 'health', 'told')
 
@@ -23,7 +23,7 @@ def layout(live: bool) -> Any:
     """
     Return the blueprint.
 
-    :param live: follow what comes; else begin at the start and play.
+    :param live: True follows new data; False plays from the start.
     """
     rerun = require_rerun()
     rrb = rerun.blueprint

@@ -1,4 +1,4 @@
-"""Draws people on the circumplex: a point with a fading trail, and a small one at each face."""
+"""Draw people on the circumplex with fading trails, and a small circumplex at each face."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from maven_ros.view.blueprint import CAMERA, CIRCUMPLEX, TIME
 from maven_ros.view.require import require_rerun
 
 _TRAIL_NS = 8 * NS
-_LEAST_RADIUS, _MOST_RADIUS = 0.02, 0.12  # of the point, at confidence 0 and 1
+_LEAST_RADIUS, _MOST_RADIUS = 0.02, 0.12  # radius of the point at confidence 0 and 1
 _PALE, _DIM = (225, 225, 225), (90, 94, 102)
 _CIRCLE = np.stack([np.cos(np.linspace(0, math.tau, 65)), np.sin(np.linspace(0, math.tau, 65))], 1)
 
 
 class Circumplex:
     """
-    The circumplex and who is on it; valence to the right, arousal up.
+    The circumplex with the points of all people; valence to the right, arousal up.
 
     :param recording: Rerun's ``RecordingStream``.
     """
@@ -41,7 +41,7 @@ class Circumplex:
             colors=_PALE, radii=0.001, show_labels=True), static=True)
 
     def show(self, state: AffectState) -> None:
-        """Move a person's point; the radius is the confidence. Without evidence it goes."""
+        """Move a person's point; its radius is the confidence. Without evidence it is removed."""
         path = self._path(state.person_id)
         self._recording.set_time(TIME, timestamp=np.datetime64(state.window_end_ns, 'ns'))
         if state.status is Status.NO_EVIDENCE:
@@ -64,7 +64,7 @@ class Circumplex:
             labels=[state.person_id or 'nobody in view'], show_labels=True))
 
     def forget(self, person_id: str, now_ns: int) -> None:
-        """Take a person off."""
+        """Remove a person."""
         if self._trails.pop(person_id, None) is not None:
             self._recording.set_time(TIME, timestamp=np.datetime64(now_ns, 'ns'))
             self._recording.log(self._path(person_id), self._rerun.Clear(recursive=True))
@@ -73,8 +73,8 @@ class Circumplex:
         """
         Draw a box, the id and a small circumplex with an arrow at each face.
 
-        :param people: the newest state of each; those without a face are left out.
-        :param scale: pixels of the shown picture for one of the camera's.
+        :param people: the newest state of each person; states without a face are left out.
+        :param scale: size of the shown picture relative to the camera's.
         """
         seen = [(state, _scaled(face, scale)) for state in people
                 if (face := state.face) is not None]
@@ -104,7 +104,7 @@ class Circumplex:
 
 
 def _place(affect: Affect) -> tuple[float, float]:
-    """Return where a point is drawn: Rerun's second axis points down."""
+    """Return the drawing's coordinates; Rerun's second axis points down."""
     return affect.valence, -affect.arousal
 
 

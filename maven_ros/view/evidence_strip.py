@@ -1,4 +1,4 @@
-"""Draws the evidence strip: how much face, voice and words counted, over the last seconds."""
+"""Draw the evidence strip: the shares of face, voice and words in the last seconds."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from maven_ros.records import NS, AffectState, Modality, Pixels
 from maven_ros.view.blueprint import EVIDENCE, SPAN_S, STRIP_PX, TIME
 from maven_ros.view.require import require_rerun
 
-#: Names, and colours in BGR, from the bottom up.
+#: Names and BGR colours, from bottom to top.
 _PARTS = ((Modality.VIDEO, 'face', (70, 170, 90)), (Modality.AUDIO, 'voice', (200, 120, 140)),
           (Modality.TEXT, 'words', (50, 140, 230)))
 _WIDTH_PX, _HEIGHT_PX = STRIP_PX
 _LEGEND_PX = 24
 _NOTHING, _BACK = (48, 44, 40), (30, 26, 24)
-_GAP_NS = NS  # so long without a state is no evidence
+_GAP_NS = NS  # a state holds no longer than this
 _PNG_FAST = 1
 
 
 class EvidenceStrip:
     """
-    A picture that ends now: a row for each who counted in it, the shares stacked.
+    A picture of the last seconds with stacked shares, one row per person.
 
     :param recording: Rerun's ``RecordingStream``.
     """
@@ -36,7 +36,7 @@ class EvidenceStrip:
         self._end_ns = 0
 
     def show(self, state: AffectState) -> None:
-        """Add a state, and draw once all of its window's people have come before the next."""
+        """Add a state; with the first state of a new window, draw the strip."""
         if state.window_end_ns != self._end_ns and self._shares:
             self._draw()
         self._end_ns = state.window_end_ns
@@ -52,7 +52,7 @@ class EvidenceStrip:
     def _draw(self) -> None:
         import cv2
 
-        # Rerun takes pictures for a video, whose size may not change.
+        # Rerun treats the pictures as a video, so their size must not change.
         strip = np.full((_HEIGHT_PX, _WIDTH_PX, 3), _BACK, np.uint8)
         _write_legend(strip)
         rows = {person_id: own for person_id, own in self._shares.items()
@@ -70,9 +70,9 @@ class EvidenceStrip:
 
 def shares(state: AffectState) -> tuple[float, ...]:
     """
-    Return how much face, voice and words counted; they sum to 1, or to 0 where nothing did.
+    Return the shares of face, voice and words; their sum is 1, or 0 without evidence.
 
-    Equal parts of what was there, where the influence was not computed.
+    Present modalities get equal shares if the influence was not computed.
     """
     there = [bool(state.modalities & modality) for modality, _, _ in _PARTS]
     if any(math.isnan(one) for one in state.influence):
@@ -83,7 +83,7 @@ def shares(state: AffectState) -> tuple[float, ...]:
 def _draw_row(
     row: Pixels, person_id: str, own: deque[tuple[int, tuple[float, ...]]], end_ns: int,
 ) -> None:
-    """Draw one person's shares; each state speaks from its window's end until the next."""
+    """Draw one person's shares; each state holds from its window's end until the next state."""
     row[2:] = _NOTHING
     height = len(row)
     stops_ns = [*[then_ns for then_ns, _ in own][1:], own[-1][0] + _GAP_NS]

@@ -1,4 +1,4 @@
-"""The live view: a subscriber like any other, which the nodes never wait for."""
+"""The live view: an ordinary subscriber; no node waits for it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LOOK_S = 0.25
 
 class View(Closing):
     """
-    Draws what comes over a graph.
+    Draw the messages of a graph.
 
-    :param graph: any transport; stays the caller's to close.
-    :param screen: what is drawn on.
-    :param counters: shared with the graph, so that its losses are counted with ours.
+    :param graph: any transport; the caller closes it.
+    :param screen: draws them.
+    :param counters: shared with the graph, so that lost messages are counted together.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class View(Closing):
         self._next_look_s = 0.0
 
     def step(self, timeout_s: float) -> None:
-        """Draw one message, or wait for one; look for a camera and a microphone now and then."""
+        """Draw one message, or wait for one; look for new cameras and microphones regularly."""
         now_s = time.monotonic()
         if now_s >= self._next_look_s:
             self._next_look_s = now_s + _LOOK_S
@@ -73,12 +73,12 @@ def run_view(
     save: Path | None = None, image_topic: str = IMAGE_TOPIC, audio_topic: str = AUDIO_TOPIC,
 ) -> None:
     """
-    Show what comes until ``stop`` is set.
+    Show the messages of a graph until ``stop`` is set.
 
-    The thread that calls this owns the viewer, which ends with it.
+    The viewer belongs to the calling thread and ends with it.
 
     :param counters: shared with the graph.
-    :raises ResourceError: as :class:`Recording`, and when the viewer ends by itself.
+    :raises ResourceError: as :class:`Recording`, and if the viewer ends by itself.
     """
     with Recording(True, port, save) as recording, \
             View(graph, recording.screen, counters, image_topic, audio_topic) as view:

@@ -1,4 +1,4 @@
-"""From messages to drawings: what live topics and bags have in common."""
+"""Draw messages, of live topics or from bags."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from maven_ros.records import NS, AudioChunk, Frame, Input
 from maven_ros.settings import AudioSettings
 from maven_ros.view.screen import Screen
 
-#: What is listened to beside camera and microphone, with its type.
+#: Topics and types, besides those of camera and microphone.
 TYPES = {**OUTPUT_TYPES, DIAGNOSTICS_TOPIC: DIAGNOSTICS,
          **{topic: ROBOT_TYPES[topic] for topic in (LED_TOPIC, BEHAVIOUR_TOPIC)}}
 
 
 class Reader:
     """
-    Draws messages, whatever topic they come from; one that cannot be drawn is counted.
+    Draw messages of all topics; those that cannot be drawn are counted.
 
-    :param graph: where names are resolved.
+    :param graph: resolves names of topics.
     """
 
     def __init__(self, graph: Graph, screen: Screen, counters: Counters) -> None:
@@ -56,7 +56,7 @@ class Reader:
         self._draw = {graph.resolve(topic): one for topic, one in draw.items()}
 
     def describe(self, info: Received | None) -> None:
-        """Take what a bag says of its sound, or that it says nothing, before all else."""
+        """Take a bag's description of its sound, or None, before any message."""
         self._intake.describe(info)
 
     def take(self, received: Received) -> None:
@@ -81,7 +81,7 @@ class Reader:
         self._screen.show_state(state_record(message), time_ns(message.latency) / NS)
 
     def _diagnostics(self, message: Any, received_ns: int) -> None:
-        """Show the counts among the affect node's values: those named ``source.cause``."""
+        """Show the affect node's counts, which are the values named ``source.cause``."""
         for status in message.status:
             if status.name == self._node:
                 self._screen.show_drops(time_ns(message.header.stamp), {

@@ -1,4 +1,4 @@
-"""One recording of Rerun's: to the viewer, and to a file where that is asked for."""
+"""A Rerun recording that goes to the viewer and, on request, to a file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FLUSH_S = 10.0
 
 class Recording(Closing):
     """
-    A viewer with our layout, and the screen that draws into it.
+    A viewer with the project's layout, and the screen that draws into it.
 
-    :param live: follow what comes; else play from the start.
-    :param port: of the viewer's page; the next free one when it is in use.
-    :param save: file to record into as well, ending in .rrd; it must not be there yet.
-    :raises ResourceError: when Rerun is missing or does not start, no port is free, or the file
+    :param live: True follows new data; False plays from the start.
+    :param port: port of the viewer's page; the next free one if it is in use.
+    :param save: new file with the suffix .rrd that is also written.
+    :raises ResourceError: if Rerun is missing or does not start, no port is free, or the file
         cannot be written.
     """
 
@@ -46,11 +46,11 @@ class Recording(Closing):
 
     @property
     def url(self) -> str:
-        """What a browser opens."""
+        """The address of the page."""
         return self._viewer.url
 
     def announce(self) -> None:
-        """Say where the view is, and open a browser where there is a display."""
+        """Print the address of the page, and open a browser if there is a display."""
         if self._viewer.port != self._asked_port:
             say(f'port {self._asked_port} is in use: the view is on {self._viewer.port}')
         display = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
@@ -61,29 +61,29 @@ class Recording(Closing):
         """
         Check that the viewer still runs.
 
-        :raises ResourceError: when it has ended.
+        :raises ResourceError: if it has ended.
         """
         self._viewer.check()
 
     def flush(self) -> None:
-        """Hand over all that was drawn."""
+        """Send all drawings to the viewer."""
         self._stream.flush(timeout_sec=_FLUSH_S)
 
     def close(self) -> None:
-        """Complete the file, and end the viewer."""
+        """Complete the file, and stop the viewer."""
         self._stream.disconnect()
         self._viewer.close()
 
 
 def check_save(save: Path) -> None:
     """
-    Check that a file may be recorded into.
+    Check that a recording can be written.
 
-    :raises ResourceError: when it is there already, has another ending or no folder.
+    :raises ResourceError: if the file exists, has another suffix, or its folder is not writable.
     """
     if save.suffix != _SUFFIX:
         raise ResourceError(f'{save}: does not end in {_SUFFIX}')
     if save.exists():
-        raise ResourceError(f'{save}: is there already; name a new file')
+        raise ResourceError(f'{save}: exists already; name a new file')
     if not save.parent.is_dir() or not os.access(save.parent, os.W_OK):
-        raise ResourceError(f'{save.parent}: no folder that can be written')
+        raise ResourceError(f'{save.parent}: is not a writable folder')

@@ -1,4 +1,4 @@
-"""Rerun, where it is installed."""
+"""Import Rerun, which is an optional package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def require_rerun() -> Any:
     """
     Return the package ``rerun``.
 
-    :raises ResourceError: says what to install where it is missing.
+    :raises ResourceError: names what to install if it is missing.
     """
     try:
         import rerun

@@ -1,8 +1,8 @@
 """
-Draws records into a Rerun recording, each at its own stamp.
+Draw records into a Rerun recording, at their stamps.
 
-A picture is thinned and reduced, sound becomes an outline, and all else is drawn as it comes: what
-is drawn of a person stays until they are gone.
+Pictures are reduced in rate and size, and sound is drawn as an outline. All other records are
+drawn as they come. The drawings of a person stay until the person is gone.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from maven_ros.view.require import require_rerun
 _PICTURES_HZ = 12.5
 _WIDTH_PX = 640
 _JPEG_QUALITY = 80
-_OUTLINE_NS = NS // 100  # lowest and highest sample of so much sound are two points of the line
-_SOUND_NS = NS // 5      # is sent at once
-_GONE_NS = NS            # a person without a state for so long is no longer shown
+_OUTLINE_NS = NS // 100  # the lowest and highest sample of this time are points of the outline
+_SOUND_NS = NS // 5      # length of sound that is sent together
+_GONE_NS = NS            # a person without a state for this long is no longer shown
 
 _VALENCE, _AROUSAL = (90, 160, 255), (255, 130, 80)
 _LATENCY, _DROPS, _QUIET = (180, 180, 180), (255, 80, 80), (120, 200, 160)
@@ -43,7 +43,7 @@ _LATENCY, _DROPS, _QUIET = (180, 180, 180), (255, 80, 80), (120, 200, 160)
 
 class Screen:
     """
-    One recording's drawings. Not thread-safe: one thread draws.
+    The drawings of a recording. It is not thread-safe: use it from one thread.
 
     :param recording: Rerun's ``RecordingStream``.
     """
@@ -68,7 +68,7 @@ class Screen:
         """
         Show a camera picture, if one is due.
 
-        :raises InputError: when it cannot be decoded.
+        :raises InputError: if it cannot be decoded.
         """
         since_ns = None if self._pictured_ns is None else frame.stamp_ns - self._pictured_ns
         if since_ns is not None and 0 <= since_ns < NS / _PICTURES_HZ:
@@ -88,7 +88,7 @@ class Screen:
             contents=jpeg.tobytes(), media_type='image/jpeg'))
 
     def show_sound(self, chunk: AudioChunk) -> None:
-        """Show the outline of sound; several chunks at once, for they are small."""
+        """Show the outline of sound; small chunks are sent together."""
         mono = chunk.samples.mean(1)
         length = max(1, chunk.sample_rate_hz * _OUTLINE_NS // NS)
         starts = np.arange(0, len(mono), length)
@@ -108,7 +108,7 @@ class Screen:
             self._rerun.Scalars.columns(scalars=outline))
 
     def show_state(self, state: AffectState, latency_s: float) -> None:
-        """Show a state of the model's own: its values with their band, evidence and latency."""
+        """Show the model's own state: its values with their intervals, evidence and latency."""
         who = state.person_id or 'nobody in view'
         for name, colour in (('valence', _VALENCE), ('arousal', _AROUSAL)):
             path = f'{AFFECT}/{self._rerun.escape_entity_path_part(who)}/{name}'
@@ -127,7 +127,7 @@ class Screen:
         self._evidence.show(state)
 
     def show_smoothed(self, state: AffectState) -> None:
-        """Show a smoothed state: the person's place on the circumplex, and at the face."""
+        """Show a smoothed state on the circumplex and at the face."""
         now_ns = state.window_end_ns
         for person_id, seen in list(self._people.items()):
             if not 0 <= now_ns - seen.window_end_ns < _GONE_NS:
@@ -138,19 +138,19 @@ class Screen:
         self._circumplex.show_at_faces(now_ns, list(self._people.values()), self._scale)
 
     def show_utterance(self, utterance: Utterance) -> None:
-        """Show what was said, once it is final."""
+        """Show an utterance, if it is final."""
         if utterance.is_final and utterance.words:
             self._log(utterance.end_ns, WORDS, self._rerun.TextLog(
                 utterance.text, level='INFO', color=_QUIET))
 
     def show_event(self, event: AffectEvent) -> None:
-        """Show an event, in words."""
+        """Show an event in words."""
         colour = event.after.colour if event.region else (200, 200, 200)
         self._log(event.stamp_ns, f'{TOLD}/event', self._rerun.TextLog(
             event.text, level='INFO', color=colour))
 
     def show_behaviour(self, stamp_ns: int, text: str, colour: tuple[int, int, int]) -> None:
-        """Show what the robot does, in the colour of its LED, when it does something else."""
+        """Show a change of the robot's behaviour, in the colour of its LED."""
         if text == self._behaviour:
             return
         self._behaviour = text
@@ -158,14 +158,14 @@ class Screen:
             f'robot: {text}', level='INFO', color=colour))
 
     def show_drops(self, stamp_ns: int, drops: Mapping[str, int]) -> None:
-        """Show what has been dropped so far, by cause."""
+        """Show the counts of dropped data so far, by cause."""
         for name, count in drops.items():
             path = f'{HEALTH}/drops/{self._rerun.escape_entity_path_part(name)}'
             self._line(path, name, _DROPS, 1.5)
             self._log(stamp_ns, path, self._rerun.Scalars(count))
 
     def show_annotation(self, stamp_ns: int, person: str, affect: Affect) -> None:
-        """Show what raters say of a person, as thin bright lines beside the estimates."""
+        """Show an annotation of a person, as thin pale lines beside the estimates."""
         for name, colour in (('valence', _VALENCE), ('arousal', _AROUSAL)):
             path = f'{AFFECT}/annotation/{self._rerun.escape_entity_path_part(person or "_")}' \
                    f'/{name}'

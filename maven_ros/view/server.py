@@ -1,10 +1,10 @@
 """
-Rerun's server and web viewer, on this machine alone.
+Rerun's server and web viewer, on this machine only.
 
-The viewer would load fonts and a list of examples from outside, and tell its makers how it is
-used; and served from within Python it listens on every interface. So it runs as a process of its
-own, bound to 127.0.0.1, told to tell nobody, and its page is handed on by a server of ours that
-forbids the browser any address but these.
+By default the viewer loads fonts and a list of examples from the internet and reports its usage,
+and a viewer served from Python listens on all interfaces. Here it runs as a separate process,
+bound to 127.0.0.1, with reports switched off. A proxy serves its page and forbids the browser all
+other addresses.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from maven_ros.view.require import require_rerun
 
 HOST = '127.0.0.1'
 
-_PORTS = 100  # that are tried, one after the other
+_PORTS = 100  # number of ports that are tried
 _READY_S = 30.0
 _STOP_S = 3.0
-_MEMORY = '512MB'  # of what is kept for a browser that comes later; the oldest goes first
+_MEMORY = '512MB'  # data kept for browsers that connect later; the oldest is dropped first
 _PR_SET_PDEATHSIG = 1
 
 
 class Viewer(Closing):
     """
-    The web viewer, waiting for data and for browsers.
+    The web viewer and the server of its page.
 
-    :param port: of the page; the next free one when it is in use.
-    :raises ResourceError: when Rerun is not installed or does not start, or no port is free.
+    :param port: port of the page; the next free one if it is in use.
+    :raises ResourceError: if Rerun is not installed or does not start, or no port is free.
     """
 
     def __init__(self, port: int = DEFAULT_PORT) -> None:
@@ -58,14 +58,14 @@ class Viewer(Closing):
             for one in (data_port, viewer_port):
                 self._wait_for(one)
             self._page = _open_page(port, data_port, viewer_port)
-        except BaseException:  # a signal, too, must not leave the viewer running
+        except BaseException:  # also after a signal, the viewer must not keep running
             self.close()
             raise
         threading.Thread(target=self._page.serve_forever, name='page', daemon=True).start()
-        #: Where the data go.
+        #: Address for the data.
         self.data_url = f'rerun+http://{HOST}:{data_port}/proxy'
         self.port: int = self._page.server_address[1]
-        #: What a browser opens.
+        #: Address of the page.
         self.url = (f'http://{HOST}:{self.port}/?hide_welcome_screen&theme=dark&'
                     f'url={urllib.parse.quote(self.data_url, safe="")}')
 
@@ -73,7 +73,7 @@ class Viewer(Closing):
         """
         Check that the viewer still runs.
 
-        :raises ResourceError: with its last words, when it has ended.
+        :raises ResourceError: if it has ended; holds the end of its log.
         """
         if self._process.poll() is not None:
             raise ResourceError(f"Rerun's viewer ended with code {self._process.returncode}:\n"
@@ -126,13 +126,13 @@ class Viewer(Closing):
 
 class Page(BaseHTTPRequestHandler):
     """
-    Hands on the viewer's files, with headers that keep the browser on this machine.
+    Serve the viewer's files, with headers that keep the browser on this machine.
 
-    It answers to names of this machine alone: a page from elsewhere that had its own name lead
-    here (DNS rebinding) could else read what is shown. No other page may frame it.
+    It answers only to local host names. Otherwise a foreign page could read the view
+    through a name that it points to this machine (DNS rebinding). No other page may frame it.
 
-    :param data_port: where the viewer finds its data.
-    :param viewer_port: where its files are.
+    :param data_port: port of the viewer's data.
+    :param viewer_port: port of the viewer's files.
     """
 
     protocol_version = 'HTTP/1.1'
@@ -147,7 +147,7 @@ class Page(BaseHTTPRequestHandler):
         super().__init__(*request)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        """Answer with a file of the viewer's."""
+        """Answer with a file of the viewer."""
         port = self.connection.getsockname()[1]
         if self.headers.get('Host', '').lower() not in (f'{HOST}:{port}', f'localhost:{port}'):
             self.close_connection = True
@@ -175,7 +175,7 @@ class Page(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def end_headers(self) -> None:
-        """End the headers of any answer, errors too, with those that shut others out."""
+        """Add the protective headers to every answer, also to errors."""
         self.send_header('Content-Security-Policy', self._policy)
         self.send_header('X-Frame-Options', 'DENY')
         self.send_header('X-Content-Type-Options', 'nosniff')
@@ -183,11 +183,11 @@ class Page(BaseHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: each file would be a line."""
+        """Log nothing, because each file would be a line."""
 
 
 def _program() -> Path:
-    """Return Rerun's program itself: ``python -m rerun_cli`` would leave it behind when killed."""
+    """Return Rerun's own program; ``python -m rerun_cli`` would leave it running when killed."""
     spec = importlib.util.find_spec('rerun_cli')
     program = Path(spec.origin).with_name('rerun') if spec and spec.origin else Path('rerun')
     if not program.is_file():
@@ -218,5 +218,5 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel end the viewer when the view is killed."""
+    """Make the kernel end the viewer if the view is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

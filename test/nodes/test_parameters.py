@@ -41,7 +41,7 @@ def test_every_fault_of_what_is_given_is_named():
 
 def test_what_a_file_for_all_nodes_holds_for_others_is_passed_over(caplog):
     assert initial_values(KNOWN, {'base_link_id': 'base'}) == initial_values(KNOWN, {})
-    assert 'base_link_id: no parameter of this node; passed over' in caplog.text
+    assert 'base_link_id: no parameter of this node; ignored' in caplog.text
 
 
 def test_changes_are_checked_one_by_one():

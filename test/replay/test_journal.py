@@ -72,9 +72,9 @@ def test_damage_of_a_checkpoint_or_a_journal_is_never_gone_on_with(tmp_path):
         damaged = tmp_path / f'{name}.damaged'
         for at in range(0, len(whole), 3):
             damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:])
-            with pytest.raises(ResourceError, match=f'{name}.damaged: is damaged.*: its checksum '
-                               'does not fit; remove its folder'):
+            with pytest.raises(ResourceError, match=f'{name}.damaged: is damaged.*: wrong '
+                               'checksum; remove its folder'):
                 read(damaged)
         damaged.write_bytes(whole[:-1])
-        with pytest.raises(ResourceError, match='its checksum does not fit'):
+        with pytest.raises(ResourceError, match='wrong checksum'):
             read(damaged)

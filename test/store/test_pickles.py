@@ -154,7 +154,7 @@ def test_a_tensor_under_many_names_does_not_fill_the_disk(tmp_path):
     path = tmp_path / 'pytorch_model.bin'
     one = torch.zeros(100_000)
     torch.save({f'weight{index}': one for index in range(100)}, path)
-    with pytest.raises(ResourceError, match=r'its tensors are 40.0 MB, over 10 times what it is'):
+    with pytest.raises(ResourceError, match=r'its tensors are 40.0 MB, over 10 times its size'):
         convert(path, tmp_path / 'model.safetensors')
 
 

@@ -89,7 +89,7 @@ def test_annotations_of_something_else_are_refused_before_anything_is_opened(tmp
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (('--port', '0'), '--port: 0; allowed: 1 to 65535'),
-    (('--annotations', 'labels'), '--annotations labels: of what? name the bag'),
+    (('--annotations', 'labels'), '--annotations labels: needs a bag; name it'),
 ])
 def test_flags_that_make_no_sense_are_refused(capsys, arguments, message):
     from maven_ros.cli.main import main

@@ -138,7 +138,7 @@ def test_a_file_to_record_into_is_checked(tmp_path):
     with pytest.raises(ResourceError, match=r'x\.mcap: does not end in \.rrd'):
         check_save(tmp_path / 'x.mcap')
     (tmp_path / 'x.rrd').touch()
-    with pytest.raises(ResourceError, match=r'x\.rrd: is there already'):
+    with pytest.raises(ResourceError, match=r'x\.rrd: exists already'):
         check_save(tmp_path / 'x.rrd')
-    with pytest.raises(ResourceError, match=r'nowhere: no folder'):
+    with pytest.raises(ResourceError, match=r'nowhere: is not a writable folder'):
         check_save(tmp_path / 'nowhere' / 'x.rrd')

@@ -84,7 +84,7 @@ class BagSubscription:
         return len(self.connections)
 
     def close(self) -> None:
-        """Stop: once this returns, no callback runs and none begins."""
+        """Stop receiving; after the return, no callback runs or starts."""
         with self._lock:
             self._callback = None
             self.connections = []
@@ -194,7 +194,7 @@ class BagGraph(Closing):
 
     def resolve(self, topic: str) -> str:
         """
-        Return the full name that a topic has here.
+        Return the full name of a topic.
 
         :raises GraphError: for a bad name.
         """

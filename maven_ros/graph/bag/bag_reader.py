@@ -1,4 +1,4 @@
-"""Reading a bag, whichever its storage."""
+"""The interface of readers of bags, for any storage."""
 
 from __future__ import annotations
 

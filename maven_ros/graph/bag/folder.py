@@ -1,9 +1,10 @@
 """
-Reading the folder of a rosbag2: its files tell what is in it, and ``metadata.yaml`` helps.
+Read the folder of a rosbag2 from its files, with the help of ``metadata.yaml``.
 
 A recorder that was killed leaves no metadata, or empty ones, and people rename, copy and cut
-files. So topics, counts and times are the files' own. Metadata say which files there are, and
-are held against them: what is declared and not there is told at the end, as a break is.
+files. So topics, counts and times are read from the files. The metadata name the files and are
+compared with them: files or messages that are declared but missing are reported at the end, like
+a break.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _NOTHING = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the files of a bag that lie in a folder, in the order of their numbers."""
+    """Return the files of a bag in a folder, in the order of their numbers."""
     return sorted((one for one in folder.iterdir()
                    if _suffix(one) in READERS and not one.name.startswith('.')),
                   key=lambda one: (_part(one)[0], _part(one)[1], one.name))
@@ -53,9 +54,9 @@ def files_in(folder: Path) -> list[Path]:
 
 class FolderReader:
     """
-    Reads all files of one recording.
+    Read all files of one recording.
 
-    ``broken`` says, once it is open, what metadata declare that the files do not hold.
+    After opening, ``broken`` names what the metadata declare but the files do not hold.
     """
 
     def __init__(self, path: Any) -> None:
@@ -97,7 +98,7 @@ class FolderReader:
     # --- what metadata say -----------------------------------------------------------------
 
     def _said(self) -> Mapping[str, Any]:
-        """Return what metadata say; nothing where there are none that can be read."""
+        """Return the metadata; empty if they are missing or cannot be read."""
         path = self.path / METADATA
         if not path.exists():
             _log.warning('%s: has no %s; its files are read by their names', self.path, METADATA)
@@ -171,13 +172,13 @@ class FolderReader:
         return storage
 
     def _with_declared(self, found: Any, said: Mapping[str, Any]) -> Any:
-        """Return a connection with the hash that metadata have, where its file has none."""
+        """Return a connection with the type hash of the metadata, if its file has none."""
         digests = {(one.topic, one.msgtype): one.digest for one in _declared(said, self)}
         return found._replace(
             digest=found.digest or digests.get((found.topic, found.msgtype), ''))
 
     def _add_silent(self, said: Mapping[str, Any]) -> None:
-        """Add the topics on which nothing was recorded, which only metadata know."""
+        """Add topics without messages, which only the metadata declare."""
         known = {one.topic for one in self.connections}
         self.connections += [
             one._replace(id=len(self.connections) + 1 + index)
@@ -204,14 +205,14 @@ def _suffix(path: Path) -> str:
 
 
 def _part(path: Path) -> tuple[str, int]:
-    """Return the name of the recording that a file is of, and the number of the part; -1: none."""
+    """Return the name of a file's recording, and the number of its part, or -1."""
     stem = path.name.removesuffix('.zstd').rpartition('.')[0]
     found = _PART.fullmatch(stem)
     return (found[1], int(found[2] or -1)) if found else (stem, -1)
 
 
 def _follows(path: Path, known: Sequence[Path]) -> bool:
-    """Whether a file is a later part of the same recording: it was begun before the end."""
+    """Tell whether a file is a later part of a recording, which began before the other ended."""
     return any(_part(path)[0] == _part(one)[0] and _suffix(path) == _suffix(one)
                for one in known) and _part(path)[1] > max(_part(one)[1] for one in known) >= 0
 
@@ -222,7 +223,7 @@ def _listed(said: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _declared(said: Mapping[str, Any], owner: Any) -> list[Any]:
-    """Return the topics that metadata tell of, without messages."""
+    """Return the topics that the metadata declare, without messages."""
     found = []
     for one in _listed(said, 'topics_with_message_count'):
         about = one.get('topic_metadata') if isinstance(one, Mapping) else None

@@ -1,9 +1,9 @@
 """
-Reading bags, broken ones too: of an MCAP that ends too early, what is whole.
+Read MCAP files, also the intact part of a file that ends too early.
 
-A recorder that is killed, a full disk or a cut copy leave an MCAP without its index and its end.
-All whole records before the break are found by walking from one to the next, and into the chunk
-that was never finished where that is not compressed.
+After a killed recorder, a full disk or an incomplete copy, an MCAP lacks its index and its end.
+The reader then walks from record to record up to the break, and also into an unfinished chunk if
+that is not compressed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DATA_END, _FOOTER, _MESSAGE, _CHUNK_KIND = 0x0F, 0x02, 0x05, 0x06
 
 
 class WholePartReader(McapReader):
-    """Reads an MCAP, or what is whole of one; ``broken`` then says where it broke."""
+    """Read an MCAP, or its intact part; ``broken`` then names the place of the break."""
 
     def __init__(self, path: Any) -> None:
         super().__init__(path)
@@ -83,7 +83,7 @@ class WholePartReader(McapReader):
                        f'{statistics.message_count} messages before that are whole')
 
     def _walk(self, size: int) -> tuple[list[ChunkInfo], int, bool]:
-        """Return the whole chunks, where the whole part ends, and whether messages lie loose."""
+        """Return the intact chunks, the end of the intact part, and if messages are unchunked."""
         bio: Any = self.bio
         whole_end, loose = self.data_start, False
         chunks: list[ChunkInfo] = []
@@ -103,7 +103,7 @@ class WholePartReader(McapReader):
 
 
 def _records(bio: Any, at: int, size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield kind, beginning and end of whole records; the file is behind the record's length."""
+    """Yield kind, start and end of intact records; the file's position is after the length."""
     while at + _RECORD.size <= size:
         bio.seek(at)
         kind, length = _RECORD.unpack(bio.read(_RECORD.size))
@@ -143,9 +143,9 @@ def _finished(bio: Any, at: int, size: int) -> tuple[bytes, ChunkInfo] | None:
 
 class _Patched:
     """
-    A file of which some bytes are read as others.
+    A file in which some bytes are replaced when it is read.
 
-    :param at: where they are.
+    :param at: position of these bytes.
     """
 
     def __init__(self, bio: Any, at: int, patch: bytes) -> None:

@@ -1,9 +1,9 @@
 """
-Reading SQLite bags of any name, and what a recorder that was killed left in the journal.
+Read SQLite bags of any name, including the journal of a recorder that was killed.
 
-What was recorded last lies in ``NAME.db3-wal`` until it is put into the file itself, and
-``NAME.db3-journal`` holds what a half-written file must be put back to. SQLite does either on a
-copy: the recording stays as it is, and may lie where nothing can be written.
+The newest messages are in ``NAME.db3-wal`` until SQLite moves them into the file, and
+``NAME.db3-journal`` holds the former content of a half-written file. SQLite applies both to a
+copy, so the recording does not change and may be on a read-only disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opening bags on the disk, and what rosbags and the storages below it raise."""
+"""Open bags on the disk, and translate the exceptions of rosbags and its storages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from maven_ros.text import printable
 
 @contextlib.contextmanager
 def translated(path: Path, what: str) -> Iterator[None]:
-    """Turn what rosbags and the storages below it raise into a ResourceError."""
+    """Translate exceptions of rosbags and its storages into a ResourceError."""
     try:
         yield
     except _storage_errors() as error:
@@ -67,7 +67,7 @@ def open_reader(path: Path) -> Any:
 
 
 def _check_connections(path: Path, reader: Any) -> None:
-    """Refuse a bag that says of its topics what nobody can use: rosbags hands on anything."""
+    """Refuse a bag with unusable descriptions of topics, which rosbags does not check."""
     for one in reader.connections:
         for what, value, kind in (
                 ('the name of a topic', one.topic, str), ('a type', one.msgtype, str),

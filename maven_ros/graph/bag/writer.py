@@ -1,7 +1,7 @@
 """
-Writing bags, so that a kill or a full disk costs what was not secured, and no more.
+Write bags so that a kill or a full disk loses only data that were not yet secured.
 
-The names of their files are text, for a bag's metadata name them.
+The names of files must be text, because a bag's metadata contain them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _SqliteWriter(Sqlite3Writer):
         self.cursor = self.conn.cursor()
 
     def add_connection(self, connection: Any, offered_qos_profiles: str) -> None:
-        """Add a topic, for good: what is undone later are messages alone."""
+        """Add a topic permanently; SQLite may later undo messages, but not topics."""
         super().add_connection(connection, offered_qos_profiles)
         self.secure()
 
@@ -67,12 +67,12 @@ class BagWriter(Writer):
             super().open()
 
     def secure(self) -> None:
-        """Put all that was written where a kill leaves it."""
+        """Secure all written data against a kill."""
         storage: Any = self.storage
         storage.secure()
 
     def close(self) -> None:
-        """Complete the bag; metadata tell of what is there, whatever a full disk undid."""
+        """Complete the bag; its metadata describe what is on the disk, even after a full disk."""
         storage: Any = self.storage
         if isinstance(storage, _SqliteWriter) and any(self.counts.values()):
             held = storage.held()

@@ -1,11 +1,11 @@
 """
 The embedded graph: ROS 2's wire protocol without ROS, on Cyclone DDS.
 
-Topic and type names, type hashes, quality of service and CDR payloads are those of ROS 2, so
-its tools and nodes see these topics and we see theirs. What is left out is
-``ros_discovery_info``, the topic by which ROS 2 learns node names: its type differs between
-Humble (identifiers of 24 bytes) and later distributions (16), and either may be on the network.
-So ``ros2 node list`` does not show us; ``ros2 topic list``, ``info``, ``echo`` and ``hz`` do.
+Names of topics and types, type hashes, quality of service and CDR payloads are those of ROS 2, so
+both sides see each other's topics. The topic ``ros_discovery_info``, from which ROS 2 learns node
+names, is left out: its type differs between Humble (identifiers of 24 bytes) and later
+distributions (16), and both may be on one network. So ``ros2 node list`` does not show this
+graph's nodes; ``ros2 topic list``, ``info``, ``echo`` and ``hz`` show their topics.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class DdsGraph(Closing):
     """
     A participant on ROS 2's network; implements :class:`maven_ros.graph.interface.Graph`.
 
-    One thread takes what arrives and runs the callbacks. A subscription that is slower than its
-    topic loses the oldest messages beyond its depth.
+    One thread takes arriving messages and runs the callbacks. A subscription that is slower than
+    its topic loses the oldest messages beyond its depth.
 
-    :param namespace: relative names are below it.
+    :param namespace: namespace of relative names.
     :param remaps: from name to name, as ROS's ``from:=to``.
-    :param node_name: what ``~/`` stands for; also the participant's name in DDS tools.
+    :param node_name: the meaning of ``~/``; also the participant's name in DDS tools.
     :param domain: overrides ROS_DOMAIN_ID.
-    :param counters: where lost messages, mismatches and failing callbacks are counted.
+    :param counters: count lost messages, mismatches and failing callbacks.
     :raises GraphError: for a bad name or environment variable, or when DDS cannot be opened.
     :raises ResourceError: when cyclonedds is not installed.
     """
@@ -134,7 +134,7 @@ class DdsGraph(Closing):
 
     def resolve(self, topic: str) -> str:
         """
-        Return the full name that a topic has here.
+        Return the full name of a topic.
 
         :raises GraphError: for a bad name.
         """
@@ -147,7 +147,7 @@ class DdsGraph(Closing):
 
     def publisher_count(self, topic: str) -> int:
         """
-        How many publishers a topic has now, ours included.
+        Return the number of a topic's publishers, including those of this graph.
 
         :raises GraphError: for a bad name.
         """
@@ -156,7 +156,7 @@ class DdsGraph(Closing):
 
     def latched(self, topic: str) -> bool:
         """
-        Tell whether somebody keeps what was published on a topic for who comes later.
+        Tell whether a publisher keeps a topic's messages for later subscriptions.
 
         :raises GraphError: for a bad name.
         """
@@ -182,7 +182,7 @@ class DdsGraph(Closing):
         dds_domain.release(self._discovery)
 
     def _look(self) -> None:
-        """Take in what discovery has found; the thread has to know of it, too."""
+        """Read the news of discovery, and pass them to the thread."""
         if self.discovered.look():
             self._wake.set(True)
 
@@ -256,7 +256,7 @@ class DdsGraph(Closing):
         return Reader(entities[0], waiting, [waiting, *entities])
 
     def close_reader(self, reader: Reader) -> None:
-        """Close what :meth:`open_reader` opened."""
+        """Close a reader from :meth:`open_reader`."""
         with self._lock:
             self._waitset.detach(reader.condition)
         delete_all(reader.entities)
@@ -264,7 +264,7 @@ class DdsGraph(Closing):
     def _open(
         self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
     ) -> list[Any]:
-        """Return a reader or writer, and its topic; in the order in which they are deleted."""
+        """Return a reader or writer and its topic, in the order of their deletion."""
         from cyclonedds.core import DDSException
         from cyclonedds.topic import Topic
 
@@ -277,7 +277,7 @@ class DdsGraph(Closing):
             raise GraphError(f'{topic} ({dds_type(msgtype)}): {error}') from error
 
     def forget(self, one: DdsPublisher | DdsSubscription) -> None:
-        """Look no more after what has closed."""
+        """Forget a closed publisher or subscription."""
         with self._lock:
             if isinstance(one, DdsPublisher):
                 if one in self._publishers:

@@ -19,10 +19,10 @@ _PATIENCE_NS = NS // 5
 
 class DdsPublisher:
     """
-    The way out to one topic; from ``DdsGraph.advertise``.
+    A publisher of one topic, from ``DdsGraph.advertise``.
 
-    :param entities: the writer and what is deleted after it.
-    :param data_type: of the writer's samples.
+    :param entities: the writer and the entities that are deleted after it.
+    :param data_type: type of the writer's samples.
     :param waits: as of :class:`Qos`.
     :param forget: told when it closes.
     """
@@ -77,24 +77,24 @@ class DdsPublisher:
 
     def _wait(self) -> None:
         """
-        Let subscriptions confirm what was sent before, as long as there was nothing to send since.
+        Let subscriptions confirm the last message, at most as long as there was nothing to send.
 
-        So a source that falls behind, or is held up by one that hangs, catches up with its time.
+        So a source that has fallen behind, or was delayed by a hanging subscription, catches up.
         """
         patience_ns = min(_PATIENCE_NS, time.monotonic_ns() - self._sent_ns)
-        # The public method fails where the time is over, in cyclonedds 11.0.1; and to let Cyclone
-        # wait within write() would stop all of Python.
+        # In cyclonedds 11.0.1 the public method fails at a timeout. If Cyclone waited within
+        # write(), all Python threads would stop.
         if self._writer._wait_for_acks(self._writer._ref, patience_ns) != 0:
             self._counters.count(self.topic, 'unconfirmed', 'a subscription does not keep up, or '
                                  'hangs; it may lose messages')
 
     def subscription_count(self) -> int:
-        """How many subscriptions match now; 0 after ``close``."""
+        """Return the number of matching subscriptions; 0 after ``close``."""
         with self._lock:
             return len(matched(self._writer.get_matched_subscriptions)) if self._entities else 0
 
     def close(self) -> None:
-        """Withdraw from the topic."""
+        """Stop publishing."""
         self._forget(self)
         with self._lock:
             delete_all(self._entities)

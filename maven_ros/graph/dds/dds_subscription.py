@@ -41,13 +41,13 @@ class Reader:
 
 class DdsSubscription:
     """
-    The way in from one topic; from ``DdsGraph.subscribe``.
+    A subscription to one topic, from ``DdsGraph.subscribe``.
 
-    What is asked for as offered has a reader for each kind of publisher that there is. A
-    best-effort one hears reliable publishers too, but never asks again for a fragment that was
-    lost; after sixteen such messages Cyclone gathers no more of that publisher, for good.
+    With the reliability as offered, it has a reader for each kind of publisher. A best-effort
+    reader also receives reliable publishers, but never asks for a lost fragment again; after
+    sixteen such messages Cyclone permanently stops assembling that publisher's messages.
 
-    :param graph: opens and closes readers, knows who publishes, and counts.
+    :param graph: opens and closes readers, knows the publishers, and counts.
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class DdsSubscription:
 
     @property
     def awaits_first(self) -> bool:
-        """Whether there is a new publisher of whose messages none has come."""
+        """Whether there is a new publisher from which no message has arrived."""
         return self._unheard and time.monotonic() < self._new_until_s
 
     def publisher_count(self) -> int:
-        """How many publishers match now; 0 after ``close``."""
+        """Return the number of matching publishers; 0 after ``close``."""
         with self._lock:
             return len({handle for one in self._readers.values()
                         for handle in matched(one.reader.get_matched_publications)})
 
     def close(self) -> None:
-        """Stop: once this returns, no callback runs and none begins."""
+        """Stop receiving; after the return, no callback runs or starts."""
         self._graph.forget(self)
         with self._lock:
             self._closed = True

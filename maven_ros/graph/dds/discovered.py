@@ -1,4 +1,4 @@
-"""Who publishes and listens on the network, kept up to date from the news of discovery."""
+"""A table of the publishers and subscriptions on the network, from DDS discovery."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Offer:
 
 class Discovered:
     """
-    The publishers and subscriptions of a domain, as a table that costs little to look at.
+    The publishers and subscriptions of a domain, as a table that is cheap to read.
 
-    Each is read once, when it comes: to read all of 400 topics four times a second took 14% of a
-    core, and the binding leaks some 30 bytes for each that it reads.
+    Each entry is read once, when it appears: reading 400 topics four times a second took 14% of a
+    core, and the binding leaks about 30 bytes for each entry that it reads.
 
-    :param participant: DDS's, whose built-in topics tell.
+    :param participant: the DDS participant whose built-in topics are read.
     """
 
     def __init__(self, participant: Any) -> None:
@@ -66,7 +66,7 @@ class Discovered:
             for one in self._readers]
 
     def look(self) -> bool:
-        """Take in what is new; return whether there was anything."""
+        """Read the news; return whether there were any."""
         from cyclonedds.core import InstanceState
 
         with self._lock:
@@ -98,12 +98,12 @@ class Discovered:
             return dict(self._topics)
 
     def publisher_count(self, topic: str) -> int:
-        """How many publishers a topic has."""
+        """Return the number of a topic's publishers."""
         with self._lock:
             return len(self._by_topic.get(dds_topic(topic), ()))
 
     def latched(self, topic: str) -> bool:
-        """Tell whether a publisher of a topic keeps what it sent for who comes later."""
+        """Tell whether a publisher keeps a topic's messages for later subscriptions."""
         with self._lock:
             return any(one.latched for one in self._by_topic.get(dds_topic(topic), {}).values())
 
@@ -122,7 +122,7 @@ class Discovered:
         return self._offers.get(handle)
 
     def close(self) -> None:
-        """Hear no more news."""
+        """Stop reading news."""
         with self._lock:
             delete_all([*self.conditions, *self._readers])
             self._readers = []

@@ -2,9 +2,10 @@
 The DDS domain of a process, set up by ROS 2's own environment variables.
 
 ``ROS_DOMAIN_ID``, ``ROS_AUTOMATIC_DISCOVERY_RANGE``, ``ROS_STATIC_PEERS``, ``ROS_LOCALHOST_ONLY``
-and ``CYCLONEDDS_URI`` mean what they mean to ROS 2 with ``rmw_cyclonedds_cpp``, so that we meet
-its nodes where they meet each other. ``MAVEN_ROS_DISCOVERY_TAG`` is our own: participants with
-different tags do not see each other, in one domain neither, and ROS 2's nodes have none.
+and ``CYCLONEDDS_URI`` have the same meaning as for ROS 2 with ``rmw_cyclonedds_cpp``, so this
+process finds ROS 2's nodes as they find each other. ``MAVEN_ROS_DISCOVERY_TAG`` is specific to
+this project: participants with different tags do not see each other, even in the same domain.
+ROS 2's nodes have no tag.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ _MAX_PARTICIPANT_INDEX = 32
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """
-    Whom we look for.
+    The participants that this process looks for.
 
     :param domain: 0 to 232; domains do not see each other.
     :param range: one of ``RANGES``.
-    :param peers: hosts that are asked besides; only for SUBNET and LOCALHOST.
-    :param tag: only participants with the same tag are found; without effect for OFF.
+    :param peers: additional hosts; only for SUBNET and LOCALHOST.
+    :param tag: only participants with the same tag are found; no effect for OFF.
     """
 
     domain: int
@@ -53,7 +54,7 @@ class Discovery:
 
 def discovery_of(environ: Mapping[str, str], domain: int | None = None) -> Discovery:
     """
-    Read ROS 2's variables and our own.
+    Read the variables of ROS 2 and of this project.
 
     :param domain: overrides ROS_DOMAIN_ID.
     :raises GraphError: names the variable, its value and what is allowed.
@@ -75,9 +76,9 @@ def discovery_of(environ: Mapping[str, str], domain: int | None = None) -> Disco
 
 def stay_on_this_machine(environ: MutableMapping[str, str]) -> None:
     """
-    Keep this process and those that it starts off the network, unless the user chose otherwise.
+    Keep this process and its children off the network, unless the user has set a range.
 
-    A domain that is chosen here may be another's as well, so it gets a tag.
+    Another program may use the domain that is chosen here, so it gets a tag.
     """
     environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     if not environ.get('ROS_DOMAIN_ID'):
@@ -89,11 +90,11 @@ def cyclone_config(discovery: Discovery, uri: str = '') -> str:
     """
     Return the configuration for Cyclone DDS that rmw_cyclonedds_cpp would make, as XML.
 
-    It differs in one thing: with LOCALHOST it names the interfaces. ROS's nodes call on each other
-    at 127.0.0.1, and later versions of Cyclone, ours, are deaf there unless they are told to use
-    that interface.
+    There is one difference: with LOCALHOST it names the interfaces. ROS's nodes address each other
+    at 127.0.0.1, and later versions of Cyclone, such as this one, do not listen there unless that
+    interface is named.
 
-    :param uri: CYCLONEDDS_URI; interfaces that it chooses are left to it.
+    :param uri: CYCLONEDDS_URI; interfaces in it are kept.
     """
     tag = f'<Tag>{escape(discovery.tag)}</Tag>' if discovery.tag else ''
     if discovery.range == 'SYSTEM_DEFAULT':
@@ -115,12 +116,12 @@ def cyclone_config(discovery: Discovery, uri: str = '') -> str:
 
 def transport_config(uri: str = '') -> str:
     """
-    Return what we set of the way in which messages travel, as XML for Cyclone DDS.
+    Return this project's settings of the transport, as XML for Cyclone DDS.
 
-    What is missing of a picture is asked for within 20 ms, not 200, and sent again in datagrams as
-    large as the first ones.
+    Missing fragments of a picture are requested within 20 ms, not 200, and sent again in datagrams
+    of the original size.
 
-    :param uri: CYCLONEDDS_URI; a debug monitor that it opens is left alone.
+    :param uri: CYCLONEDDS_URI; a debug monitor in it is kept.
     """
     port = 0 if can_monitor() else -1  # any that is free; none
     monitor = '' if 'MonitorPort' in uri else f'<MonitorPort>{port}</MonitorPort>'

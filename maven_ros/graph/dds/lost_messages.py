@@ -1,4 +1,4 @@
-"""Counts the messages that were sent and never came, by the numbers that publishers give them."""
+"""Count the messages that were sent but never arrived, by the publishers' sequence numbers."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class LostMessages:
     """
     The lost messages of one subscription.
 
-    What is sent before the first look is not counted, nor is what may still be on its way: only
-    what was missing at the two settlings before, too, and, while more comes, a little less.
+    Messages before the first look are not counted, nor are messages that may still be on their
+    way: a message counts as lost only if it was also missing at the two settlings before. While
+    more messages come, slightly fewer are counted.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,11 @@
 """
-What Cyclone DDS knows of each publisher elsewhere: the number of the newest message it has seen.
+Read the number of each remote publisher's newest message from Cyclone DDS.
 
-No status of its readers tells of messages that the network lost, or of which a part is missing;
-its debug monitor, a description of all entities for who connects to a port, has the numbers by
-which they are counted. That port would be open to the network, and each connection from a new port
-would stay open for good. So it is exchanged for one on the loopback interface, where the kernel
-lets through nobody but us, from one port.
+No status of Cyclone's readers reports messages that the network lost wholly or in part. Its debug
+monitor does: it sends a description of all entities to anybody who connects to its port. That
+port would be open to the network, and every connection from a new port would stay open. It is
+therefore replaced by a port on the loopback interface, where the kernel admits only this process,
+from a single port.
 """
 
 from __future__ import annotations

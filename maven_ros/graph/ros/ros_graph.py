@@ -1,8 +1,8 @@
 """
 ROS 2's graph, through rclpy: topics of a node, raw.
 
-Names, remaps, clock, parameters for quality of service and discovery are the node's own; bytes
-pass as they are. Nothing here is missing in Humble or has changed since.
+Names, remaps, clock, parameters for quality of service and discovery are the node's own. Bytes
+pass unchanged. All functions used here exist in Humble and have not changed since.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class RosGraph(Closing):
 
     def resolve(self, topic: str) -> str:
         """
-        Return the full name that a topic has here, after remaps and namespace.
+        Return the full name of a topic, after remaps and namespace.
 
         :raises GraphError: for a bad name, and after ``close``.
         """
@@ -139,7 +139,7 @@ class RosGraph(Closing):
 
     def publisher_count(self, topic: str) -> int:
         """
-        How many publishers a topic has now, ours included.
+        Return the number of a topic's publishers, including those of this graph.
 
         :raises GraphError: for a bad name, and after ``close``.
         """
@@ -153,7 +153,7 @@ class RosGraph(Closing):
 
     def latched(self, topic: str) -> bool:
         """
-        Tell whether somebody keeps what was published on a topic for who comes later.
+        Tell whether a publisher keeps a topic's messages for later subscriptions.
 
         :raises GraphError: for a bad name, and after ``close``.
         """

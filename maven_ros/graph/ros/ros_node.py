@@ -26,7 +26,7 @@ _END_S = 2.0
 
 class Spinning(Closing):
     """
-    Runs the callbacks of a node on threads of its own, until it is closed.
+    Run the callbacks of a node on separate threads, until it is closed.
 
     :param node: rclpy's; stays the caller's to destroy.
     """
@@ -42,7 +42,7 @@ class Spinning(Closing):
         self._thread.start()
 
     def close(self) -> None:
-        """Run no more callbacks; those that run may end."""
+        """Start no more callbacks; running ones may end."""
         self._closing = True
         self._thread.join()
         # Callbacks that were handed out find what they take from still there; else rclpy prints,

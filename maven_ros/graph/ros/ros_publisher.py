@@ -53,12 +53,12 @@ class RosPublisher:
                 raise GraphError(f'{self.topic}: {error}') from error
 
     def subscription_count(self) -> int:
-        """How many subscriptions match now; 0 after ``close``."""
+        """Return the number of matching subscriptions; 0 after ``close``."""
         with self._lock:
             return 0 if self._publisher is None else int(self._publisher.get_subscription_count())
 
     def close(self) -> None:
-        """Withdraw from the topic."""
+        """Stop publishing."""
         with self._lock:
             own, self._publisher = self._publisher, None
         if own is not None:

@@ -45,11 +45,11 @@ class RosSubscription:
         self._made = self._heard = 0
 
     def publisher_count(self) -> int:
-        """How many publishers match now; 0 after ``close``."""
+        """Return the number of matching publishers; 0 after ``close``."""
         return 0 if self._callback is None else self._graph.publisher_count(self.topic)
 
     def close(self) -> None:
-        """Stop: once this returns, no callback runs and none begins."""
+        """Stop receiving; after the return, no callback runs or starts."""
         with self._lock:
             self._callback = None
             own, self._own = self._own, []
