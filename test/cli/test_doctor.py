@@ -54,7 +54,7 @@ def test_a_small_receive_buffer_is_found_with_what_raises_it(tmp_path, monkeypat
     limit.write_text('212992\n')
     check = checker()
     assert (check.ok, check.detail) == (
-        None, 'net.core.rmem_max grants 212992 bytes of the 16777216 that are asked for')
+        None, 'net.core.rmem_max grants 212992 bytes of the 16777216 requested')
     assert 'sudo sysctl -w net.core.rmem_max=16777216' in check.advice
     limit.write_text('16777216\n')
     assert checker() == Check('receive buffer', True, '16777216 bytes')

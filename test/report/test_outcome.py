@@ -94,7 +94,7 @@ def test_a_replay_of_which_anything_is_otherwise_is_no_result(tmp_path):
         content = json.loads(written)
         content['identity'][name] = 'another'
         path.write_text(json.dumps(content))
-        with pytest.raises(ResourceError, match=rf"otherwise \({name} was 'another' and is '"):
+        with pytest.raises(ResourceError, match=rf"differently \({name} was 'another' and is '"):
             run_replay(task)
     path.write_text(json.dumps({'of': 'another version'}))
     with pytest.raises(ResourceError, match='json: was written by another version of maven_ros; '
@@ -103,7 +103,7 @@ def test_a_replay_of_which_anything_is_otherwise_is_no_result(tmp_path):
     path.write_text(written)
     shutil.rmtree(bag)
     record(bag, 31, topics=('/a/image', '/b/image'))
-    with pytest.raises(ResourceError, match=r'otherwise \(files was '):
+    with pytest.raises(ResourceError, match=r'differently \(files was '):
         run_replay(task)
 
 
