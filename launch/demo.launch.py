@@ -1,11 +1,26 @@
-"""A clip as camera and microphone, and the affect node; all arguments of affect.launch.py too."""
+"""
+A clip as camera and microphone, and the affect node; all arguments of affect.launch.py too.
+
+It ends with its clip, once the node has published what was still open.
+"""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    Shutdown,
+    TimerAction,
+    UnregisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit, OnShutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
 
 SHARE = FindPackageShare('maven_ros')
 ARGUMENTS = [
@@ -19,7 +34,7 @@ ARGUMENTS = [
 
 
 def generate_launch_description():
-    """Describe the player, the affect node and their arguments."""
+    """Describe the player, the affect node, how they end, and their arguments."""
     affect = IncludeLaunchDescription(PathJoinSubstitution([SHARE, 'launch', 'affect.launch.py']))
     player = Node(
         package='maven_ros', executable='player_node', name='player_node',
@@ -32,4 +47,13 @@ def generate_launch_description():
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=int),
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'compressed': ParameterValue(LaunchConfiguration('compressed'), value_type=bool)}])
-    return LaunchDescription([*ARGUMENTS, affect, player])
+    end = OnProcessExit(target_action=player, on_exit=[
+        EmitEvent(event=ChangeState(
+            lifecycle_node_matcher=lambda node: True,
+            transition_id=Transition.TRANSITION_DEACTIVATE)),
+        TimerAction(period=3.0, actions=[Shutdown(reason='the clip was played')])])
+    return LaunchDescription([
+        *ARGUMENTS, RegisterEventHandler(end), affect, player,
+        # A player that ends because all end must not end all again: launch fails at that.
+        RegisterEventHandler(OnShutdown(
+            on_shutdown=[UnregisterEventHandler(end)], handle_once=True))])

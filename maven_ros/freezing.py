@@ -31,7 +31,7 @@ def encode(state: Any) -> bytes:
     return pickle.dumps(state, protocol=5)
 
 
-def decode(content: bytes) -> Any:
+def decode(content: bytes | bytearray) -> Any:
     """
     Return what :func:`encode` was given; nothing but plain data is made.
 

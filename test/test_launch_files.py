@@ -1,6 +1,7 @@
 """The launch files: by their text everywhere, by `ros2 launch` where there is ROS 2."""
 
 import ast
+import re
 import shutil
 import signal
 import subprocess
@@ -95,13 +96,29 @@ def test_the_replay_plays_inputs_alone_and_records_outputs_alone():
     assert '/affect/(state|state_smoothed|utterance|event)$' in found
 
 
+def test_the_demo_ends_when_its_player_does():
+    path = by_name('demo.launch.py')
+    [end] = calls(path, 'OnProcessExit')
+    target, actions = (one.value for one in end.keywords)
+    assert target.id == 'player'
+    assert [one.func.id for one in actions.elts] == ['EmitEvent', 'TimerAction']
+    assert len(list(calls(path, 'Shutdown'))) == 1
+
+
+def test_recipes_play_bags_once_everybody_has_found_each_other():
+    for path in [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]:
+        for recipe in re.findall(r'`ros2 bag play [^`]+`', path.read_text(encoding='utf-8')):
+            assert '--delay' in recipe, f'{path.name}: {recipe}'
+
+
 # --- where there is ROS 2 --------------------------------------------------------------------
 
 
-def ros2(*arguments):
+def ros2(*arguments, timeout=60):
     if shutil.which('ros2') is None:
         pytest.skip('no ros2')
-    return subprocess.run(['ros2', *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run(['ros2', *arguments], capture_output=True, text=True,
+                          timeout=timeout)
 
 
 @pytest.mark.ros
@@ -155,6 +172,14 @@ def test_the_demo_is_heard_and_ends_with_an_interrupt(share):
     assert 'valence: ' in heard.stdout, heard.stderr + said
     assert 'process has died' not in said, said
     assert said.count('process has finished cleanly') == 2, said
+
+
+@pytest.mark.ros
+@pytest.mark.timeout(400)
+def test_the_demo_ends_with_its_clip(share):
+    done = ros2('launch', 'maven_ros', 'demo.launch.py', 'recogniser:=none', timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'process has died' not in done.stdout + done.stderr
 
 
 @pytest.mark.ros

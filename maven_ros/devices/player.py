@@ -12,7 +12,7 @@ from os import PathLike
 from typing import cast
 
 from maven_ros.counters import Counters
-from maven_ros.devices.media import Media, Record, available_ns, probe, read_media
+from maven_ros.devices.media import Media, MediaReader, Record, available_ns, probe
 from maven_ros.errors import InputError, SettingsError
 from maven_ros.graph.convert import audio_message, compressed_message, image_message
 from maven_ros.graph.interface import IMAGE_SOURCE, SOUND_SOURCE, Graph, Publisher
@@ -100,6 +100,9 @@ class Player:
         :raises GraphError: when a topic cannot be used.
         """
         publishers: dict[type[Record], Publisher] = {}
+        reader = MediaReader(  # now, for it takes a while to start
+            self._media.path, loop=self._loop, counters=self._counters,
+            video_stream=self._streams[0], audio_stream=self._streams[1])
         try:
             if self._media.has_video:
                 kind = 'CompressedImage' if self._compressed else 'Image'
@@ -109,21 +112,20 @@ class Player:
                 publishers[AudioChunk] = self._graph.advertise(
                     self._audio_topic, 'maven_ros/msg/AudioChunk', SOUND_SOURCE)
             _wait_for_subscribers(list(publishers.values()), self._subscribers, stop)
-            return self._play(publishers, stop)
+            return self._play(reader, publishers, stop)
         finally:
+            reader.close()
             for publisher in publishers.values():
                 publisher.close()
 
     def _play(
-        self, publishers: dict[type[Record], Publisher], stop: threading.Event
+        self, reader: MediaReader, publishers: dict[type[Record], Publisher],
+        stop: threading.Event,
     ) -> PlayerReport:
         played = {Frame: 0, AudioChunk: 0}
         start_ns = end_ns = self._graph.now_ns()
         started_ns = time.monotonic_ns()
-        reader = read_media(
-            self._media.path, start_ns=start_ns, loop=self._loop, counters=self._counters,
-            video_stream=self._streams[0], audio_stream=self._streams[1])
-        with closing(reader) as records:
+        with closing(reader.records(start_ns)) as records:
             for record in records:
                 media_ns = available_ns(record) - start_ns
                 if not self._keep_time(started_ns, media_ns, stop):

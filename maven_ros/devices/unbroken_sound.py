@@ -52,10 +52,12 @@ class SoundRun:
 
 
 def samples_of(frame: av.AudioFrame) -> Samples:
-    """Return float32 (samples, channels) in [-1, 1], whatever the sample format."""
-    channels = frame.layout.nb_channels
-    data: NDArray[Any] = frame.to_ndarray()
-    data = data.T if frame.format.is_planar else data.reshape(-1, channels)
+    """
+    Return float32 (samples, channels) in [-1, 1], whatever the sample format.
+
+    :raises InputError: for samples that are not finite.
+    """
+    data = _raw_samples(frame)
     if np.issubdtype(data.dtype, np.integer):
         limits = np.iinfo(data.dtype)
         half = (limits.max - limits.min + 1) // 2
@@ -66,3 +68,21 @@ def samples_of(frame: av.AudioFrame) -> Samples:
     # Lossy codecs overshoot full scale.
     clipped: Samples = np.clip(data, -1, 1).astype(np.float32)
     return clipped
+
+
+def _raw_samples(frame: av.AudioFrame) -> NDArray[Any]:
+    """
+    Return the samples as they are stored, of shape (samples, channels).
+
+    PyAV's ``planes`` and ``to_ndarray`` look for a null pointer after the last plane. From eight
+    channels on FFmpeg sets none, and they read beyond: here the channels are counted.
+    """
+    from av.audio.plane import AudioPlane
+
+    channels = frame.layout.nb_channels
+    planes, width = (channels, 1) if frame.format.is_planar else (1, channels)
+    kind = {'u': 'u', 's': 'i'}.get(frame.format.name[0], 'f')
+    return np.concatenate([
+        np.frombuffer(memoryview(AudioPlane(frame, plane)), f'{kind}{frame.format.bytes}',
+                      frame.samples * width).reshape(-1, width)
+        for plane in range(planes)], axis=1)

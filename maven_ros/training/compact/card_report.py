@@ -82,7 +82,8 @@ def markdown(found: Evaluation) -> str:
         return ['| ' + ' | '.join(cells) + ' |' for cells in (head, ['---'] * len(head), *rows)]
 
     return '\n'.join([
-        f'Of {found.model}, on the {found.split} splits; valence, then arousal:', '',
+        f'Of {found.model}, on the {found.split} splits; valence, then arousal. They are of one '
+        'training: how much they differ from one seed to another was not measured.', '',
         *table(_HEAD, _rows(found)), '',
         *table(('goal', 'found', 'allowed', 'met'), [
             (goal.what, _number(goal.value), _allowed(goal), 'yes' if goal.met else '**no**')

@@ -2,14 +2,17 @@
 Encode a prepared set once, with frozen encoders.
 
 The code of the engine encodes the evidence
-(:class:`maven_ros.model.incremental.IncrementalEncoder`). Sound and words of a video are encoded
-and stored once for all people in it. The same words in several windows are encoded once.
+(:class:`maven_ros.model.incremental.IncrementalEncoder`): the faces of those frames that the node
+looks at. Sound and words of a video are encoded and stored once for all people in it. The same
+words in several windows are encoded once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.files import readable, require_room
@@ -62,7 +66,7 @@ class Size:
     """
     The predicted size of features, in bytes.
 
-    :param video: exact size.
+    :param video: upper bound, within a frame of the network's rate.
     :param audio: upper bound: somebody speaks in every window.
     :param text: approximate size.
     """
@@ -150,15 +154,16 @@ class Embedder:
 
     def _video(self, job: _Job) -> tuple[dict[str, Tensor], int, int]:
         frames = self._prepared.frames(job.owner)
-        count = len(frames.stamps_ns)
+        used = rules.looked_at(frames.stamps_ns, self._windowing.rate_hz)
+        count = int(used.sum())
         values = torch.zeros(count, self._model.face_encoder.width, dtype=torch.float16)
         mask = torch.zeros(count, dtype=torch.bool)
-        for numbers, crops in crops_of(self._prepared.folder, frames.crops,
+        for numbers, crops in crops_of(self._prepared.folder, list(compress(frames.crops, used)),
                                        self._model.config.crop_px, _BATCH['video'],
                                        self.counters):
             values[numbers] = half(self._encoder.encode_faces(torch.from_numpy(crops)), job.owner)
             mask[numbers] = True
-        stamps = torch.from_numpy(np.array(frames.stamps_ns))
+        stamps = torch.from_numpy(frames.stamps_ns[used])
         step_ns = int((stamps[-1] - stamps[0]) // max(1, count - 1))
         return {'': values, '.mask': mask, '.stamps': stamps}, int(stamps[0]), step_ns
 
@@ -231,7 +236,8 @@ class Embedder:
         windows = self._windowing.count(person.duration_s)
         width: int = self._spec['encoders'][job.modality]['dim']
         if job.modality == 'video':
-            return person.frames * (2 * width + 9)
+            used = min(person.frames, math.ceil(person.duration_s * self._windowing.rate_hz) + 1)
+            return used * (2 * width + 9)
         if job.modality == 'audio':
             return windows * (self._vectors * (2 * width + 1) + 8) if person.audio else 0
         words = self._windowing.length_s * _WORDS_A_SECOND * _SUBWORDS

@@ -92,7 +92,8 @@ def _scores(result: RunResult) -> Iterator[str]:
     yield ''
     yield ('Scores of the labelled frames of the validation split, with 95% intervals. The epoch '
            'was selected and the 90% intervals were calibrated on this split, so the scores are '
-           'optimistic.')
+           f'optimistic. They are of one training, with seed {result.settings.seed}: no interval '
+           'holds how much they differ from one seed to another, which was not measured.')
     for name, (found, scores) in result.sets.items():
         overall = scores.overall
         yield ''

@@ -174,6 +174,7 @@ def test_every_figure_is_found_and_shown(trained, tmp_path, capsys):
     update_card(found, card)
     text = card.read_text()
     assert text.count(markdown(found)) == 1
+    assert 'of one training: how much they differ from one seed to another was not meas' in text
     update_card(found, card)
     assert card.read_text() == text  # the old figures made way
     card.write_text('no place')

@@ -232,6 +232,26 @@ def test_the_size_is_told_before(folder, tmp_path):
     assert str(size).startswith('up to ') and 'kB' in str(size)
 
 
+def test_only_frames_that_the_node_looks_at_are_encoded(folder, tmp_path, monkeypatch):
+    encoded = []
+    encode = IncrementalEncoder.encode_faces
+    monkeypatch.setattr(IncrementalEncoder, 'encode_faces', lambda self, crops: (
+        encoded.append(len(crops)), encode(self, crops))[1])
+    embed(folder, tmp_path / 'out')
+    prepared = PreparedSet(folder / 'prepared')
+    frames = {one.person: prepared.frames(one.person) for one in prepared.people}
+    used = {person: rules.looked_at(one.stamps_ns, WINDOWING.rate_hz)
+            for person, one in frames.items()}
+    assert sum(encoded) == sum(
+        bool(path) for person, one in frames.items()
+        for path, is_used in zip(one.crops, used[person], strict=True) if is_used)
+    index = read_table(tmp_path / 'out/index.parquet', ['person', 'modality', 'rows'])
+    rows = {person: rows for person, modality, rows in zip(*index.values(), strict=True)
+            if modality == 'video'}
+    assert rows == {person: one.sum() for person, one in used.items()}
+    assert sum(rows.values()) < 0.5 * sum(len(one.stamps_ns) for one in frames.values())
+
+
 def test_another_encoder_is_refused(folder, tmp_path):
     other = checkpoint.load(folder / 'models/trained')
     with torch.no_grad():

@@ -138,7 +138,8 @@ def test_the_card_has_data_settings_scores_and_environment(recordings, settings,
     assert 'causal: valence CCC' in capsys.readouterr().out
     card = (recordings / 'carded/model/README.md').read_text()
     for part in ('| train | 1 | 2 | 3 |', 'batch_size: 32', '| mean CCC | ', '1 process on ',
-                 'maven-ros run --model.path FOLDER\n', 'no intervals: ', 'Aff-Wild2 is for'):
+                 'maven-ros run --model.path FOLDER\n', 'no intervals: ', 'Aff-Wild2 is for',
+                 'of one training, with seed 1: no interval'):
         assert part in card or part == 'no intervals: '
     assert json.loads((recordings / 'carded/run.json').read_text())['name'] == 'carded'
 
