@@ -24,7 +24,10 @@ def made():
     def laugh(time_s):
         return 0.1 + 0.1 * np.sin(20 * time_s)
 
-    return {'talking': acted(loud, 8, SIDE),
+    def talk(time_s):  # a mouth moves less than loudness does: by 0.1, as hers in the clips
+        return 1.3 * loud(time_s)**0.5
+
+    return {'talking': acted(talk, 8, SIDE),
             'distress': acted(lambda time_s: 0.05 * np.sin(time_s), 8, SIDE, pale, 1.0),
             'laughing': acted(laugh, 8, SIDE, mirrored, 2.0),
             'listening': acted(lambda time_s: 0, 8, SIDE, dark, 3.0)}, voice
@@ -108,11 +111,11 @@ def test_three_people_are_three_states_and_the_voice_is_of_the_one_who_speaks(pe
     assert len(passes) <= len(windows) and passes[-30:] == [3] * 30  # all in one pass
     found = speakers(windows)
     assert len(found) >= 25 and set(found) == {2, None} and np.mean([
-        one == 2 for one in found]) >= 0.7
+        one == 2 for one in found]) >= 0.8
 
 
 @pytest.mark.parametrize(('names', 'tile', 'share'), [
-    (('talking', 'distress'), 0, 0.5), (('listening', 'talking'), 1, 0.7)])
+    (('talking', 'distress'), 0, 0.5), (('listening', 'talking'), 1, 0.8)])
 def test_a_face_that_moves_without_speaking_is_not_given_the_voice(people, names, tile, share):
     clips, voice = people
     windows, _ = watch([clips[name] for name in names], voice, 7.9)

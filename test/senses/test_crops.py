@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maven_ros.records import Box
-from maven_ros.senses.crops import EYE_DISTANCE, EYE_LINE, Outline, crop
+from maven_ros.senses.crops import EYE_DISTANCE, EYE_LINE, Outline, crop, reduced
 
 
 def dots(shape, points, radius_px=4):
@@ -85,3 +85,12 @@ def test_overlap_is_a_share_of_the_smaller_box():
     assert face.overlap(Outline((12, 24), 40, 80)) == 1.0
     assert face.overlap(Outline((14, 28), 4, 8)) == pytest.approx(0.25)
     assert face.overlap(Outline((16, 24), 4, 8)) == 0.0
+
+
+def test_a_rest_of_broken_blocks_is_left_out():
+    ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[None, :, None], (7, 11, 3))
+    small, scale = reduced(ramp, 3)
+    assert small[:, :, 0].tolist() == [[1, 4, 7]] * 2
+    assert scale.tolist() == [1 / 3, 1 / 3]
+    small, scale = reduced(ramp, 20)  # fewer than one block
+    assert small.tolist() == [[[5, 5, 5]]] and scale.tolist() == [1 / 11, 1 / 7]
