@@ -13,7 +13,7 @@ _DDS = re.compile(r'(\w+)::msg::(?:dds_::)?(\w+?)_?')
 def with_full_types(connections: Iterable[Any]) -> list[Any]:
     """Return connections whose types have the names of ROS 2, which some recorders shorten."""
     return [one._replace(msgtype=_full(one.msgtype)) if one.ext.serialization_format == 'cdr'
-            else one for one in connections]
+            and isinstance(one.msgtype, str) else one for one in connections]
 
 
 def _full(name: str) -> str:
