@@ -41,10 +41,11 @@ fuzz: $(VENV)/test-installed ## damaged input of each kind: [KINDS="mcap yaml"] 
 	OMP_NUM_THREADS=1 $(BIN)/python test/fuzz/fuzzing.py $(KINDS) \
 		--count $(or $(COUNT),1000000) --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
 
-soak: $(VENV)/test-installed ## minutes live, hours of a bag, a training that is killed, the tests ten times beside demos
+soak: $(VENV)/test-installed ## minutes live, hours of a bag, a training that is killed, faults in a robot, the tests ten times beside demos
 	$(BIN)/python benchmarks/live.py --minutes 10
 	$(BIN)/python benchmarks/replay.py --hours 2
 	$(BIN)/python tools/soak_training.py
+	$(BIN)/python tools/soak_faults.py
 	$(BIN)/python tools/soak_tests.py
 
 bench: $(VENV)/test-installed ## every benchmark

@@ -38,8 +38,10 @@ from maven_ros.graph.sound import (
 )
 from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
 from maven_ros.intake.intake import Intake
+from maven_ros.model.backbone_configuration import Backbone
+from maven_ros.model.backbones import parse_config
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.hub import read_config
+from maven_ros.model.hub import CONFIG, read_config, read_json
 from maven_ros.records import NS, AffectEvent, AffectState, AudioChunk, Frame, Utterance
 from maven_ros.resources import resource
 from maven_ros.scoring.annotations import read_file, read_frame_values
@@ -404,12 +406,14 @@ class Csv(Kind):
 
 
 class Configs(Kind):
-    """A model's config.json, recipes, and the settings of runs."""
+    """config.json of models and of the encoders in them, recipes, and the settings of runs."""
 
     def __init__(self, folder):
         super().__init__(folder)
         self._json = [{**MavenConfig.compact().own(), 'model_type': 'maven'},
                       {**MavenConfig.base().own(), 'model_type': 'maven'}]
+        self._parts = {part: self._json[1][part]['config']
+                       for part in ('video', 'audio', 'text', 'context')}
         (folder / 'model').mkdir()
         self._yaml = {name: resource(f'config/train/{name}.yaml').read_bytes()
                       for name in ('compact', 'affwild2')}
@@ -418,12 +422,14 @@ class Configs(Kind):
     def sound(self):
         for one in self._json:
             yield 'json', json.dumps(one).encode()
+        for part, config in self._parts.items():
+            yield part, json.dumps(config).encode()
         yield from self._yaml.items()
 
     def damaged(self, rng):
-        name = rng.choice(('json', 'json', *self._yaml))
-        if name == 'json':
-            tree = rng.choice(self._json)
+        name = rng.choice(('json', *self._parts, *self._yaml))
+        if name not in self._yaml:
+            tree = self._parts[name] if name in self._parts else rng.choice(self._json)
             if rng.random() < 0.3:
                 return name, mutated_text(rng, json.dumps(tree, indent=1).encode())
             return name, json.dumps(mutated_tree(rng, tree)).encode()
@@ -433,9 +439,13 @@ class Configs(Kind):
 
     def take(self, given):
         name, text = given
-        if name == 'json':
-            (self.folder / 'model' / 'config.json').write_bytes(text)
-            read_config(self.folder / 'model')
+        if name not in self._yaml:
+            path = self.folder / 'model' / CONFIG
+            path.write_bytes(text)
+            if name == 'json':
+                read_config(path.parent)
+            else:
+                parse_config(name, Backbone('it', read_json(path)))
             return
         path = Path(self.folder / 'it.yaml')
         path.write_bytes(text)
