@@ -86,6 +86,7 @@ class Messages(Kind):
         self._messages = [
             (topic, msgtype, to_cdr(message, msgtype)) for topic, msgtype, message in _messages()]
         self._cdrs = [cdr for *_, cdr in self._messages]
+        self._audio, self._time = Settings().audio, Settings().time
 
     def sound(self):
         for one in self._messages:
@@ -97,7 +98,7 @@ class Messages(Kind):
                 if rng.random() < 0.8 else (topic, msgtype, cdr) for topic, msgtype, cdr in chosen]
 
     def take(self, given):
-        intake = Intake(Settings().audio, Counters())
+        intake = Intake(self._audio, Counters(), self._time)
         records = {OUTLETS[AffectState].msgtype: state_record,
                    OUTLETS[AffectEvent].msgtype: event_record,
                    OUTLETS[Utterance].msgtype: utterance_record}
@@ -401,8 +402,8 @@ class Csv(Kind):
         path = self.folder / 'it.csv'
         path.write_bytes(given)
         with suppress(InputError):
-            read_file(path, '', self._STAMPS_NS)
-        read_frame_values(path)
+            read_frame_values(path)
+        read_file(path, '', self._STAMPS_NS)
 
 
 class Configs(Kind):
