@@ -17,7 +17,7 @@ WORDS := $(MODELS)/whisper-base/maven-ros-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # what fetches needs what was installed before it
-.PHONY: help demo test soak bench sample pictures clean
+.PHONY: help demo test fuzz soak bench sample pictures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,10 +37,15 @@ test: $(VENV)/test-installed $(WORDS) ## lint, types and tests: [WORKERS=2], sid
 	$(BIN)/mypy --no-error-summary
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-soak: $(VENV)/test-installed ## minutes live, hours of a bag, a training that is killed, the tests ten times beside demos
+fuzz: $(VENV)/test-installed ## damaged input of each kind: [KINDS="mcap yaml"] [COUNT=1000000] [SECONDS=600] [FIRST=0]
+	OMP_NUM_THREADS=1 $(BIN)/python test/fuzz/fuzzing.py $(KINDS) \
+		--count $(or $(COUNT),1000000) --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
+
+soak: $(VENV)/test-installed ## minutes live, hours of a bag, a training that is killed, faults in a robot, the tests ten times beside demos
 	$(BIN)/python benchmarks/live.py --minutes 10
 	$(BIN)/python benchmarks/replay.py --hours 2
 	$(BIN)/python tools/soak_training.py
+	$(BIN)/python tools/soak_faults.py
 	$(BIN)/python tools/soak_tests.py
 
 bench: $(VENV)/test-installed ## every benchmark

@@ -21,6 +21,7 @@ _NAME = re.compile(r'[a-z0-9][a-z0-9.-]*')
 _SHA256 = re.compile(r'[0-9a-f]{64}')
 _PACKAGE = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 _VERSION = re.compile(r'[0-9][A-Za-z0-9.+!_-]*')
+_TEXTS: Mapping[str, Any] = {'str': str, 'str | None': str | None}  # by a field's annotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class PackageFile:
         """Check the fields."""
         for name, form in (('package', _PACKAGE), ('version', _VERSION)):
             value = getattr(self, name)
-            if not isinstance(value, str) or not form.fullmatch(value):
+            if not form.fullmatch(value):
                 raise ResourceError(f'{name}: {value!r}; allowed: {form.pattern}')
-        if not isinstance(self.path, str) or not self.path:
+        if not self.path:
             raise ResourceError(f'{self.package}: path {self.path!r} names no file in it')
 
     def __str__(self) -> str:
@@ -201,6 +202,10 @@ def _build(record: type[_Record], what: str, values: dict[str, Any]) -> _Record:
     for names, fault in ((needed - values.keys(), 'missing'), (values.keys() - known, 'unknown')):
         if names:
             raise ResourceError(f'{what}: {fault}: {", ".join(sorted(names))}')
+    for field in fields(record):  # type: ignore[arg-type]
+        kind = _TEXTS.get(str(field.type))
+        if kind and not isinstance(value := values.get(field.name, ''), kind):
+            raise ResourceError(f'{what}: {field.name}: {value!r:.40} is no text')
     return record(**values)
 
 

@@ -102,9 +102,10 @@ def test_sources_are_read_in_their_order(tmp_path):
 
 
 @pytest.mark.parametrize(('old', 'new', 'message'), [
+    ('size: 1', 'size: 1\n      path: 5', 'config.json: path: 5 is no text'),  # was a TypeError
     (f"'{'a' * 64}'", 'null', 'config.json: has sources but no sha256 to check them'),
     ('package: p,', 'package: -r evil,', "package: '-r evil'; allowed: "),
-    ('version: 1.0.0', 'version: 1.0', 'version: 1.0; allowed: '),
+    ('version: 1.0.0', 'version: 1.0', 'version: 1.0 is no text'),
     ('path: p/a', "path: ''", "p: path '' names no file in it"),
     ('{package: p,', '{package: p, size: 1,', 'sources: unknown: size'),
     ('https://models.example', 'ftp://models.example', "sources: 'ftp://models.example/a' does"),

@@ -37,6 +37,9 @@ class WholePartReader(McapReader):
         """Open the file; a broken one up to the break."""
         try:
             super().open()
+            about = self.metadata
+            if about.message_count and about.start_time > about.end_time:
+                raise ReaderError(f'its summary ends at {about.end_time} ns, before it begins')
         except (ReaderError, struct.error, TypeError, OSError) as error:
             try:
                 self.bio = self.path.open('rb')

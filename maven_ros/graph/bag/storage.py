@@ -34,7 +34,7 @@ def _storage_errors() -> tuple[type[Exception], ...]:
     # The built-in ones are what rosbags meets in a truncated or damaged file.
     return (ReaderError, WriterError, apsw.Error, sqlite3.Error,
             zstd.ZstdError, struct.error, OSError, EOFError, RuntimeError, AssertionError,
-            ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+            ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError)
 
 
 def open_reader(path: Path) -> Any:
@@ -82,6 +82,9 @@ def _check_connections(path: Path, reader: Any) -> None:
         if type(value := getattr(reader, name)) is not int:
             raise ResourceError(f'{path}: is damaged: its {name} is {printable(repr(value)):.50}; '
                                 'allowed: a whole number')
+    if reader.message_count and reader.start_time > reader.end_time:
+        raise ResourceError(f'{path}: is damaged: it begins at {reader.start_time} ns and ends at '
+                            f'{reader.end_time} ns; allowed: an end that is later')
 
 
 def open_writer(path: Path, storage: str) -> Any:

@@ -113,3 +113,20 @@ def test_what_never_was_one_is_refused(tmp_path):
     (tmp_path / 'x.mcap').write_bytes(b'no MCAP at all, but long enough for a footer of one')
     with pytest.raises(ResourceError, match='cannot be read: File magic is invalid'):
         BagGraph(tmp_path / 'x.mcap')
+
+
+def test_a_summary_that_ends_before_it_begins_is_not_believed(tmp_path, content):
+    # The end of the recording was before its beginning, and all times that follow were wrong.
+    data = bytearray(content)
+    [at] = [at for at, kind, _ in records(content) if kind == 0x0b]
+    data[at + 43:at + 51] = bytes(8)
+    times, said = read(tmp_path / 'x.mcap', bytes(data))
+    assert len(times) == 60_000 and 'its summary ends at 1 ns, before it begins' in said
+
+
+def test_quality_of_service_that_is_none_is_damage(tmp_path, content):
+    # rosbags met it with an AttributeError, which came out as it was.
+    path = tmp_path / 'x.mcap'
+    path.write_bytes(content.replace(b'reliability: reliable', b'reliability: ~       '))
+    with pytest.raises(ResourceError, match=r'x\.mcap: cannot be read'):
+        BagGraph(path)

@@ -66,6 +66,21 @@ def test_a_time_that_is_no_number_is_damage(bag, value):
     assert len(got) < 3 and 'bag.db3: is damaged: ' in said
 
 
+def test_a_recording_that_ends_before_it_begins_is_damage(tmp_path):
+    path = tmp_path / 'bag'
+    with BagGraph(path, 'w', 'sqlite3') as graph:
+        publisher = graph.advertise('/a', STRING, STATE)
+        for index in range(3):
+            graph.time_ns = 1000 + index
+            publisher.publish(new(STRING, data='x'))
+    with sqlite3.connect(path / 'bag.db3') as db:
+        db.execute("UPDATE messages SET timestamp = 'text' WHERE id > 1")
+    db.close()
+    assert heard(path / 'bag.db3') == (
+        [], f'{path}/bag.db3: is damaged: it begins at 1000 ns and ends at 1 ns; allowed: an end '
+            'that is later')
+
+
 @pytest.mark.parametrize(('column', 'what'), [
     ('name', 'the name of a topic'), ('type', 'a type'),
     ('type_description_hash', 'the hash of a type')])
