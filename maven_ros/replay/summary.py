@@ -24,7 +24,8 @@ _PACKAGES = ('ctranslate2', 'faster-whisper', 'numpy', 'opencv-python-headless',
              'rosbags', 'soxr', 'torch', 'transformers', 'vosk')
 #: How causes begin that are counted and lose nothing: frames between those that the model takes,
 #: windows that a stream had no part in, the robot's own voice, text that nobody spoke.
-_NORMAL = ('thinned', 'closed_without_', 'robot_speaking', 'invented')
+_NORMAL = ('thinned', 'closed_without_', 'robot_speaking', 'robot_audio',
+           'invented')
 
 
 @dataclass(frozen=True)
