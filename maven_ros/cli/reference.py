@@ -62,7 +62,7 @@ TOPICS = (
     Topic(ROBOT_SPEAKING_TOPIC, INPUT_TYPES['robot_speaking'], 'in', INPUT,
           'true while the robot speaks: sound and words are its own, then'),
     Topic(ROBOT_AUDIO_TOPIC, INPUT_TYPES['robot_audio'], 'in', SOUND_INPUT,
-          'what the robot plays, as it plays it or before: its echo is not heard'),
+          'what the robot plays, told as it begins to: its echo is not heard'),
     Topic(SPEECH_TOPIC, INPUT_TYPES['speech'], 'in', INPUT, 'words from another recogniser'),
     Topic(TRACKED_TOPIC, (IDS_LIST,), 'in', IMAGE_INPUT,
           'who a detector of ROS4HRI sees, while `faces.ros4hri` is true'),

@@ -47,10 +47,10 @@ def chunks(samples, start_ns=START, size=512, rate_hz=SAMPLE_RATE_HZ):
             for first in range(0, len(samples), size)]
 
 
-def heard(microphone, played, counters=None, audio=None):
-    """Return a sense that has heard both, in order of time."""
+def heard(microphone, played, counters=None, audio=None, late_ns=0):
+    """Return a sense that has heard both, in order of time, what is played later by so much."""
     audio = audio or AudioSense(AudioSettings(), 30.0, counters or Counters())
-    todo = [(one.stamp_ns, 0, one) for one in played]
+    todo = [(one.stamp_ns + late_ns, 0, one) for one in played]
     todo += [(one.end_ns, 1, one) for one in microphone]
     for _, role, chunk in sorted(todo, key=lambda one: one[:2]):
         audio.add(chunk) if role else audio.play(chunk)
@@ -108,6 +108,11 @@ def test_what_is_not_in_the_sound_takes_nothing_away(speech, alone):
 def test_a_sentence_that_is_given_at_once_is_played_one_chunk_after_the_other(speech):
     played = [replace(one, stamp_ns=START) for one in chunks(speech, size=8000)]
     assert windows(heard(chunks(room(speech, 0.2, 0.3, 0.5)), played)).max() < LEAST_S
+
+
+def test_what_is_played_may_be_told_as_late_as_its_echo(speech):
+    microphone = chunks(room(speech, 0.13, 0.3, 0.5))
+    assert windows(heard(microphone, chunks(speech), late_ns=NS // 8)).max() < LEAST_S
 
 
 @pytest.mark.parametrize('rate_hz', [22050, 48000])
