@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from speaking import SAMPLE, pink, sound_of
+from windows_rig import Rig
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.freezing import decode, encode
-from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk
+from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, RobotSound
 from maven_ros.rules import voiced_s
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import AudioSettings
@@ -167,8 +168,12 @@ def test_it_goes_on_in_another_process_as_if_nothing_had_been(speech):
 
 def test_playback_that_cannot_be_used_is_told():
     audio = AudioSense(AudioSettings(), 5.0, Counters())
+    chunk = AudioChunk(START, np.full((10, 1), np.nan, np.float32), 16000)
     with pytest.raises(InputError, match='samples hold NaN or infinity'):
-        audio.play(AudioChunk(START, np.full((10, 1), np.nan, np.float32), 16000))
+        audio.play(chunk)
+    rig = Rig()
+    rig.feed(RobotSound(chunk))
+    assert rig.count('robot_audio.not_finite') == 1
 
 
 def test_playback_that_begins_anew_is_counted():
