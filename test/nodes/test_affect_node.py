@@ -316,10 +316,14 @@ def test_the_echo_of_what_the_robot_plays_is_no_evidence(graph, node):
     microphone, speaker = (graph.advertise(topic, CHUNK, STATE)
                            for topic in ('audio', 'robot_audio'))
     wait_for_the_node(microphone, speaker)
+    played = []
     for chunk in read_media(SAMPLE, start_ns=graph.now_ns(), video=False):
         speaker.publish(audio_message(chunk))
-        microphone.publish(audio_message(replace(
-            chunk, stamp_ns=chunk.stamp_ns + NS // 10, samples=chunk.samples / 3)))
+        played.append(chunk)
+        if len(played) > 8:  # what is heard comes when it has been heard
+            echo = played[-8]
+            microphone.publish(audio_message(replace(
+                echo, stamp_ns=echo.stamp_ns + NS // 10, samples=echo.samples / 3)))
         time.sleep(max(0.0, (chunk.end_ns - graph.now_ns()) / NS))
     eventually(lambda: len(node.states) > 20, 20, 'no states')
     assert not any(one.modalities & Modality.AUDIO for one in node.states)
