@@ -25,6 +25,9 @@ ARGUMENTS = [
         'audio_topic', default_value='audio',
         description='sound (AudioChunk or audio_common_msgs), relative to the namespace'),
     DeclareLaunchArgument(
+        'robot_audio_topic', default_value='robot_audio',
+        description='what the robot plays (AudioChunk or AudioStamped): its echo is not heard'),
+    DeclareLaunchArgument(
         'params_file',
         default_value=PathJoinSubstitution(
             [FindPackageShare('maven_ros'), 'config', 'affect.yaml']),
@@ -77,7 +80,8 @@ def generate_launch_description():
         namespace=LaunchConfiguration('namespace'), output='screen',
         remappings=[
             ('image', [LaunchConfiguration('image_topic'), suffix]),
-            ('audio', LaunchConfiguration('audio_topic'))],
+            ('audio', LaunchConfiguration('audio_topic')),
+            ('robot_audio', LaunchConfiguration('robot_audio_topic'))],
         # A file that is missing ends the node this way; as one of `parameters` it is a warning.
         ros_arguments=['--params-file', LaunchConfiguration('params_file'),
                        '--log-level', LaunchConfiguration('log_level')],

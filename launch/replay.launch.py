@@ -51,6 +51,7 @@ def generate_launch_description():
              # Inputs alone: states that are in the bag are no states of this run.
              '--topics', image, [image, '/compressed'], audio, audio_info,
              PathJoinSubstitution(['/', namespace, 'robot_speaking']),
+             PathJoinSubstitution(['/', namespace, 'robot_audio']),
              PathJoinSubstitution(['/', namespace, 'speech'])])
     record = ExecuteProcess(
         name='record', output='screen',

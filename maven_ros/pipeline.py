@@ -34,6 +34,7 @@ from maven_ros.records import (
     Input,
     Modality,
     Output,
+    RobotSound,
     RobotSpeaking,
     Status,
     Stream,
@@ -130,7 +131,8 @@ class Pipeline(Closing):
         steps = self._go_on(now_ns)
         if record is None:
             return steps
-        source = 'video' if isinstance(record, Frame) else 'audio'
+        source = ('video' if isinstance(record, Frame) else
+                  'robot_audio' if isinstance(record, RobotSound) else 'audio')
         try:
             if isinstance(record, Frame):
                 steps += self._take_frame(record, now_ns)
@@ -139,6 +141,9 @@ class Pipeline(Closing):
             elif isinstance(record, RobotSpeaking):
                 self._audio.robot_speaking(
                     RobotSpeaking(record.stamp_ns + self._offset_ns, record.speaking))
+            elif isinstance(record, RobotSound):
+                chunk = record.chunk
+                self._audio.play(replace(chunk, stamp_ns=chunk.stamp_ns + self._offset_ns))
             else:
                 steps += self._take_utterance(record)
         except InputError as error:

@@ -128,6 +128,18 @@ class RobotSpeaking:
     speaking: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RobotSound:
+    """Sound that the robot plays from the chunk's time on, or once what it plays has ended."""
+
+    chunk: AudioChunk
+
+    @property
+    def stamp_ns(self) -> int:
+        """Time of the first sample."""
+        return self.chunk.stamp_ns
+
+
 # --- evidence --------------------------------------------------------------------------------
 
 
@@ -415,5 +427,5 @@ class AffectEvent:
         return f'{self.person_id or "nobody in view"} {words} {self.region}'.rstrip()
 
 
-Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | Utterance
+Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | RobotSound | Utterance
 Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 EVERYBODYS = 'affect.launch.py'  # the others include it
 ASKED_FOR = {
-    'namespace', 'image_topic', 'audio_topic', 'compressed', 'params_file', 'use_sim_time',
+    'namespace', 'image_topic', 'audio_topic', 'robot_audio_topic', 'compressed',
+    'params_file', 'use_sim_time',
     'device', 'model', 'recogniser', 'vosk_model', 'autostart', 'view',
     'behaviour', 'log_level'}
 

@@ -61,7 +61,9 @@ def _add_replay(declare: Declare) -> None:
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add flags that name a bag's topics; :func:`sources_of` reads them."""
     for role, what in (('image', 'Image or CompressedImage'), ('audio', 'any type of sound'),
-                       ('robot-speaking', 'std_msgs/Bool'), ('speech', 'hri_msgs/LiveSpeech'),
+                       ('robot-speaking', 'std_msgs/Bool'),
+                       ('robot-audio', 'AudioChunk or AudioStamped that the robot plays'),
+                       ('speech', 'hri_msgs/LiveSpeech'),
                        ('faces', 'hri_msgs/IdsList of a ROS4HRI face detector')):
         parser.add_argument(f'--{role}-topic', default='',
                             help=f'topic of {what}; found if omitted')
@@ -73,7 +75,8 @@ def sources_of(arguments: argparse.Namespace) -> Sources:
 
     return Sources(
         image=arguments.image_topic, audio=arguments.audio_topic,
-        robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic,
+        robot_speaking=arguments.robot_speaking_topic,
+        robot_audio=arguments.robot_audio_topic, speech=arguments.speech_topic,
         faces=arguments.faces_topic)
 
 

@@ -37,7 +37,13 @@ from maven_ros.cli.training_commands import add_commands as add_training_command
 from maven_ros.cli.view_command import add_command as add_view_command
 from maven_ros.counters import Counters
 from maven_ros.errors import MavenError
-from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
+from maven_ros.graph.topics import (
+    AUDIO_TOPIC,
+    IMAGE_TOPIC,
+    ROBOT_AUDIO_TOPIC,
+    ROBOT_SPEAKING_TOPIC,
+    SPEECH_TOPIC,
+)
 from maven_ros.interrupts import Interrupts
 from maven_ros.settings import GONE, unknown_parameter
 from maven_ros.text import PrintableFormatter, say
@@ -121,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('--audio-topic', default=AUDIO_TOPIC, help='(default %(default)s)')
     one.add_argument('--robot-speaking-topic', default=ROBOT_SPEAKING_TOPIC,
                      help='true while the robot itself speaks (std_msgs/Bool)')
+    one.add_argument('--robot-audio-topic', default=ROBOT_AUDIO_TOPIC,
+                     help='what the robot plays (AudioChunk, AudioStamped): not heard')
     one.add_argument('--speech-topic', default=SPEECH_TOPIC,
                      help='words from another recogniser (hri_msgs/LiveSpeech); they alone open '
                           'no windows')
@@ -221,7 +229,8 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
     cv2.setNumThreads(1)
     topics = InputTopics(
         image=arguments.image_topic, audio=arguments.audio_topic,
-        robot_speaking=arguments.robot_speaking_topic, speech=arguments.speech_topic)
+        robot_speaking=arguments.robot_speaking_topic,
+        robot_audio=arguments.robot_audio_topic, speech=arguments.speech_topic)
     counters = Counters()
     with graph_of(arguments, counters) as graph:
         AffectNode(graph, settings, topics, counters).run(stop)

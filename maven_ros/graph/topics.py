@@ -24,6 +24,7 @@ from maven_ros.records import NS, AffectEvent, AffectState, Output, SmoothedStat
 IMAGE_TOPIC = 'camera/image_raw'
 AUDIO_TOPIC = 'audio'
 ROBOT_SPEAKING_TOPIC = 'robot_speaking'
+ROBOT_AUDIO_TOPIC = 'robot_audio'
 SPEECH_TOPIC = 'speech'
 STATE_TOPIC = OUTLETS[AffectState].topic
 STATE_SMOOTHED_TOPIC = OUTLETS[SmoothedState].topic

@@ -23,6 +23,7 @@ INPUT_TYPES: dict[str, tuple[str, ...]] = {
               sound.AUDIO_DATA_STAMPED),
     'audio_info': (sound.AUDIO_INFO,),
     'robot_speaking': (BOOL,),
+    'robot_audio': (sound.AUDIO_CHUNK, sound.AUDIO_STAMPED),
     'speech': (LIVE_SPEECH,),
 }
 

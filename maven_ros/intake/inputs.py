@@ -21,12 +21,18 @@ from maven_ros.graph.interface import (
     Received,
     Subscription,
 )
-from maven_ros.graph.topics import AUDIO_TOPIC, IMAGE_TOPIC, ROBOT_SPEAKING_TOPIC, SPEECH_TOPIC
+from maven_ros.graph.topics import (
+    AUDIO_TOPIC,
+    IMAGE_TOPIC,
+    ROBOT_AUDIO_TOPIC,
+    ROBOT_SPEAKING_TOPIC,
+    SPEECH_TOPIC,
+)
 from maven_ros.intake.input_reader import INPUT_TYPES
 
 _log = logging.getLogger('maven_ros.affect')
 
-_QOS = {'image': IMAGE_INPUT, 'audio': SOUND_INPUT}
+_QOS = {'image': IMAGE_INPUT, 'audio': SOUND_INPUT, 'robot_audio': SOUND_INPUT}
 _DEVICES = ('image', 'audio')
 #: A camera or microphone that gives nothing for so long is missed.
 SILENT_S = 5.0
@@ -39,6 +45,7 @@ class InputTopics:
     image: str = IMAGE_TOPIC
     audio: str = AUDIO_TOPIC
     robot_speaking: str = ROBOT_SPEAKING_TOPIC
+    robot_audio: str = ROBOT_AUDIO_TOPIC
     speech: str = SPEECH_TOPIC
 
 

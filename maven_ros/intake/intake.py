@@ -15,7 +15,7 @@ from maven_ros.intake.face_pairing import TYPES, FacePairing
 from maven_ros.intake.input_reader import InputReader
 from maven_ros.intake.sound_pairing import SoundPairing
 from maven_ros.intake.stamp_watch import StampWatch
-from maven_ros.records import NS, AudioChunk, Frame, Input
+from maven_ros.records import NS, AudioChunk, Frame, Input, RobotSound
 from maven_ros.settings import AudioSettings, TimeSettings
 
 #: Messages that a transport delivers at once arrive within this.
@@ -32,12 +32,15 @@ class Intake:
     :param audio: says what the bytes of AudioData are where no AudioInfo tells, and how
         long they wait for one.
     :param time: says what becomes of what has no stamp.
+    :param robot_audio: full name of the topic of what the robot plays; empty for none.
     """
 
     def __init__(
         self, audio: AudioSettings, counters: Counters, time: TimeSettings | None = None,
+        robot_audio: str = '',
     ) -> None:
         self._counters = counters
+        self._robot_audio = robot_audio
         #: Whether the time of arrival stands in for stamps that no driver has set.
         self.stands_in = (time or TimeSettings()).unstamped == 'arrival'
         self._reader = InputReader(audio)
@@ -72,7 +75,8 @@ class Intake:
         try:
             return self._read(received)
         except InputError as error:
-            self._refused_chunks += received.msgtype == AUDIO_CHUNK
+            self._refused_chunks += (
+                received.msgtype == AUDIO_CHUNK and received.topic != self._robot_audio)
             self._counters.refuse(received.topic, error.cause, str(error))
             return []
 
@@ -122,6 +126,10 @@ class Intake:
         if received.msgtype in TYPES:
             return [*self.faces.take(received)]
         record = self._reader.read(received)
+        if isinstance(record, AudioChunk) and received.topic == self._robot_audio:
+            # What has no stamp begins to play as it arrives.
+            stamp_ns = record.stamp_ns if record.stamped else received.received_ns
+            return [RobotSound(replace(record, stamp_ns=stamp_ns))]
         if isinstance(record, Frame | AudioChunk):
             self._note(received, record)
         if isinstance(record, Frame) and not record.stamped:

@@ -47,8 +47,8 @@ from maven_ros.settings import Settings
 _log = logging.getLogger('maven_ros.affect')
 
 #: Largest number of waiting messages by role: a second or more of each.
-_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100, 'speech': 100,
-           'faces': 1000}
+_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100,
+           'robot_audio': 500, 'speech': 100, 'faces': 1000}
 _POLL_S = 0.05
 _LOOK_S = 0.25
 _REPORT_S = 1.0
@@ -79,7 +79,8 @@ class AffectNode(Closing):
         self._name = f'maven_ros: {graph.resolve("affect")}'
         self._topics = topics or InputTopics()
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
-        self._intake = Intake(settings.audio, self.counters, settings.time)
+        self._intake = Intake(settings.audio, self.counters, settings.time,
+                              graph.resolve(self._topics.robot_audio))
         self._inbox = Inbox(_LIMITS, self.counters)
         self._orders: deque[Callable[[], None]] = deque()  # for the working thread
         self._stop = threading.Event()

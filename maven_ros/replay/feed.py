@@ -50,17 +50,19 @@ class Feed:
 
     :param speech: the pipeline's recognition.
     :param rest_every_ns: time between saved states.
+    :param robot_audio: the topic of the sound that the robot plays; empty for none.
     """
 
     def __init__(
         self, pipeline: Pipeline, speech: AheadRecogniser, rest_every_ns: int,
+        robot_audio: str = '',
     ) -> None:
         self.pipeline = pipeline
         self._speech = speech
         self._rest_every_ns = rest_every_ns
         self._rested_ns: int | None = None
         self._intake = Intake(
-            pipeline.settings.audio, pipeline.counters, pipeline.settings.time)
+            pipeline.settings.audio, pipeline.counters, pipeline.settings.time, robot_audio)
         self._left: deque[_Left] = deque()
 
     @property

@@ -153,7 +153,8 @@ class _Replay(ExitStack):
         self._pipeline = self.enter_context(self._open_pipeline(speech))
         part = Excerpt(bag, sources, self._start_ns, self._end_ns,
                        rest_every_ns=nanoseconds(options.rest_s))
-        self._feed = Feed(self._pipeline, speech, part.rest_every_ns)
+        self._feed = Feed(
+            self._pipeline, speech, part.rest_every_ns, sources.robot_audio)
         self._feed.describe(sound_info(self._graph, sources, self._start_ns))
         self._about = identify(part, settings, options.without, self._pipeline.engine)
         found = self._resume()

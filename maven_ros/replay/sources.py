@@ -10,7 +10,12 @@ from dataclasses import dataclass, fields
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import SENSOR, Received
-from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC, TRACKED_TOPIC, is_echo
+from maven_ros.graph.topics import (
+    ROBOT_AUDIO_TOPIC,
+    ROBOT_SPEAKING_TOPIC,
+    TRACKED_TOPIC,
+    is_echo,
+)
 from maven_ros.intake.face_pairing import IDS_LIST
 from maven_ros.intake.face_topics import part_topics
 from maven_ros.intake.input_reader import INPUT_TYPES
@@ -18,8 +23,10 @@ from maven_ros.intake.input_reader import INPUT_TYPES
 _log = logging.getLogger('maven_ros.replay')
 
 _TYPES = {**INPUT_TYPES, 'faces': (IDS_LIST,)}
-#: The types std_msgs/Bool and IdsList may mean anything, so these topics are found by name.
-_BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC, 'faces': TRACKED_TOPIC}
+#: The types std_msgs/Bool and IdsList may mean anything, and sound may be the microphone's.
+#: So these topics are found by name.
+_BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC, 'robot_audio': ROBOT_AUDIO_TOPIC,
+            'faces': TRACKED_TOPIC}
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Sources:
     :param audio: AudioChunk, AudioStamped, AudioData or AudioDataStamped.
     :param audio_info: description of AudioData; found beside the sound if not named.
     :param robot_speaking: std_msgs/Bool; found by its name.
+    :param robot_audio: AudioChunk or AudioStamped that the robot plays; found by its name.
     :param speech: hri_msgs/LiveSpeech.
     :param faces: lists of ids of a ROS4HRI face detector; found by its name.
     """
@@ -39,6 +47,7 @@ class Sources:
     audio: str = ''
     audio_info: str = ''
     robot_speaking: str = ''
+    robot_audio: str = ''
     speech: str = ''
     faces: str = ''
 
@@ -67,7 +76,7 @@ def find_sources(
         elif name:
             found[role] = _named(bag, role, bag.resolve(name))
         elif role not in ('audio_info', *_BY_NAME):
-            found[role] = _only(bag, role)
+            found[role] = _only(bag, role, bag.resolve(named.robot_audio or ROBOT_AUDIO_TOPIC))
         elif role in _BY_NAME:
             found[role] = _ending(bag, role, _BY_NAME[role])
     if not ros4hri or not _usable(bag, found['faces']):
@@ -119,8 +128,9 @@ def _named(bag: BagGraph, role: str, topic: str) -> str:
     return topic
 
 
-def _only(bag: BagGraph, role: str) -> str:
-    candidates = _candidates(bag, role)
+def _only(bag: BagGraph, role: str, robot_audio: str) -> str:
+    candidates = [one for one in _candidates(bag, role)
+                  if one != robot_audio and not one.endswith(f'/{ROBOT_AUDIO_TOPIC}')]
     if len(candidates) > 1:
         raise GraphError(_several(bag, role, candidates))
     return candidates[0] if candidates else ''

@@ -25,7 +25,7 @@ _PACKAGES = ('ctranslate2', 'faster-whisper', 'numpy', 'opencv-python-headless',
              'rosbags', 'soxr', 'torch', 'transformers', 'vosk')
 #: First parts of causes that are counted but lose nothing: frames beyond the frame rate, windows
 #: that closed without a stream, the robot's own voice, text that nobody spoke.
-_NORMAL = ('thinned', 'closed_without_', 'robot_speaking', 'invented')
+_NORMAL = ('thinned', 'closed_without_', 'robot_speaking', 'robot_audio', 'invented')
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maven_ros import rules
 from maven_ros.counters import Counters
@@ -33,6 +34,8 @@ from maven_ros.records import (
     Samples,
     nanoseconds,
 )
+from maven_ros.senses.echo_detector import EchoDetector
+from maven_ros.senses.playback import Playback
 from maven_ros.senses.resample import Resampler, meeting, mono
 from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import AudioSettings
@@ -71,7 +74,7 @@ class WindowSound:
     What was heard in an interval.
 
     :param waveform: float32 (n,) at 16 kHz; 0 where nothing was heard.
-    :param heard: bool (n,), False where no sound arrived or the robot itself spoke.
+    :param heard: bool (n,), False where no sound arrived or the robot itself was heard.
     :param voiced: bool (n // VOICE_BLOCK,), voice activity, on time to within a block.
     """
 
@@ -88,7 +91,7 @@ class AudioSense(Freezing):
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset(
-        {'_settings', '_counters', '_capacity', '_blocks', '_resampler'})
+        {'_settings', '_counters', '_capacity', '_blocks', '_resampler', '_playback', '_echo'})
 
     def __init__(self, settings: AudioSettings, history_s: float, counters: Counters) -> None:
         self._settings = settings
@@ -112,6 +115,8 @@ class AudioSense(Freezing):
         self._heard_from = 0               # those before this one stand for sound that was missed
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
+        self._echoed = np.zeros(0, np.bool_)  # what the robot plays dominates these
+        self._playback, self._echo = Playback(), EchoDetector()
         self._blocks = VoiceBlocks()       # the first one begins with sample 0
         self._voice = np.zeros(0, np.float32)  # the probability of one in the newest blocks
         self._resampler = Resampler(SAMPLE_RATE_HZ)
@@ -134,7 +139,10 @@ class AudioSense(Freezing):
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on; the detector of voices starts anew, on the newest sound."""
-        super().thaw({name: value for name, value in state.items() if name != 'resampler'})
+        super().thaw({name: value for name, value in state.items()
+                      if name not in ('resampler', 'playback', 'echo')})
+        self._playback.thaw(state['playback'])
+        self._echo.thaw(state['echo'])
         rate_hz, position, recent = state['resampler']
         self._resampler = Resampler(rate_hz, position, self._count, recent)
         rest = self._count % VOICE_BLOCK
@@ -147,7 +155,8 @@ class AudioSense(Freezing):
         """Return what was gathered."""
         resampler = self._resampler
         return {**super().freeze(),
-                'resampler': (resampler.rate_hz, resampler.position, resampler.recent)}
+                'resampler': (resampler.rate_hz, resampler.position, resampler.recent),
+                'playback': self._playback.freeze(), 'echo': self._echo.freeze()}
 
     @property
     def watermark_ns(self) -> int | None:
@@ -174,10 +183,23 @@ class AudioSense(Freezing):
     def _robot_speaks(self) -> bool:
         return bool(self._robot) and self._robot[-1][1] is None
 
+    def play(self, chunk: AudioChunk) -> None:
+        """
+        Note what the robot plays; where its echo dominates the sound, that is not heard.
+
+        :raises InputError: for samples that are not finite.
+        """
+        if not self._playback.add(chunk):
+            self._counters.count('robot_audio', 'jump_back', f'chunk at {chunk.stamp_ns} ns is '
+                                 'more than a minute before the end of what is to be played')
+
     def robot_spoke(self, start_ns: int, end_ns: int) -> bool:
-        """Tell whether the robot itself spoke at any time in [start, end)."""
-        return any(from_ns < end_ns and (until_ns is None or start_ns < until_ns)
-                   for from_ns, until_ns in self._robot)
+        """Tell whether the robot spoke at any time in [start, end), or was heard in half."""
+        if any(from_ns < end_ns and (until_ns is None or start_ns < until_ns)
+               for from_ns, until_ns in self._robot):
+            return True
+        echoed = self._cut(self._echoed, start_ns, end_ns)
+        return bool(echoed.any()) and 2 * int(echoed.sum()) >= len(echoed)
 
     def add(self, chunk: AudioChunk, sealed_ns: int | None = None) -> list[AudioSegment]:
         """
@@ -208,18 +230,26 @@ class AudioSense(Freezing):
     def read(self, start_ns: int, end_ns: int) -> WindowSound:
         """Return what was heard in [start, end); the waveform's length follows from it alone."""
         length = rules.window_samples(end_ns - start_ns)
-        waveform, heard = np.zeros(length, np.float32), np.zeros(length, np.bool_)
+        waveform = self._cut(self._samples, start_ns, end_ns)
+        heard = self._cut(self._heard, start_ns, end_ns)
         if self._epoch_ns is None:
             return WindowSound(waveform, heard, np.zeros(length // VOICE_BLOCK, np.bool_))
         first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
-        oldest = self._count - len(self._samples)
-        begin, end = max(first, oldest), min(first + length, self._count)
-        if begin < end:
-            waveform[begin - first:end - first] = self._samples[begin - oldest:end - oldest]
-            heard[begin - first:end - first] = self._heard[begin - oldest:end - oldest]
         return WindowSound(waveform, heard, self._voice_in(first, heard))
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _cut(self, ring: NDArray[Any], start_ns: int, end_ns: int) -> NDArray[Any]:
+        """Return what a ring of samples holds of [start, end), 0 elsewhere."""
+        length = rules.window_samples(end_ns - start_ns)
+        found = np.zeros(length, ring.dtype)
+        if self._epoch_ns is not None:
+            first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
+            oldest = self._count - len(ring)
+            begin, end = max(first, oldest), min(first + length, self._count)
+            if begin < end:
+                found[begin - first:end - first] = ring[begin - oldest:end - oldest]
+        return found
 
     @property
     def _judged_ns(self) -> int:
@@ -333,9 +363,11 @@ class AudioSense(Freezing):
         missing = round((chunk.stamp_ns - self._time(self._count)) * SAMPLE_RATE_HZ / NS)
         if missing > self._capacity:  # nothing that is kept would survive: begin again
             yield AudioSegment(self._judged_ns, *self._blocks.finish())
-            kept = self._robot.copy(), self._sequence, self._stamp_ns, self._clock
+            kept = (self._robot.copy(), self._playback, self._echo, self._sequence, self._stamp_ns,
+                    self._clock)
             self.reset()  # of the sound; time goes on
-            self._robot, self._sequence, self._stamp_ns, self._clock = kept
+            (self._robot, self._playback, self._echo, self._sequence, self._stamp_ns,
+             self._clock) = kept
         yield from self._begin_at(chunk, sealed_ns)
 
     def _append(self, samples: Samples, sealed_ns: int | None) -> AudioSegment:
@@ -344,7 +376,11 @@ class AudioSense(Freezing):
         own = self._robot_mask(begin, len(samples))
         if own.any():
             self._counters.count('audio', 'robot_speaking', n=int(own.sum()), normal=True)
-            samples = np.where(own, np.float32(0.0), samples)
+        echo = self._echo_mask(begin, samples) & ~own
+        if echo.any():
+            self._counters.count('audio', 'robot_audio', n=int(echo.sum()), normal=True)
+        own |= echo
+        samples = np.where(own, np.float32(0.0), samples)
         arrived = np.arange(self._count, self._count + len(samples)) >= self._heard_from
         audible = ~own & arrived
         if sealed_ns is not None and begin < sealed_ns:
@@ -356,10 +392,16 @@ class AudioSense(Freezing):
         kept = np.where(audible, samples, np.float32(0.0))
         self._samples = np.concatenate([self._samples, kept])[-self._capacity:]
         self._heard = np.concatenate([self._heard, audible])[-self._capacity:]
+        self._echoed = np.concatenate([self._echoed, echo])[-self._capacity:]
         self._count += len(samples)
         whole, voice = self._blocks.accept(samples, arrived)
         self._voice = np.concatenate([self._voice, voice])[-(self._capacity // VOICE_BLOCK):]
         return AudioSegment(judged_ns, whole, voice)
+
+    def _echo_mask(self, begin_ns: int, samples: Samples) -> Mask:
+        if not self._playback.begun:
+            return np.zeros(len(samples), np.bool_)
+        return self._echo.accept(begin_ns, samples, self._playback)
 
     def _robot_mask(self, begin_ns: int, length: int) -> Mask:
         """Tell which of ``length`` samples from ``begin_ns`` on fall into the robot's speech."""

@@ -56,6 +56,21 @@ def test_sound_may_change_its_type(graph, rig):
     rig.hears(graph.advertise('audio', STAMPED, STATE), 'audio')
 
 
+def test_what_the_robot_plays_must_say_its_form(graph, rig):
+    played = graph.advertise('robot_audio', STAMPED, STATE)
+    rig.hears(played, 'robot_audio')
+    played.close()
+    graph.advertise('robot_audio', 'audio_common_msgs/msg/AudioData', STATE)
+
+    def refused():
+        rig.inputs.look()
+        return rig.counters.detail('robot_audio', 'wrong_type')
+
+    eventually(refused, 5, rig.counters.details)
+    assert refused() == ('/robot_audio is audio_common_msgs/msg/AudioData; understood: '
+                         'maven_ros/msg/AudioChunk, audio_common_msgs/msg/AudioStamped')
+
+
 def test_a_type_that_cannot_be_used_costs_its_input_alone(graph, rig, monkeypatch):
     from maven_ros.errors import GraphError
 

@@ -12,7 +12,7 @@ from maven_ros.graph.messages import new, time_message, to_cdr
 from maven_ros.graph.sound import AUDIO_CHUNK
 from maven_ros.intake.face_pairing import IDS_LIST, REGION
 from maven_ros.intake.intake import Intake
-from maven_ros.records import NS, AudioChunk, RobotSpeaking
+from maven_ros.records import NS, AudioChunk, RobotSound, RobotSpeaking
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import AudioSettings
 
@@ -111,3 +111,20 @@ def test_a_chunk_that_is_refused_is_not_lost_as_well(intake, counters):
                 audio.add(record)
     assert {name: n for name, n in counters.snapshot().items() if 'gap' not in name} == {
         '/audio.unknown_encoding': 2, 'audio.lost_chunks': 1}
+
+
+def test_what_the_robot_plays_is_told_from_what_is_heard_by_its_topic(counters):
+    intake = Intake(AudioSettings(), counters, robot_audio='/speaker')
+
+    def given(topic, stamp_ns, number=None):
+        chunk = AudioChunk(stamp_ns, np.zeros((1600, 1), np.float32), 16000, number)
+        message = to_cdr(audio_message(chunk), 'maven_ros/msg/AudioChunk')
+        return intake.take(Received(topic, 'maven_ros/msg/AudioChunk', message, T0 + NS))
+
+    [played], [heard] = given('/speaker', T0), given('/microphone', T0)
+    assert isinstance(played, RobotSound) and played.stamp_ns == T0
+    assert isinstance(heard, AudioChunk)
+    [played], [heard] = given('/speaker', 0), given('/microphone', 0)
+    assert played.stamp_ns == T0 + NS  # it begins to play as it comes,
+    assert heard.end_ns == T0 + NS     # and what is heard has ended then
+    assert intake.stamps.spans.keys() == {'/microphone'}

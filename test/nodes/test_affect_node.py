@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from inputs import SAMPLE
 from waiting import eventually
 from wire import new_wire, on_wire
 
+from maven_ros.devices.media import read_media
 from maven_ros.devices.player import Player
 from maven_ros.errors import ResourceError
 from maven_ros.graph.convert import (
@@ -308,6 +310,25 @@ def test_the_robots_own_voice_is_no_evidence(graph, node):
         assert not any(one & Modality.AUDIO for one in heard())
         flag.publish(new('std_msgs/msg/Bool', data=False))
         eventually(lambda: any(one & Modality.AUDIO for one in heard()), 20, 'deaf')
+
+
+def test_the_echo_of_what_the_robot_plays_is_no_evidence(graph, node):
+    microphone, speaker = (graph.advertise(topic, CHUNK, STATE)
+                           for topic in ('audio', 'robot_audio'))
+    wait_for_the_node(microphone, speaker)
+    played = []
+    for chunk in read_media(SAMPLE, start_ns=graph.now_ns(), video=False):
+        speaker.publish(audio_message(chunk))
+        played.append(chunk)
+        if len(played) > 8:  # what is heard comes when it has been heard
+            echo = played[-8]
+            microphone.publish(audio_message(replace(
+                echo, stamp_ns=echo.stamp_ns + NS // 10, samples=echo.samples / 3)))
+        time.sleep(max(0.0, (chunk.end_ns - graph.now_ns()) / NS))
+    eventually(lambda: len(node.states) > 20, 20, 'no states')
+    assert not any(one.modalities & Modality.AUDIO for one in node.states)
+    eventually(lambda: counts(node, 'audio').get('audio.robot_audio', 0) > 3 * 16000, 5,
+               node.diagnostics)
 
 
 def test_a_late_end_to_end_state_carries_its_windows_time(graph, node):

@@ -336,6 +336,24 @@ def test_every_kind_of_input_reaches_the_pipeline(tmp_path):
     assert summary.drops['speech.robot_speaking'] == 2  # its words were the robot's own
 
 
+def test_the_echo_of_what_the_robot_plays_is_no_evidence(sample, tmp_path):
+    with BagGraph(sample) as bag:
+        heard = [(one.topic, CHUNK, from_cdr(one.cdr, CHUNK), one.received_ns)
+                 for one in bag.read(['/audio'])]
+    played = [('/r2/robot_audio', CHUNK, message, at_ns - NS // 10)
+              for _, _, message, at_ns in heard]
+    bag = write(tmp_path / 'bag', sorted([*heard, *played], key=lambda one: one[3]))
+    summary = replay(bag, QUIET, tmp_path / 'out')
+    assert summary.topics == {'audio': '/audio', 'robot_audio': '/r2/robot_audio'}
+    assert summary.drops['audio.robot_audio'] > 3 * 16000
+    states = read_states(tmp_path / 'out' / 'states.parquet')
+    assert states and not any(state.modalities & Modality.AUDIO for state in states)
+    before = replay(write(tmp_path / 'alone', heard), QUIET, tmp_path / 'out_alone')
+    states = read_states(tmp_path / 'out_alone' / 'states.parquet')
+    assert before.topics == {'audio': '/audio'}
+    assert any(state.modalities & Modality.AUDIO for state in states)
+
+
 def test_silence_between_messages_lets_time_pass_as_in_the_node(tmp_path):
     late = [('/camera/image_raw', IMAGE, picture(at), at) for at in moments(1.0, T0 + 6 * NS)]
     bag = write(tmp_path / 'bag', camera(1.0) + late)
