@@ -316,7 +316,7 @@ class AffectNode(Closing):
             faults.append(Fault(ERROR, 'clock', clock))
         no_model = self.counters.detail('speech', 'no_model')
         if no_model:
-            faults.append(Fault(WARN, 'speech no_model', no_model))
+            faults.append(Fault(WARN, 'speech no_model', no_model, logged=True))
         topic = self._outputs[STATE_TOPIC].topic
         speakers = self._graph.publisher_count(topic)
         if speakers > 1:

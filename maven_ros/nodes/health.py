@@ -38,11 +38,17 @@ _log = logging.getLogger('maven_ros.affect')
 
 
 class Fault(NamedTuple):
-    """A fault in words; ``kind`` stays the same while numbers in the text change."""
+    """
+    A fault in words.
+
+    :param kind: stays the same while numbers in the text change.
+    :param logged: whether the log has it already.
+    """
 
     level: int
     kind: str
     text: str
+    logged: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,7 +221,7 @@ class Health:
         self._said_s = {kind: said_s for kind, said_s in self._said_s.items()
                         if now_s - said_s < _SAID_S}
         for fault in faults:
-            if fault.kind not in self._said_s:
+            if fault.kind not in self._said_s and not fault.logged:
                 _log.warning('%s', fault.text)
             self._said_s[fault.kind] = now_s
 
