@@ -244,7 +244,7 @@ OTHERS = {
         stamp_ns, before_ns, rate_hz / 2),
     'end_after': _shifted,
     'start_of': lambda end_ns, length_ns: end_ns - length_ns - 300 * MS,
-    'window_samples': lambda length_ns: length_ns * 16 // MS - 320,
+    'window_samples': lambda length_ns: max(length_ns * 16 // MS - 320, 0),
     'holds': lambda start_ns, end_ns, stamp_ns: (start_ns < stamp_ns) & (stamp_ns <= end_ns),
     'words_inside': lambda words, start_ns, end_ns: tuple(
         word for word in words if start_ns <= word.start_ns < end_ns),

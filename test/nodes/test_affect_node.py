@@ -316,8 +316,9 @@ def test_the_echo_of_what_the_robot_plays_is_no_evidence(graph, node):
     microphone, speaker = (graph.advertise(topic, CHUNK, STATE)
                            for topic in ('audio', 'robot_audio'))
     wait_for_the_node(microphone, speaker)
-    played = []
-    for chunk in read_media(SAMPLE, start_ns=graph.now_ns(), video=False):
+    chunks, played = [*read_media(SAMPLE, start_ns=0, video=False)], []
+    start_ns = graph.now_ns()
+    for chunk in (replace(one, stamp_ns=one.stamp_ns + start_ns) for one in chunks):
         speaker.publish(audio_message(chunk))
         played.append(chunk)
         if len(played) > 8:  # what is heard comes when it has been heard
