@@ -312,7 +312,8 @@ def test_the_robots_own_voice_is_no_evidence(graph, node):
         eventually(lambda: any(one & Modality.AUDIO for one in heard()), 20, 'deaf')
 
 
-def test_the_echo_of_what_the_robot_plays_is_no_evidence(graph, node):
+def test_the_echo_of_what_the_robot_plays_is_no_evidence(own):
+    graph, node = own
     microphone, speaker = (graph.advertise(topic, CHUNK, STATE)
                            for topic in ('audio', 'robot_audio'))
     wait_for_the_node(microphone, speaker)
