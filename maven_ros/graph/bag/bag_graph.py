@@ -17,43 +17,26 @@ from typing import Any
 from maven_ros.closing import Closing
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.storage import bag_qos, hash_in_bag, open_reader, open_writer, translated
+from maven_ros.graph.cdr_publisher import CdrPublisher
 from maven_ros.graph.interface import Qos, Received, Reliability
-from maven_ros.graph.messages import definition, to_cdr, type_hash
+from maven_ros.graph.messages import definition, type_hash
 from maven_ros.graph.names import Names
 
 STORAGES = ('mcap', 'sqlite3')
 
 
-class BagPublisher:
-    """Records one topic; from :meth:`BagGraph.advertise`."""
+class BagPublisher(CdrPublisher):
+    """Records one topic, at the graph's time if no other is given."""
 
     def __init__(self, graph: BagGraph, topic: str, msgtype: str, connection: Any) -> None:
-        self.topic = topic
-        self.msgtype = msgtype
+        super().__init__(topic, msgtype)
         self._graph = graph
-        self._connection = connection
+        self._connection = connection  # None once it is closed
 
-    def publish(self, message: Any) -> None:
-        """
-        Record a message at the graph's time.
+    def _is_closed(self) -> bool:
+        return self._connection is None
 
-        :raises GraphError: when it is of another type, cannot be serialised, or after ``close``.
-        :raises ResourceError: when it cannot be written.
-        """
-        self.publish_cdr(to_cdr(message, self.msgtype))
-
-    def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
-        """
-        Record CDR bytes as they are.
-
-        :param stamp_ns: when they were received; the graph's time when left out.
-        :raises GraphError: for bytes without a CDR header, and after ``close``.
-        :raises ResourceError: when they cannot be written.
-        """
-        if len(cdr) < 4:
-            raise GraphError(f'{self.topic}: {len(cdr)} bytes; allowed: CDR with a 4-byte header')
-        if self._connection is None:
-            raise GraphError(f'{self.topic}: the publisher is closed')
+    def _send(self, cdr: bytes, stamp_ns: int | None) -> None:
         self._graph._write(self._connection, cdr, stamp_ns)
 
     def subscription_count(self) -> int:

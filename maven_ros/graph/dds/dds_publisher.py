@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
+from maven_ros.graph.cdr_publisher import CdrPublisher
 from maven_ros.graph.dds.domain import delete_all, matched
-from maven_ros.graph.messages import to_cdr
 from maven_ros.records import NS
 
 #: A message is waited for so long at most.
 _PATIENCE_NS = NS // 5
 
 
-class DdsPublisher:
+class DdsPublisher(CdrPublisher):
     """
     A publisher of one topic, from ``DdsGraph.advertise``.
 
@@ -31,8 +30,7 @@ class DdsPublisher:
         self, topic: str, msgtype: str, entities: list[Any], data_type: Any, waits: bool,
         counters: Counters, forget: Callable[[DdsPublisher], None],
     ) -> None:
-        self.topic = topic
-        self.msgtype = msgtype
+        super().__init__(topic, msgtype)
         self._entities = entities  # empty once it is closed
         self._writer = entities[0]
         self._type = data_type
@@ -40,40 +38,23 @@ class DdsPublisher:
         self._sent_ns = 0  # when, on the steady clock, the last one was
         self._counters = counters
         self._forget = forget
-        self._lock = threading.Lock()
 
-    def publish(self, message: Any) -> None:
-        """
-        Send a message.
+    def _is_closed(self) -> bool:
+        return not self._entities
 
-        :raises GraphError: when it is of another type, cannot be serialised, or after ``close``.
-        """
-        self.publish_cdr(to_cdr(message, self.msgtype))
-
-    def publish_cdr(self, cdr: bytes, stamp_ns: int | None = None) -> None:
-        """
-        Send CDR bytes as they are.
-
-        :param stamp_ns: DDS's source timestamp; now when left out.
-        :raises GraphError: for bytes without a CDR header, and after ``close``.
-        """
+    def _send(self, cdr: bytes, stamp_ns: int | None) -> None:
         from cyclonedds.core import DDSException
 
-        if len(cdr) < 4:
-            raise GraphError(f'{self.topic}: {len(cdr)} bytes; allowed: CDR with a 4-byte header')
-        with self._lock:
-            if not self._entities:
-                raise GraphError(f'{self.topic}: the publisher is closed')
-            if self._waits:
-                self._wait()
-            try:
-                self._writer.write(self._type(cdr), stamp_ns)
-            except DDSException as error:
-                if error.code != DDSException.DDS_RETCODE_TIMEOUT:
-                    raise GraphError(f'{self.topic}: {error}') from error
-                self._counters.count(self.topic, 'write_timeout',
-                                     'a reliable subscription does not keep up')
-            self._sent_ns = time.monotonic_ns()
+        if self._waits:
+            self._wait()
+        try:
+            self._writer.write(self._type(cdr), stamp_ns)
+        except DDSException as error:
+            if error.code != DDSException.DDS_RETCODE_TIMEOUT:
+                raise GraphError(f'{self.topic}: {error}') from error
+            self._counters.count(self.topic, 'write_timeout',
+                                 'a reliable subscription does not keep up')
+        self._sent_ns = time.monotonic_ns()
 
     def _wait(self) -> None:
         """
