@@ -1,10 +1,10 @@
 """Recordings of people, and what is made of them, are readable by their owner alone."""
 
 import os
-import threading
 
 import av
 import pytest
+from stopping import After
 
 from maven_ros.cli.main import main
 from maven_ros.files import owner_only
@@ -58,18 +58,6 @@ def test_what_an_interrupted_replay_leaves_is_the_owners(clip, tmp_path):
                   stop) is None
     assert (tmp_path / 'out' / 'unfinished' / 'checkpoint').exists()
     assert not open_to_others(tmp_path / 'out')
-
-
-class After(threading.Event):
-    """Is set once it has been asked so often."""
-
-    def __init__(self, times):
-        super().__init__()
-        self.left = times
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 def test_only_what_is_made_meanwhile_is_closed_to_others(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import replace as changed
 
 import numpy as np
 import pytest
+from stopping import After
 
 from maven_ros.cli.bag_commands import described
 from maven_ros.cli.main import main
@@ -56,18 +57,6 @@ def begun(sample, tmp_path_factory):
     out = tmp_path_factory.mktemp('begun') / 'out'
     assert replay(sample, QUIET, out, ReplayOptions(rest_s=0.5), After(150)) is None
     return out, sample
-
-
-class After(threading.Event):
-    """Is set once it has been asked so often."""
-
-    def __init__(self, times):
-        super().__init__()
-        self.left = times
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 def tables(out):

@@ -5,6 +5,7 @@ import pytest
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
+from stopping import After
 
 from maven_ros.freezing import decode
 from maven_ros.graph.bag.bag_graph import BagGraph
@@ -86,14 +87,6 @@ def test_the_detectors_ids_and_places_are_those_of_the_states(tmp_path, storage)
 
 
 def test_an_interrupted_replay_goes_on_with_pictures_that_wait(bag, tmp_path):
-    class After:
-        def __init__(self, left):
-            self.left = left
-
-        def is_set(self):
-            self.left -= 1
-            return self.left < 0
-
     whole = states(bag, tmp_path / 'whole', rest_s=0.2)
     waited = []
     for taken in (61, 42, 23):

@@ -10,6 +10,7 @@ import pytest
 import recorded
 import torch
 import yaml
+from stopping import After
 
 from maven_ros.cli.main import main
 from maven_ros.engine import Engine
@@ -97,15 +98,6 @@ def test_the_node_loads_it_with_one_parameter(recordings, result):
 
 
 def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(recordings, settings, result):
-    class After(Event):
-        def __init__(self, steps):
-            super().__init__()
-            self.steps = steps
-
-        def is_set(self):
-            self.steps -= 1
-            return self.steps < 0
-
     out = recordings / 'cut'
     with pytest.raises(MavenError, match=r'cut: stopped in epoch 6 of 12.*, with --resume'):
         run(recordings, settings, out, stop=After(26))
