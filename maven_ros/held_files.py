@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,16 @@ def compare(folder: Path, files: Sequence[Held]) -> list[Fault]:
     found = [fault for held in files for fault in _compare(folder, held, here)]
     return found + [Fault('extra', path)
                     for path in sorted(here - {held.path for held in files})]
+
+
+def lacking(folder: Path, names: Iterable[str]) -> list[str]:
+    """
+    Return the files that a model's folder lacks, in words.
+
+    :param names: paths in the folder; alternatives are separated by ``|``.
+    """
+    return [name.replace('|', ' or ') for name in names
+            if not any((folder / one).is_file() for one in name.split('|'))]
 
 
 def check_fetched(folder: Path) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import ResourceError
+from maven_ros.held_files import lacking
 from maven_ros.languages import AUTO, is_tag
 from maven_ros.records import SAMPLE_RATE_HZ, Samples, Utterance, Word, nanoseconds
 from maven_ros.senses.speech.sound_run import SoundListener, SoundRun
 from maven_ros.settings import SpeechSettings
 
-MODEL_FILES = (  # alternatives are separated by |
+MODEL_FILES = (
     'am/final.mdl', 'conf/mfcc.conf', 'conf/model.conf', 'graph/words.txt',
     'graph/HCLG.fst|graph/HCLr.fst')
 _TAGS = {'cn': 'zh', 'vn': 'vi', 'kz': 'kk', 'ph': 'tl'}  # where a model's name has another
@@ -126,8 +127,7 @@ def check(settings: SpeechSettings) -> None:
             "speech.recogniser: 'vosk' needs the package of that name; install "
             "maven_ros[vosk], or choose 'whisper' or 'none'")
     folder = Path(settings.vosk_model)
-    missing = [' or '.join(either.split('|')) for either in MODEL_FILES
-               if not any((folder / name).is_file() for name in either.split('|'))]
+    missing = lacking(folder, MODEL_FILES)
     if missing:
         raise ResourceError(
             f'speech.vosk_model: {folder} lacks {", ".join(missing)}; a Vosk model folder has '

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from maven_ros.errors import ResourceError
-from maven_ros.held_files import check_fetched
+from maven_ros.held_files import check_fetched, lacking
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.resources import models_folder
 from maven_ros.senses.speech.guards import unlooped
 from maven_ros.settings import SpeechSettings
 
 DEFAULT, WEIGHTS = 'whisper-base', 'model.bin'
-MODEL_FILES = (  # alternatives are separated by |
+MODEL_FILES = (
     WEIGHTS, 'config.json', 'tokenizer.json', 'vocabulary.txt|vocabulary.json')
 PADDED_S = 15
 _HOP = 160                    # samples of a column of the features
@@ -187,8 +187,7 @@ def check(settings: SpeechSettings) -> None:
     folder = folder_of(settings)
     if not folder.is_dir():
         return  # the node runs without words
-    missing = [' or '.join(either.split('|')) for either in MODEL_FILES
-               if not any((folder / name).is_file() for name in either.split('|'))]
+    missing = lacking(folder, MODEL_FILES)
     if missing:
         raise ResourceError(
             f'speech.whisper_model: {folder} lacks {", ".join(missing)}; allowed: a Whisper '
