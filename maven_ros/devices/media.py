@@ -89,7 +89,7 @@ class MediaReader(Closing):
         try:
             #: What the file holds.
             self.media = Media.of(Path(path), self._decoder.receive()[1])
-        except BaseException:
+        except BaseException:  # whatever it is, Ctrl-C too, no process stays behind
             self.close()
             raise
 
