@@ -277,6 +277,24 @@ def test_samples_that_are_not_finite_are_skipped_and_counted(tmp_path):
     assert counters.get('media', 'not_finite') >= 1
 
 
+def test_sound_of_a_rate_that_no_chunk_has_is_skipped_and_pictures_go_on(tmp_path):
+    """Its InputError had no name between the processes, and came out as a KeyError."""
+    path, counters = tmp_path / 'a.avi', Counters()
+    with av.open(str(path), 'w') as container:
+        video = container.add_stream('mpeg4', rate=FPS)
+        video.width, video.height, video.pix_fmt = 64, 48, 'yuv420p'
+        audio = container.add_stream('pcm_s16le', rate=500, layout='mono')
+        for frame in pictures(1.0, 0):
+            container.mux(video.encode(frame))
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 500), np.int16), 's16', 'mono')
+        sound.sample_rate, sound.pts = 500, 0
+        for stream, frame in ((video, None), (audio, sound), (audio, None)):
+            container.mux(stream.encode(frame))
+    records = [*read_media(path, counters=counters)]
+    assert len(records) == FPS and all(isinstance(one, Frame) for one in records)
+    assert counters.get('media', 'bad_rate') >= 1
+
+
 def test_a_truncated_file_gives_what_is_left(tmp_path):
     path = write(tmp_path / 'a.mkv', seconds=2.0)
     path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
