@@ -50,6 +50,16 @@ ROBOT_TYPES = {
 OUTPUT_TYPES = {one.topic: one.msgtype for one in OUTLETS.values()}
 
 
+def diagnosis_name(graph: Graph) -> str:
+    """Return the name of the node's status on ``/diagnostics``."""
+    return f'maven_ros: {graph.resolve("affect")}'
+
+
+def info_topic(audio: str) -> str:
+    """Return the topic of the AudioInfo: ros-drivers has it beside that of the sound."""
+    return audio.rpartition('/')[0] + '/audio_info'
+
+
 def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
     """
     Convert an output of a pipeline to a message.

@@ -27,6 +27,7 @@ from maven_ros.graph.topics import (
     ROBOT_AUDIO_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     SPEECH_TOPIC,
+    info_topic,
 )
 from maven_ros.intake.input_reader import INPUT_TYPES
 
@@ -65,8 +66,8 @@ class Inputs(Closing):
     ) -> None:
         self._graph = graph
         self._topics = {role: graph.resolve(topic) for role, topic in topics.items()}
-        if 'audio' in self._topics:  # ros-drivers' says its format on a topic beside itself
-            self._topics['audio_info'] = self._topics['audio'].rpartition('/')[0] + '/audio_info'
+        if 'audio' in self._topics:
+            self._topics['audio_info'] = info_topic(self._topics['audio'])
         self._counters = counters
         self._put = put
         self._open: dict[str, Subscription] = {}

@@ -21,6 +21,7 @@ from maven_ros.graph.topics import (
     DIAGNOSTICS_TOPIC,
     OUTPUT_TYPES,
     STATE_TOPIC,
+    diagnosis_name,
     output_message,
 )
 from maven_ros.intake.clock import ClockWatch
@@ -76,7 +77,7 @@ class AffectNode(Closing):
     ) -> None:
         self._graph = graph
         self.counters = counters if counters is not None else Counters()
-        self._name = f'maven_ros: {graph.resolve("affect")}'
+        self._name = diagnosis_name(graph)
         self._topics = topics or InputTopics()
         self.pipeline = Pipeline(settings, live=True, counters=self.counters)
         self._intake = Intake(settings.audio, self.counters, settings.time,

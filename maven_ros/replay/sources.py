@@ -14,6 +14,7 @@ from maven_ros.graph.topics import (
     ROBOT_AUDIO_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     TRACKED_TOPIC,
+    info_topic,
     is_echo,
 )
 from maven_ros.intake.face_pairing import IDS_LIST
@@ -82,7 +83,7 @@ def find_sources(
     if not ros4hri or not _usable(bag, found['faces']):
         found['faces'] = ''
     if not found['audio_info']:
-        beside = found['audio'].rpartition('/')[0] + '/audio_info'
+        beside = info_topic(found['audio'])
         found['audio_info'] = beside if beside in _candidates(bag, 'audio_info') else ''
     if not found['image'] and not found['audio']:
         wanted = ', '.join((*INPUT_TYPES['image'], *INPUT_TYPES['audio']))

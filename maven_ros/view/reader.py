@@ -20,6 +20,7 @@ from maven_ros.graph.topics import (
     STATE_SMOOTHED_TOPIC,
     STATE_TOPIC,
     UTTERANCE_TOPIC,
+    diagnosis_name,
 )
 from maven_ros.intake.intake import Intake
 from maven_ros.records import NS, AudioChunk, Frame, Input
@@ -42,7 +43,7 @@ class Reader:
         self._screen = screen
         self._counters = counters
         self._intake = Intake(AudioSettings(), counters)
-        self._node = f'maven_ros: {graph.resolve("affect")}'
+        self._node = diagnosis_name(graph)
         self._led = (255, 255, 255)
         draw: dict[str, Callable[[Any, int], None]] = {
             STATE_TOPIC: self._state,
