@@ -28,9 +28,8 @@ class BagReader(Reader):
         :raises ReaderError: says where the bag broke, or what it declares and does not hold.
         """
         for one in (*getattr(self.storage, 'storages', ()), self.storage):
-            broken = getattr(one, 'broken', '')
-            if broken and (end_ns is None or end_ns >= one.metadata.end_time):
-                raise ReaderError(broken)
+            if one.broken and (end_ns is None or end_ns >= one.metadata.end_time):
+                raise ReaderError(one.broken)
         declared = sum(one.msgcount for one in wanted)
         all_of_it = (start_ns is None or start_ns <= self.start_time) and (
             end_ns is None or end_ns >= self.end_time)

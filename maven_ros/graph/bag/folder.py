@@ -39,7 +39,7 @@ METADATA = 'metadata.yaml'
 READERS: Mapping[str, Any] = {'.mcap': WholePartReader, '.db3': SqliteReader}
 
 _log = logging.getLogger(__name__)
-_zstd: Any = vars(rosbag2)['zstd']  # Python's own or a backport, as rosbags chose
+zstd: Any = vars(rosbag2)['zstd']  # Python's own or a backport, as rosbags chose
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'  # no CDR begins so
 _PART = re.compile(r'(.*?)_?(\d*)')  # NAME_0, NAME_1, ...: the parts of one recording
 _NOTHING = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
@@ -75,9 +75,7 @@ class FolderReader:
             self.storages = [self._open(path) for path in paths]
             # Written numbers may lie; who reads in the order of time needs the files' own.
             self.storages.sort(key=lambda one: one.metadata.start_time)
-            self.connections = [
-                self._with_declared(one, said) for one in joined(self.storages, self)]
-            self._add_silent(said)
+            self.connections = self._with_declared(joined(self.storages, self), said)
             self._stack = self._stack.pop_all()
         self._sum_up(said)
 
@@ -160,7 +158,7 @@ class FolderReader:
         if path.suffix == '.zstd':
             folder = self._stack.enter_context(TemporaryDirectory(prefix='maven_ros_'))
             unpacked = Path(folder, path.stem)
-            with path.open('rb') as packed, _zstd.open(packed, 'rb') as source, \
+            with path.open('rb') as packed, zstd.open(packed, 'rb') as source, \
                     unpacked.open('wb') as target:
                 shutil.copyfileobj(source, target)
             path = unpacked
@@ -171,18 +169,15 @@ class FolderReader:
         self._stack.callback(storage.close)
         return storage
 
-    def _with_declared(self, found: Any, said: Mapping[str, Any]) -> Any:
-        """Return a connection with the type hash of the metadata, if its file has none."""
-        digests = {(one.topic, one.msgtype): one.digest for one in _declared(said, self)}
-        return found._replace(
-            digest=found.digest or digests.get((found.topic, found.msgtype), ''))
-
-    def _add_silent(self, said: Mapping[str, Any]) -> None:
-        """Add topics without messages, which only the metadata declare."""
-        known = {one.topic for one in self.connections}
-        self.connections += [
-            one._replace(id=len(self.connections) + 1 + index)
-            for index, one in enumerate(_declared(said, self)) if one.topic not in known]
+    def _with_declared(self, found: Sequence[Any], said: Mapping[str, Any]) -> list[Any]:
+        """Return connections with what only the metadata have: type hashes, silent topics."""
+        declared, known = _declared(said, self), {one.topic for one in found}
+        digests = {(one.topic, one.msgtype): one.digest for one in declared}
+        return [
+            *(one._replace(digest=one.digest or digests.get((one.topic, one.msgtype), ''))
+              for one in found),
+            *(one._replace(id=len(found) + 1 + index)
+              for index, one in enumerate(declared) if one.topic not in known)]
 
     def _sum_up(self, said: Mapping[str, Any]) -> None:
         held = [one.metadata for one in self.storages if one.metadata.message_count]
@@ -193,7 +188,7 @@ class FolderReader:
             duration=max(0, end - start), start_time=start, end_time=end, message_count=count,
             ros_distro=said.get('ros_distro'))
         declared = said.get('message_count', count)
-        if not any(getattr(one, 'broken', '') for one in self.storages) and declared != count:
+        if not any(one.broken for one in self.storages) and declared != count:
             text = f'{METADATA} declares {declared} messages, and its files hold {count}'
             if isinstance(declared, int) and declared > count:
                 self.broken = text
@@ -258,5 +253,5 @@ def _messages(
     for one, stamp_ns, data in storage.messages(
             [one for one in storage.connections if one.id in found], start, stop):
         if data[:4] == _ZSTD_MAGIC:
-            data = _zstd.decompress(data)
+            data = zstd.decompress(data)
         yield found[one.id], stamp_ns, data

@@ -28,9 +28,9 @@ def _storage_errors() -> tuple[type[Exception], ...]:
 
     import apsw
     from rosbags.rosbag2 import ReaderError, WriterError
-    from rosbags.rosbag2 import reader as rosbag2
 
-    zstd: Any = vars(rosbag2)['zstd']  # Python's own or a backport, as rosbags chose
+    from maven_ros.graph.bag.folder import zstd
+
     # The built-in ones are what rosbags meets in a truncated or damaged file.
     return (ReaderError, WriterError, apsw.Error, sqlite3.Error,
             zstd.ZstdError, struct.error, OSError, EOFError, RuntimeError, AssertionError,
@@ -45,16 +45,17 @@ def open_reader(path: Path) -> Any:
     :raises ResourceError: when there is none, or it cannot be read.
     """
     from maven_ros.graph.bag.bag_reader import BagReader
-    from maven_ros.graph.bag.folder import METADATA, files_in
+    from maven_ros.graph.bag.folder import METADATA, READERS, files_in
 
     if not path.exists():
         raise ResourceError(f'{path}: no such bag; allowed: the folder of a rosbag2')
     if path.is_dir() and not (path / METADATA).exists() and not files_in(path):
-        raise ResourceError(f'{path}: holds no {METADATA} and no .mcap or .db3; allowed: the '
-                            'folder of a rosbag2, or one of its files')
-    if path.is_file() and path.suffix not in ('.mcap', '.db3'):
-        raise ResourceError(f'{path}: no file of a bag; allowed: .mcap, .db3, or the folder of a '
-                            'rosbag2 (`maven-ros bag from-media` makes one of a video)')
+        raise ResourceError(f'{path}: holds no {METADATA} and no {" or ".join(READERS)}; '
+                            'allowed: the folder of a rosbag2, or one of its files')
+    if path.is_file() and path.suffix not in READERS:
+        raise ResourceError(f'{path}: no file of a bag; allowed: {", ".join(READERS)}, or the '
+                            'folder of a rosbag2 (`maven-ros bag from-media` makes one of a '
+                            'video)')
     with translated(path, 'cannot be read'):
         reader = BagReader(path)
         reader.open()
