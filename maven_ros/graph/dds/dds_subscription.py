@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from maven_ros.graph.callbacks import call_back
 from maven_ros.graph.dds.discovered import Offer
 from maven_ros.graph.dds.domain import matched
 from maven_ros.graph.dds.lost_messages import LostMessages
@@ -17,8 +17,6 @@ from maven_ros.graph.names import dds_topic, dds_type
 
 if TYPE_CHECKING:
     from maven_ros.graph.dds.dds_graph import DdsGraph
-
-_log = logging.getLogger(__name__)
 
 _RELIABILITY_POLICY = 11  # DDS's number for it
 #: A publisher that has said nothing for so long is waited for with less care.
@@ -198,14 +196,9 @@ class DdsSubscription:
             with self._lock:
                 if self._closed:
                     return
-                self._call(Received(self.topic, self.msgtype, sample.cdr, received_ns))
-
-    def _call(self, received: Received) -> None:
-        try:
-            self._callback(received)
-        except Exception as error:  # whatever it is, the other topics must go on
-            self._graph.counters.count(self.topic, 'callback_error', repr(error))
-            _log.debug('%s: the callback failed', self.topic, exc_info=True)
+                call_back(self._callback,
+                          Received(self.topic, self.msgtype, sample.cdr, received_ns),
+                          self._graph.counters)
 
 
 def _name(sample: Any) -> tuple[int, int]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from maven_ros.graph.callbacks import call_back
 from maven_ros.graph.interface import Received, Reliability
 
 if TYPE_CHECKING:
     from maven_ros.graph.ros.ros_graph import RosGraph
-
-_log = logging.getLogger(__name__)
 
 #: rclpy's subscription, made to ask for this and to call that with what arrives.
 Create = Callable[[Reliability, Callable[[bytes], None]], Any]
@@ -82,8 +80,6 @@ class RosSubscription:
             if self._callback is None or number < self._heard:
                 return
             self._heard = number
-            try:
-                self._callback(Received(self.topic, self.msgtype, cdr, self._graph.now_ns()))
-            except Exception as error:  # whatever it is, the other topics must go on
-                self._graph.counters.count(self.topic, 'callback_error', repr(error))
-                _log.debug('%s: the callback failed', self.topic, exc_info=True)
+            call_back(self._callback,
+                      Received(self.topic, self.msgtype, cdr, self._graph.now_ns()),
+                      self._graph.counters)
