@@ -38,15 +38,18 @@ LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 
 
+def region_fields(face: Box | None) -> dict[str, int]:
+    """Return the fields of a RegionOfInterest; without a face they keep their defaults."""
+    return {} if face is None else {
+        'x_offset': face.x, 'y_offset': face.y, 'width': face.width, 'height': face.height}
+
+
 def state_message(state: AffectState, latency_ns: int) -> Any:
     """
     Build a ``maven_ros/AffectState``.
 
     :param latency_ns: from the window's end to now.
     """
-    face = state.face
-    region = {} if face is None else {
-        'x_offset': face.x, 'y_offset': face.y, 'width': face.width, 'height': face.height}
     video, audio, text = state.influence
     valence, arousal = state.baseline
     return new(
@@ -60,7 +63,7 @@ def state_message(state: AffectState, latency_ns: int) -> Any:
         confidence=state.confidence, modalities=int(state.modalities),
         video_influence=video, audio_influence=audio, text_influence=text,
         voice_assigned=int(state.voice_assigned), baseline_valence=valence,
-        baseline_arousal=arousal, transcript=state.transcript, face=region,
+        baseline_arousal=arousal, transcript=state.transcript, face=region_fields(state.face),
         latency=time_message(latency_ns, 'builtin_interfaces/msg/Duration'), model=state.model)
 
 

@@ -23,7 +23,13 @@ from maven_ros.affect import Affect
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.graph import topics
-from maven_ros.graph.convert import AFFECT_EVENT, AFFECT_STATE, event_record, state_record
+from maven_ros.graph.convert import (
+    AFFECT_EVENT,
+    AFFECT_STATE,
+    event_record,
+    region_fields,
+    state_record,
+)
 from maven_ros.graph.interface import STATE, Graph, Received
 from maven_ros.graph.messages import from_cdr, new
 from maven_ros.intake.inbox import Inbox
@@ -133,9 +139,7 @@ class Behaviour:
     def _goals(self) -> tuple[dict[str, int], tuple[int, int, int], str]:
         """Return the gaze, the LED's colour, and the conduct in words."""
         conduct, state = self._conduct, self._state
-        face = state.face if state is not None and conduct.look else None
-        gaze = {} if face is None else {'x_offset': face.x, 'y_offset': face.y,
-                                        'width': face.width, 'height': face.height}
+        gaze = region_fields(state.face if state is not None and conduct.look else None)
         colour = conduct.colour(_UNKNOWN if state is None else state.affect)
         at = f'looks at {self._person}' if gaze else 'looks away'
         return gaze, colour, (f'{self._why}: {at}, speaks {conduct.style}, keeps '
