@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
+from maven_ros.freezing import Freezing
 from maven_ros.graph.interface import Received
 from maven_ros.graph.sound import AUDIO_CHUNK, AUDIO_DATA
 from maven_ros.intake.clock import BACK_NS
@@ -20,9 +21,11 @@ from maven_ros.settings import AudioSettings, TimeSettings
 
 #: Messages that a transport delivers at once arrive within this.
 _AT_ONCE_NS = NS // 1000
+#: Attributes that freeze by themselves.
+_PARTS = ('_reader', 'faces', 'sound', 'stamps')
 
 
-class Intake:
+class Intake(Freezing):
     """
     Reads messages, in the order in which they arrive; what cannot be used is counted by cause.
 
@@ -34,6 +37,9 @@ class Intake:
     :param time: says what becomes of what has no stamp.
     :param robot_audio: full name of the topic of what the robot plays; empty for none.
     """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset(
+        {'_counters', '_robot_audio', 'stands_in', *_PARTS})
 
     def __init__(
         self, audio: AudioSettings, counters: Counters, time: TimeSettings | None = None,
@@ -106,21 +112,14 @@ class Intake:
 
     def freeze(self) -> dict[str, Any]:
         """Return what was gathered, for :meth:`thaw` in another process."""
-        return {'reader': self._reader.freeze(), 'faces': self.faces.freeze(),
-                'sound': self.sound.freeze(),
-                'now': self.now_ns, 'stamps': self.stamps.freeze(), 'taken': self.taken,
-                'flat': self.flat, 'stood_in': self._stood_in_ns,
-                'refused': self._refused_chunks}
+        parts = {name: getattr(self, name).freeze() for name in _PARTS}
+        return {**super().freeze(), **parts}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`freeze` returned."""
-        self._reader.thaw(state['reader'])
-        self.faces.thaw(state['faces'])
-        self.sound.thaw(state['sound'])
-        self.stamps.thaw(state['stamps'])
-        self.now_ns, self._stood_in_ns = state['now'], state['stood_in']
-        self._refused_chunks = state['refused']
-        self.taken, self.flat = state['taken'], state['flat']
+        super().thaw({name: value for name, value in state.items() if name not in _PARTS})
+        for name in _PARTS:
+            getattr(self, name).thaw(state[name])
 
     def _read(self, received: Received) -> list[Input]:
         if received.msgtype in TYPES:
