@@ -13,7 +13,7 @@ from dataclasses import replace
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError, InputError
-from maven_ros.graph.convert import DIAGNOSTICS, Diagnosis, diagnostics_message, image_message
+from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message, image_message
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import DRAWING, STATE, Graph
 from maven_ros.graph.topics import (
@@ -30,7 +30,7 @@ from maven_ros.intake.inbox import Inbox
 from maven_ros.intake.inputs import Inputs, InputTopics
 from maven_ros.intake.intake import Intake
 from maven_ros.nodes.annotate import annotated
-from maven_ros.nodes.health import ERROR, OK, WARN, Fault, Health
+from maven_ros.nodes.health import ERROR, WARN, Fault, Health, diagnosis
 from maven_ros.nodes.ros4hri import Ros4Hri
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
@@ -303,11 +303,9 @@ class AffectNode(Closing):
         faults, statuses = self._health.look(
             self._own_faults(), self.states_published, self.pipeline.stopped, rates)
         awaited = self._inputs.awaited()
-        text = '; '.join(one.text for one in faults) or (
-            f'waiting for {" and ".join(awaited)}' if awaited else 'ok')
-        level = max((one.level for one in faults), default=OK)
+        otherwise = f'waiting for {" and ".join(awaited)}' if awaited else 'ok'
         self._diagnostics.publish(diagnostics_message(
-            self._graph.now_ns(), Diagnosis(self._name, level, text, values), *statuses))
+            self._graph.now_ns(), diagnosis(self._name, faults, otherwise, values), *statuses))
 
     def _own_faults(self) -> list[Fault]:
         """Return the faults of the clock, the recogniser and the state topic."""

@@ -63,6 +63,14 @@ class _Look:
     states: int
 
 
+def diagnosis(
+    name: str, faults: Sequence[Fault], otherwise: str, values: Mapping[str, str],
+) -> Diagnosis:
+    """Return a status of the worst level, with all faults in words; ``otherwise`` if none."""
+    return Diagnosis(name, max((one.level for one in faults), default=OK),
+                     '; '.join(one.text for one in faults) or otherwise, values)
+
+
 class Health:
     """
     Read all counts once a second, and describe the faults of each input and sense.
@@ -122,9 +130,7 @@ class Health:
     def _diagnosis(
         self, what: str, faults: list[Fault], otherwise: str, values: Mapping[str, str],
     ) -> Diagnosis:
-        return Diagnosis(
-            f'{self._name}: {what}', max((one.level for one in faults), default=OK),
-            '; '.join(one.text for one in faults) or otherwise, values)
+        return diagnosis(f'{self._name}: {what}', faults, otherwise, values)
 
     def _input_faults(self, role: str, topic: str, stopped: bool) -> list[Fault]:
         """Return the faults of a camera or a microphone."""
