@@ -85,6 +85,17 @@ class Frame:
         return cls(stamp_ns, lambda: pixels, frame_id)
 
 
+def check_rate(sample_rate_hz: int) -> None:
+    """
+    Check the sample rate of input sound.
+
+    :raises InputError: ``bad_rate``.
+    """
+    if sample_rate_hz < LOWEST_RATE_HZ:
+        raise InputError('bad_rate', f'sample rate is {sample_rate_hz} Hz; allowed: '
+                                     f'{LOWEST_RATE_HZ} and above')
+
+
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
     """
@@ -107,9 +118,7 @@ class AudioChunk:
     refused: int = 0
 
     def __post_init__(self) -> None:
-        if self.sample_rate_hz < LOWEST_RATE_HZ:
-            raise InputError('bad_rate', f'sample rate is {self.sample_rate_hz} Hz; allowed: '
-                                         f'{LOWEST_RATE_HZ} and above')
+        check_rate(self.sample_rate_hz)
         if self.samples.ndim != 2 or self.samples.shape[1] < 1:
             raise InputError('bad_shape', f'samples have shape {self.samples.shape}; allowed: '
                                           '(samples, channels)')

@@ -25,7 +25,7 @@ from maven_ros.devices.lost_pictures import LostPictures
 from maven_ros.devices.showing import Kind, choice, choose, shown_pixels
 from maven_ros.devices.unbroken_sound import SoundRun, samples_of
 from maven_ros.errors import InputError, ResourceError
-from maven_ros.records import NS, AudioChunk, Frame, Pixels
+from maven_ros.records import NS, AudioChunk, Frame, Pixels, check_rate
 
 if TYPE_CHECKING:
     import av
@@ -187,6 +187,7 @@ class _Reader:
         run: SoundRun | None = None
         for offset_ns, frame, _ in self._decoded('audio'):
             try:
+                check_rate(frame.sample_rate)
                 samples = samples_of(frame)
             except InputError as error:
                 self._skip(error.cause, str(error))

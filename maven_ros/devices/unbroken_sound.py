@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.errors import InputError
-from maven_ros.records import LOWEST_RATE_HZ, NS, AudioChunk, Samples
+from maven_ros.records import NS, AudioChunk, Samples
 
 if TYPE_CHECKING:
     import av
@@ -55,11 +55,8 @@ def samples_of(frame: av.AudioFrame) -> Samples:
     """
     Return float32 (samples, channels) in [-1, 1], whatever the sample format.
 
-    :raises InputError: for samples that are not finite, and a rate that no chunk may have.
+    :raises InputError: for samples that are not finite.
     """
-    if frame.sample_rate < LOWEST_RATE_HZ:
-        raise InputError('bad_rate', f'sound of {frame.sample_rate} Hz; allowed: at least '
-                                     f'{LOWEST_RATE_HZ}')
     data = _raw_samples(frame)
     if np.issubdtype(data.dtype, np.integer):
         limits = np.iinfo(data.dtype)
