@@ -12,7 +12,7 @@ from os import PathLike
 from typing import cast
 
 from maven_ros.counters import Counters
-from maven_ros.devices.media import Media, MediaReader, Record, available_ns, probe
+from maven_ros.devices.media import MediaReader, Record, available_ns
 from maven_ros.errors import InputError, SettingsError
 from maven_ros.graph.convert import audio_message, compressed_message, image_message
 from maven_ros.graph.interface import IMAGE_SOURCE, SOUND_SOURCE, Graph, Publisher
@@ -75,57 +75,48 @@ class Player:
             if not 0 <= value < math.inf:
                 raise SettingsError(f'{name}: {value!r} is not a number of at least 0')
         self._graph = graph
-        self._media: Media = probe(path, video_stream=video_stream, audio_stream=audio_stream)
-        self._streams = video_stream, audio_stream
         self._image_topic = f'{image_topic}/compressed' if compressed else image_topic
         self._audio_topic = audio_topic
         self._rate = rate
-        self._loop = loop
         self._subscribers = subscribers
         self._width = width
         self._compressed = compressed
         self._frame_id = frame_id
         self._counters = counters or Counters()
-
-    @property
-    def media(self) -> Media:
-        """What the file holds."""
-        return self._media
+        self._reader = MediaReader(path, loop=loop, counters=self._counters,
+                                   video_stream=video_stream, audio_stream=audio_stream)
 
     def run(self, stop: threading.Event) -> PlayerReport:
         """
-        Play until the end or until ``stop`` is set.
+        Play until the end or until ``stop`` is set; once.
 
         :raises ResourceError: when nothing in the file can be decoded.
         :raises GraphError: when a topic cannot be used.
         """
         publishers: dict[type[Record], Publisher] = {}
-        reader = MediaReader(  # now, for it takes a while to start
-            self._media.path, loop=self._loop, counters=self._counters,
-            video_stream=self._streams[0], audio_stream=self._streams[1])
+        media = self._reader.media
         try:
-            if self._media.has_video:
+            if media.has_video:
                 kind = 'CompressedImage' if self._compressed else 'Image'
                 publishers[Frame] = self._graph.advertise(
                     self._image_topic, f'sensor_msgs/msg/{kind}', IMAGE_SOURCE)
-            if self._media.has_audio:
+            if media.has_audio:
                 publishers[AudioChunk] = self._graph.advertise(
                     self._audio_topic, 'maven_ros/msg/AudioChunk', SOUND_SOURCE)
             _wait_for_subscribers(list(publishers.values()), self._subscribers, stop)
-            return self._play(reader, publishers, stop)
+            return self._play(publishers, stop)
         finally:
-            reader.close()
+            self._reader.close()
             for publisher in publishers.values():
                 publisher.close()
 
     def _play(
-        self, reader: MediaReader, publishers: dict[type[Record], Publisher],
-        stop: threading.Event,
+        self, publishers: dict[type[Record], Publisher], stop: threading.Event,
     ) -> PlayerReport:
         played = {Frame: 0, AudioChunk: 0}
         start_ns = end_ns = self._graph.now_ns()
         started_ns = time.monotonic_ns()
-        with closing(reader.records(start_ns)) as records:
+        with closing(self._reader.records(start_ns)) as records:
             for record in records:
                 media_ns = available_ns(record) - start_ns
                 if not self._keep_time(started_ns, media_ns, stop):
@@ -142,7 +133,7 @@ class Player:
         ahead_ns = started_ns + round(media_ns / self._rate) - time.monotonic_ns()
         if ahead_ns < -LATE_NS:
             self._counters.count(
-                'player', 'late', f'{self._media.path}: {-ahead_ns / NS:.2f} s behind at '
+                'player', 'late', f'{self._reader.media.path}: {-ahead_ns / NS:.2f} s behind at '
                 f'{media_ns / NS:.2f} s, allowed {LATE_NS / NS:.1f} s; stamps are kept')
         return not stop.wait(max(0.0, seconds(ahead_ns)))
 
