@@ -35,7 +35,8 @@ SILENT_S = 60.0
 
 _PIPE_BYTES = 1 << 20  # at Linux's 64 kB, passing pictures on costs twice the CPU
 _SIZE = struct.Struct('=Q')
-_ERRORS = {one.__name__: one for one in (ResourceError, SettingsError)}
+#: The errors that keep their class; any other of ours is one of the file.
+_ERRORS = {SettingsError.__name__: SettingsError}
 
 
 class DecoderProcess(Closing):
@@ -84,7 +85,7 @@ class DecoderProcess(Closing):
             elif message[0] == 'log':
                 logging.getLogger(message[1]).log(message[2], '%s', message[3])
             elif message[0] == 'error':
-                raise _ERRORS[message[1]](message[2])
+                raise _ERRORS.get(message[1], ResourceError)(message[2])
             else:
                 return message
 
