@@ -36,14 +36,14 @@ from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
 from maven_ros.training.mixup import mixup
-from maven_ros.training.targets import valence_arousal
+from maven_ros.training.targets import points_of
 
 NAME = 'voice'
 #: The classes of the head.
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
-POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
+POINTS = points_of(EMOTIONS)
 _QUIET_DB = -35.0   # threshold of silence around the words, relative to the loudest sound
 _ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
