@@ -28,6 +28,7 @@ from maven_ros.training.compact.voice_augmentation import (
     VoiceAugmentation,
     augment_mel,
     augment_waveforms,
+    pad,
     resample,
 )
 from maven_ros.training.corpus import Examples
@@ -207,12 +208,6 @@ def spoken(waveform: Samples, margin: int) -> tuple[int, int]:
         return 0, len(waveform)
     return (max(0, int(loud[0]) * _ENERGY_SAMPLES - margin),
             min(len(waveform), (int(loud[-1]) + 1) * _ENERGY_SAMPLES + margin))
-
-
-def pad(waveforms: Sequence[Samples]) -> Tensor:
-    """Pad waveforms with 0 to (n, longest)."""
-    longest = max(map(len, waveforms))
-    return torch.from_numpy(np.stack([np.pad(one, (0, longest - len(one))) for one in waveforms]))
 
 
 def predict(
