@@ -3,6 +3,7 @@
 import threading
 import time
 
+from inputs import SAMPLE
 from ros4hri_detector import Detector
 from waiting import eventually
 
@@ -19,7 +20,6 @@ from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.records import NS, Frame, Modality
 from maven_ros.replay.replay import ReplayOptions, replay
 from maven_ros.replay.state_table import read_states
-from maven_ros.resources import resource
 from maven_ros.settings import AudioSettings, Settings
 
 ENOUGH = 12  # states of each person
@@ -59,7 +59,7 @@ def play_live(path, monkeypatch):
         heard = graph.subscribe(STATE_TOPIC, STATES, ALL, lambda received: states.append(
             state_record(from_cdr(received.cdr, received.msgtype))))
         node, stop = AffectNode(own, QUIET), threading.Event()
-        player = Player(graph, resource('media/sample.mp4'), subscribers=1, width=320)
+        player = Player(graph, SAMPLE, subscribers=1, width=320)
         threads = [threading.Thread(target=one.run, args=(stop,)) for one in (node, player)]
         try:
             threads[0].start()

@@ -33,7 +33,6 @@ from maven_ros.senses.speech.whisper_model import HeardWord, folder_of
 from maven_ros.settings import Settings, SpeechSettings
 
 SETTINGS = SpeechSettings()
-GATE = SETTINGS.confidence_gate
 #: What espeak-ng says clearly enough.
 SPOKEN = ('The weather in London is cold today.', 'The children are playing in the garden.')
 PAIRS = {'en': 'I would like to have a cup of coffee, please.',
