@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import statistics
 import time
 
 import psutil
 import torch
-from machine import processor
+from machine import described
 
 from maven_ros.model.batch import MavenInputs
 from maven_ros.model.configuration import MavenConfig
@@ -33,8 +32,7 @@ def main() -> None:
     parser.add_argument('--runs', type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f'{processor()}, {arguments.threads} of {os.cpu_count()} threads, '
-          f'torch {torch.__version__}, fp32')
+    print(f'{described()}, {arguments.threads} threads, torch {torch.__version__}, fp32')
     before = resident_mb()
     began = time.perf_counter()
     model = MavenModel.untrained(MavenConfig.base(), 0).eval()

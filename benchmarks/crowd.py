@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -19,12 +18,13 @@ import time
 from pathlib import Path
 
 import psutil
-from machine import processor
+from machine import described
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from maven_ros.counters import Counters
 from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
 from maven_ros.graph.topics import ROBOT_SPEAKING_TOPIC
@@ -93,12 +93,11 @@ def main():
     parser.add_argument('--minutes', type=float, default=5.0, help='how long to measure')
     parser.add_argument('--crowd', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', '89')
+    stay_on_this_machine(os.environ)
     if arguments.crowd:
         crowd(arguments.topics)
         return
-    print(f'{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    print(described())
     other = subprocess.Popen(
         [sys.executable, __file__, '--crowd', '--topics', str(arguments.topics)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import gpu
 import torch
 from base_size import resident_mb
-from machine import processor
+from machine import described
 from made_up import FRAME_RATE_HZ, HOP_S, USUAL_S, make_engine, stream, write_base
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -57,8 +57,7 @@ def main() -> None:
                         'runs ten times as many, and `base` one if windows are longer than 2 s')
     parser.add_argument('--threads', type=int, default=os.cpu_count() or 1, help='of `base`')
     arguments = parser.parse_args()
-    print(f'{processor()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, '
-          f'torch {torch.__version__}')
+    print(f'{described()}, torch {torch.__version__}')
     if arguments.model != 'base':
         compact(10 * arguments.hops)
     if arguments.model != 'compact':

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,16 +20,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import processor
+from machine import described
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from maven_ros.graph.dds.cdr_types import field_type
 from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import stay_on_this_machine
+from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import new
 
-IMAGE = 'sensor_msgs/msg/Image'
 ANSWER = 'std_msgs/msg/UInt32'
 WIDTH, HEIGHT = 640, 480
 ROUND_S = 1.0
@@ -163,12 +163,11 @@ def main():
     parser.add_argument('--seconds', type=float, default=20.0, help='how long to measure')
     parser.add_argument('--receive', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', '88')
+    stay_on_this_machine(os.environ)
     if arguments.receive:
         receive()
         return
-    print(f'{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    print(described())
     print(f'{WIDTH}x{HEIGHT} bgr8 between two processes, there and answered')
     medians = {}
     for name, taken_ms in measure(arguments.seconds).items():

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from maven_ros.counters import Counters
+from maven_ros.graph.convert import LIVE_SPEECH
 from maven_ros.graph.images import COMPRESSED_IMAGE, IMAGE
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import new, to_cdr
@@ -28,7 +29,6 @@ from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, AudioChunk
 from maven_ros.settings import Settings
 
-LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 T0 = 1_700_000_000 * NS
 HEADER = {'stamp': {'sec': T0 // NS + 3}}
 

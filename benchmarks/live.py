@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from machine import processor
+from machine import described
 
 from maven_ros.devices.media import probe
 from maven_ros.graph.convert import state_record
@@ -40,7 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     media = arguments.media or resource('media/sample.mp4')
     stay_on_this_machine(os.environ)
-    print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    print(described())
     heard = []
     with DdsGraph(node_name='benchmark') as graph:
         states = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE,

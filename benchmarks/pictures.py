@@ -15,23 +15,23 @@ import argparse
 import itertools
 import logging
 import os
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from machine import processor
+from machine import described
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from maven_ros.counters import Counters
 from maven_ros.graph.dds.dds_graph import DdsGraph
+from maven_ros.graph.dds.domain import stay_on_this_machine
+from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import IMAGE_INPUT, IMAGE_SOURCE, SENSOR, Qos, Reliability
 from maven_ros.graph.messages import new, to_cdr
 
-IMAGE = 'sensor_msgs/msg/Image'
 TOPIC = '/camera/image_raw'
 SIZES = {'360p': (640, 360), '720p': (1280, 720), '1080p': (1920, 1080), '4K': (3840, 2160)}
 PUBLISHERS = {'source': IMAGE_SOURCE, 'reliable': Qos(Reliability.RELIABLE, 5),
@@ -105,8 +105,7 @@ def main():
     parser.add_argument('--plain', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    os.environ.setdefault('ROS_DOMAIN_ID', '88')
+    stay_on_this_machine(os.environ)
     if arguments.publish:
         qos = PUBLISHERS[arguments.publish]
         if arguments.plain:
@@ -114,7 +113,7 @@ def main():
         publish(qos, SIZES[arguments.size], arguments.count)
         return
     count = round(arguments.seconds * RATE_HZ)
-    print(f'{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, '
+    print(f'{described()}, '
           f'net.core.rmem_max {Path("/proc/sys/net/core/rmem_max").read_text().strip()}')
     print(f'of {count} pictures at {RATE_HZ} Hz, and of {SMALL} small ones after them')
     for buffer, size, publisher in itertools.product(

@@ -13,8 +13,6 @@ replay. ::
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from machine import processor
+from machine import described
 
 from maven_ros.devices.media import probe, read_media
 from maven_ros.graph.bag.bag_graph import BagGraph
@@ -45,8 +43,7 @@ def main() -> int:
     parser.add_argument('--max-growth-mb', type=float, default=50.0)
     arguments, flags = parser.parse_known_args()
     media = arguments.media or resource('media/sample.mp4')
-    print(f'machine: {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, '
-          f'Python {platform.python_version()}')
+    print(described())
     with tempfile.TemporaryDirectory() as folder:
         if arguments.hours:
             bag = small_bag(media, Path(folder) / 'long', arguments.hours * 3600)

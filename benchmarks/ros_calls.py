@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from machine import processor
+from machine import described
 
 from maven_ros.graph.interface import STATE
 from maven_ros.graph.messages import from_cdr
@@ -35,8 +34,7 @@ def main() -> None:
         print('skipped: ROS 2 is not sourced here')
         return
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, '
-          f'{os.environ["ROS_DISTRO"]}, load {os.getloadavg()[0]:.1f}')
+    print(f'{described()}, {os.environ["ROS_DISTRO"]}')
     print('| hop | busy | calls | median | 95% | 99% | worst |\n| ' + '--- | ' * 7)
     for hop_s in arguments.hop:
         measure(hop_s, arguments.seconds)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import random
 import time
 from collections import Counter, defaultdict
@@ -21,7 +19,7 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
-from machine import processor
+from machine import described
 
 from maven_ros.counters import Counters
 from maven_ros.devices.media import read_media
@@ -45,7 +43,7 @@ def main() -> None:
     parser.add_argument('--clips', type=int, default=60)
     parser.add_argument('--parts', nargs='+', default=['sample', 'words', 'languages', 'delays'])
     arguments = parser.parse_args()
-    print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    print(described())
     model = str(arguments.model or '')
     clips = sorted((DATA / 'speech' / 'ravdess').glob('*.flac'))
     clips = random.Random(1).sample(clips, min(arguments.clips, len(clips)))

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import torch
-from machine import processor
+from machine import described
 
 from maven_ros.cli.main import main as maven_ros
 from maven_ros.model import checkpoint
@@ -46,8 +46,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.made:
         return together(arguments.made, arguments.steps)
-    print(f'{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, torch '
-          f'{torch.__version__}, {torch.get_num_threads()} threads, batches of {BATCH} clips')
+    print(f'{described()}, torch {torch.__version__}, {torch.get_num_threads()} threads, batches '
+          f'of {BATCH} clips')
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder, arguments.data)

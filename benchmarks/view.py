@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import threading
 import time
 
 import numpy as np
-from machine import processor
+from machine import described
 
 from maven_ros.graph.convert import AFFECT_STATE, image_message
 from maven_ros.graph.dds.dds_graph import DdsGraph
@@ -43,7 +42,7 @@ def main() -> int:
                         help='flags for the affect node; the last of the arguments')
     arguments = parser.parse_args()
     stay_on_this_machine(os.environ)
-    print(f'machine: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}')
+    print(described())
     return _with_publisher(arguments.seconds) if arguments.publisher else \
         _with_node(arguments.seconds, arguments.settings)
 

@@ -119,6 +119,18 @@ def read_json(path: Path) -> Any:
         raise ResourceError(f'{path}: cannot be read: {error}') from error
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """
+    Read a JSON object, as :func:`read_json`.
+
+    :raises ResourceError: also if the file holds anything else.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
+    return values
+
+
 def parse_json(text: str | bytes) -> Any:
     """
     Parse JSON from an untrusted source.

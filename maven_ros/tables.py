@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import CannotWrite, ResourceError
 from maven_ros.text import cell, shown
 
 _ROWS = 4096  # rows per row group, and rows held in memory
@@ -22,10 +22,11 @@ def write_tables(
 
     :param rows: consumed a few thousand at a time.
     :param columns: Arrow type by column name.
-    :raises ResourceError: if a file cannot be written, or pyarrow is missing.
+    :raises CannotWrite: if a file cannot be written.
+    :raises ResourceError: if pyarrow is missing.
     """
     pa, pq, csv = require_pyarrow()
-    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
+    schema = schema_of(columns)
     try:
         with ExitStack() as stack:
             # Open files: pyarrow takes a path with a colon for an address, and only UTF-8.
@@ -34,13 +35,19 @@ def write_tables(
                     pq.ParquetWriter(file, schema) if '.parquet' in path.suffixes
                     else csv.CSVWriter(file, schema))
                 for path in paths for file in (stack.enter_context(path.open('wb')),)]
-            while some := [as_text(row) for row in islice(rows, _ROWS)]:
+            while some := [_as_text(row) for row in islice(rows, _ROWS)]:
                 table = pa.Table.from_pylist(some, schema)
                 for writer in writers:
                     csv_rows = isinstance(writer, csv.CSVWriter)
                     writer.write_table(_quoted(table) if csv_rows else table)
     except OSError as error:
-        raise ResourceError(f'{paths[0].parent}: a table cannot be written: {error}') from error
+        raise CannotWrite(f'{paths[0].parent}: a table cannot be written: {error}') from error
+
+
+def schema_of(columns: Mapping[str, str]) -> Any:
+    """Return the Arrow schema of columns, from their Arrow types by name."""
+    pa, *_ = require_pyarrow()
+    return pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])
 
 
 def _quoted(table: Any) -> Any:
@@ -54,7 +61,7 @@ def _quoted(table: Any) -> Any:
     return table
 
 
-def as_text(row: Mapping[str, Any]) -> dict[str, Any]:
+def _as_text(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row whose text every table holds."""
     return {name: shown(value) if isinstance(value, str) else value
             for name, value in row.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,20 @@ def backbones(tmp_path_factory: pytest.TempPathFactory) -> str:
     from tiny_encoders import save_checkpoint
 
     return save_checkpoint(tmp_path_factory.mktemp('backbones'))
+
+
+@pytest.fixture(params=['ours', 'backbones'])
+def make_engine(request: pytest.FixtureRequest, backbones: str) -> Callable[..., Any]:
+    """Return a function that opens an engine for windows of a second, on either encoders."""
+    from maven_ros.engine import Engine
+    from maven_ros.settings import ModelSettings, WindowSettings
+
+    def make(counters=None, **settings):
+        path = backbones if request.param == 'backbones' else ''
+        return Engine(ModelSettings(path=path, **settings), WindowSettings(length_s=1.0), 5.0,
+                      counters)
+
+    return make
 
 
 @pytest.fixture(scope='session')

@@ -68,11 +68,11 @@ class Listening(Pipeline):
         return super()._infer(pieces)
 
 
-def chunks_of(waveform, start_ns, samples=512):
-    """Return sound at 16 kHz in chunks, as a device gives it."""
-    return [AudioChunk(start_ns + first * NS // SAMPLE_RATE_HZ,
-                       waveform[first:first + samples, None], SAMPLE_RATE_HZ)
-            for first in range(0, len(waveform), samples)]
+def chunks_of(samples, start_ns, size=512, rate_hz=SAMPLE_RATE_HZ):
+    """Return sound, of one channel or (samples, channels), in chunks, as a device gives it."""
+    samples = samples if samples.ndim > 1 else samples[:, None]
+    return [AudioChunk(start_ns + first * NS // rate_hz, samples[first:first + size], rate_hz)
+            for first in range(0, len(samples), size)]
 
 
 def blank_frames(stamps_ns):

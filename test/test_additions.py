@@ -1,15 +1,14 @@
 """Additions from outside, and the files that CONTRIBUTING names for each kind of addition."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from inputs import ROOT
 from safetensors.torch import load_file
 
 from maven_ros.cli.main import main
 
-ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = {'Two': 2, 'Three': 3, 'Four': 4}
 SECTIONS = dict(re.findall(r'^## (.+?)\n+(.+?)(?=^## |\Z)',
                            (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'),

@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from inputs import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / 'tools' / 'check_layout.py'
 
 sys.path.insert(0, str(SCRIPT.parent))

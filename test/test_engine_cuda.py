@@ -6,19 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from maven_ros.engine import Engine
 from maven_ros.model.incremental import Memory
 from maven_ros.records import NS, Box, Evidence, Face, Word
-from maven_ros.settings import ModelSettings, WindowSettings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-
-
-@pytest.fixture(params=['ours', 'backbones'])
-def make(request, backbones):
-    path = backbones if request.param == 'backbones' else ''
-    return lambda **settings: Engine(
-        ModelSettings(path=path, **settings), WindowSettings(length_s=1.0), 5.0)
 
 
 def windows(crop_px, hops=3):
@@ -48,15 +39,15 @@ def run(engine):
 
 
 @pytest.mark.parametrize(('precision', 'tolerance'), [('fp32', 1e-3), ('bf16', 0.05)])
-def test_agrees_with_the_processor(make, precision, tolerance):
-    expected = run(make(device='cpu', precision='fp32'))
-    found = run(make(device='cuda', precision=precision))
+def test_agrees_with_the_processor(make_engine, precision, tolerance):
+    expected = run(make_engine(device='cpu', precision='fp32'))
+    found = run(make_engine(device='cuda', precision=precision))
     np.testing.assert_allclose(found[:, :2], expected[:, :2], atol=tolerance)
 
 
-def test_waits_for_the_gpu_once(make):
+def test_waits_for_the_gpu_once(make_engine):
     """All of encoding and fusing is queued; only the estimates are waited for."""
-    engine = make(device='cuda')
+    engine = make_engine(device='cuda')
     engine.warm_up()
     memories = [Memory() for _ in range(3)]
     for pieces in windows(engine.crop_px):
@@ -70,8 +61,8 @@ def test_waits_for_the_gpu_once(make):
                 torch.cuda.set_sync_debug_mode('default')
 
 
-def test_a_gpu_that_is_too_small_is_given_up(make):
-    engine = make(device='cuda')
+def test_a_gpu_that_is_too_small_is_given_up(make_engine):
+    engine = make_engine(device='cuda')
     share = 0.5 * torch.cuda.memory_reserved() / torch.cuda.mem_get_info()[1]
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(share)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny_encoders as tiny
 import torch
+from estimated import numbers
 
 from maven_ros.counters import Counters
 from maven_ros.engine import Engine
@@ -26,10 +27,9 @@ def counters():
     return Counters()
 
 
-@pytest.fixture(params=['ours', 'backbones'])
-def engine(request, backbones, counters):
-    path = backbones if request.param == 'backbones' else ''
-    return Engine(ModelSettings(path=path), WindowSettings(length_s=1.0), 5.0, counters)
+@pytest.fixture
+def engine(make_engine, counters):
+    return make_engine(counters)
 
 
 def streams(crop_px):
@@ -42,9 +42,10 @@ def streams(crop_px):
         (Word('good ' * camera, 0, NS, 1.0),))]) for camera in range(1, 6)]
 
 
-def numbers(estimates):
-    return np.array([(one.affect.valence, one.affect.arousal, one.valence_std, one.arousal_std,
-                      *one.influence) for [one] in estimates])
+def estimated(engine, mine=None):
+    """Return what the engine makes of streams, by default of new ones, as numbers."""
+    found = engine.infer_streams(mine or streams(engine.crop_px))
+    return numbers(one for [one] in found)
 
 
 def limit(module, most):
@@ -60,11 +61,11 @@ def limit(module, most):
     ('face_encoder', 'faces', 4, 3), ('voice_encoder', 'sounds', 1, 2),
     ('text_encoder', 'texts', 2, 1), ('fusion', 'windows', 1, 2)])
 def test_halves_the_batch(engine, counters, caplog, part, what, most, halvings):
-    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    expected = estimated(engine)
     limit(getattr(engine._model, part), lambda: most)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):  # what fits is remembered
-            found = numbers(engine.infer_streams(streams(engine.crop_px)))
+            found = estimated(engine)
             np.testing.assert_allclose(found, expected, atol=1e-5)
     assert counters.snapshot() == {'engine.out_of_memory': halvings}
     assert f'{what} at once do not fit into the memory of the device' in caplog.text
@@ -79,33 +80,32 @@ def on_cuda(engine):
 
 @pytest.mark.filterwarnings('ignore:.*CUDA is not available')
 def test_moves_to_the_processor_when_nothing_fits(engine, counters):
-    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    expected = estimated(engine)
     on_cuda(engine)
     mine = streams(engine.crop_px)
-    np.testing.assert_allclose(numbers(engine.infer_streams(mine)), expected, atol=1e-5)
+    np.testing.assert_allclose(estimated(engine, mine), expected, atol=1e-5)
     assert engine.device == 'cpu'
     assert counters.snapshot() == {'engine.moved_to_cpu': 1, 'engine.out_of_memory': 4}
     assert counters.details()['engine.moved_to_cpu'] == (
         'no batch fits into the memory of cuda:0, the model runs on the processor from now on: '
         'CUDA out of memory. Tried to allocate 2 GiB.')
-    np.testing.assert_allclose(numbers(engine.infer_streams(mine)), expected, atol=1e-5)
+    np.testing.assert_allclose(estimated(engine, mine), expected, atol=1e-5)
     assert counters.get('engine', 'moved_to_cpu') == 1  # for good
 
 
 @pytest.mark.filterwarnings('ignore:.*CUDA is not available')
 def test_a_pathway_stays_silent_when_the_model_moves_to_the_processor(engine):
     """Once the model that was read again said all of it, under an ablation's name."""
-    full = numbers(engine.infer_streams(streams(engine.crop_px)))
+    full = estimated(engine)
     engine.silence(['audio_to_text'])
-    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    expected = estimated(engine)
     assert not np.allclose(expected, full, atol=1e-5)
     on_cuda(engine)
-    found = numbers(engine.infer_streams(streams(engine.crop_px)))
+    found = estimated(engine)
     assert engine.device == 'cpu'
     np.testing.assert_allclose(found, expected, atol=1e-5)
     engine.silence([])
-    np.testing.assert_allclose(
-        numbers(engine.infer_streams(streams(engine.crop_px))), full, atol=1e-5)
+    np.testing.assert_allclose(estimated(engine), full, atol=1e-5)
 
 
 @pytest.mark.filterwarnings('ignore:.*CUDA is not available')
@@ -170,11 +170,11 @@ def test_a_gpu_that_is_full_at_start_is_not_used(full, counters, monkeypatch):
 @pytest.mark.filterwarnings('ignore:.*CUDA is not available')
 def test_on_the_processor_the_weights_are_as_they_were_stored(engine, counters):
     """Rounded for the GPU, they stayed so."""
-    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    expected = estimated(engine)
     for part in (engine._model.fusion, engine._model.context):
         hold_weights(part, torch.bfloat16)
     on_cuda(engine)
-    found = numbers(engine.infer_streams(streams(engine.crop_px)))
+    found = estimated(engine)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert engine.device == 'cpu'
 
@@ -196,7 +196,7 @@ def test_another_checkpoint_in_its_place_is_refused(tmp_path, counters):
 @pytest.mark.filterwarnings('ignore:.*CUDA is not available')
 @pytest.mark.parametrize('limited', ['frames', 'all'])
 def test_what_does_not_fit_as_a_whole_is_uploaded_in_parts(engine, counters, monkeypatch, limited):
-    expected = numbers(engine.infer_streams(streams(engine.crop_px)))
+    expected = estimated(engine)
     engine.device = 'cuda:0'
 
     def limited_upload(tensor, device):
@@ -205,7 +205,7 @@ def test_what_does_not_fit_as_a_whole_is_uploaded_in_parts(engine, counters, mon
             raise RuntimeError('CUDA error: out of memory')
         return upload(tensor, device)
     monkeypatch.setattr('maven_ros.model.incremental.upload', limited_upload)
-    found = numbers(engine.infer_streams(streams(engine.crop_px)))
+    found = estimated(engine)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert engine.device == 'cuda:0'
     assert counters.get('engine', 'out_of_memory') >= 3

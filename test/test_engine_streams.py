@@ -7,21 +7,13 @@ import weakref
 
 import numpy as np
 import pytest
+from estimated import numbers
 
-from maven_ros.engine import Engine
 from maven_ros.errors import InputError
 from maven_ros.model.incremental import Memory
 from maven_ros.records import NS, Box, Evidence, Face, Word
-from maven_ros.settings import ModelSettings, WindowSettings
 
 LENGTH_NS, SAMPLES, FACE_NS = NS, 16_000, NS // 5
-WINDOWS = WindowSettings(length_s=1.0)
-
-
-@pytest.fixture(params=['ours', 'backbones'])
-def make(request, backbones):
-    path = backbones if request.param == 'backbones' else ''
-    return lambda: Engine(ModelSettings(path=path), WINDOWS, 5.0)
 
 
 class Camera:
@@ -48,14 +40,9 @@ class Camera:
             for person_id, faces in self.faces.items()]
 
 
-def numbers(estimates):
-    return [(one.affect.valence, one.affect.arousal, one.valence_std, one.arousal_std,
-             *one.influence) for one in estimates]
-
-
-def test_streams_equal_an_engine_for_each(make):
+def test_streams_equal_an_engine_for_each(make_engine):
     """The same people at the same stamps, at hops of their own, and pictures of their own."""
-    shared, alone = make(), [make() for _ in range(3)]
+    shared, alone = make_engine(), [make_engine() for _ in range(3)]
     seen = []
     shared._model.face_encoder.register_forward_pre_hook(
         lambda _, inputs: seen.append(len(inputs[0])))
@@ -73,16 +60,16 @@ def test_streams_equal_an_engine_for_each(make):
     assert seen == [5 + 10 + 5, 1 + 4, 1 + 4 + 2, 1 + 4, 1 + 4 + 2, 1 + 4]
 
 
-def test_streams_of_nothing(make):
-    engine = make()
+def test_streams_of_nothing(make_engine):
+    engine = make_engine()
     assert engine.infer_streams([]) == []
     [one] = Camera(1, engine.crop_px).evidence()
     assert [len(estimates) for estimates in engine.infer_streams(
         [(Memory(), []), (Memory(), [one]), (Memory(), [])])] == [0, 1, 0]
 
 
-def test_words_that_several_streams_hear_are_read_once(make):
-    engine, read = make(), []
+def test_words_that_several_streams_hear_are_read_once(make_engine):
+    engine, read = make_engine(), []
     engine._model.text_encoder.register_forward_pre_hook(
         lambda _, inputs: read.append(len(inputs[0])))
     streams = [(Memory(), Camera(seed, engine.crop_px).evidence()) for seed in (1, 3, 2)]
@@ -91,8 +78,8 @@ def test_words_that_several_streams_hear_are_read_once(make):
     assert read == [2]
 
 
-def test_a_stream_forgets_what_its_own_windows_left(make):
-    engine, still, moving = make(), Memory(), Memory()
+def test_a_stream_forgets_what_its_own_windows_left(make_engine):
+    engine, still, moving = make_engine(), Memory(), Memory()
     stays, moves = Camera(1, engine.crop_px), Camera(2, engine.crop_px, NS)
     for hop in range(8):
         engine.infer_streams([(still, stays.evidence()), (moving, moves.evidence(hop))])
@@ -102,8 +89,8 @@ def test_a_stream_forgets_what_its_own_windows_left(make):
     assert len(moving.seen) == 5  # was not asked
 
 
-def test_the_memory_of_a_stream_dies_with_it(make):
-    engine, memory = make(), Memory()
+def test_the_memory_of_a_stream_dies_with_it(make_engine):
+    engine, memory = make_engine(), Memory()
     engine.infer_streams([(memory, Camera(1, engine.crop_px).evidence())])
     vectors = [weakref.ref(seen.vector) for seen in memory.seen.values()]
     memory = weakref.ref(memory)
@@ -112,8 +99,8 @@ def test_the_memory_of_a_stream_dies_with_it(make):
     assert [vector() for vector in vectors] == [None] * 5
 
 
-def test_another_engines_memory_is_of_no_use(make):
-    memory, first, second = Memory(), make(), make()
+def test_another_engines_memory_is_of_no_use(make_engine):
+    memory, first, second = Memory(), make_engine(), make_engine()
     pieces = Camera(1, first.crop_px).evidence()
     [expected] = first.infer_streams([(memory, pieces)])
     seen = []
@@ -123,8 +110,8 @@ def test_another_engines_memory_is_of_no_use(make):
     assert seen == [5]
 
 
-def test_one_stream_may_not_have_two_faces_of_one_person_where_two_may(make):
-    engine = make()
+def test_one_stream_may_not_have_two_faces_of_one_person_where_two_may(make_engine):
+    engine = make_engine()
     one, other = (Camera(seed, engine.crop_px).evidence() for seed in (1, 2))
     engine.infer_streams([(Memory(), one), (Memory(), other)])
     memory = Memory()
@@ -136,26 +123,26 @@ def test_one_stream_may_not_have_two_faces_of_one_person_where_two_may(make):
     assert not memory.seen
 
 
-def test_one_stream_in_two_pieces(make):
-    engine, memory = make(), Memory()
+def test_one_stream_in_two_pieces(make_engine):
+    engine, memory = make_engine(), Memory()
     camera = Camera(1, engine.crop_px)
     pieces = camera.evidence(), camera.evidence(1)
     apart = engine.infer_streams([(memory, pieces[0]), (memory, pieces[1])])
-    together = make().infer([*pieces[0], *pieces[1]])
+    together = make_engine().infer([*pieces[0], *pieces[1]])
     np.testing.assert_allclose(
         numbers([*apart[0], *apart[1]]), numbers(together), atol=1e-5)
 
 
-def test_a_memory_does_not_grow_beside_a_window_that_stands_still(make):
-    engine, memory = make(), Memory()
+def test_a_memory_does_not_grow_beside_a_window_that_stands_still(make_engine):
+    engine, memory = make_engine(), Memory()
     stays, moves = Camera(1, engine.crop_px), Camera(2, engine.crop_px, NS, ('q',))
     for hop in range(8):
         engine.infer_streams([(memory, [*stays.evidence(), *moves.evidence(hop)])])
         assert len(memory.seen) <= 15  # those of q that stand in either window, and of p
 
 
-def test_a_memory_does_not_grow_when_encoding_fails(make):
-    engine, memory = make(), Memory()
+def test_a_memory_does_not_grow_when_encoding_fails(make_engine):
+    engine, memory = make_engine(), Memory()
     camera = Camera(1, engine.crop_px, NS)
 
     def fail(*_):
@@ -167,8 +154,8 @@ def test_a_memory_does_not_grow_when_encoding_fails(make):
         assert len(memory.seen) == 5
 
 
-def test_a_memory_can_be_copied_and_keeps_no_engine_alive(make):
-    memory, engine = Memory(), make()
+def test_a_memory_can_be_copied_and_keeps_no_engine_alive(make_engine):
+    memory, engine = Memory(), make_engine()
     pieces = Camera(1, engine.crop_px).evidence()
     [expected] = engine.infer_streams([(memory, pieces)])
     for copied in (copy.deepcopy(memory), pickle.loads(pickle.dumps(memory))):

@@ -5,13 +5,11 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from inputs import ROOT
 
 from maven_ros.interrupts import Interrupts
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_signal_before_anybody_looks_ends_on_the_spot():

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from inputs import ROOT
 
 from maven_ros.cli.main import main
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import STATE
 from maven_ros.settings import Settings, parameters
 
-ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 EVERYBODYS = 'affect.launch.py'  # the others include it
 ASKED_FOR = {

@@ -16,12 +16,12 @@ from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
+from inputs import ROOT, SAMPLE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import maven_ros
 
-ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ['3.10', '3.11', '3.12', '3.13']
 SHIPPED = ('config', 'media', 'models', 'msg')
 
@@ -280,9 +280,8 @@ def test_ci_runs_make_test():
 
 def test_the_sample_is_small_and_has_a_picture_and_a_sound():
     av = pytest.importorskip('av')
-    sample = ROOT / 'media' / 'sample.mp4'
-    assert sample.stat().st_size < 500_000
-    with av.open(str(sample)) as container:
+    assert SAMPLE.stat().st_size < 500_000
+    with av.open(str(SAMPLE)) as container:
         assert 12 <= container.duration / 1e6 <= 15
         assert container.streams.video[0].codec_context.name == 'h264'
         assert container.streams.video[0].average_rate == 25
@@ -299,7 +298,6 @@ def test_the_sample_can_be_made_again(tmp_path):
     one, two = (hashlib.sha256((tmp_path / name).read_bytes()).digest()
                 for name in ('one.mp4', 'two.mp4'))
     assert one == two
-    with av.open(str(tmp_path / 'one.mp4')) as new, \
-            av.open(str(ROOT / 'media' / 'sample.mp4')) as shipped:
+    with av.open(str(tmp_path / 'one.mp4')) as new, av.open(str(SAMPLE)) as shipped:
         # Another version of espeak-ng or of the encoders may differ a little.
         assert new.duration == pytest.approx(shipped.duration, rel=0.1)

@@ -1,6 +1,7 @@
 """A pipeline that goes on from what another one wrote down."""
 
 import pytest
+from inputs import SAMPLE
 from tiny_encoders import write_untrained
 
 from maven_ros.devices.media import available_ns, read_media
@@ -13,7 +14,6 @@ from maven_ros.records import (
     Modality,
     SmoothedState,
 )
-from maven_ros.resources import resource
 from maven_ros.settings import Settings
 
 QUIET = Settings().with_values({'speech.recogniser': 'none', 'faces.rate_hz': 5.0,
@@ -31,7 +31,7 @@ def feed(pipeline, records):
     {'video': False, 'audio': True}])
 def test_another_pipeline_goes_on_exactly_alike(kinds, tmp_path):
     settings = QUIET.with_values({'model.path': str(write_untrained(tmp_path))})
-    records = [one for one in read_media(resource('media/sample.mp4'), start_ns=T0, **kinds)
+    records = [one for one in read_media(SAMPLE, start_ns=T0, **kinds)
                if one.stamp_ns < END_NS]
     first = [one for one in records if available_ns(one) < REST_NS]
     then = records[len(first):]

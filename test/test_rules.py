@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from inputs import SAMPLE
 from listening import Listening, blank_frames, chunks_of, feed
 
 from maven_ros import rules
 from maven_ros.counters import Counters
 from maven_ros.records import NS, Box, Face, Utterance, VoiceAssigned, Window, Word
-from maven_ros.resources import resource
 from maven_ros.scoring.alignment import Believed, align
 from maven_ros.scoring.annotations import Annotation
 from maven_ros.senses.speaker import ActiveSpeaker
@@ -170,7 +170,7 @@ PEOPLE = [RecordedPerson('clip', person, 'train', 100, 4.0, 'clip.flac', 0, 'cli
 def folder(tmp_path_factory):
     """A sentence that ends at 0.6 s, one from 1.7 s on, other words, a picture of everybody."""
     folder = tmp_path_factory.mktemp('clip')
-    sound = read_sound(resource('media/sample.mp4'), SETTINGS.audio, Counters())
+    sound = read_sound(SAMPLE, SETTINGS.audio, Counters())
     write_flac(folder / 'clip.flac', sound.waveform[int(2.1 * 16_000):int(6.1 * 16_000)])
     write_words(folder / 'clip.json', WORDS)
     for person in SEEN:

@@ -78,6 +78,11 @@ def graph_of(arguments: argparse.Namespace, counters: Counters | None = None) ->
     return DdsGraph(arguments.namespace, remaps, f'maven_ros_{arguments.name}', counters=counters)
 
 
+def names(text: str) -> list[str]:
+    """Return the names in a text, which are separated by commas."""
+    return [name for name in text.split(',') if name]
+
+
 def add_streams(parser: argparse.ArgumentParser) -> None:
     """Add flags that choose a file's streams."""
     for kind in ('video', 'audio'):

@@ -16,6 +16,7 @@ from maven_ros.cli.arguments import (
     add_group,
     add_settings,
     add_streams,
+    names,
     settings_of,
 )
 from maven_ros.text import printable, say
@@ -244,7 +245,7 @@ def _add_evaluate_model(declare: Declare, group: Group) -> None:
     one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
     one.add_argument('--split', choices=['valid', 'test'], default='test',
                      help='(default %(default)s)')
-    one.add_argument('--sets', default='', help='only these, with commas between')
+    one.add_argument('--sets', type=names, default='', help='only these, with commas between')
     one.add_argument('--out', type=Path, default=Path('runs/evaluate/model'),
                      help='folder for tables and plots (default %(default)s)')
     one.add_argument('--card', action='store_true',
@@ -255,8 +256,8 @@ def _evaluate_model(arguments: argparse.Namespace, stop: threading.Event) -> Non
     from maven_ros.training.compact.card import evaluate
     from maven_ros.training.compact.card_report import PAGE, show, update_card, write
 
-    sets = [name for name in arguments.sets.split(',') if name]
-    found = evaluate(arguments.model, arguments.data, arguments.split, sets, arguments.out)
+    found = evaluate(
+        arguments.model, arguments.data, arguments.split, arguments.sets, arguments.out)
     show(found)
     write(found, arguments.out)
     if arguments.card:

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from maven_ros.cli.arguments import Declare
+from maven_ros.cli.arguments import Declare, names
 from maven_ros.text import say
 
 _DEVICE = 'auto (CUDA if present), cpu or cuda'
@@ -21,7 +21,8 @@ def add_commands(declare: Declare) -> None:
                      'file')
     one.add_argument('--data', type=Path, required=True, help='folder of the data sets')
     one.add_argument('--out', type=Path, help='folder of the run (default runs/train/RECIPE)')
-    one.add_argument('--stages', default='', help='only these stages, separated by commas')
+    one.add_argument('--stages', type=names, default='',
+                     help='only these stages, separated by commas')
     one.add_argument('--device', default='auto',
                      help=f'{_DEVICE}; the fusion is trained on the processor')
 
@@ -36,8 +37,8 @@ def add_commands(declare: Declare) -> None:
                   'without each of our changes to the published code. Continues after an '
                   'interruption.')
     _add_run(one)
-    one.add_argument('--only', default='', help='only these, separated by commas: full, video, '
-                     'audio, text, pooled, raw_head, unmasked')
+    one.add_argument('--only', type=names, default='', help='only these, separated by commas: '
+                     'full, video, audio, text, pooled, raw_head, unmasked')
 
     one = declare('predict', _predict, 'Predict every frame of a split of a prepared set, and '
                   'score the labelled ones.')
@@ -74,8 +75,7 @@ def _train(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
     recipe = read_recipe(arguments.recipe)
     out = arguments.out or Path('runs/train') / Path(arguments.recipe).stem
-    stages = [name for name in arguments.stages.split(',') if name]
-    train(recipe, arguments.data, out, stages, choose_device(arguments.device), stop)
+    train(recipe, arguments.data, out, arguments.stages, choose_device(arguments.device), stop)
     say(out)
 
 
@@ -111,10 +111,10 @@ def _ablations(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
     require_pyarrow()
     settings = read_run_settings(arguments.config, arguments.model)
-    names = [name for name in arguments.only.split(',') if name]
     with Processes.launched(arguments.device) as processes:
-        found = run_ablations(settings, names, arguments.data, arguments.features, arguments.out,
-                              processes=processes, stop=stop)
+        found = run_ablations(
+            settings, arguments.only, arguments.data, arguments.features, arguments.out,
+            processes=processes, stop=stop)
         if processes.main:
             say('\n'.join(markdown(found)))
             say(arguments.out / f'{TABLE}.md')

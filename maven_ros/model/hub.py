@@ -18,9 +18,8 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, PretrainedConfig
 
-from maven_ros import files
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.files import sha256_of
+from maven_ros.files import read_json, read_object, sha256_of
 from maven_ros.model import weights
 from maven_ros.model.backbone_configuration import Backbone, is_number
 from maven_ros.model.backbones import (
@@ -45,7 +44,7 @@ def read_config(folder: Path) -> MavenConfig:
     """
     if not folder.is_dir():
         raise ResourceError(f'{folder}: no such folder; a checkpoint is one with {CONFIG}')
-    values = read_json(folder / CONFIG)
+    values = read_object(folder / CONFIG)
     with said_by(folder / CONFIG):
         config: MavenConfig = MavenConfig.from_dict(values)
     return config
@@ -77,7 +76,7 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
             raise ResourceError(f'{folder}: no such folder; the {part} encoder is one with '
                                 f'{CONFIG} and {weights.WEIGHTS}')
         with said_by(folder / CONFIG):
-            own = parse_config(part, Backbone(folder.name, read_json(folder / CONFIG)))
+            own = parse_config(part, Backbone(folder.name, read_object(folder / CONFIG)))
         sizes, preparation = _READERS[part](folder, own)
         frozen = part != 'context'
         changes |= sizes
@@ -115,18 +114,6 @@ def find_encoder(part: str, backbone: Backbone, roots: Sequence[Path]) -> Path:
                         f'{backbone.sha256}; looked at: {"; ".join(found)}')
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """
-    Read a JSON object, in bounded time.
-
-    :raises ResourceError: when there is none.
-    """
-    values = files.read_json(path)
-    if not isinstance(values, dict):
-        raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
-    return values
-
-
 def text_tokenizer(folder: Path) -> Tokenizer:
     """
     Return the tokenizer of a language model, to store in a checkpoint.
@@ -142,7 +129,7 @@ def text_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _video(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    values = read_json(folder / PREPROCESSOR)
+    values = read_object(folder / PREPROCESSOR)
     factor = values.get('rescale_factor', 1 / 255)
     if not is_number(factor):
         raise ResourceError(f'{folder / PREPROCESSOR}: rescale_factor: {factor!r} is not a '
@@ -168,7 +155,7 @@ def _side(path: Path, values: dict[str, Any]) -> int:
 
 
 def _audio(folder: Path, own: PretrainedConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    values = read_json(folder / PREPROCESSOR)
+    values = read_object(folder / PREPROCESSOR)
     rate_hz = values.get('sampling_rate', SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
         raise ResourceError(f'{folder / PREPROCESSOR}: sampling_rate: {rate_hz} Hz; allowed: '
@@ -211,7 +198,7 @@ def _tokenizer(folder: Path) -> Any:
     if not (folder / TOKENIZER).is_file():  # transformers would create an empty one
         raise ResourceError(f'{folder / TOKENIZER}: no such file')
     for path in sorted(folder.glob('*.json')):
-        files.read_json(path)  # refuses what transformers, which reads most of them, does not
+        read_json(path)  # refuses what transformers, which reads most of them, does not
     try:
         return AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False)

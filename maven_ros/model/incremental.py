@@ -211,7 +211,8 @@ class IncrementalEncoder:
             if len(piece.waveform):
                 sounds.setdefault(_sound(piece), piece)
         if not sounds:
-            return self._nothing(len(pieces), self._model.voice_encoder.width)
+            return Aligned.nothing(len(pieces), self._grid.slots, self._model.voice_encoder.width,
+                                   self._device)
         waveform = torch.from_numpy(np.stack([piece.waveform for piece in sounds.values()]))
         heard = torch.from_numpy(np.stack([piece.heard for piece in sounds.values()]))
         values, mask = self._batches.run(
@@ -230,7 +231,8 @@ class IncrementalEncoder:
 
     def _text(self, rows: Sequence[Row]) -> Aligned:
         if not any(piece.words for _, piece in rows):
-            return self._nothing(len(rows), self._model.text_encoder.width)
+            return Aligned.nothing(len(rows), self._grid.slots, self._model.text_encoder.width,
+                                   self._device)
         self._read_new(rows)
         silence = _Read(torch.zeros(0, self._model.text_encoder.width, device=self._device), [])
         read = [memory.read.get(_texts(piece), silence) for memory, piece in rows]
@@ -277,11 +279,6 @@ class IncrementalEncoder:
         # Language models know most words with a space in front, as inside a sentence.
         ids: list[int] = self._tokenizer.encode(f' {text}', add_special_tokens=False).ids
         return ids
-
-    def _nothing(self, batch: int, width: int) -> Aligned:
-        slots = self._grid.slots
-        return Aligned(torch.zeros(batch, slots, width, device=self._device),
-                       torch.zeros(batch, slots, dtype=torch.bool, device=self._device))
 
 
 def _refuse_twins(pieces: Sequence[Evidence]) -> None:

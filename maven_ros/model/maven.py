@@ -270,9 +270,7 @@ class MavenModel(PreTrainedModel):
         return weigh(self.text_encoder(inputs.tokens, inputs.token_mask), inputs.token_weights)
 
     def _missing(self, inputs: MavenInputs, width: int) -> Aligned:
-        shape = (inputs.batch_size, inputs.grid.slots)
-        return Aligned(torch.zeros(*shape, width, device=self.device),
-                       torch.zeros(*shape, dtype=torch.bool, device=self.device))
+        return Aligned.nothing(inputs.batch_size, inputs.grid.slots, width, self.device)
 
     def align_voice(self, values: Tensor, mask: Tensor, grid: Grid) -> Aligned:
         """Interpolate the output of the voice encoder to the time grid."""

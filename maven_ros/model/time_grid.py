@@ -33,6 +33,14 @@ class Aligned(NamedTuple):
     values: Tensor
     mask: Tensor
 
+    @classmethod
+    def nothing(
+        cls, batch: int, slots: int, width: int, device: torch.device | None = None,
+    ) -> Aligned:
+        """Return a modality without evidence."""
+        return cls(torch.zeros(batch, slots, width, device=device),
+                   torch.zeros(batch, slots, dtype=torch.bool, device=device))
+
 
 def word_weights(
     words: Sequence[Word], word_of_token: Sequence[int], start_ns: int, end_ns: int, slots: int,

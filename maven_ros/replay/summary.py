@@ -13,7 +13,7 @@ from maven_ros import __version__
 from maven_ros.acting.regions import read_regions
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.files import parse_json
+from maven_ros.files import read_json
 from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.stamps import stamp_faults
 from maven_ros.senses.speech import recognised_by
@@ -122,18 +122,17 @@ def read_summary(out: Path) -> Summary:
     """
     Return the summary in the folder of a replay.
 
-    :raises ResourceError: if there is none, or another version of the program wrote it.
+    :raises ResourceError: if there is none, it cannot be read, or another version of the program
+        wrote it.
     """
     path = out / 'summary.json'
+    if not path.exists():
+        raise ResourceError(f'{out}: holds no finished replay')
     try:
-        return Summary(**parse_json(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise ResourceError(f'{out}: holds no finished replay') from error
+        return Summary(**read_json(path))
     except TypeError as error:
         raise ResourceError(f'{path}: was written by another version of maven_ros; remove '
                             f'the folder to replay again ({error})') from error
-    except (OSError, ValueError) as error:
-        raise ResourceError(f'{path}: is no summary of a replay: {error}') from error
 
 
 def values(settings: Settings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import owner_only, parse_json, written
+from maven_ros.files import owner_only, read_json, written
 from maven_ros.scoring.alignment import Missing, Pairs
 from maven_ros.scoring.scores import DRAWS, Scores, score
 from maven_ros.tables import read_table, write_tables
@@ -132,7 +132,7 @@ def read_result_set(folder: Path) -> ResultSet:
     for index, key in enumerate(zip(table['bag'], table['person'], strict=True)):
         people.setdefault(key, []).append(index)
     try:
-        content = parse_json((folder / SCORES).read_bytes())
+        content = read_json(folder / SCORES)
         excluded, lossy = ([Excluded(**one) for one in content[kind]]
                            for kind in ('excluded', 'lossy'))
         unlabelled = {(one['bag'], one['person']): one['unlabelled'] for one in content['people']}
@@ -140,7 +140,7 @@ def read_result_set(folder: Path) -> ResultSet:
             content['name'], [_pairs(*key, table, index, unlabelled[key])
                               for key, index in people.items()],
             excluded, lossy, content['unmatched'], content['evidence'], content['about'])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (ResourceError, ValueError, LookupError, TypeError) as error:
         raise ResourceError(f'{folder}: is not a result set: {error}') from error
 
 

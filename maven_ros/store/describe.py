@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import read_json, sha256_of
+from maven_ros.files import read_object, sha256_of
 from maven_ros.store.manifest import ManifestEntry
 from maven_ros.store.shelf import CONFIG, WEIGHTS, Model
 
@@ -86,10 +86,8 @@ def _parameters(path: Path) -> int:
 def _configuration(path: Path) -> list[str]:
     if not path.is_file():
         return []
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise ResourceError(f'{path}: not a JSON object but {type(values).__name__}')
-    return ['configuration:', *(f'    {name}: {_short(value)}' for name, value in values.items())]
+    return ['configuration:', *(f'    {name}: {_short(value)}'
+                                for name, value in read_object(path).items())]
 
 
 def _short(value: object) -> str:

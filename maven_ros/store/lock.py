@@ -6,13 +6,12 @@ The lock file of a fetched model: the sources of its downloads, and the hash of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from maven_ros.errors import ResourceError
-from maven_ros.files import parse_json, sha256_of, written
+from maven_ros.files import read_json, sha256_of, write_json
 from maven_ros.held_files import LOCK, Fault, Held, compare, inside
 from maven_ros.store.manifest import ManifestEntry
 
@@ -61,9 +60,7 @@ class Lock:
 
     def write(self, folder: Path) -> None:
         """Write the lock into a folder."""
-        text = json.dumps(asdict(self), indent=2) + '\n'
-        with written(folder / LOCK) as part:
-            part.write_text(text, 'utf-8')
+        write_json(folder / LOCK, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Lock | None:
@@ -76,7 +73,7 @@ class Lock:
         if not path.exists():
             return None
         try:
-            values = parse_json(path.read_bytes())
+            values = read_json(path)
             values['sources'] = tuple(LockedSource(**one) for one in values['sources'])
             values['files'] = tuple(Held(**one) for one in values['files'])
             lock = cls(**values)
@@ -85,7 +82,7 @@ class Lock:
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError('name, licence and path must be text')
             return lock
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (ResourceError, TypeError, KeyError) as error:
             raise ResourceError(f'{path}: not a lock of maven-ros: {error!r}') from error
 
     def faults(self, folder: Path, entry: ManifestEntry | None) -> list[Fault]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.files import read_json, readable
+from maven_ros.files import read_object, readable
 from maven_ros.resources import models_folder, resource
 from maven_ros.store.lock import Lock
 from maven_ros.store.manifest import ManifestEntry
@@ -71,11 +71,10 @@ class Model:
         if path is None or not path.is_file():
             return True
         try:
-            values = read_json(path)
+            values = read_object(path)
         except ResourceError:  # verify and info name the fault
             return True
-        return not isinstance(values, dict) or values.get('model_type') != 'maven' \
-            or values.get('trained') is True
+        return values.get('model_type') != 'maven' or values.get('trained') is True
 
     @property
     def card(self) -> tuple[Mapping[str, object], str]:

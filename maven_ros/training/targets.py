@@ -7,7 +7,11 @@ The point of *calm* is our choice, between their relaxed and neutral.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from maven_ros.errors import SettingsError
 
@@ -36,3 +40,8 @@ def valence_arousal(emotion: str) -> tuple[float, float]:
     if emotion not in VALENCE_AROUSAL:
         raise SettingsError(f'emotion: {emotion!r} is not one of {", ".join(VALENCE_AROUSAL)}')
     return VALENCE_AROUSAL[emotion]
+
+
+def points_of(emotions: Iterable[str]) -> NDArray[np.float32]:
+    """Return the points of emotions, float32 (emotions, 2), as :func:`valence_arousal`."""
+    return np.array([valence_arousal(emotion) for emotion in emotions], np.float32)

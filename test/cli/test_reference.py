@@ -3,16 +3,15 @@
 import re
 import xml.etree.ElementTree as ET
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import pytest
 import yaml
+from inputs import ROOT
 
 from maven_ros.cli.main import main
 from maven_ros.cli.reference import TABLES, TOPICS, parameter_file, with_tables
 from maven_ros.settings import Settings, load_values, parameters
 
-ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / 'config' / 'affect.yaml'
 PAGE = ROOT / 'docs' / 'ros2.md'
 

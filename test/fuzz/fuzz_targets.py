@@ -21,6 +21,7 @@ from maven_ros.acting.regions import read_regions
 from maven_ros.cli.echo import lines
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
+from maven_ros.files import read_object
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.bag.folder import METADATA
 from maven_ros.graph.bag.writer import BagWriter
@@ -41,7 +42,7 @@ from maven_ros.intake.intake import Intake
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import parse_config
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.hub import CONFIG, read_config, read_json
+from maven_ros.model.hub import CONFIG, read_config
 from maven_ros.records import NS, AffectEvent, AffectState, AudioChunk, Frame, Utterance
 from maven_ros.resources import resource
 from maven_ros.scoring.annotations import read_file, read_frame_values
@@ -446,7 +447,7 @@ class Configs(Kind):
             if name == 'json':
                 read_config(path.parent)
             else:
-                parse_config(name, Backbone('it', read_json(path)))
+                parse_config(name, Backbone('it', read_object(path)))
             return
         path = Path(self.folder / 'it.yaml')
         path.write_bytes(text)

@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+from ros4hri_detector import Detector
 from waiting import eventually
 from wire import new_wire, on_wire
 
@@ -16,7 +17,6 @@ from maven_ros.graph.convert import audio_message, image_message, state_record
 from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import SENSOR, SOUND, STATE
 from maven_ros.graph.messages import from_cdr, new
-from maven_ros.intake.face_pairing import IDS_LIST, REGION
 from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.records import AudioChunk
 from maven_ros.settings import Settings
@@ -99,28 +99,6 @@ def test_settings_change_while_it_works(active):
 
         eventually(lambda: hops_ns() == [500_000_000] * 4, what=hops_ns)
     assert not camera.states[-1].window_end_ns % 500_000_000
-
-
-class Detector:
-    """A face detector of ROS4HRI that sees one face in each picture, where none is."""
-
-    def __init__(self, graph):
-        self._lists = graph.advertise('humans/faces/tracked', IDS_LIST, STATE)
-        self._regions = graph.advertise('humans/faces/abcde/roi', REGION, STATE)
-        self._subscription = graph.subscribe('camera/image_raw', IMAGE, SENSOR, self._see)
-
-    def _see(self, received):
-        header = {'stamp': from_cdr(received.cdr, received.msgtype).header.stamp}
-        self._regions.publish(new(REGION, header=header, xmin=0.25, ymin=0.25, xmax=0.75,
-                                  ymax=0.75, c=1.0))
-        self._lists.publish(new(IDS_LIST, header=header, ids=['abcde']))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for one in (self._subscription, self._lists, self._regions):
-            one.close()
 
 
 def test_faces_come_from_a_detector_of_ros4hri_while_one_runs(active):

@@ -1,13 +1,13 @@
 """Shared by the tests of replays."""
 
 import pytest
+from inputs import SAMPLE
 
 from maven_ros.replay.from_media import bags_from_media
-from maven_ros.resources import resource
 
 
 @pytest.fixture(scope='session')
 def sample(tmp_path_factory):
     """The shipped clip as a bag."""
     folder = tmp_path_factory.mktemp('sample')
-    return bags_from_media([resource('media/sample.mp4')], folder, width=320)[0].path
+    return bags_from_media([SAMPLE], folder, width=320)[0].path

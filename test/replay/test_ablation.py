@@ -3,13 +3,13 @@
 import itertools
 
 import pytest
+from inputs import SAMPLE
 
 from maven_ros.devices.media import read_media
 from maven_ros.errors import SettingsError
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import NS, AffectState, Modality, Status
 from maven_ros.replay.ablation import AblatedPipeline, check_ablations
-from maven_ros.resources import resource
 from maven_ros.settings import Settings
 
 QUIET = Settings().with_values({'speech.recogniser': 'none'})
@@ -19,7 +19,7 @@ def states(pipeline):
     with pipeline:
         found = []
         records = itertools.takewhile(
-            lambda record: record.stamp_ns < 5 * NS, read_media(resource('media/sample.mp4')))
+            lambda record: record.stamp_ns < 5 * NS, read_media(SAMPLE))
         for record in records:
             found += pipeline.feed(record)
         return [one for one in found + pipeline.finish() if isinstance(one, AffectState)]

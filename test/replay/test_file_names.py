@@ -5,9 +5,9 @@ import os
 import shutil
 import sys
 
-import av
 import numpy as np
 import pytest
+from black_clip import write_clip
 
 from maven_ros.cli.main import main
 from maven_ros.graph.bag.bag_graph import BagGraph
@@ -42,17 +42,6 @@ def recorded(tmp_path_factory):
     return path
 
 
-def clip(path):
-    """Write a second of pictures."""
-    with av.open('made.mp4', 'w') as container:
-        stream = container.add_stream('mpeg4', rate=10)
-        stream.width = stream.height = 64
-        for _ in range(10):
-            container.mux(stream.encode(av.VideoFrame(64, 64, 'yuv420p')))
-        container.mux(stream.encode(None))
-    shutil.move('made.mp4', path)
-
-
 @pytest.mark.parametrize('name', NAMES)
 def test_a_bag_and_a_folder_of_any_name_are_replayed(recorded, tmp_path, name):
     shutil.copytree(recorded, tmp_path / name)
@@ -81,7 +70,7 @@ def test_a_report_names_bags_whose_names_are_no_text(recorded, tmp_path):
 @pytest.mark.parametrize('name', NAMES)
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_a_clip_of_any_name_becomes_a_bag(tmp_path, name, storage):
-    clip(tmp_path / f'{name}.mp4')
+    write_clip(tmp_path / f'{name}.mp4', 10)
     assert main(['bag', 'from-media', f'--out=./{name}', f'--storage={storage}', '--',
                  f'./{name}.mp4']) == 0
     with BagGraph(tmp_path / name / name) as bag:

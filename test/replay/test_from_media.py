@@ -1,6 +1,7 @@
 """Media files as bags: what the player would have published."""
 
 import pytest
+from inputs import SAMPLE
 
 from maven_ros.devices.media import available_ns, read_media
 from maven_ros.devices.player import Player
@@ -8,10 +9,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.intake.input_reader import InputReader
 from maven_ros.replay.from_media import START_NS, bags_from_media
-from maven_ros.resources import resource
 from maven_ros.settings import AudioSettings
-
-SAMPLE = resource('media/sample.mp4')
 
 
 def contents(path):

@@ -3,27 +3,27 @@
 import threading
 import time
 
+from inputs import SAMPLE
+from ros4hri_detector import Detector
 from waiting import eventually
 
 from maven_ros.devices.player import Player
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import state_record
 from maven_ros.graph.dds.dds_graph import DdsGraph
-from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
-from maven_ros.graph.messages import from_cdr, new
-from maven_ros.graph.topics import IMAGE_TOPIC, STATE_TOPIC
-from maven_ros.intake.face_pairing import IDS_LIST, REGION
+from maven_ros.graph.interface import STATE, Qos, Reliability
+from maven_ros.graph.messages import from_cdr
+from maven_ros.graph.topics import STATE_TOPIC
 from maven_ros.intake.input_reader import InputReader
 from maven_ros.intake.intake import Intake
 from maven_ros.nodes.affect_node import AffectNode
 from maven_ros.records import NS, Frame, Modality
 from maven_ros.replay.replay import ReplayOptions, replay
 from maven_ros.replay.state_table import read_states
-from maven_ros.resources import resource
 from maven_ros.settings import AudioSettings, Settings
 
 ENOUGH = 12  # states of each person
-IMAGE, STATES = 'sensor_msgs/msg/Image', 'maven_ros/msg/AffectState'
+STATES = 'maven_ros/msg/AffectState'
 #: What is heard of a live recogniser by the time a window closes is a matter of speed.
 QUIET = Settings().with_values({'speech.recogniser': 'none'})
 ALL = Qos(Reliability.RELIABLE, 1000)
@@ -40,24 +40,6 @@ class Recording(Intake):
         topic = self.bag.advertise(received.topic, received.msgtype, STATE)
         topic.publish_cdr(received.cdr, self._written_ns)
         return records
-
-
-class Detector:
-    """A face detector of ROS4HRI that sees one face in every second picture."""
-
-    def __init__(self, graph):
-        self._lists = graph.advertise('humans/faces/tracked', IDS_LIST, STATE)
-        self._regions = graph.advertise('humans/faces/abcde/roi', REGION, STATE)
-        self._seen = 0
-        graph.subscribe(IMAGE_TOPIC, IMAGE, SENSOR, self._see)
-
-    def _see(self, received):
-        self._seen += 1
-        if self._seen % 2:
-            header = {'stamp': from_cdr(received.cdr, received.msgtype).header.stamp}
-            self._regions.publish(new(REGION, header=header, xmin=0.25, ymin=0.25, xmax=0.75,
-                                      ymax=0.75, c=1.0))
-            self._lists.publish(new(IDS_LIST, header=header, ids=['abcde']))
 
 
 def count(states, person_id):
@@ -77,14 +59,14 @@ def play_live(path, monkeypatch):
         heard = graph.subscribe(STATE_TOPIC, STATES, ALL, lambda received: states.append(
             state_record(from_cdr(received.cdr, received.msgtype))))
         node, stop = AffectNode(own, QUIET), threading.Event()
-        player = Player(graph, resource('media/sample.mp4'), subscribers=1, width=320)
+        player = Player(graph, SAMPLE, subscribers=1, width=320)
         threads = [threading.Thread(target=one.run, args=(stop,)) for one in (node, player)]
         try:
             threads[0].start()
             eventually(heard.publisher_count, what='no node')
             threads[1].start()
             eventually(lambda: count(states, 'person_1') >= ENOUGH, what=states)
-            Detector(graph)
+            Detector(graph, every=2)
             eventually(lambda: count(states, 'abcde') >= ENOUGH, what=states)
         finally:
             stop.set()

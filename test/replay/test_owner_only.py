@@ -2,8 +2,8 @@
 
 import os
 
-import av
 import pytest
+from black_clip import write_clip
 from stopping import After
 
 from maven_ros.cli.main import main
@@ -28,13 +28,7 @@ def open_to_others(folder):
 
 @pytest.fixture
 def clip(tmp_path):
-    with av.open(str(tmp_path / 'clip.mp4'), 'w') as container:
-        stream = container.add_stream('mpeg4', rate=10)
-        stream.width = stream.height = 64
-        for _ in range(30):
-            container.mux(stream.encode(av.VideoFrame(64, 64, 'yuv420p')))
-        container.mux(stream.encode(None))
-    return tmp_path / 'clip.mp4'
+    return write_clip(tmp_path / 'clip.mp4', 30)
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])

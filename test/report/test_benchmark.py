@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from inputs import SAMPLE
 
 from maven_ros.affect import Affect
 from maven_ros.cli.main import main
@@ -18,7 +19,6 @@ from maven_ros.records import NS, AffectState, Modality, Status, VoiceAssigned
 from maven_ros.replay.from_media import START_NS, bags_from_media
 from maven_ros.replay.pictures import picture_stamps, pictures_at
 from maven_ros.report.benchmark import BenchmarkPlan
-from maven_ros.resources import resource
 from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import Settings
 
@@ -31,7 +31,7 @@ PICTURES = '/camera/image_raw/compressed'
 def bags(tmp_path_factory):
     """Two short bags of the shipped clip; the second annotates itself."""
     folder = tmp_path_factory.mktemp('bags')
-    whole = bags_from_media([resource('media/sample.mp4')], folder, width=320)[0].path
+    whole = bags_from_media([SAMPLE], folder, width=320)[0].path
     for name in ('talk', 'walk'):
         with BagGraph(whole) as source, BagGraph(folder / name, 'w') as bag:
             topics = source.topics()

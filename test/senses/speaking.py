@@ -8,19 +8,18 @@ import re
 import shutil
 import subprocess
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soxr
+from inputs import ROOT
+from listening import chunks_of
 
 from maven_ros.counters import Counters
-from maven_ros.records import NS, AudioChunk
+from maven_ros.records import NS
 from maven_ros.senses.audio import AudioSense
 from maven_ros.settings import AudioSettings
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / 'media' / 'sample.mp4'
 START_NS = 1_700_000_000 * NS  # stamps of real clocks are as large
 CHUNK = 512
 
@@ -77,9 +76,8 @@ def pink(seconds, level=0.1):
 def segments(samples, size=CHUNK, start_ns=START_NS):
     """Yield sound as recognisers are given it, from chunks as devices give it."""
     sense = AudioSense(AudioSettings(), 10.0, Counters())
-    for at in range(0, len(samples), size):
-        yield from sense.add(AudioChunk(
-            start_ns + at * NS // 16000, samples[at:at + size, None], 16000))
+    for chunk in chunks_of(samples, start_ns, size):
+        yield from sense.add(chunk)
 
 
 def accept(recogniser, samples, size=CHUNK, start_ns=START_NS):

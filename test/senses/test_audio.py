@@ -1,10 +1,14 @@
 """Sound on the sample clock: rates, gaps, overlaps, drift, late sound, the robot's own voice."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speaking import SAMPLE, sound_of
+from inputs import SAMPLE
+from listening import chunks_of
+from speaking import sound_of
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
@@ -16,6 +20,7 @@ from maven_ros.settings import AudioSettings
 
 START = 1_700_000_000 * NS
 MS = 1_000_000
+chunks = partial(chunks_of, start_ns=START)
 
 
 def sense(**values):
@@ -28,11 +33,6 @@ def tone(seconds, rate_hz=16000, hz=440.0, channels=1):
     return np.repeat(wave[:, None], channels, axis=1)
 
 
-def chunks(samples, rate_hz=16000, size=512, start_ns=START):
-    return [AudioChunk(start_ns + first * NS // rate_hz, samples[first:first + size], rate_hz)
-            for first in range(0, len(samples), size)]
-
-
 def feed(audio, items, **kwargs):
     return [segment for chunk in items for segment in audio.add(chunk, **kwargs)]
 
@@ -41,7 +41,7 @@ def feed(audio, items, **kwargs):
 @pytest.mark.parametrize('channels', [1, 2, 6])
 def test_any_rate_and_channel_count_lands_on_the_same_time_line(rate_hz, channels):
     audio = sense()
-    feed(audio, chunks(tone(2.0, rate_hz, channels=channels), rate_hz))
+    feed(audio, chunks(tone(2.0, rate_hz, channels=channels), rate_hz=rate_hz))
     got = audio.read(START + 500 * MS, START + 1500 * MS)
     want = tone(2.0)[8000:24000, 0]
     assert got.heard.all() and len(got.waveform) == 16000
@@ -63,7 +63,7 @@ def test_with_which_chunk_the_sound_begins_makes_no_difference_to_the_rest(rate_
     """Node and recorder begin at different chunks: their samples were off by parts of one."""
     start_ns = START + 12_345_678
     noise = np.random.default_rng(0).normal(0, 0.1, (2 * rate_hz, 1)).astype(np.float32)
-    items = chunks(noise, rate_hz, size=706, start_ns=start_ns)
+    items = chunks(noise, rate_hz=rate_hz, size=706, start_ns=start_ns)
     first = sense()
     feed(first, items)
     for number in (1, 2, 5):
@@ -76,7 +76,7 @@ def test_with_which_chunk_the_sound_begins_makes_no_difference_to_the_rest(rate_
 @pytest.mark.parametrize('rate_hz', RATES)
 def test_sound_behind_a_gap_is_as_without_it(rate_hz):
     noise = np.random.default_rng(0).normal(0, 0.1, (2 * rate_hz, 1)).astype(np.float32)
-    items = chunks(noise, rate_hz, size=rate_hz // 8)
+    items = chunks(noise, rate_hz=rate_hz, size=rate_hz // 8)
     whole, torn = sense(), sense()
     feed(whole, items)
     feed(torn, items[:4] + items[5:])
@@ -88,7 +88,7 @@ def test_sound_behind_a_gap_is_as_without_it(rate_hz):
 @pytest.mark.parametrize('rate_hz', RATES)
 def test_sound_goes_on_where_it_was_written_down(rate_hz):
     noise = np.random.default_rng(0).normal(0, 0.1, (2 * rate_hz, 1)).astype(np.float32)
-    items = chunks(noise, rate_hz, size=706)
+    items = chunks(noise, rate_hz=rate_hz, size=706)
     half = len(items) // 2
     whole, before, after = sense(), sense(), sense()
     feed(whole, items)
@@ -228,7 +228,7 @@ def test_arrival_times_may_jitter_far_more_than_stamps():
 def test_a_changed_rate_is_counted_and_carried_on():
     audio = sense()
     feed(audio, chunks(tone(1.0)))
-    feed(audio, chunks(tone(1.0, 48000), 48000, start_ns=START + NS))
+    feed(audio, chunks(tone(1.0, 48000), rate_hz=48000, start_ns=START + NS))
     assert audio._counters.get('audio', 'rate_changed') == 1
     assert audio.read(START, START + 2 * NS).heard[:31500].all()
 

@@ -1,10 +1,13 @@
 """The robot's own voice, told by what it plays: delays, rooms, levels, noise, double talk."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from speaking import SAMPLE, pink, sound_of
+from inputs import SAMPLE
+from listening import chunks_of
+from speaking import pink, sound_of
 from windows_rig import Rig
 
 from maven_ros.counters import Counters
@@ -18,6 +21,7 @@ from maven_ros.settings import AudioSettings
 START = 1_700_000_000 * NS
 LEAST_S = AudioSettings().min_voiced_s
 LENGTH = 8 * SAMPLE_RATE_HZ
+chunks = partial(chunks_of, start_ns=START)
 
 
 @pytest.fixture(scope='module')
@@ -40,12 +44,6 @@ def room(played, delay_s, fades_s, gain):
     late = np.zeros(round(delay_s * SAMPLE_RATE_HZ))
     heard = np.concatenate([late, np.convolve(played, answer)])[:len(played)]
     return (gain * heard).astype(np.float32)
-
-
-def chunks(samples, start_ns=START, size=512, rate_hz=SAMPLE_RATE_HZ):
-    samples = samples[:, None]
-    return [AudioChunk(start_ns + first * NS // rate_hz, samples[first:first + size], rate_hz)
-            for first in range(0, len(samples), size)]
 
 
 def heard(microphone, played, counters=None, audio=None, late_ns=0):

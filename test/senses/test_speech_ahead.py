@@ -4,7 +4,8 @@ import threading
 
 import numpy as np
 import pytest
-from speaking import SAMPLE, segments, silence, sound_of
+from inputs import SAMPLE
+from speaking import segments, silence, sound_of
 
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError

@@ -7,8 +7,9 @@ from itertools import pairwise
 import jiwer
 import numpy as np
 import pytest
+from inputs import SAMPLE
+from listening import chunks_of, feed
 from speaking import (
-    SAMPLE,
     START_NS,
     accept,
     finals,
@@ -26,13 +27,12 @@ from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.held_files import LOCK
 from maven_ros.pipeline import Pipeline
-from maven_ros.records import NS, AffectState, AudioChunk, Modality, nanoseconds
+from maven_ros.records import NS, AffectState, Modality, nanoseconds
 from maven_ros.senses.speech import SpeechWorker, open_recogniser
 from maven_ros.senses.speech.whisper_model import HeardWord, folder_of
 from maven_ros.settings import Settings, SpeechSettings
 
 SETTINGS = SpeechSettings()
-GATE = SETTINGS.confidence_gate
 #: What espeak-ng says clearly enough.
 SPOKEN = ('The weather in London is cold today.', 'The children are playing in the garden.')
 PAIRS = {'en': 'I would like to have a cup of coffee, please.',
@@ -183,9 +183,8 @@ def states(samples, recogniser):
     """Return what a pipeline makes of sound alone, by the window's end."""
     settings = Settings().with_values({'speech.recogniser': recogniser})
     with Pipeline(settings) as pipeline:
-        outputs = [one for at in range(0, len(samples), 1600) for one in pipeline.feed(AudioChunk(
-            START_NS + at * NS // 16000, samples[at:at + 1600, None], 16000))]
-        return {one.window_end_ns: one for one in [*outputs, *pipeline.finish()]
+        outputs = feed(pipeline, chunks_of(samples, START_NS, 1600))
+        return {one.window_end_ns: one for one in outputs
                 if isinstance(one, AffectState)}, pipeline.counters
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from inputs import SAMPLE
+from listening import chunks_of, feed
 from sounds import WITHOUT_SPEECH
-from speaking import SAMPLE, finals, pink, sound_of
+from speaking import finals, pink, sound_of
 from tiny_encoders import write_untrained
 
 from maven_ros import rules
@@ -39,12 +41,7 @@ def pipeline(tmp_path_factory):
 def listen(pipeline, samples):
     """Return what a node says of a sound."""
     pipeline.reset()
-    out = []
-    for first in range(0, len(samples), 1600):
-        out += pipeline.feed(AudioChunk(
-            START + first * NS // SAMPLE_RATE_HZ, samples[first:first + 1600, None],
-            SAMPLE_RATE_HZ))
-    return out + pipeline.finish()
+    return feed(pipeline, chunks_of(samples, START, 1600))
 
 
 def judged(samples, size=VOICE_BLOCK):
@@ -105,9 +102,7 @@ def test_what_is_a_voice_does_not_depend_on_how_the_sound_was_cut():
 def test_segments_are_whole_blocks_whatever_the_chunks():
     def heard(size):
         sense = AudioSense(SETTINGS, 10.0, Counters())
-        segments = [one for first in range(0, len(sound), size) for one in sense.add(AudioChunk(
-            START + first * NS // SAMPLE_RATE_HZ, sound[first:first + size, None],
-            SAMPLE_RATE_HZ))]
+        segments = [one for chunk in chunks_of(sound, START, size) for one in sense.add(chunk)]
         segments += sense.finish()
         for one in segments:
             assert len(one.samples) == len(one.voice) * VOICE_BLOCK

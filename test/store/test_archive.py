@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from maven_ros.errors import CannotWrite, ResourceError
+from maven_ros.held_files import inside
 from maven_ros.store.archive import unpack
 
 
@@ -25,22 +26,17 @@ def archive(tmp_path):
     return write
 
 
-def files(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
-                  if path.is_file())
-
-
 def test_a_single_folder_at_the_top_is_left_out(archive, tmp_path):
     path = archive(names=['vosk-0.15/am/final.mdl', 'vosk-0.15/README', 'vosk-0.15/conf/'])
     unpack(path, tmp_path / 'out')
-    assert files(tmp_path / 'out') == ['README', 'am/final.mdl']
+    assert inside(tmp_path / 'out') == ['README', 'am/final.mdl']
     assert (tmp_path / 'out' / 'README').read_text() == 'in vosk-0.15/README'
 
 
 @pytest.mark.parametrize('names', [['a', 'b'], ['a/x', 'b/x'], ['a/x', 'b']])
 def test_else_it_is_unpacked_as_it_is(archive, tmp_path, names):
     unpack(archive(names=names), tmp_path / 'out')
-    assert files(tmp_path / 'out') == names
+    assert inside(tmp_path / 'out') == names
 
 
 @pytest.mark.parametrize('name', [
@@ -49,7 +45,7 @@ def test_a_path_that_leads_out_is_refused_before_anything_is_unpacked(archive, t
     path = archive(names=['model/good', name])
     with pytest.raises(ResourceError, match='leads out of the folder; nothing was unpacked'):
         unpack(path, tmp_path / 'out')
-    assert files(tmp_path) == ['model.zip']
+    assert inside(tmp_path) == ['model.zip']
 
 
 def test_a_link_is_refused(archive, tmp_path):
@@ -57,14 +53,14 @@ def test_a_link_is_refused(archive, tmp_path):
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with pytest.raises(ResourceError, match="'model/link' is a link"):
         unpack(archive((link, '/etc/passwd'), names=['model/good']), tmp_path / 'out')
-    assert files(tmp_path / 'out') == []
+    assert inside(tmp_path / 'out') == []
 
 
 def refused(path, folder, message):
     with pytest.raises(ResourceError, match=message) as raised:
         unpack(path, folder)
     assert '\n' not in str(raised.value) and not isinstance(raised.value, CannotWrite)
-    assert files(folder) == []
+    assert inside(folder) == []
 
 
 @pytest.mark.parametrize('name', [
@@ -78,7 +74,7 @@ def test_what_does_not_fit_is_refused_before_it_is_unpacked(archive, tmp_path, m
     monkeypatch.setattr(shutil, 'disk_usage', lambda folder: SimpleNamespace(free=5))
     with pytest.raises(CannotWrite, match=r'model.zip: needs 8 B on the disk of .*, and 5 B are'):
         unpack(path, tmp_path / 'out')
-    assert files(tmp_path / 'out') == []
+    assert inside(tmp_path / 'out') == []
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(archive, tmp_path):
@@ -121,10 +117,10 @@ def test_nothing_that_is_there_is_replaced(archive, tmp_path, names):
     # A member named as the archive made it read what it was writing.
     path = archive(names=names)
     (tmp_path / 'maven-ros-lock.json').write_text('{}')
-    before = files(tmp_path), path.read_bytes()
+    before = inside(tmp_path), path.read_bytes()
     with pytest.raises(ResourceError, match=r'already; nothing was|is a file and a folder; noth'):
         unpack(path, tmp_path)
-    assert (files(tmp_path), path.read_bytes()) == before
+    assert (inside(tmp_path), path.read_bytes()) == before
 
 
 def test_damage_is_said(archive, tmp_path):

@@ -28,7 +28,7 @@ def corpora(folder, listed=LISTED):
 def write(folder):
     random = np.random.default_rng(0)
     write_faces(folder / 'faces', random)
-    write_clips(folder / 'speech' / 'ravdess', random)
+    write_clips(folder / 'speech' / 'ravdess')
     write_sentences(folder / 'text', random)
     return folder
 
@@ -48,7 +48,7 @@ def write_faces(folder, random):
                  emotions=np.array(FER_EMOTIONS))
 
 
-def write_clips(folder, random):
+def write_clips(folder):
     """One hum of each actor."""
     folder.mkdir(parents=True)
     for actor in range(1, 25):

@@ -9,7 +9,7 @@ the parts are joined into ``manifest.parquet``, ``videos.parquet`` and a report.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -20,12 +20,12 @@ from maven_ros.errors import CannotWrite, ResourceError, SettingsError
 from maven_ros.files import owner_only, read_json, written
 from maven_ros.senses.face_detector import FaceDetector
 from maven_ros.senses.speech import SpeechWorker
-from maven_ros.tables import as_text, require_pyarrow
+from maven_ros.tables import require_pyarrow, schema_of, write_tables
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE, person_row
 from maven_ros.training.affwild2.layout import Layout
 from maven_ros.training.affwild2.plan import PrepareOptions, VideoPlan, part_path
 from maven_ros.training.affwild2.prepared_report import write_report
-from maven_ros.training.affwild2.video import Preparer, prepare_alone, schema_of
+from maven_ros.training.affwild2.video import Preparer, prepare_alone
 from maven_ros.training.digests import digest_of
 from maven_ros.training.people.prepared import MANIFEST_FILE, PEOPLE_FILE
 from maven_ros.workers import run_tasks
@@ -101,13 +101,12 @@ def _prepare_all(
             raise
 
 
-def _join(out: Path, plans: Sequence[VideoPlan], people: Sequence[Mapping[str, Any]]) -> None:
-    pa, pq, _ = require_pyarrow()
+def _join(out: Path, plans: Sequence[VideoPlan], people: Sequence[dict[str, Any]]) -> None:
+    _, pq, _ = require_pyarrow()
     with written(out / MANIFEST_FILE) as beside, beside.open('wb') as file, \
-            pq.ParquetWriter(file, schema_of(pa, MANIFEST)) as writer:
+            pq.ParquetWriter(file, schema_of(MANIFEST)) as writer:
         for plan in plans:
             with part_path(out, plan.name, '.parquet').open('rb') as part:
                 writer.write_table(pq.read_table(part))
-    rows = [as_text(one) for one in people]
-    with written(out / PEOPLE_FILE) as beside, beside.open('wb') as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema_of(pa, PEOPLE)), file)
+    with written(out / PEOPLE_FILE) as beside:
+        write_tables(iter(people), PEOPLE, (beside,))

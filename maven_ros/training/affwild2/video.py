@@ -20,7 +20,7 @@ from maven_ros.records import NS, Frame, Word
 from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.senses.face_tracker import FaceTracker
 from maven_ros.senses.speech import SpeechWorker
-from maven_ros.tables import require_pyarrow
+from maven_ros.tables import require_pyarrow, schema_of
 from maven_ros.text import shown
 from maven_ros.training.affwild2.annotated import (
     MANIFEST,
@@ -235,12 +235,7 @@ def prepare_alone(plan: VideoPlan, out: Path, options: PrepareOptions) -> None:
 def write_rows(path: Path, some: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of the manifest, from columns for each person."""
     pa, pq, _ = require_pyarrow()
-    schema = schema_of(pa, MANIFEST)
+    schema = schema_of(MANIFEST)
     tables = [pa.table(dict(columns), schema) for columns in some]
     with written(path) as beside, beside.open('wb') as file:
         pq.write_table(pa.concat_tables(tables) if tables else schema.empty_table(), file)
-
-
-def schema_of(pa: Any, columns: Mapping[str, str]) -> Any:
-    """Return the Arrow schema for columns by name and type."""
-    return pa.schema([(name, getattr(pa, kind)()) for name, kind in columns.items()])

@@ -226,7 +226,7 @@ class Evaluator:
         """Score the network on single pieces, of all corpora and, if plain, of each corpus."""
         values, mask = (part[:, 0].expand(-1, GRID.slots, *part.shape[3:])
                         for part in encode(pieces, modality, _VERSIONS, self._encoder, _SEED))
-        streams = {name: _nothing(len(mask), own.width) for name, own in zip(
+        streams = {name: Aligned.nothing(len(mask), GRID.slots, own.width) for name, own in zip(
             MODALITIES, (self._model.face_encoder, self._model.voice_encoder,
                          self._model.text_encoder), strict=True)}
         streams[modality] = Aligned(values, mask)
@@ -310,11 +310,6 @@ def score(scatter: Scatter) -> dict[str, float]:
     found = agreement(*scatter)
     return {f'{short}_{one}': found[f'{one}_{metric}'] for one in DIMENSIONS
             for short, metric in _FIGURES.items()}
-
-
-def _nothing(count: int, width: int) -> Aligned:
-    return Aligned(torch.zeros(count, GRID.slots, width),
-                   torch.zeros(count, GRID.slots, dtype=torch.bool))
 
 
 def _mean_valence(states: Sequence[AffectState], first_s: float, last_s: float) -> float:

@@ -29,14 +29,14 @@ from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
 from maven_ros.training.mixup import mixup
-from maven_ros.training.targets import valence_arousal
+from maven_ros.training.targets import points_of
 
 NAME = 'faces'
 #: The classes of the head.
 EMOTIONS = (
     'neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
-POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
+POINTS = points_of(EMOTIONS)
 _VALIDATION_BATCH = 256
 
 

@@ -32,6 +32,7 @@ from maven_ros.training.compact.face_augmentation import FaceAugmentation, augme
 from maven_ros.training.compact.voice_augmentation import (
     VoiceAugmentation,
     augment_waveforms,
+    pad,
     resample,
 )
 from maven_ros.training.digests import digest_of
@@ -134,9 +135,7 @@ class VoicePieces:
         random = torch.Generator().manual_seed(seed)
         clips = [self._waveforms[index] for index in indices]
         begin = torch.tensor([loudest(clip) for clip in clips])
-        length = max(map(len, clips))
-        padded = torch.from_numpy(
-            np.stack([np.pad(clip, (0, length - len(clip))) for clip in clips]))
+        padded = pad(clips)
         same = torch.ones(len(clips))
         rendered = [[_sound(one, None) for one in resample(padded, begin, same, SAMPLES)]]
         for _ in range(versions - 1):

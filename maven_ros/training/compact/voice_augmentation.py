@@ -11,14 +11,16 @@ band, 8-bit mu-law) and the overload of a converter. Spectrograms are then warpe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from maven_ros.declarations import Checked, fraction, setting
-from maven_ros.records import SAMPLE_RATE_HZ
+from maven_ros.records import SAMPLE_RATE_HZ, Samples
 
 TELEPHONE_HZ = (300.0, 3400.0)
 _MU = 255.0  # of mu-law, ITU-T G.711
@@ -49,6 +51,11 @@ class VoiceAugmentation(Checked):
     band_mask: int = setting(10, 'Width of the widest stripe, in bands.', minimum=0)
     time_masks: int = setting(2, 'Number of masked stretches of time.', minimum=0)
     time_mask_s: float = setting(0.25, 'Length of the longest stretch.', minimum=0)
+
+
+def pad(waveforms: Sequence[Samples]) -> Tensor:
+    """Pad waveforms with 0 to (n, longest)."""
+    return pad_sequence([torch.from_numpy(one) for one in waveforms], batch_first=True)
 
 
 def resample(waveforms: Tensor, begin: Tensor, rate: Tensor, length: int) -> Tensor:

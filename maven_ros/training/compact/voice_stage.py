@@ -28,6 +28,7 @@ from maven_ros.training.compact.voice_augmentation import (
     VoiceAugmentation,
     augment_mel,
     augment_waveforms,
+    pad,
     resample,
 )
 from maven_ros.training.corpus import Examples
@@ -36,14 +37,14 @@ from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
 from maven_ros.training.mixup import mixup
-from maven_ros.training.targets import valence_arousal
+from maven_ros.training.targets import points_of
 
 NAME = 'voice'
 #: The classes of the head.
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
-POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
+POINTS = points_of(EMOTIONS)
 _QUIET_DB = -35.0   # threshold of silence around the words, relative to the loudest sound
 _ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
@@ -207,12 +208,6 @@ def spoken(waveform: Samples, margin: int) -> tuple[int, int]:
         return 0, len(waveform)
     return (max(0, int(loud[0]) * _ENERGY_SAMPLES - margin),
             min(len(waveform), (int(loud[-1]) + 1) * _ENERGY_SAMPLES + margin))
-
-
-def pad(waveforms: Sequence[Samples]) -> Tensor:
-    """Pad waveforms with 0 to (n, longest)."""
-    longest = max(map(len, waveforms))
-    return torch.from_numpy(np.stack([np.pad(one, (0, longest - len(one))) for one in waveforms]))
 
 
 def predict(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import PICTURE_PX, Examples, require_split
-from maven_ros.training.targets import valence_arousal
+from maven_ros.training.targets import points_of
 
 #: The votes that are used, in the files' order; votes for ``unknown`` and ``NF`` (no face) are
 #: not.
@@ -26,7 +26,7 @@ EMOTIONS = (
 NAMES = ('neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
 
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
-POINTS = np.array([valence_arousal(name) for name in NAMES], np.float32)
+POINTS = points_of(NAMES)
 
 _FEWEST_VOTES = 4  # smallest number for a face to be scored
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import Examples, require_split
-from maven_ros.training.targets import valence_arousal
+from maven_ros.training.targets import points_of
 
 _SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # our name: name of the file
 GROUPS = {
@@ -100,7 +100,7 @@ def _points(path: Path, names: tuple[str, ...]) -> NDArray[np.float32]:
     unknown = set(names) ^ group_of.keys()
     if unknown:
         raise ResourceError(f'{path}: missing or unknown: {", ".join(sorted(unknown))}')
-    return np.array([valence_arousal(group_of[name]) for name in names], np.float32)
+    return points_of(group_of[name] for name in names)
 
 
 def _parse(where: str, line: str, emotions: int) -> tuple[str, NDArray[np.float32]]:

@@ -21,13 +21,13 @@ from maven_ros.errors import ResourceError
 from maven_ros.records import AudioChunk, Samples
 from maven_ros.senses.resample import Resampler
 from maven_ros.training.corpus import Examples, require_split
-from maven_ros.training.targets import valence_arousal
+from maven_ros.training.targets import points_of
 
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')  # 01 to 08
 
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
-POINTS = np.array([valence_arousal(name) for name in EMOTIONS], np.float32)
+POINTS = points_of(EMOTIONS)
 
 ACTORS = {'train': range(1, 19), 'valid': range(19, 21), 'test': range(21, 25)}
 

@@ -140,8 +140,7 @@ class FeatureSet:
     # --- modalities ----------------------------------------------------------------------
 
     def _video(self, places: Sequence[Place]) -> Aligned:
-        values = torch.zeros(len(places), self.grid.slots, self._width('video'))
-        mask = torch.zeros(len(places), self.grid.slots, dtype=torch.bool)
+        aligned = self._nothing('video', len(places))
         for number, (person, window) in enumerate(places):
             begin_ns = self.start_ns(window)
             end_ns = begin_ns + self.length_ns
@@ -152,9 +151,10 @@ class FeatureSet:
             if slots:
                 rows = seen.rows[some][list(slots.values())].tolist()
                 vectors = self._slice(person, 'video', '', rows[0], rows[-1] + 1)
-                values[number, list(slots)] = vectors[[row - rows[0] for row in rows]].float()
-                mask[number, list(slots)] = True
-        return Aligned(values, mask)
+                aligned.values[number, list(slots)] = vectors[
+                    [row - rows[0] for row in rows]].float()
+                aligned.mask[number, list(slots)] = True
+        return aligned
 
     def _audio(self, places: Sequence[Place]) -> Aligned:
         rows = [(person, int(self._windows(person, 'audio')[window]))
@@ -199,11 +199,8 @@ class FeatureSet:
         return self._tensor(person, modality, windows_key(person))
 
     def _nothing(self, modality: str, count: int) -> Aligned:
-        return Aligned(torch.zeros(count, self.grid.slots, self._width(modality)),
-                       torch.zeros(count, self.grid.slots, dtype=torch.bool))
-
-    def _width(self, modality: str) -> int:
-        return int(self.spec['encoders'][modality]['dim'])
+        return Aligned.nothing(
+            count, self.grid.slots, int(self.spec['encoders'][modality]['dim']))
 
     # --- files ---------------------------------------------------------------------------
 

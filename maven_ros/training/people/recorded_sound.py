@@ -168,8 +168,7 @@ def _word(path: Path, one: Any) -> Word:
     try:
         word = Word(one['text'], one['start_ns'], one['end_ns'], float(one['confidence']),
                     one.get('language', ''))
-        lone = any('\ud800' <= letter <= '\udfff' for letter in word.text)
-        usable = (type(word.text) is type(word.language) is str and not lone
+        usable = (type(word.text) is type(word.language) is str
                   and type(word.start_ns) is type(word.end_ns) is int
                   and word.start_ns <= word.end_ns and 0 <= word.confidence <= 1)
     except (KeyError, TypeError, ValueError):

@@ -7,27 +7,15 @@ import sys
 import threading
 
 import pytest
+from counted import COUNT, count, record
 
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import SENSOR, STATE
-from maven_ros.graph.messages import new, to_cdr, type_hash
+from maven_ros.graph.messages import new, type_hash
 
-COUNT = 'std_msgs/msg/UInt32'
 STATE_TYPE = 'maven_ros/msg/AffectState'
 STAMPED = 'audio_common_msgs/msg/AudioStamped'
-
-
-def count(i):
-    return to_cdr(new(COUNT, data=i), COUNT)
-
-
-def record(path, storage='mcap', n=3):
-    with BagGraph(path, 'w', storage) as graph:
-        publisher = graph.advertise('/x', COUNT, STATE)
-        for i in range(n):
-            publisher.publish_cdr(count(i), 1000 + i)
-    return path
 
 
 def heard(path, topic='/x', msgtype=COUNT):
@@ -106,7 +94,7 @@ def test_what_ros2_bag_needs_is_inside(tmp_path, storage):
 
 
 def test_an_empty_bag_can_be_read(tmp_path):
-    record(tmp_path / 'bag', n=0)
+    record(tmp_path / 'bag', ())
     assert heard(tmp_path / 'bag') == []
     with BagGraph(tmp_path / 'bag') as graph:
         assert graph.topics() == {'/x': COUNT} and graph.now_ns() == 0
@@ -194,7 +182,7 @@ def test_paths_that_cannot_be_used_are_named(tmp_path):
 @pytest.mark.parametrize('storage, suffix', [('mcap', 'mcap'), ('sqlite3', 'db3')])
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.9])
 def test_a_truncated_bag_is_named(tmp_path, storage, suffix, share):
-    record(tmp_path / 'bag', storage, 50_000 if share > 0.5 else 500)
+    record(tmp_path / 'bag', range(50_000 if share > 0.5 else 500), storage)
     [data] = (tmp_path / 'bag').glob(f'*.{suffix}')
     data.write_bytes(data.read_bytes()[:int(share * data.stat().st_size)])
     with pytest.raises(ResourceError, match=f'{re.escape(str(tmp_path / "bag"))}: '
@@ -203,7 +191,7 @@ def test_a_truncated_bag_is_named(tmp_path, storage, suffix, share):
 
 
 def test_a_damaged_chunk_is_named_and_what_came_before_is_heard(tmp_path):
-    record(tmp_path / 'bag', n=60_000)  # more than one chunk
+    record(tmp_path / 'bag', range(60_000))  # more than one chunk
     data = tmp_path / 'bag' / 'bag.mcap'
     content = bytearray(data.read_bytes())
     content[2_000_000:2_000_100] = b'\xff' * 100

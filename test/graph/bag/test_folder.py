@@ -4,23 +4,10 @@ import logging
 import re
 
 import pytest
+from counted import record
 
 from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.interface import STATE
-from maven_ros.graph.messages import new, to_cdr
-
-COUNT = 'std_msgs/msg/UInt32'
-
-
-def record(path, numbers, storage='mcap', topic='/x', silent=''):
-    with BagGraph(path, 'w', storage) as graph:
-        publisher = graph.advertise(topic, COUNT, STATE)
-        if silent:
-            graph.advertise(silent, COUNT, STATE)
-        for i in numbers:
-            publisher.publish_cdr(to_cdr(new(COUNT, data=i), COUNT), 1000 + i)
-    return path
 
 
 def heard(path):

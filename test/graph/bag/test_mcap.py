@@ -4,13 +4,11 @@ import re
 import struct
 
 import pytest
+from counted import record
 
 from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.interface import STATE
-from maven_ros.graph.messages import new, to_cdr
 
-COUNT = 'std_msgs/msg/UInt32'
 HEAD = 49     # bytes of a chunk before its records
 MESSAGE = 39  # bytes of the record of a count
 
@@ -18,11 +16,7 @@ MESSAGE = 39  # bytes of the record of a count
 @pytest.fixture(scope='module')
 def content(tmp_path_factory):
     """Three chunks of counts, as they lie in a file."""
-    path = tmp_path_factory.mktemp('whole') / 'bag'
-    with BagGraph(path, 'w') as graph:
-        publisher = graph.advertise('/x', COUNT, STATE)
-        for i in range(60_000):
-            publisher.publish_cdr(to_cdr(new(COUNT, data=i), COUNT), 1000 + i)
+    path = record(tmp_path_factory.mktemp('whole') / 'bag', range(60_000))
     return next(path.glob('*.mcap')).read_bytes()
 
 

@@ -7,34 +7,20 @@ import sqlite3
 import sys
 
 import pytest
+from counted import count, record
 from inputs import SHARED_CASES
 
 from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.interface import STATE
-from maven_ros.graph.messages import new, to_cdr
 from maven_ros.replay.replay import replay
 from maven_ros.settings import Settings
 
-COUNT = 'std_msgs/msg/UInt32'
 INSERT = 'INSERT INTO messages (topic_id, timestamp, data) VALUES (1, ?, ?)'
-
-
-def count(i):
-    return to_cdr(new(COUNT, data=i), COUNT)
-
-
-def recorded(path, n):
-    with BagGraph(path, 'w', 'sqlite3') as graph:
-        publisher = graph.advertise('/x', COUNT, STATE)
-        for i in range(n):
-            publisher.publish_cdr(count(i), 1000 + i)
-    return path
 
 
 def killed(tmp_path, closed, n, mode='WAL', committed=True):
     """Copy a bag while it is written: ``n`` messages, of which so many are in the file itself."""
-    bag = recorded(tmp_path / 'bag', closed)
+    bag = record(tmp_path / 'bag', range(closed), 'sqlite3')
     database = sqlite3.connect(bag / 'bag.db3')
     database.execute(f'PRAGMA journal_mode = {mode}')
     database.execute('PRAGMA wal_autocheckpoint = 0')

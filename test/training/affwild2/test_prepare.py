@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import tiny_affwild2
 from full_disk import largest_file
-from inputs import SHARED_CASES
+from inputs import SAMPLE, SHARED_CASES
 from tiny_affwild2 import prepare_again
 
 from maven_ros.devices.media import read_media
 from maven_ros.errors import CannotWrite, InputError, ResourceError, SettingsError
 from maven_ros.records import Box
-from maven_ros.resources import resource
 from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.settings import Settings
 from maven_ros.tables import read_table
@@ -287,8 +286,8 @@ def test_nobody_in_particular_is_the_largest_of_those_who_are_left():
 
 def test_faces_are_tracked_and_words_recognised_where_none_are_given(tmp_path):
     (tmp_path / 'videos').mkdir()
-    shutil.copy(resource('media/sample.mp4'), tmp_path / 'videos')
-    count = sum(1 for _ in read_media(resource('media/sample.mp4'), audio=False))
+    shutil.copy(SAMPLE, tmp_path / 'videos')
+    count = sum(1 for _ in read_media(SAMPLE, audio=False))
     labels = tmp_path / 'labels/Train_Set/sample.txt'
     labels.parent.mkdir(parents=True)
     labels.write_text('valence,arousal\n' + '0.1,0.2\n' * count)

@@ -1,11 +1,11 @@
 """Prepare, embed, train: on a small set in Aff-Wild2's layout, as its users would run them."""
 
-from pathlib import Path
 from threading import Event
 
 import pytest
 import torch
 import yaml
+from inputs import ROOT
 
 from maven_ros.cli.main import main
 from maven_ros.devices.media import read_media
@@ -20,8 +20,6 @@ from maven_ros.training.people.prepared import PreparedSet
 from maven_ros.training.people.run import train_run
 from maven_ros.training.people.run_settings import read_run_settings
 from maven_ros.training.processes import Processes
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def command(*arguments):
