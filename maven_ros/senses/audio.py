@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from maven_ros import rules
 from maven_ros.counters import Counters
-from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.records import (
     NS,
@@ -212,8 +211,6 @@ class AudioSense(Freezing):
             it is silenced.
         :raises InputError: for samples that are not finite, or lack the channel.
         """
-        if not np.isfinite(chunk.samples).all():
-            raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
         samples = mono(chunk.samples, self._settings.channel)
         if not self._is_new(chunk):
             return []
@@ -223,8 +220,7 @@ class AudioSense(Freezing):
             self._counters.count(
                 'audio', 'rate_changed',
                 f'from {self._resampler.rate_hz} to {chunk.sample_rate_hz} Hz')
-        chunk = replace(chunk, samples=samples[:, None])
-        segments = list(self._join(chunk, sealed_ns, lost > 0))
+        segments = list(self._join(chunk, samples, sealed_ns, lost > 0))
         return [segment for segment in segments if len(segment.samples)]
 
     def read(self, start_ns: int, end_ns: int) -> WindowSound:
@@ -296,10 +292,14 @@ class AudioSense(Freezing):
         return missing
 
     def _join(
-        self, chunk: AudioChunk, sealed_ns: int | None, follows_gap: bool,
+        self, chunk: AudioChunk, samples: Samples, sealed_ns: int | None, follows_gap: bool,
     ) -> Iterator[AudioSegment]:
-        """Put a chunk where it belongs on the clock: after what is there, a gap, or cut short."""
-        rate_hz, samples = chunk.sample_rate_hz, chunk.samples
+        """
+        Put a chunk where it belongs on the clock: after what is there, a gap, or cut short.
+
+        :param samples: float32 (n,), the chunk's sound as mono.
+        """
+        rate_hz = chunk.sample_rate_hz
         if self._epoch_ns is None:
             yield from self._begin_at(chunk, sealed_ns)
             if self._robot_speaks() and self._robot[-1][0] > chunk.end_ns + _SAME_CLOCK_NS:
@@ -352,7 +352,7 @@ class AudioSense(Freezing):
         yield self._append(np.zeros(missing, np.float32), sealed_ns)
 
     def _flush(self) -> Samples:
-        return self._resampler.accept(np.zeros((0, 1), np.float32), last=True)
+        return self._resampler.accept(np.zeros(0, np.float32), last=True)
 
     def _fill_gap(
         self, gap_ns: int, chunk: AudioChunk, sealed_ns: int | None,

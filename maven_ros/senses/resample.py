@@ -34,8 +34,10 @@ def mono(samples: Samples, channel: int = 0) -> Samples:
     :param samples: float32 (n, channels).
     :param channel: from 1 on; 0 for the mean.
     :returns: float32 (n,).
-    :raises InputError: ``no_channel`` when it is not there.
+    :raises InputError: for samples that are not finite; ``no_channel`` when it is not there.
     """
+    if not np.isfinite(samples).all():
+        raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
     channels = samples.shape[1]
     if channel > channels:
         raise InputError('no_channel', f'audio.channel: {channel}, of sound with {channels} '
@@ -52,7 +54,7 @@ def mono(samples: Samples, channel: int = 0) -> Samples:
 
 class Resampler:
     """
-    Mono mix and rate conversion of one unbroken stream.
+    Rate conversion of one unbroken stream of mono sound.
 
     Inputs and outputs are numbered from a time that both grids share. An output's value does not
     depend on where the stream was begun, to within 3e-7 once the filter has run in.
@@ -60,7 +62,7 @@ class Resampler:
     :param rate_hz: samples a second of the input, any.
     :param position: number of the next input.
     :param given: number of the next output.
-    :param before: inputs that went before, float32 (n,), mono; silence where it is not known.
+    :param before: inputs that went before, float32 (n,); silence where it is not known.
     """
 
     def __init__(
@@ -86,24 +88,23 @@ class Resampler:
 
     def accept(self, samples: Samples, last: bool = False) -> Samples:
         """
-        Convert float32 (n, channels) to float32 (m,) at 16 kHz; a little may come later.
+        Convert float32 (n,) to float32 (m,) at 16 kHz; a little may come later.
 
         :param last: True to get what is still inside; nothing may follow.
         """
-        mixed = mono(samples)
-        self.position += len(mixed)
-        self._note(mixed)
+        self.position += len(samples)
+        self._note(samples)
         ready, self._ready = self._ready, _NONE
-        return np.concatenate([ready, self._convert(mixed, last)])
+        return np.concatenate([ready, self._convert(samples, last)])
 
-    def _note(self, mixed: Samples) -> None:
+    def _note(self, samples: Samples) -> None:
         most = self.rate_hz // 5 + 2048  # measured: up to 80 ms, or 950 samples, are held
-        self.recent = np.concatenate([self.recent, mixed])[-most:]
+        self.recent = np.concatenate([self.recent, samples])[-most:]
 
-    def _convert(self, mixed: Samples, last: bool = False) -> Samples:
-        out: Samples = mixed
+    def _convert(self, samples: Samples, last: bool = False) -> Samples:
+        out = samples
         if self._stream is not None:
-            out = self._stream.resample_chunk(mixed, last=last).reshape(-1)
+            out = self._stream.resample_chunk(samples, last=last).reshape(-1)
         skipped = min(self._skip, len(out))
         self._skip -= skipped
         return out[skipped:]
