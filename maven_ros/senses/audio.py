@@ -109,20 +109,23 @@ class AudioSense(Freezing):
         self._robot.clear()
         if speaking:  # in the new time, too, from its beginning
             self._robot.append((_ALWAYS_NS, None))
+        self._playback, self._echo = Playback(), EchoDetector()
+        self._sequence: int | None = None  # of the last chunk,
+        self._stamp_ns: int | None = None  # and its stamp
+        self._clock = 'none'
+        self._forget_sound()
+
+    def _forget_sound(self) -> None:
         self._epoch_ns: int | None = None  # time of sample 0
         self._count = 0                    # samples so far; the ring holds the newest of them
         self._heard_from = 0               # those before this one stand for sound that was missed
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
         self._echoed = np.zeros(0, np.bool_)  # what the robot plays dominates these
-        self._playback, self._echo = Playback(), EchoDetector()
         self._blocks = VoiceBlocks()       # the first one begins with sample 0
         self._voice = np.zeros(0, np.float32)  # the probability of one in the newest blocks
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._lost: deque[int] = deque(maxlen=_REMEMBERED)  # numbers of chunks that are missing
-        self._sequence: int | None = None  # of the last chunk,
-        self._stamp_ns: int | None = None  # and its stamp
-        self._clock = 'none'
 
     def finish(self) -> list[AudioSegment]:
         """
@@ -363,11 +366,7 @@ class AudioSense(Freezing):
         missing = round((chunk.stamp_ns - self._time(self._count)) * SAMPLE_RATE_HZ / NS)
         if missing > self._capacity:  # nothing that is kept would survive: begin again
             yield AudioSegment(self._judged_ns, *self._blocks.finish())
-            kept = (self._robot.copy(), self._playback, self._echo, self._sequence, self._stamp_ns,
-                    self._clock)
-            self.reset()  # of the sound; time goes on
-            (self._robot, self._playback, self._echo, self._sequence, self._stamp_ns,
-             self._clock) = kept
+            self._forget_sound()  # time goes on
         yield from self._begin_at(chunk, sealed_ns)
 
     def _append(self, samples: Samples, sealed_ns: int | None) -> AudioSegment:
