@@ -35,7 +35,7 @@ from maven_ros.records import (
 )
 from maven_ros.senses.echo_detector import EchoDetector
 from maven_ros.senses.playback import Playback
-from maven_ros.senses.resample import Resampler, meeting, mono
+from maven_ros.senses.resample import Resampler, cut, meeting, mono
 from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import AudioSettings
 
@@ -228,27 +228,21 @@ class AudioSense(Freezing):
 
     def read(self, start_ns: int, end_ns: int) -> WindowSound:
         """Return what was heard in [start, end); the waveform's length follows from it alone."""
-        length = rules.window_samples(end_ns - start_ns)
-        waveform = self._cut(self._samples, start_ns, end_ns)
         heard = self._cut(self._heard, start_ns, end_ns)
-        if self._epoch_ns is None:
-            return WindowSound(waveform, heard, np.zeros(length // VOICE_BLOCK, np.bool_))
-        first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
-        return WindowSound(waveform, heard, self._voice_in(first, heard))
+        return WindowSound(self._cut(self._samples, start_ns, end_ns), heard,
+                           self._voice_in(self._number(start_ns), heard))
 
     # --- inside ------------------------------------------------------------------------------
 
     def _cut(self, ring: NDArray[Any], start_ns: int, end_ns: int) -> NDArray[Any]:
         """Return what a ring of samples holds of [start, end), 0 elsewhere."""
-        length = rules.window_samples(end_ns - start_ns)
-        found = np.zeros(length, ring.dtype)
-        if self._epoch_ns is not None:
-            first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
-            oldest = self._count - len(ring)
-            begin, end = max(first, oldest), min(first + length, self._count)
-            if begin < end:
-                found[begin - first:end - first] = ring[begin - oldest:end - oldest]
-        return found
+        return cut(ring, self._count - len(ring), self._number(start_ns),
+                   rules.window_samples(end_ns - start_ns))
+
+    def _number(self, time_ns: int) -> int:
+        """Return the number of the sample at a time; 0 before any sound."""
+        return (0 if self._epoch_ns is None else
+                round((time_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS))
 
     @property
     def _judged_ns(self) -> int:

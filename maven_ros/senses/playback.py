@@ -8,7 +8,7 @@ import numpy as np
 
 from maven_ros.freezing import Freezing
 from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples
-from maven_ros.senses.resample import Resampler, mono
+from maven_ros.senses.resample import Resampler, cut, mono
 
 #: A chunk that comes so much later than the one before has ended goes on with it.
 _LATE_NS = 60_000_000
@@ -58,10 +58,7 @@ class Playback(Freezing):
     def read(self, start_ns: int, length: int) -> Samples:
         """Return ``length`` samples from a time on, 0 where nothing is played; forget the rest."""
         first = round((start_ns - self._start_ns) * SAMPLE_RATE_HZ / NS)
-        found = np.zeros(length, np.float32)
-        begin, end = max(first, 0), min(first + length, len(self._samples))
-        if begin < end:
-            found[begin - first:end - first] = self._samples[begin:end]
+        found = cut(self._samples, 0, first, length)
         if first > SAMPLE_RATE_HZ:  # a second: streams lag behind one another
             self._forget(first - SAMPLE_RATE_HZ // 2)
         return found

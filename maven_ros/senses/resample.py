@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import gcd
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maven_ros.errors import InputError
 from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Samples
@@ -12,6 +14,8 @@ from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Samples
 #: A channel is silent that is 40 dB below the loudest.
 _SILENT = 0.01
 _NONE: Samples = np.zeros(0, np.float32)
+
+_Kept = TypeVar('_Kept', bound=np.generic)
 
 
 def meeting(rate_hz: int) -> tuple[int, int]:
@@ -50,6 +54,22 @@ def mono(samples: Samples, channel: int = 0) -> Samples:
         limited = limited[:, levels >= _SILENT * levels.max(initial=0.0)]
     mean: Samples = limited.mean(axis=1, dtype=np.float32)
     return mean
+
+
+def cut(kept: NDArray[_Kept], oldest: int, first: int, length: int) -> NDArray[_Kept]:
+    """
+    Return a stretch of a run of samples, 0 where they are not kept.
+
+    :param kept: (n,), the samples that are kept.
+    :param oldest: number of the first of them.
+    :param first: number of the first sample of the stretch.
+    :param length: of the stretch.
+    """
+    found = np.zeros(length, kept.dtype)
+    begin, end = max(first, oldest), min(first + length, oldest + len(kept))
+    if begin < end:
+        found[begin - first:end - first] = kept[begin - oldest:end - oldest]
+    return found
 
 
 class Resampler:
