@@ -27,7 +27,7 @@ from maven_ros.languages import primary
 from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples, Utterance
 from maven_ros.resources import resource
 from maven_ros.senses.audio import AudioSense
-from maven_ros.senses.resample import Resampler
+from maven_ros.senses.resample import Resampler, mono
 from maven_ros.senses.speech import Recogniser, SpeechWorker, open_recogniser
 from maven_ros.settings import AudioSettings, SpeechSettings
 
@@ -68,9 +68,9 @@ def sound_of(path: Path) -> Samples:
     for chunk in read_media(path, video=False):
         if isinstance(chunk, AudioChunk):
             resampler = resampler or Resampler(chunk.sample_rate_hz)
-            parts.append(resampler.accept(chunk.samples))
+            parts.append(resampler.accept(mono(chunk.samples)))
     assert resampler is not None
-    parts.append(resampler.accept(np.zeros((0, 1), np.float32), last=True))
+    parts.append(resampler.accept(np.zeros(0, np.float32), last=True))
     return np.concatenate(parts)
 
 

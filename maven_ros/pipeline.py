@@ -16,7 +16,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from maven_ros import rules
 from maven_ros.acting.stage import Acting
@@ -55,6 +55,8 @@ _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0
 
 #: A deferred part of the work on an input; it returns the resulting outputs.
 Step: TypeAlias = Callable[[], list[Output]]
+
+_Sound = TypeVar('_Sound', AudioChunk, RobotSpeaking)
 
 
 class Pipeline(Closing):
@@ -95,7 +97,6 @@ class Pipeline(Closing):
         self._transcript = Transcript(self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
-        self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
         self._frame_ns: int | None = None  # stamp of the last frame
         self._recognised_ns = 0            # end of the sound that has been recognised
         self._now_ns = 0
@@ -139,11 +140,9 @@ class Pipeline(Closing):
             elif isinstance(record, AudioChunk):
                 steps += self._take_audio(record, now_ns)
             elif isinstance(record, RobotSpeaking):
-                self._audio.robot_speaking(
-                    RobotSpeaking(record.stamp_ns + self._offset_ns, record.speaking))
+                self._audio.robot_speaking(self._shifted(record))
             elif isinstance(record, RobotSound):
-                chunk = record.chunk
-                self._audio.play(replace(chunk, stamp_ns=chunk.stamp_ns + self._offset_ns))
+                self._audio.play(self._shifted(record.chunk))
             else:
                 steps += self._take_utterance(record)
         except InputError as error:
@@ -183,7 +182,6 @@ class Pipeline(Closing):
         self._speaker.change(settings.speaker)
         self._windows.change(settings.windows)
         self._acting.change(settings)
-        self._offset_ns = nanoseconds(settings.audio.offset_ms / 1000.0)
 
     def reset(self) -> list[Output]:
         """
@@ -305,7 +303,7 @@ class Pipeline(Closing):
 
     def _take_audio(self, chunk: AudioChunk, now_ns: int) -> list[Step]:
         steps: list[Step] = []
-        chunk = replace(chunk, stamp_ns=chunk.stamp_ns + self._offset_ns)
+        chunk = self._shifted(chunk)
         verdict = self._windows.admit(
             Stream.AUDIO, chunk.stamp_ns, chunk.end_ns, now_ns, chunk.stamped)
         if verdict is Admission.RESTART:
@@ -320,6 +318,11 @@ class Pipeline(Closing):
         if watermark_ns is not None:
             self._windows.arrived(Stream.AUDIO, watermark_ns, now_ns)
         return steps + self._listen(now_ns)
+
+    def _shifted(self, record: _Sound) -> _Sound:
+        """Return a record of sound with ``audio.offset_ms`` added to its time."""
+        offset_ns = nanoseconds(self.settings.audio.offset_ms / 1000.0)
+        return replace(record, stamp_ns=record.stamp_ns + offset_ns)
 
     def _take_utterance(self, utterance: Utterance) -> list[Step]:
         """Take another recogniser's words, except those that the robot itself spoke."""

@@ -13,7 +13,7 @@ from maven_ros import __version__
 from maven_ros.acting.regions import read_regions
 from maven_ros.engine import Engine
 from maven_ros.errors import ResourceError
-from maven_ros.files import read_json
+from maven_ros.files import read_json, written
 from maven_ros.replay.excerpt import Excerpt
 from maven_ros.replay.stamps import stamp_faults
 from maven_ros.senses.speech import recognised_by
@@ -103,14 +103,10 @@ class Summary:
         """
         Write the summary as JSON, atomically.
 
-        :raises ResourceError: if it cannot be written.
+        :raises CannotWrite: if it cannot be written.
         """
-        new = path.with_name(f'{path.name}.new')
-        try:
-            new.write_text(json.dumps(all_shown(asdict(self)), indent=1) + '\n', encoding='utf-8')
-            new.replace(path)
-        except OSError as error:
-            raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+        with written(path) as beside:
+            beside.write_text(json.dumps(all_shown(asdict(self)), indent=1) + '\n', 'utf-8')
 
 
 def is_loss(name: str) -> bool:

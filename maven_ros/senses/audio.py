@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from maven_ros import rules
 from maven_ros.counters import Counters
-from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.records import (
     NS,
@@ -36,7 +35,7 @@ from maven_ros.records import (
 )
 from maven_ros.senses.echo_detector import EchoDetector
 from maven_ros.senses.playback import Playback
-from maven_ros.senses.resample import Resampler, meeting, mono
+from maven_ros.senses.resample import Resampler, cut, meeting, mono
 from maven_ros.senses.voice_activity import VoiceBlocks
 from maven_ros.settings import AudioSettings
 
@@ -110,20 +109,23 @@ class AudioSense(Freezing):
         self._robot.clear()
         if speaking:  # in the new time, too, from its beginning
             self._robot.append((_ALWAYS_NS, None))
+        self._playback, self._echo = Playback(), EchoDetector()
+        self._sequence: int | None = None  # of the last chunk,
+        self._stamp_ns: int | None = None  # and its stamp
+        self._clock = 'none'
+        self._forget_sound()
+
+    def _forget_sound(self) -> None:
         self._epoch_ns: int | None = None  # time of sample 0
         self._count = 0                    # samples so far; the ring holds the newest of them
         self._heard_from = 0               # those before this one stand for sound that was missed
         self._samples = np.zeros(0, np.float32)
         self._heard = np.zeros(0, np.bool_)
         self._echoed = np.zeros(0, np.bool_)  # what the robot plays dominates these
-        self._playback, self._echo = Playback(), EchoDetector()
         self._blocks = VoiceBlocks()       # the first one begins with sample 0
         self._voice = np.zeros(0, np.float32)  # the probability of one in the newest blocks
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._lost: deque[int] = deque(maxlen=_REMEMBERED)  # numbers of chunks that are missing
-        self._sequence: int | None = None  # of the last chunk,
-        self._stamp_ns: int | None = None  # and its stamp
-        self._clock = 'none'
 
     def finish(self) -> list[AudioSegment]:
         """
@@ -212,8 +214,6 @@ class AudioSense(Freezing):
             it is silenced.
         :raises InputError: for samples that are not finite, or lack the channel.
         """
-        if not np.isfinite(chunk.samples).all():
-            raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
         samples = mono(chunk.samples, self._settings.channel)
         if not self._is_new(chunk):
             return []
@@ -223,33 +223,26 @@ class AudioSense(Freezing):
             self._counters.count(
                 'audio', 'rate_changed',
                 f'from {self._resampler.rate_hz} to {chunk.sample_rate_hz} Hz')
-        chunk = replace(chunk, samples=samples[:, None])
-        segments = list(self._join(chunk, sealed_ns, lost > 0))
+        segments = list(self._join(chunk, samples, sealed_ns, lost > 0))
         return [segment for segment in segments if len(segment.samples)]
 
     def read(self, start_ns: int, end_ns: int) -> WindowSound:
         """Return what was heard in [start, end); the waveform's length follows from it alone."""
-        length = rules.window_samples(end_ns - start_ns)
-        waveform = self._cut(self._samples, start_ns, end_ns)
         heard = self._cut(self._heard, start_ns, end_ns)
-        if self._epoch_ns is None:
-            return WindowSound(waveform, heard, np.zeros(length // VOICE_BLOCK, np.bool_))
-        first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
-        return WindowSound(waveform, heard, self._voice_in(first, heard))
+        return WindowSound(self._cut(self._samples, start_ns, end_ns), heard,
+                           self._voice_in(self._number(start_ns), heard))
 
     # --- inside ------------------------------------------------------------------------------
 
     def _cut(self, ring: NDArray[Any], start_ns: int, end_ns: int) -> NDArray[Any]:
         """Return what a ring of samples holds of [start, end), 0 elsewhere."""
-        length = rules.window_samples(end_ns - start_ns)
-        found = np.zeros(length, ring.dtype)
-        if self._epoch_ns is not None:
-            first = round((start_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS)
-            oldest = self._count - len(ring)
-            begin, end = max(first, oldest), min(first + length, self._count)
-            if begin < end:
-                found[begin - first:end - first] = ring[begin - oldest:end - oldest]
-        return found
+        return cut(ring, self._count - len(ring), self._number(start_ns),
+                   rules.window_samples(end_ns - start_ns))
+
+    def _number(self, time_ns: int) -> int:
+        """Return the number of the sample at a time; 0 before any sound."""
+        return (0 if self._epoch_ns is None else
+                round((time_ns - self._epoch_ns) * SAMPLE_RATE_HZ / NS))
 
     @property
     def _judged_ns(self) -> int:
@@ -296,10 +289,14 @@ class AudioSense(Freezing):
         return missing
 
     def _join(
-        self, chunk: AudioChunk, sealed_ns: int | None, follows_gap: bool,
+        self, chunk: AudioChunk, samples: Samples, sealed_ns: int | None, follows_gap: bool,
     ) -> Iterator[AudioSegment]:
-        """Put a chunk where it belongs on the clock: after what is there, a gap, or cut short."""
-        rate_hz, samples = chunk.sample_rate_hz, chunk.samples
+        """
+        Put a chunk where it belongs on the clock: after what is there, a gap, or cut short.
+
+        :param samples: float32 (n,), the chunk's sound as mono.
+        """
+        rate_hz = chunk.sample_rate_hz
         if self._epoch_ns is None:
             yield from self._begin_at(chunk, sealed_ns)
             if self._robot_speaks() and self._robot[-1][0] > chunk.end_ns + _SAME_CLOCK_NS:
@@ -352,7 +349,7 @@ class AudioSense(Freezing):
         yield self._append(np.zeros(missing, np.float32), sealed_ns)
 
     def _flush(self) -> Samples:
-        return self._resampler.accept(np.zeros((0, 1), np.float32), last=True)
+        return self._resampler.accept(np.zeros(0, np.float32), last=True)
 
     def _fill_gap(
         self, gap_ns: int, chunk: AudioChunk, sealed_ns: int | None,
@@ -363,11 +360,7 @@ class AudioSense(Freezing):
         missing = round((chunk.stamp_ns - self._time(self._count)) * SAMPLE_RATE_HZ / NS)
         if missing > self._capacity:  # nothing that is kept would survive: begin again
             yield AudioSegment(self._judged_ns, *self._blocks.finish())
-            kept = (self._robot.copy(), self._playback, self._echo, self._sequence, self._stamp_ns,
-                    self._clock)
-            self.reset()  # of the sound; time goes on
-            (self._robot, self._playback, self._echo, self._sequence, self._stamp_ns,
-             self._clock) = kept
+            self._forget_sound()  # time goes on
         yield from self._begin_at(chunk, sealed_ns)
 
     def _append(self, samples: Samples, sealed_ns: int | None) -> AudioSegment:

@@ -18,6 +18,12 @@ EYE_LINE = 0.39       # from the upper border to the eyes
 Affine = NDArray[np.float64]
 
 
+def turning(angle_rad: float) -> NDArray[np.float64]:
+    """Return the matrix, (2, 2), that makes level what is turned by an angle, clockwise."""
+    cos, sin = math.cos(angle_rad), math.sin(angle_rad)
+    return np.array([[cos, sin], [-sin, cos]])
+
+
 @plain_data
 @dataclass(frozen=True, slots=True)
 class Square:
@@ -38,9 +44,7 @@ class Square:
 
     def matrix(self, side_px: int) -> Affine:
         """Return the motion, (2, 3), from the picture into one of this square alone."""
-        scale = side_px / self.side
-        cos, sin = scale * math.cos(self.angle_rad), scale * math.sin(self.angle_rad)
-        turn = np.array([[cos, sin], [-sin, cos]])
+        turn = side_px / self.side * turning(self.angle_rad)
         return np.column_stack([turn, side_px / 2 - turn @ self.centre])
 
 

@@ -23,7 +23,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import sha256_of
 from maven_ros.records import Pixels, Point
 from maven_ros.resources import resource
-from maven_ros.senses.crops import Affine, Outline, Square, cut, reduced
+from maven_ros.senses.crops import Affine, Outline, Square, cut, reduced, turning
 from maven_ros.settings import FaceSettings
 
 SHIPPED = 'models/yunet/face_detection_yunet_2026may.onnx'
@@ -162,9 +162,8 @@ def _tilted(points: NDArray[np.float64], believed: float) -> tuple[Point, ...]:
     eyes_rad, mouth_rad = math.atan2(across[1], across[0]), math.atan2(-down[0], down[1])
     tilt_rad = believed * (_TILT_BY_EYES * eyes_rad + _TILT_BY_MOUTH * mouth_rad)
     turn_rad = min(max(tilt_rad, -_MOST_TILT), _MOST_TILT) - eyes_rad
-    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
     middle = points.mean(0)
-    turned = (points - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+    turned = (points - middle) @ turning(turn_rad) + middle
     return tuple(map(tuple, turned.tolist()))
 
 
@@ -203,8 +202,7 @@ def _turned(picture: Pixels, angle_rad: float, scale: float) -> tuple[Pixels, Af
     view = np.asarray(cv2.resize(small, size.tolist()), np.uint8)
     motion = np.diag(size / before * shrunk) @ np.eye(2, 3)
     if angle_rad:
-        cos, sin = math.cos(angle_rad), math.sin(angle_rad)
-        turn = np.array([[cos, sin], [-sin, cos]])
+        turn = turning(angle_rad)
         about = np.ceil(np.abs(turn) @ size)
         motion = turn @ motion
         motion[:, 2] = about / 2 - turn @ size / 2

@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.records import NS, SAMPLE_RATE_HZ, AudioChunk, Samples
-from maven_ros.senses.resample import Resampler, mono
+from maven_ros.senses.resample import Resampler, cut, mono
 
 #: A chunk that comes so much later than the one before has ended goes on with it.
 _LATE_NS = 60_000_000
@@ -43,8 +42,7 @@ class Playback(Freezing):
         :returns: False if its time is so far off that what was to be played is forgotten.
         :raises InputError: for samples that are not finite.
         """
-        if not np.isfinite(chunk.samples).all():
-            raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
+        samples = mono(chunk.samples)
         off_ns = chunk.stamp_ns - self._end_ns
         jumped = self.begun and abs(off_ns) > _APART_NS
         if jumped or not self.begun:
@@ -53,17 +51,14 @@ class Playback(Freezing):
             self._go_on(max(0, off_ns), chunk.sample_rate_hz)
         elif abs(off_ns) > _JITTER_NS and off_ns > -_LATE_NS:
             self._start_ns += int(off_ns * _PULL)
-        self._append(self._resampler.accept(mono(chunk.samples)[:, None]))
+        self._append(self._resampler.accept(samples))
         self.begun = True
         return not (jumped and off_ns < 0)
 
     def read(self, start_ns: int, length: int) -> Samples:
         """Return ``length`` samples from a time on, 0 where nothing is played; forget the rest."""
         first = round((start_ns - self._start_ns) * SAMPLE_RATE_HZ / NS)
-        found = np.zeros(length, np.float32)
-        begin, end = max(first, 0), min(first + length, len(self._samples))
-        if begin < end:
-            found[begin - first:end - first] = self._samples[begin:end]
+        found = cut(self._samples, 0, first, length)
         if first > SAMPLE_RATE_HZ:  # a second: streams lag behind one another
             self._forget(first - SAMPLE_RATE_HZ // 2)
         return found
@@ -98,7 +93,7 @@ class Playback(Freezing):
     def _go_on(self, pause_ns: int, rate_hz: int) -> None:
         """Go on after a pause, at any rate."""
         end_ns = self._end_ns + pause_ns
-        self._append(self._resampler.accept(np.zeros((0, 1), np.float32), last=True))
+        self._append(self._resampler.accept(np.zeros(0, np.float32), last=True))
         missing = round((end_ns - self._start_ns) * SAMPLE_RATE_HZ / NS) - len(self._samples)
         self._append(np.zeros(max(0, missing), np.float32))
         self._given, self._resampler = 0, Resampler(rate_hz)

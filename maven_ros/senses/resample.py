@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import gcd
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maven_ros.errors import InputError
 from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Samples
@@ -12,6 +14,8 @@ from maven_ros.records import SAMPLE_RATE_HZ, VOICE_BLOCK, Samples
 #: A channel is silent that is 40 dB below the loudest.
 _SILENT = 0.01
 _NONE: Samples = np.zeros(0, np.float32)
+
+_Kept = TypeVar('_Kept', bound=np.generic)
 
 
 def meeting(rate_hz: int) -> tuple[int, int]:
@@ -34,8 +38,10 @@ def mono(samples: Samples, channel: int = 0) -> Samples:
     :param samples: float32 (n, channels).
     :param channel: from 1 on; 0 for the mean.
     :returns: float32 (n,).
-    :raises InputError: ``no_channel`` when it is not there.
+    :raises InputError: for samples that are not finite; ``no_channel`` when it is not there.
     """
+    if not np.isfinite(samples).all():
+        raise InputError('not_finite', 'samples hold NaN or infinity; allowed: finite values')
     channels = samples.shape[1]
     if channel > channels:
         raise InputError('no_channel', f'audio.channel: {channel}, of sound with {channels} '
@@ -50,9 +56,25 @@ def mono(samples: Samples, channel: int = 0) -> Samples:
     return mean
 
 
+def cut(kept: NDArray[_Kept], oldest: int, first: int, length: int) -> NDArray[_Kept]:
+    """
+    Return a stretch of a run of samples, 0 where they are not kept.
+
+    :param kept: (n,), the samples that are kept.
+    :param oldest: number of the first of them.
+    :param first: number of the first sample of the stretch.
+    :param length: of the stretch.
+    """
+    found = np.zeros(length, kept.dtype)
+    begin, end = max(first, oldest), min(first + length, oldest + len(kept))
+    if begin < end:
+        found[begin - first:end - first] = kept[begin - oldest:end - oldest]
+    return found
+
+
 class Resampler:
     """
-    Mono mix and rate conversion of one unbroken stream.
+    Rate conversion of one unbroken stream of mono sound.
 
     Inputs and outputs are numbered from a time that both grids share. An output's value does not
     depend on where the stream was begun, to within 3e-7 once the filter has run in.
@@ -60,7 +82,7 @@ class Resampler:
     :param rate_hz: samples a second of the input, any.
     :param position: number of the next input.
     :param given: number of the next output.
-    :param before: inputs that went before, float32 (n,), mono; silence where it is not known.
+    :param before: inputs that went before, float32 (n,); silence where it is not known.
     """
 
     def __init__(
@@ -86,24 +108,23 @@ class Resampler:
 
     def accept(self, samples: Samples, last: bool = False) -> Samples:
         """
-        Convert float32 (n, channels) to float32 (m,) at 16 kHz; a little may come later.
+        Convert float32 (n,) to float32 (m,) at 16 kHz; a little may come later.
 
         :param last: True to get what is still inside; nothing may follow.
         """
-        mixed = mono(samples)
-        self.position += len(mixed)
-        self._note(mixed)
+        self.position += len(samples)
+        self._note(samples)
         ready, self._ready = self._ready, _NONE
-        return np.concatenate([ready, self._convert(mixed, last)])
+        return np.concatenate([ready, self._convert(samples, last)])
 
-    def _note(self, mixed: Samples) -> None:
+    def _note(self, samples: Samples) -> None:
         most = self.rate_hz // 5 + 2048  # measured: up to 80 ms, or 950 samples, are held
-        self.recent = np.concatenate([self.recent, mixed])[-most:]
+        self.recent = np.concatenate([self.recent, samples])[-most:]
 
-    def _convert(self, mixed: Samples, last: bool = False) -> Samples:
-        out: Samples = mixed
+    def _convert(self, samples: Samples, last: bool = False) -> Samples:
+        out = samples
         if self._stream is not None:
-            out = self._stream.resample_chunk(mixed, last=last).reshape(-1)
+            out = self._stream.resample_chunk(samples, last=last).reshape(-1)
         skipped = min(self._skip, len(out))
         self._skip -= skipped
         return out[skipped:]

@@ -69,7 +69,8 @@ def starts(utterances):
 
 def test_each_answer_is_what_one_that_answers_at_once_says(whisper_base, sample):
     counters = Counters(), Counters()
-    inline = InlineRecogniser(open_recogniser(SpeechSettings(), counters[0]))
+    recogniser = open_recogniser(SpeechSettings(), counters[0])
+    inline = InlineRecogniser(recogniser)
     with AheadRecogniser.open(SpeechSettings(), counters[1]) as ahead:
         assert ahead.recognises
         polls, expected = [], []
@@ -82,8 +83,8 @@ def test_each_answer_is_what_one_that_answers_at_once_says(whisper_base, sample)
         polls.append(ahead.finish(0.0))
         expected.append(inline.finish(0.0))
         assert [list(one) for one in polls] == expected and any(expected[:-1])
-        assert ahead.learnt == inline.learnt and not ahead.speaking
-        ahead.learnt = inline.learnt = inline.learnt
+        assert ahead.learnt == recogniser.learnt and not ahead.speaking
+        ahead.learnt = recogniser.learnt = recogniser.learnt
         for segment in segments(silence(1.0)):
             ahead.put(segment)
             inline.put(segment)

@@ -56,23 +56,6 @@ class Recogniser(Protocol):
         """Let go of the model; nothing else may be called after."""
 
 
-def will_recognise(settings: SpeechSettings, counters: Counters) -> bool:
-    """
-    Tell whether words are recognised: where they are wanted, and the weights are there.
-
-    :param counters: gets ``speech.no_model`` where Whisper's were never fetched.
-    """
-    if settings.recogniser != 'whisper':
-        return settings.recogniser != 'none'
-    from maven_ros.senses.speech.whisper_model import folder_of
-
-    if folder_of(settings).is_dir():
-        return True
-    counters.count('speech', 'no_model', f'no words: {folder_of(settings)} is not there; '
-                                         'maven-ros models fetch whisper-base brings it')
-    return False
-
-
 def recognised_by(settings: SpeechSettings) -> str:
     """Return what tells one recogniser from another, its weights included."""
     if settings.recogniser != 'whisper':
@@ -88,33 +71,27 @@ def open_recogniser(settings: SpeechSettings, counters: Counters) -> Recogniser 
     """
     Load the recogniser that the settings name.
 
-    :param counters: of what it drops.
-    :returns: None where there is none; see :func:`will_recognise`.
-    :raises ResourceError: its package, model or language is missing; says what would help.
+    :param counters: of what it drops; gets ``speech.no_model`` where Whisper's weights were never
+        fetched.
+    :returns: None where no words are wanted, and without those weights.
+    :raises ResourceError: its package, model or language is missing, or a file of the model was
+        changed; says what would help.
     """
-    _check(settings)
-    if not will_recognise(settings, counters):
+    if settings.recogniser == 'none':
         return None
-    if settings.recogniser == 'whisper':
-        from maven_ros.senses.speech.whisper import WhisperRecogniser
-
-        return WhisperRecogniser(settings, counters)
-    from maven_ros.senses.speech.vosk import VoskRecogniser
-
-    return VoskRecogniser(settings)
-
-
-def _check(settings: SpeechSettings) -> None:
-    """
-    Check what can be without loading anything.
-
-    :raises ResourceError: a package or a file of the model is missing or was changed.
-    """
-    if settings.recogniser == 'whisper':
-        from maven_ros.senses.speech import whisper_model
-
-        whisper_model.check(settings)
-    elif settings.recogniser == 'vosk':
+    if settings.recogniser == 'vosk':
         from maven_ros.senses.speech import vosk
 
         vosk.check(settings)
+        return vosk.VoskRecogniser(settings)
+    from maven_ros.senses.speech import whisper_model
+
+    whisper_model.check(settings)
+    folder = whisper_model.folder_of(settings)
+    if not folder.is_dir():
+        counters.count('speech', 'no_model', f'no words: {folder} is not there; '
+                                             'maven-ros models fetch whisper-base brings it')
+        return None
+    from maven_ros.senses.speech.whisper import WhisperRecogniser
+
+    return WhisperRecogniser(settings, counters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
@@ -125,22 +125,6 @@ class InlineRecogniser:
     def recognises(self) -> bool:
         """Whether there is a recogniser at all."""
         return self._recogniser is not None
-
-    @property
-    def speaking(self) -> bool:
-        """Whether an utterance is going on."""
-        return self._recogniser is not None and self._recogniser.speaking
-
-    @property
-    def learnt(self) -> Any:
-        """What the recogniser has learnt, as plain data."""
-        return None if self._recogniser is None else self._recogniser.learnt
-
-    @learnt.setter
-    def learnt(self, learnt: Any) -> None:
-        """Forget all sound but know this."""
-        if self._recogniser is not None:
-            self._recogniser.learnt = learnt
 
     def put(self, segment: AudioSegment) -> None:
         """Recognise."""

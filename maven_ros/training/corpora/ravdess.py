@@ -19,7 +19,7 @@ from maven_ros.counters import Counters
 from maven_ros.devices.media import read_media
 from maven_ros.errors import ResourceError
 from maven_ros.records import AudioChunk, Samples
-from maven_ros.senses.resample import Resampler
+from maven_ros.senses.resample import Resampler, mono
 from maven_ros.training.corpus import Examples, require_split
 from maven_ros.training.targets import points_of
 
@@ -125,5 +125,5 @@ def _read(path: Path) -> Samples:
     if faults:
         raise ResourceError('; '.join(faults.values()))
     resampler = Resampler(chunks[0].sample_rate_hz)
-    return np.concatenate([resampler.accept(chunk.samples, last=chunk is chunks[-1])
+    return np.concatenate([resampler.accept(mono(chunk.samples), last=chunk is chunks[-1])
                            for chunk in chunks])
