@@ -76,10 +76,10 @@ def find_sources(
             found[role] = ''
         elif name:
             found[role] = _named(bag, role, bag.resolve(name))
-        elif role not in ('audio_info', *_BY_NAME):
-            found[role] = _only(bag, role, bag.resolve(named.robot_audio or ROBOT_AUDIO_TOPIC))
         elif role in _BY_NAME:
             found[role] = _ending(bag, role, _BY_NAME[role])
+        elif role != 'audio_info':  # that is found beside the sound
+            found[role] = _only(bag, role, bag.resolve(named.robot_audio or ROBOT_AUDIO_TOPIC))
     if not ros4hri or not _usable(bag, found['faces']):
         found['faces'] = ''
     if not found['audio_info']:
