@@ -18,7 +18,7 @@ from maven_ros.records import Stream
 
 OK, WARN, ERROR = 0, 1, 2
 #: Number of looks, one per second, that a fault is judged by.
-_LOOKS_BACK = 5
+LOOKS_BACK = 5
 #: Share of refused messages from which they are a fault; smaller shares are only counted.
 _SHARE = 0.05
 #: A fault that returns within this time is not logged again.
@@ -71,6 +71,19 @@ def diagnosis(
                      '; '.join(one.text for one in faults) or otherwise, values)
 
 
+def grown(
+    counters: Counters, before: Mapping[tuple[str, str], int],
+    now: Mapping[tuple[str, str], int], source: str, cause: str,
+) -> Fault | None:
+    """Return a fault if a count that is a fault by itself has grown."""
+    times = now.get((source, cause), 0) - before.get((source, cause), 0)
+    if not times:
+        return None
+    detail = counters.detail(source, cause)
+    return Fault(WARN, f'{source} {cause}', f'{source} {_words(cause)}, {times} times'
+                                            f'{f": {detail}" if detail else ""}')
+
+
 class Health:
     """
     Read all counts once a second, and describe the faults of each input and sense.
@@ -81,7 +94,7 @@ class Health:
     def __init__(self, name: str, counters: Counters, intake: Intake, inputs: Inputs) -> None:
         self._name = name
         self._counters, self._intake, self._inputs = counters, intake, inputs
-        self._looks: deque[_Look] = deque(maxlen=_LOOKS_BACK + 1)
+        self._looks: deque[_Look] = deque(maxlen=LOOKS_BACK + 1)
         self._said_s: dict[str, float] = {}
         self._look(0)
 
@@ -152,7 +165,7 @@ class Health:
             faults.append(Fault(WARN, f'{role} stopped',
                                 f'{_STREAMS[role].value} has stopped: nothing from {topic}'))
         taken = self._since(lambda look: look.taken.get(topic, 0))
-        if taken and len(self._looks) > _LOOKS_BACK \
+        if taken and len(self._looks) > LOOKS_BACK \
                 and self._since(lambda look: look.flat.get(topic, 0)) == taken:
             faults.append(Fault(WARN, f'{role} flat', f'the samples of {topic} do not change: '
                                 'the microphone is muted, or not connected'))
@@ -200,22 +213,16 @@ class Health:
                 for (_, cause), n in self._causes(role, topic).items()}
 
     def _grown(self, source: str, cause: str) -> Fault | None:
-        """Return a fault if a count that is a fault by itself has grown."""
-        times = self._since(lambda look: look.counts.get((source, cause), 0))
-        if not times:
-            return None
-        detail = self._counters.detail(source, cause)
-        return Fault(WARN, f'{source} {cause}', f'{source} {_words(cause)}, {times} times'
-                                                f'{f": {detail}" if detail else ""}')
+        return grown(self._counters, self._looks[0].counts, self._looks[-1].counts, source, cause)
 
     def _no_states(self) -> list[Fault]:
         """Return a fault if messages can be read but no window closes."""
         readable = sum(seen.since(self._looks[0].stamps.get(topic)).count
                        for topic, seen in self._looks[-1].stamps.items())
-        if len(self._looks) <= _LOOKS_BACK or not readable \
+        if len(self._looks) <= LOOKS_BACK or not readable \
                 or self._since(lambda look: look.states):
             return []
-        return [Fault(ERROR, 'no states', f'no window has closed for {_LOOKS_BACK} s, though '
+        return [Fault(ERROR, 'no states', f'no window has closed for {LOOKS_BACK} s, though '
                                           'messages come')]
 
     def _since(self, count: Callable[[_Look], int]) -> int:
