@@ -7,7 +7,7 @@ The name of a clip is modality-channel-emotion-intensity-statement-repetition-ac
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.counters import Counters
-from maven_ros.devices.media import read_media
+from maven_ros.devices.media import read_sounds
 from maven_ros.errors import ResourceError
-from maven_ros.records import AudioChunk, Samples
+from maven_ros.records import Samples
 from maven_ros.senses.resample import Resampler, mono
 from maven_ros.training.corpus import Examples, require_split
 from maven_ros.training.targets import points_of
@@ -104,7 +104,7 @@ def read_ravdess(
                             f'who are in split {split!r}')
     emotions, strong, actors = zip(*(fields for _, fields in chosen), strict=True)
     return VoiceClips(
-        tuple(_read(path) for path, _ in chosen), np.array(emotions, np.int64),
+        tuple(_read(path for path, _ in chosen)), np.array(emotions, np.int64),
         np.array(strong), np.array(actors, np.int64), POINTS[list(emotions)])
 
 
@@ -117,13 +117,12 @@ def _describe(path: Path) -> tuple[int, bool, int]:
     return emotion - 1, intensity == 2, actor
 
 
-def _read(path: Path) -> Samples:
+def _read(paths: Iterable[Path]) -> Iterator[Samples]:
     counters = Counters()
-    chunks = [one for one in read_media(path, video=False, counters=counters)
-              if isinstance(one, AudioChunk)]
-    faults = counters.details()
-    if faults:
-        raise ResourceError('; '.join(faults.values()))
-    resampler = Resampler(chunks[0].sample_rate_hz)
-    return np.concatenate([resampler.accept(mono(chunk.samples), last=chunk is chunks[-1])
-                           for chunk in chunks])
+    for chunks in read_sounds(paths, counters):
+        faults = counters.details()
+        if faults:
+            raise ResourceError('; '.join(faults.values()))
+        resampler = Resampler(chunks[0].sample_rate_hz)
+        yield np.concatenate([resampler.accept(mono(chunk.samples), last=chunk is chunks[-1])
+                              for chunk in chunks])
