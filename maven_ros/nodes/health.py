@@ -34,6 +34,8 @@ _SENSES = {
     'windows': (('windows', 'jump_back'), ('windows', 'jump_ahead')),
 }
 
+_Causes = Counter[tuple[str, str]]
+
 _log = logging.getLogger('maven_ros.affect')
 
 
@@ -115,15 +117,17 @@ class Health:
         faults = [*faults]
         found: list[Diagnosis] = []
         for role, topic in self._inputs.devices().items():
-            own = [*self._input_faults(role, topic, _STREAMS[role] in stopped)]
+            causes = self._causes(role, topic)
+            own = [*self._input_faults(role, topic, causes, _STREAMS[role] in stopped)]
             came = f'{arrivals.get(topic, 0.0):.1f}'
             found.append(self._diagnosis(topic, own, 'ok' if float(came) else 'waiting', {
-                'rate (Hz)': came, **self._refusals(role, topic)}))
+                'rate (Hz)': came, **_refusals(causes)}))
             faults += own
         for topic in sorted({topic for topic, _ in self._looks[-1].refused}
                             & self._looks[-1].taken.keys() - set(self._inputs.devices().values())):
-            own = self._refused('', topic)
-            found.append(self._diagnosis(topic, own, 'ok', self._refusals('', topic)))
+            causes = self._causes('', topic)
+            own = self._refused('', topic, causes)
+            found.append(self._diagnosis(topic, own, 'ok', _refusals(causes)))
             faults += own
         for sense, kinds in _SENSES.items():
             own = [*filter(None, (self._grown(*kind) for kind in kinds))]
@@ -145,13 +149,15 @@ class Health:
     ) -> Diagnosis:
         return diagnosis(f'{self._name}: {what}', faults, otherwise, values)
 
-    def _input_faults(self, role: str, topic: str, stopped: bool) -> list[Fault]:
+    def _input_faults(
+        self, role: str, topic: str, causes: _Causes, stopped: bool,
+    ) -> list[Fault]:
         """Return the faults of a camera or a microphone."""
         faults = []
         missed = self._inputs.missed(role)
         if missed:
             faults.append(Fault(WARN, f'{role} missed', missed))
-        faults += self._refused(role, topic)
+        faults += self._refused(role, topic, causes)
         faults += filter(None, (self._grown(topic, cause) for cause in _TRANSPORT))
         stamps = self._looks[-1].stamps.get(topic)
         if stamps is not None:
@@ -177,13 +183,12 @@ class Health:
             faults.append(Fault(WARN, f'{role} publishers', f'{publishers} publishers on {topic}'))
         return faults
 
-    def _refused(self, role: str, topic: str) -> list[Fault]:
+    def _refused(self, role: str, topic: str, causes: _Causes) -> list[Fault]:
         """
         Return a fault if many messages of a topic were refused, with the causes.
 
         :param role: role of a camera or a microphone; empty for other topics.
         """
-        causes = self._causes(role, topic)
         refused = sum(causes.values())
         considered = self._since(lambda look: (
             look.taken.get(topic, 0) + look.refused.get((role, 'overflow'), 0)
@@ -202,15 +207,12 @@ class Health:
         return [Fault(ERROR if every else WARN, f'{topic} refused',
                       f'{text} ({detail})' if detail else text)]
 
-    def _causes(self, role: str, topic: str) -> Counter[tuple[str, str]]:
+    def _causes(self, role: str, topic: str) -> _Causes:
+        """Return how many messages of a topic were refused, by source and cause."""
         sources = {topic} | ({role, _STREAMS[role].value} if role else set())
         before, now = self._looks[0].refused, self._looks[-1].refused
         return +Counter({kind: n - before.get(kind, 0) for kind, n in now.items()
                          if kind[0] in sources})
-
-    def _refusals(self, role: str, topic: str) -> dict[str, str]:
-        return {f'refused: {_words(cause)}': str(n)
-                for (_, cause), n in self._causes(role, topic).items()}
 
     def _grown(self, source: str, cause: str) -> Fault | None:
         return grown(self._counters, self._looks[0].counts, self._looks[-1].counts, source, cause)
@@ -237,6 +239,10 @@ class Health:
             if fault.kind not in self._said_s and not fault.logged:
                 _log.warning('%s', fault.text)
             self._said_s[fault.kind] = now_s
+
+
+def _refusals(causes: _Causes) -> dict[str, str]:
+    return {f'refused: {_words(cause)}': str(n) for (_, cause), n in causes.items()}
 
 
 def _words(cause: str) -> str:
