@@ -22,7 +22,7 @@ class Rig:
 
     def __init__(self, speech=None, **values):
         self.pipeline = Listening(SETTINGS.with_values({
-            'speech.recogniser': 'none',
+            'speech.recogniser': 'none', 'audio.min_voiced_s': 0.05,
             **{name if '.' in name else f'windows.{name}': value
                for name, value in values.items()}}), self, speech=speech)
         self.now_ns = T0

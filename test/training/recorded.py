@@ -21,7 +21,7 @@ TINY = MavenConfig(
     name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,
     voice_channels=(4, 8), text_width=8, text_layers=1, fusion_width=16, context_width=12,
     head_width=(8,), dropout=0.0, head_dropout=0.0)
-WINDOWING = Windowing(2.0, 0.5, 10.0, 0.0, 0.5, 0.1, 0.2, 0.5)
+WINDOWING = Windowing(2.0, 0.5, 10.0, 0.0, 0.5, 0.0, 0.1, 0.2, 0.5)
 FPS = 10
 PEOPLE_OF = {'train': ('1', '2_left', '2_right', '3', '4'), 'valid': ('5', '6'), 'test': ('7',)}
 

@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize('offset_ms', [0.0, 250.0, -250.0])
 def test_words_move_with_the_sound_that_they_are_heard_in(folder, offset_ms):
-    windowing = Windowing(1.5, 0.5, 10.0, offset_ms, 0.5, 0.1, 0.05, 0.5)
+    windowing = Windowing(1.5, 0.5, 10.0, offset_ms, 0.5, 0.0, 0.1, 0.05, 0.5)
     video = RecordedVideo(folder, [PERSON], {'clip': NO_FRAMES}, 48, ('en',))
     pieces = [whose['clip'] for whose in evidence_in(video, windowing, Counters())]
     heard = {window: piece.waveform for window, piece in enumerate(pieces) if len(piece.waveform)}
