@@ -190,7 +190,8 @@ def _add_evaluate(declare: Declare, group: Group) -> None:
     one.add_argument('--annotations', type=Path, metavar='DIR', help='folder of NAME.txt or '
                      'NAME.csv; the topic /affect/annotation of the bags if omitted')
     one.add_argument('--out', type=Path, default=Path('runs/evaluation'),
-                     help='folder for the results (default %(default)s)')
+                     help='folder for the results (default %(default)s); an evaluation there is '
+                     'replaced only by one of the same bags or more')
     one.add_argument('--without', nargs='+', default=[], metavar='PART',
                      help='ablations, each with its own result: video, audio, text, or a pathway '
                      'such as video_to_audio')
@@ -217,6 +218,7 @@ def _add_compare(declare: Declare) -> None:
 def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
     from maven_ros.report.benchmark import BenchmarkPlan, replay_all
     from maven_ros.report.console import as_text
+    from maven_ros.report.kept import check_out, write_sets
     from maven_ros.report.outcome import score_replays
     from maven_ros.report.page import require_jinja, write_report
     from maven_ros.tables import require_pyarrow
@@ -228,10 +230,12 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
         settings=settings_of(arguments), without=tuple(arguments.without),
         offset_search_s=arguments.offset_search, sources=sources_of(arguments),
         draws=arguments.draws, seed=arguments.seed)
+    check_out(plan)
     errors = replay_all(plan, stop, progress_bar, arguments.workers, arguments.ray)
     outcome = score_replays(plan, errors)
-    write_report(outcome, plan.out / 'report.html')
     say(as_text(outcome))
+    write_sets(outcome)
+    write_report(outcome, plan.out / 'report.html')
     say(plan.out / 'report.html')
     return 0 if outcome.complete else 1
 

@@ -12,7 +12,7 @@ from maven_ros.errors import MavenError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.replay.pictures import picture_stamps
 from maven_ros.replay.replayed import Replayed, ReplayTask, name_of, read_replayed
-from maven_ros.report.benchmark import BenchmarkPlan, described
+from maven_ros.report.benchmark import FULL, BenchmarkPlan, described
 from maven_ros.report.breakdown import evidence_shares
 from maven_ros.scoring.alignment import Believed, align, believed, check_order, states_of
 from maven_ros.scoring.annotations import (
@@ -26,8 +26,7 @@ from maven_ros.scoring.annotations import (
 from maven_ros.scoring.compare import Comparison, compare
 from maven_ros.scoring.offset import OffsetSearch, search_offset
 from maven_ros.scoring.resultset import Excluded, ResultSet, SetScores
-
-FULL = 'full'
+from maven_ros.text import shown
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ class _Gathered:
 
 def score_replays(plan: BenchmarkPlan, errors: dict[ReplayTask, str]) -> Outcome:
     """
-    Score the finished replays of a plan, and write the result sets.
+    Score the finished replays of a plan; :func:`maven_ros.report.kept.write_sets` writes them.
 
     :param errors: errors of the replays that failed.
-    :raises MavenError: if nothing can be scored or written.
+    :raises MavenError: if nothing can be scored.
     """
     gathered = _Gathered()
     files = plan.annotations and AnnotationFolder(
@@ -210,7 +209,6 @@ def _result_set(
     name: str, plan: BenchmarkPlan, cases: Sequence[Case], held: dict[str, list[Believed]],
     replays: dict[Path, Replayed | None], offset_s: float, gathered: _Gathered,
 ) -> tuple[ResultSet, SetScores]:
-    """Score one result set and write it."""
     replayed = [one for one in replays.values() if one]
     found = ResultSet(
         name, [align(bag, annotation, own, offset_s)
@@ -218,10 +216,10 @@ def _result_set(
         [*gathered.failed, *gathered.excluded], gathered.lossy, gathered.unmatched,
         _evidence(cases, replays),
         {'offset_s': offset_s, 'models': sorted({one.summary.model for one in replayed}),
-         'hop_s': sorted({one.hop_s for one in replayed})})
-    scores = found.scores(plan.draws, plan.seed)
-    found.write(plan.out if name == FULL else plan.out / name.replace(' ', '_'), scores)
-    return found, scores
+         'hop_s': sorted({one.hop_s for one in replayed})},
+        {'bags': {case.name: shown(case.bag) for case in cases if replays[case.bag]},
+         'annotations': plan.annotated_in})
+    return found, found.scores(plan.draws, plan.seed)
 
 
 def _evidence(

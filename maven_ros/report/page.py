@@ -12,7 +12,7 @@ import numpy as np
 
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
-from maven_ros.files import owner_only
+from maven_ros.files import owner_only, written
 from maven_ros.records import NS, Pixels, Utterance
 from maven_ros.replay.replayed import Replayed
 from maven_ros.replay.summary import is_loss
@@ -52,11 +52,8 @@ def write_report(outcome: Outcome, path: Path) -> None:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, percent=percent, signed=signed, sentence=sentence)
     page = environment.get_template('page.html').render(_content(outcome))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(shown(page), encoding='utf-8')
-    except OSError as error:
-        raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+    with written(path) as beside:
+        beside.write_text(shown(page), encoding='utf-8')
 
 
 def require_jinja() -> Any:

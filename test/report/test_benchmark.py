@@ -155,11 +155,22 @@ def test_a_ray_cluster_changes_nothing(bags, done, tmp_path, monkeypatch):
     assert '/nowhere/bag: no such bag' in (tmp_path / 'ray' / 'report.html').read_text()
 
 
-def test_a_replay_that_was_made_otherwise_is_no_result(bags, done, capsys):
-    code = main(['evaluate', 'bags', str(bags[0]), '--out', str(done), *QUIET,
-                 '--windows.hop_s', '0.5'])
-    assert code == 1
-    assert "was made differently (windows.hop_s was '0.2' and is '0.5')" in capsys.readouterr().out
+def test_a_replay_that_was_made_otherwise_is_no_result_and_replaces_none(
+        bags, done, tmp_path, capsys):
+    out = tmp_path / 'again'
+    shutil.copytree(done / 'replays', out / 'replays')
+    evaluate = ['evaluate', 'bags', str(bags[1]), '--out', str(out), *QUIET]
+    assert main(evaluate) == 0
+    before = contents(out)
+    assert main([*evaluate, '--windows.hop_s', '0.5']) == 1
+    said = capsys.readouterr()
+    assert "was made differently (windows.hop_s was '0.2' and is '0.5')" in said.out
+    assert f'{out}: holds an evaluation that this one does not replace' in said.err
+    assert contents(out) == before
+
+
+def contents(out):
+    return {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
 
 def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):
