@@ -197,6 +197,10 @@ def _add_evaluate(declare: Declare, group: Group) -> None:
                      'such as video_to_audio')
     one.add_argument('--offset-search', type=float, default=0.0, metavar='S',
                      help='search for a delay of the raters, up to S seconds either way')
+    one.add_argument('--mismatch', choices=['exclude', 'cut'], default='exclude',
+                     help='annotations with more or fewer lines than pictures, as some of '
+                     'Aff-Wild2: not scored, or line i is picture i as far as both go '
+                     '(default %(default)s)')
     one.add_argument('--draws', type=int, default=1000, help='draws of the bootstrap')
     one.add_argument('--seed', type=int, default=0, help='seed of the bootstrap')
     one.add_argument('--workers', type=int, default=1, help='number of bags replayed at a time')
@@ -216,6 +220,7 @@ def _add_compare(declare: Declare) -> None:
 
 
 def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.report.bag_annotations import check_annotations
     from maven_ros.report.benchmark import BenchmarkPlan, replay_all
     from maven_ros.report.console import as_text
     from maven_ros.report.kept import check_out, write_sets
@@ -229,8 +234,9 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
         bags=tuple(arguments.bags), annotations=arguments.annotations, out=arguments.out,
         settings=settings_of(arguments), without=tuple(arguments.without),
         offset_search_s=arguments.offset_search, sources=sources_of(arguments),
-        draws=arguments.draws, seed=arguments.seed)
+        draws=arguments.draws, seed=arguments.seed, mismatch=arguments.mismatch)
     check_out(plan)
+    check_annotations(plan)
     errors = replay_all(plan, stop, progress_bar, arguments.workers, arguments.ray)
     outcome = score_replays(plan, errors)
     say(as_text(outcome))

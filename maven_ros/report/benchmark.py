@@ -43,6 +43,8 @@ class BenchmarkPlan:
     :param offset_search_s: largest offset of the raters to try, in either direction; 0 for none.
     :param sources: topics of the bags; unnamed topics are detected.
     :param draws: number of bootstrap draws.
+    :param mismatch: what is done with annotations that have more or fewer lines than their bag has
+        pictures, of :data:`maven_ros.scoring.annotations.MISMATCHES`.
     :raises SettingsError: if two bags have the same name, an ablation is unknown, or the offset is
         too large.
     """
@@ -56,6 +58,7 @@ class BenchmarkPlan:
     sources: Sources = field(default_factory=Sources)
     draws: int = 1000
     seed: int = 0
+    mismatch: str = 'exclude'
 
     def __post_init__(self) -> None:
         """Make paths absolute, because workers have other folders; check the settings."""

@@ -109,6 +109,7 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         'bags': len(outcome.cases), 'scored': scored, 'lossy': _by_bag(outcome.lossy),
         'seconds': sum(one.summary.duration_s for one in replayed),
         'failed': outcome.failed, 'excluded': outcome.excluded, 'unmatched': outcome.unmatched,
+        'uneven': outcome.uneven,
         'search': outcome.search,
         'offset_figure': figures.offset_curve(outcome.search) if outcome.search else '',
         'overall': scores.overall, 'paired': _paired(scores.overall),

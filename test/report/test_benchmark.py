@@ -59,7 +59,8 @@ def annotations(bags, tmp_path_factory):
     lines = ''.join(f'{math.sin(index / 9):.3f},{math.cos(index / 7):.3f}\n'
                     for index in range(count - 1))
     (folder / 'talk.txt').write_text(f'valence,arousal\n{lines}-5,-5\n')
-    (folder / 'walk.txt').write_text('valence,arousal\n0,0\n')
+    for name in ('walk', 'broken'):
+        (folder / f'{name}.txt').write_text('valence,arousal\n0,0\n')
     (folder / 'elsewhere.csv').write_text('time_s,valence,arousal\n0,0,0\n')
     return folder
 

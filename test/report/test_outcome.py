@@ -40,7 +40,7 @@ QUIET = Settings().with_values({'speech.recogniser': 'none'})
 
 
 def record(path, count=30, stamp=lambda at_ns: at_ns, topics=('/image',), annotated=False,
-           sounds=()):
+           sounds=(), valence=0.5):
     """Write a bag of ten pictures and words a second, and what somebody said of it."""
     pixels = np.random.default_rng(0).integers(0, 255, (160, 200, 3), np.uint8)
     with BagGraph(path, 'w') as bag:
@@ -58,7 +58,7 @@ def record(path, count=30, stamp=lambda at_ns: at_ns, topics=('/image',), annota
                     bag.time_ns, np.zeros((1600, 1), np.float32), 16000)))
             if said:
                 said.publish(state_message(AffectState(
-                    bag.time_ns, bag.time_ns, Status.OK, '', Affect(0.5, 0.5), 0., 0.,
+                    bag.time_ns, bag.time_ns, Status.OK, '', Affect(valence, 0.5), 0., 0.,
                     Modality.NONE, (0., 0., 0.), VoiceAssigned.NONE, '', None, '', ''), 0))
     return path
 
