@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from maven_ros.cli.arguments import (
     names,
     settings_of,
 )
+from maven_ros.errors import MavenError
 from maven_ros.text import printable, say
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _add_bag(declare: Declare, group: Group) -> None:
     add_streams(one)
 
 
-def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
+def _replay(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.replay.replay import ReplayOptions, default_out, replay
     from maven_ros.tables import require_pyarrow
 
@@ -109,11 +109,9 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     with progress_bar(bag.name) as progress:
         summary = replay(bag, settings, out, options, stop, progress)
     if summary is None:
-        say(f'interrupted; the same command continues from {out}', file=sys.stderr)
-        return 1
+        raise MavenError(f'interrupted; the same command continues from {out}')
     say(described(summary))
     say(out)
-    return 0
 
 
 def described(summary: Summary) -> str:

@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run one command.
 
     :param argv: the arguments; those of the process if omitted.
-    :returns: 0 on success, 1 after an error that the user can correct, 2 for wrong usage.
+    :returns: 0 on success, 1 after an error that the user can correct, 2 for wrong usage, 128 plus
+        the signal's number if a signal ended the work before its end.
     """
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     log = logging.StreamHandler(sys.stderr)
@@ -70,7 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.command(arguments, stop) or 0)
     except MavenError as error:
         say(f'maven-ros: {error}', file=sys.stderr)
-        return 1
+        return 128 + stop.number if stop.number else 1
+    except SystemExit:
+        if stop.number:
+            say('maven-ros: stopped', file=sys.stderr)
+        raise
     except BrokenPipeError:  # the reader of the output has ended, such as `| head`
         sys.stderr.close()
         return 0

@@ -104,8 +104,10 @@ class ResultSet:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / SCORES).unlink(missing_ok=True)  # written last: the set is then complete
-            write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
-                         (folder / f'{FRAMES}.parquet', folder / f'{FRAMES}.csv'))
+            with written(folder / f'{FRAMES}.parquet') as parquet, \
+                    written(folder / f'{FRAMES}.csv') as csv:
+                write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
+                             (parquet, csv))
         except OSError as error:
             raise ResourceError(f'{folder}: cannot be written: {error.strerror}') from error
         with written(folder / SCORES) as beside:

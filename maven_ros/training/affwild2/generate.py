@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from maven_ros.declarations import Checked, setting
 from maven_ros.errors import ResourceError
-from maven_ros.files import written
+from maven_ros.files import written, written_folder
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Pixels, Samples, Word
 from maven_ros.training.affwild2.cast import FACE_PX, Actor, DrawnActor, Roles, Said
 from maven_ros.training.affwild2.frames import encode_jpeg
@@ -69,10 +69,16 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
 
     :param out: folder that does not exist, or is empty.
     :param data: folder of the corpora; if omitted, faces are drawn and voices babble.
-    :raises ResourceError: if the folder is not empty, or a file of the corpora is missing.
+    :raises ResourceError: if the folder is not empty, cannot be written, or a file of the corpora
+        is missing; nothing is written then.
     """
     if out.exists() and any(out.iterdir()):
         raise ResourceError(f'{out}: is not empty; allowed: a folder that is not there yet')
+    with written_folder(out) as beside:
+        _write(beside, settings, data)
+
+
+def _write(out: Path, settings: GenerateSettings, data: Path | None) -> None:
     number = 0
     for place, (split, count) in enumerate(settings.splits.items()):
         roles = Roles(data, split, count + 1) if data else None
