@@ -174,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('topics', nargs='*', help='topics to record; all if none is named')
     one.add_argument('--out', type=Path, required=True, help='new folder for the bag')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
+    one.add_argument('--jpeg', action='store_true', help='record raw pictures as JPEG, a tenth of '
+                     'the size, on TOPIC/compressed')
 
     one = command('echo', _echo, 'Show the messages of a topic.')
     add_graph(one)
@@ -284,7 +286,7 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
     with graph_of(arguments, counters) as graph:
         topics = [graph.resolve(topic) for topic in arguments.topics]  # fails before a bag exists
         with BagGraph(arguments.out, 'w', arguments.storage) as bag:
-            written = Recorder(graph, bag, topics, counters).run(stop)
+            written = Recorder(graph, bag, topics, counters, arguments.jpeg).run(stop)
     say(f'recorded {written} messages to {arguments.out}; {counters.summary()}')
 
 
