@@ -201,6 +201,9 @@ def _add_evaluate(declare: Declare, group: Group) -> None:
                      '(default %(default)s)')
     one.add_argument('--draws', type=int, default=1000, help='draws of the bootstrap')
     one.add_argument('--seed', type=int, default=0, help='seed of the bootstrap')
+    for name in ('pictures', 'words'):
+        one.add_argument(f'--{name}', action='store_true', help=f'put {name} of the people '
+                         'recorded into the report')
     one.add_argument('--workers', type=int, default=1, help='number of bags replayed at a time')
     one.add_argument('--ray', default='', metavar='ADDRESS',
                      help='replay on a Ray cluster that has the same files')
@@ -239,7 +242,7 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
     outcome = score_replays(plan, errors)
     say(as_text(outcome))
     write_sets(outcome)
-    write_report(outcome, plan.out / 'report.html')
+    write_report(outcome, plan.out / 'report.html', arguments.pictures, arguments.words)
     say(plan.out / 'report.html')
     return 0 if outcome.complete else 1
 

@@ -73,7 +73,7 @@ def done(bags, annotations, tmp_path_factory):
     (bags[0].with_name('broken') / 'talk.mcap').write_text('nothing')
     code = main(['evaluate', 'bags', *map(str, bags), str(bags[0].with_name('broken')),
                  '--annotations', str(annotations), '--out', str(out), '--without', 'video',
-                 '--offset-search', '0.5', *QUIET])
+                 '--offset-search', '0.5', '--pictures', *QUIET])
     assert code == 1
     return out
 
@@ -109,6 +109,7 @@ def test_the_report_stands_alone_and_says_what_is_missing(done):
     for text in ('broken', 'walk.txt: 1 lines of values', 'elsewhere.csv',
                  'without video', 'Worst ten seconds', 'Delay of the raters'):
         assert text in page
+    assert 'This report holds pictures of the people recorded; their words are not in' in page
     assert page.count('data:image/jpeg;base64,') == 6 and page.count('<svg') >= 5
 
 
@@ -134,6 +135,8 @@ def test_workers_change_nothing(bags, done, tmp_path):
     assert list(scores['bags']) == ['walk'] and scores['overall']['frames'] == 30
     page = (out / 'report.html').read_text()
     assert 'not scored' in page and page.count('id="bag-') == 2
+    assert 'Worst ten seconds' in page and 'data:image/jpeg' not in page
+    assert 'No pictures and no words of the people recorded are in this report' in page
 
 
 def test_a_ray_cluster_changes_nothing(bags, done, tmp_path, monkeypatch):

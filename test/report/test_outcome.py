@@ -1,6 +1,7 @@
 """What is scored and what is not: stale replays, broken bags, and bags whose time goes back."""
 
 import json
+import re
 import shutil
 import threading
 from contextlib import nullcontext
@@ -234,3 +235,17 @@ def test_a_person_whom_two_files_name_is_not_scored_twice(tmp_path):
     [excluded] = scored(tmp_path, record(tmp_path / 'talk'), annotations=folder).excluded
     assert excluded.source == 'talk.csv, talk_left.csv'
     assert 'talk: left is annotated 2 times, in talk.csv, talk_left.csv' in excluded.reason
+
+
+def test_what_people_said_is_in_the_report_only_if_asked(tmp_path):
+    folder = tmp_path / 'annotations'
+    folder.mkdir()
+    (folder / 'talk.txt').write_text('valence,arousal\n' + '0,0\n' * 30)
+    outcome = scored(tmp_path, record(tmp_path / 'talk'), annotations=folder)
+    path = tmp_path / 'out' / 'report.html'
+    assert 'well' not in path.read_text()
+    write_report(outcome, path, words=True)
+    page = path.read_text()
+    assert re.search(r'<p class="small">“well well.*”</p>', page)  # of the worst seconds
+    assert re.search(r'</time> well</li>', page) and '>well<' in page  # the list, the timeline
+    assert 'This report holds the words of the people recorded; pictures are not in it' in page
