@@ -17,10 +17,10 @@ WORDS := $(MODELS)/whisper-base/maven-ros-lock.json
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # what fetches needs what was installed before it
-.PHONY: help demo test fuzz soak bench sample pictures clean
+.PHONY: help demo test fuzz soak bench sample pictures clean clean-runs
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/demo-installed $(WORDS) $(if $(filter-out 0,$(VIEW)),$(VENV)/view-installed) ## the main job: [MEDIA=talk.mp4] or [CAMERA=0 MICROPHONE=default [RECORD=1]] [VIEW=1] [BEHAVIOUR=1]
 	@$(BIN)/maven-ros demo \
@@ -58,9 +58,16 @@ sample: $(VENV)/test-installed ## media/sample.mp4 once more
 pictures: $(VENV)/test-installed ## docs/view.png and docs/view.webp once more
 	$(BIN)/python tools/make_view_pictures.py
 
-clean: ## remove what make and the tests made, the environment too; runs/ stays
+clean: ## remove what make and the tests made, the environment too
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if [ -e runs ]; then echo "kept: runs/, $$(du -sh runs | cut -f1) of recordings and results;" \
+		'make clean-runs removes it'; fi
+	@if [ -e '$(MODELS)' ]; then echo "kept: $(MODELS), $$(du -sh '$(MODELS)' | cut -f1)" \
+		'of fetched models'; fi
+
+clean-runs: ## remove runs/, the recordings and results
+	rm -rf runs
 
 # Debian's Python may lack ensurepip (its python3-venv): then the pip outside puts one inside.
 $(BIN)/python:

@@ -89,6 +89,28 @@ def written(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
+@contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """
+    Write a folder atomically: it gets its name once it is complete.
+
+    :param path: a path where nothing is yet, or an empty folder.
+    :returns: a context manager that gives the folder to write, of the same name, not there yet.
+    :raises CannotWrite: if the folder cannot be written; no part of it remains.
+    """
+    beside = path.with_name(f'.{path.name}.part')
+    try:
+        if beside.exists():  # the remains of a kill
+            shutil.rmtree(beside)
+        beside.mkdir(parents=True)
+        yield beside / path.name
+        (beside / path.name).rename(path)
+    except OSError as error:
+        raise CannotWrite(f'{path}: cannot be written: {error}') from error
+    finally:  # also after a signal
+        shutil.rmtree(beside, ignore_errors=True)
+
+
 def readable(size: int) -> str:
     """Return a number of bytes in words, such as ``'41.2 MB'``."""
     if size < 1000:

@@ -21,6 +21,8 @@ class Interrupts(threading.Event):
     """
 
     _watched = False
+    #: Number of the signal that set it; 0 if none did.
+    number = 0
 
     def __init__(self, early: int | None = None) -> None:
         super().__init__()
@@ -60,6 +62,7 @@ class Interrupts(threading.Event):
                 # Python resets handlers at its exit, and a signal would then kill it; an ignored
                 # signal stays ignored.
                 signal.signal(one, signal.SIG_IGN)
+        self.number = number
         self.set()  # first, because the exception below may be lost, as in a destructor
         if not self._watched:
             code = 128 + number if self._early is None else self._early

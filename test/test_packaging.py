@@ -260,6 +260,18 @@ def test_make_help_names_the_two_commands():
     assert 'make demo' in said and 'make test' in said
 
 
+def test_make_clean_says_what_it_keeps_and_clean_runs_removes_it(tmp_path):
+    (tmp_path / 'runs').mkdir()
+    (tmp_path / 'runs' / 'bag').write_bytes(bytes(2_000_000))
+    (tmp_path / 'build').mkdir()
+    elsewhere = '-f', str(ROOT / 'Makefile'), '-C', str(tmp_path), 'MODELS=/nowhere'
+    said = make(*elsewhere, 'clean').stdout
+    assert re.search(r'kept: runs/, 2.0M of recordings and results; make clean-runs removes', said)
+    assert 'models' not in said and [one.name for one in tmp_path.iterdir()] == ['runs']
+    assert make(*elsewhere, 'clean-runs').returncode == 0 and not [*tmp_path.iterdir()]
+    assert 'make clean-runs' in make('help').stdout
+
+
 def test_make_refuses_another_python_by_name(tmp_path):
     old = tmp_path / 'python3.9'
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.1\nexit 1\n')

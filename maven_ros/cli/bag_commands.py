@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from maven_ros.cli.arguments import (
     names,
     settings_of,
 )
+from maven_ros.errors import MavenError
 from maven_ros.text import printable, say
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _add_bag(declare: Declare, group: Group) -> None:
     add_streams(one)
 
 
-def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
+def _replay(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.replay.replay import ReplayOptions, default_out, replay
     from maven_ros.tables import require_pyarrow
 
@@ -109,11 +109,9 @@ def _replay(arguments: argparse.Namespace, stop: threading.Event) -> int:
     with progress_bar(bag.name) as progress:
         summary = replay(bag, settings, out, options, stop, progress)
     if summary is None:
-        say(f'interrupted; the same command continues from {out}', file=sys.stderr)
-        return 1
+        raise MavenError(f'interrupted; the same command continues from {out}')
     say(described(summary))
     say(out)
-    return 0
 
 
 def described(summary: Summary) -> str:
@@ -190,14 +188,22 @@ def _add_evaluate(declare: Declare, group: Group) -> None:
     one.add_argument('--annotations', type=Path, metavar='DIR', help='folder of NAME.txt or '
                      'NAME.csv; the topic /affect/annotation of the bags if omitted')
     one.add_argument('--out', type=Path, default=Path('runs/evaluation'),
-                     help='folder for the results (default %(default)s)')
+                     help='folder for the results (default %(default)s); an evaluation there is '
+                     'replaced only by one of the same bags or more')
     one.add_argument('--without', nargs='+', default=[], metavar='PART',
                      help='ablations, each with its own result: video, audio, text, or a pathway '
                      'such as video_to_audio')
     one.add_argument('--offset-search', type=float, default=0.0, metavar='S',
                      help='search for a delay of the raters, up to S seconds either way')
+    one.add_argument('--mismatch', choices=['exclude', 'cut'], default='exclude',
+                     help='annotations with more or fewer lines than pictures, as some of '
+                     'Aff-Wild2: not scored, or line i is picture i as far as both go '
+                     '(default %(default)s)')
     one.add_argument('--draws', type=int, default=1000, help='draws of the bootstrap')
     one.add_argument('--seed', type=int, default=0, help='seed of the bootstrap')
+    for name in ('pictures', 'words'):
+        one.add_argument(f'--{name}', action='store_true', help=f'put {name} of the people '
+                         'recorded into the report')
     one.add_argument('--workers', type=int, default=1, help='number of bags replayed at a time')
     one.add_argument('--ray', default='', metavar='ADDRESS',
                      help='replay on a Ray cluster that has the same files')
@@ -215,8 +221,10 @@ def _add_compare(declare: Declare) -> None:
 
 
 def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from maven_ros.report.bag_annotations import check_annotations
     from maven_ros.report.benchmark import BenchmarkPlan, replay_all
     from maven_ros.report.console import as_text
+    from maven_ros.report.kept import check_out, write_sets
     from maven_ros.report.outcome import score_replays
     from maven_ros.report.page import require_jinja, write_report
     from maven_ros.tables import require_pyarrow
@@ -227,11 +235,14 @@ def _evaluate_bags(arguments: argparse.Namespace, stop: threading.Event) -> int:
         bags=tuple(arguments.bags), annotations=arguments.annotations, out=arguments.out,
         settings=settings_of(arguments), without=tuple(arguments.without),
         offset_search_s=arguments.offset_search, sources=sources_of(arguments),
-        draws=arguments.draws, seed=arguments.seed)
+        draws=arguments.draws, seed=arguments.seed, mismatch=arguments.mismatch)
+    check_out(plan)
+    check_annotations(plan)
     errors = replay_all(plan, stop, progress_bar, arguments.workers, arguments.ray)
     outcome = score_replays(plan, errors)
-    write_report(outcome, plan.out / 'report.html')
     say(as_text(outcome))
+    write_sets(outcome)
+    write_report(outcome, plan.out / 'report.html', arguments.pictures, arguments.words)
     say(plan.out / 'report.html')
     return 0 if outcome.complete else 1
 

@@ -19,14 +19,22 @@ from pathlib import Path
 from types import TracebackType
 
 from maven_ros.cli.panel import LiveView
-from maven_ros.devices.media import probe
-from maven_ros.errors import ResourceError
+from maven_ros.devices.media import Media, probe
+from maven_ros.errors import MavenError, ResourceError
 from maven_ros.files import owner_only, readable
 from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.interface import STATE, Graph, Subscription
 from maven_ros.graph.messages import from_cdr
-from maven_ros.graph.topics import BEHAVIOUR_TOPIC, ROBOT_TYPES, hear_affect
-from maven_ros.records import AffectState, Utterance
+from maven_ros.graph.topics import (
+    AUDIO_TOPIC,
+    BEHAVIOUR_TOPIC,
+    DIAGNOSTICS_TOPIC,
+    IMAGE_TOPIC,
+    OUTPUT_TYPES,
+    ROBOT_TYPES,
+    hear_affect,
+)
+from maven_ros.records import NS, AffectState, Utterance
 from maven_ros.report.timeline import draw_timeline
 from maven_ros.resources import resource
 from maven_ros.text import say
@@ -35,6 +43,8 @@ _READY_S = 60.0      # the node loads its models, which is slow from a cold disk
 _LAST_WORDS_S = 2.0  # after the end of a file, the last windows close and words are recognised
 _KEPT = 36_000       # most states in the picture: two hours at 5 Hz
 _STOP_S = 3.0
+_JPEG_BYTES = 0.3    # a pixel: 0.31 on the shipped clip
+_SAMPLE_BYTES = 2
 
 
 @owner_only()
@@ -57,16 +67,18 @@ def run_demo(
     :param behaviour: whether to run the example behaviour.
     :returns: 0 if states were published.
     :raises ResourceError: if a part fails; the message holds the end of its log.
+    :raises MavenError: if ``stop`` was set before the file's end.
     """
     live = camera is not None or microphone is not None
     if live and media is not None:
         raise ResourceError(f'--media {media} and live devices: choose one of them')
     stay_on_this_machine(os.environ)
     path = media or resource('media/sample.mp4')
-    if not live:
-        probe(path)
+    found = None if live else probe(path)
     folder = _new_folder(out)
     bag = folder / 'bag' if record or not live else None
+    if bag is not None:
+        say(f'recording to {bag}: {_size_of(found)}')
     from maven_ros.graph.dds.dds_graph import DdsGraph
 
     heard = DemoCounts()
@@ -75,7 +87,7 @@ def run_demo(
         view.say('loading the models ...')
         parts.start('affect', 'run', *settings)
         if bag is not None:
-            parts.start('recorder', 'record', '--out', str(bag))
+            parts.start('recorder', 'record', '--jpeg', '--out', str(bag), *_recorded(behaviour))
         if behaviour:
             parts.start('behaviour', 'behaviour')
             heard.listen_to_behaviour(graph, view)
@@ -88,24 +100,45 @@ def run_demo(
             import matplotlib.figure  # noqa: F401
         _wait_until_ready(heard, parts, stop)
         if stop.is_set():
-            say(f'stopped before anything was played; the logs are in {folder}', file=sys.stderr)
-            return 1
+            raise MavenError(f'stopped before anything was played; the logs are in {folder}')
         listeners = 1 + (bag is not None) + rerun
         names = _start_sources(parts, path, camera, microphone, listeners)
         with view:
             _watch(parts, names, view, stop, bag is not None)
+            cut = stop.is_set() and not live
             parts.stop('affect')     # it publishes its last outputs,
             time.sleep(0.2)          # which need some time to arrive here and at the recorder
-        if rerun and not live and not stop.is_set():
+        if bag is not None:
+            parts.stop('recorder')
+            parts.ended('recorder')  # raises if the bag could not be completed
+        counted = {name: _counted(parts.said(name)) for name in ('affect', 'recorder')
+                   if name == 'affect' or bag is not None}
+        code = _conclude(heard, folder, bag, counted)
+        if cut:
+            raise MavenError(f'stopped before the end of {path}; the recording ends there')
+        if rerun and not live:
             view.say('the view stays until Ctrl-C')
             while not stop.wait(0.1) and not parts.ended('view'):
                 pass
-        parts.stop_all()
-        if bag is not None:
-            parts.ended('recorder')  # raises if the bag could not be completed
-    counted = {name: _counted(parts.said(name)) for name in ('affect', 'recorder')
-               if name == 'affect' or bag is not None}
-    return _conclude(heard, folder, bag, counted)
+    return code
+
+
+def _recorded(behaviour: bool) -> list[str]:
+    """Return the topics of the demo."""
+    return [IMAGE_TOPIC, AUDIO_TOPIC, *OUTPUT_TYPES, DIAGNOSTICS_TOPIC,
+            *(ROBOT_TYPES if behaviour else ())]
+
+
+def _size_of(media: Media | None) -> str:
+    """Return about how large a recording of a file, or of live devices, becomes."""
+    if media is None:
+        per_s = _JPEG_BYTES * 640 * 480 * 30
+        return f'about {readable(round(per_s))} a second with pictures of 640x480'
+    per_s = (_JPEG_BYTES * media.width * media.height * media.frame_rate
+             + _SAMPLE_BYTES * media.sample_rate_hz * media.channels)
+    if not media.duration_ns:
+        return f'about {readable(round(per_s))} a second'
+    return f'about {readable(round(per_s * media.duration_ns / NS))}'
 
 
 class DemoCounts:

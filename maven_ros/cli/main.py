@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run one command.
 
     :param argv: the arguments; those of the process if omitted.
-    :returns: 0 on success, 1 after an error that the user can correct, 2 for wrong usage.
+    :returns: 0 on success, 1 after an error that the user can correct, 2 for wrong usage, 128 plus
+        the signal's number if a signal ended the work before its end.
     """
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     log = logging.StreamHandler(sys.stderr)
@@ -70,7 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.command(arguments, stop) or 0)
     except MavenError as error:
         say(f'maven-ros: {error}', file=sys.stderr)
-        return 1
+        return 128 + stop.number if stop.number else 1
+    except SystemExit:
+        if stop.number:
+            say('maven-ros: stopped', file=sys.stderr)
+        raise
     except BrokenPipeError:  # the reader of the output has ended, such as `| head`
         sys.stderr.close()
         return 0
@@ -169,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument('topics', nargs='*', help='topics to record; all if none is named')
     one.add_argument('--out', type=Path, required=True, help='new folder for the bag')
     one.add_argument('--storage', choices=['mcap', 'sqlite3'], default='mcap')
+    one.add_argument('--jpeg', action='store_true', help='record raw pictures as JPEG, a tenth of '
+                     'the size, on TOPIC/compressed')
 
     one = command('echo', _echo, 'Show the messages of a topic.')
     add_graph(one)
@@ -279,7 +286,7 @@ def _record(arguments: argparse.Namespace, stop: threading.Event) -> None:
     with graph_of(arguments, counters) as graph:
         topics = [graph.resolve(topic) for topic in arguments.topics]  # fails before a bag exists
         with BagGraph(arguments.out, 'w', arguments.storage) as bag:
-            written = Recorder(graph, bag, topics, counters).run(stop)
+            written = Recorder(graph, bag, topics, counters, arguments.jpeg).run(stop)
     say(f'recorded {written} messages to {arguments.out}; {counters.summary()}')
 
 

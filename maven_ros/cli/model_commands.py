@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -131,13 +130,13 @@ def _fetch(entry: ManifestEntry, base_url: str | None, console: Console) -> Path
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Stop at once on SIGINT and SIGTERM: a prompt or a silent server cannot watch an event."""
-    before = {number: signal.signal(number, signal.default_int_handler)
-              for number in (signal.SIGINT, signal.SIGTERM)}
+    """
+    Say that a signal ended the fetch.
+
+    It does so at once, as :class:`maven_ros.interrupts.Interrupts` does with all that do not watch
+    it: a prompt or a silent server cannot.
+    """
     try:
         yield
-    except KeyboardInterrupt as error:
-        raise ResourceError('stopped; the next fetch continues the download') from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    except SystemExit as stopped:
+        raise ResourceError('stopped; the next fetch continues the download') from stopped

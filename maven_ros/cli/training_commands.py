@@ -80,8 +80,9 @@ def _train(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
 
 def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
+    from maven_ros.store.shelf import Model
     from maven_ros.tables import require_pyarrow
-    from maven_ros.training.people.run import CARD, train_run
+    from maven_ros.training.people.run import CARD, model_folder, train_run
     from maven_ros.training.people.run_card import scores_text, write_card
     from maven_ros.training.people.run_settings import read_run_settings
     from maven_ros.training.processes import Processes
@@ -96,7 +97,9 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
         if result is None:
             return
         card = (result.model or arguments.out) / CARD
-        write_card(result, arguments.data, time.monotonic() - begun_s, processes, card)
+        base = Model(settings.model, model_folder(settings.model))
+        write_card(result, arguments.data, base.licence, time.monotonic() - begun_s, processes,
+                   card)
         for name, (_, scores) in result.sets.items():
             say(f'{name}: {scores_text(scores.overall)}')
         say(result.model or f'{arguments.out}: no model for the node, because the node gives the '
@@ -105,18 +108,18 @@ def _run(arguments: argparse.Namespace, stop: threading.Event) -> None:
 
 def _ablations(arguments: argparse.Namespace, stop: threading.Event) -> None:
     from maven_ros.tables import require_pyarrow
-    from maven_ros.training.people.ablations import TABLE, markdown, run_ablations
+    from maven_ros.training.people.ablations import TABLE, run_ablations
     from maven_ros.training.people.run_settings import read_run_settings
     from maven_ros.training.processes import Processes
 
     require_pyarrow()
     settings = read_run_settings(arguments.config, arguments.model)
     with Processes.launched(arguments.device) as processes:
-        found = run_ablations(
+        run_ablations(
             settings, arguments.only, arguments.data, arguments.features, arguments.out,
             processes=processes, stop=stop)
         if processes.main:
-            say('\n'.join(markdown(found)))
+            say((arguments.out / f'{TABLE}.md').read_text('utf-8').rstrip())
             say(arguments.out / f'{TABLE}.md')
 
 

@@ -7,13 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from maven_ros.counters import Counters
-from maven_ros.errors import ResourceError
+from maven_ros.errors import GraphError, InputError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph, BagPublisher
 from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message
+from maven_ros.graph.images import COMPRESSED_IMAGE, IMAGE, compressed_message, read_image
 from maven_ros.graph.interface import (
     STATE,
     Graph,
@@ -23,7 +24,7 @@ from maven_ros.graph.interface import (
     Reliability,
     Subscription,
 )
-from maven_ros.graph.messages import types
+from maven_ros.graph.messages import from_cdr, to_cdr, types
 from maven_ros.graph.topics import DIAGNOSTICS_TOPIC, diagnosis_name, is_echo
 from maven_ros.intake.inbox import Inbox
 from maven_ros.nodes.health import ERROR, LOOKS_BACK, Fault, diagnosis, grown
@@ -45,16 +46,19 @@ class Recorder:
     :param bag: open for writing; the caller closes it.
     :param topics: full names; if empty, all topics of known types, except the affect node's
         annotated pictures and ROS4HRI outputs.
+    :param jpeg: whether raw pictures of colour or grey are recorded as JPEG, on
+        ``TOPIC/compressed``; other pictures stay as they are.
     :param counters: shared with the graph, so that lost messages are counted together.
     """
 
     def __init__(
         self, graph: Graph, bag: BagGraph, topics: Collection[str] = (),
-        counters: Counters | None = None,
+        counters: Counters | None = None, jpeg: bool = False,
     ) -> None:
         self._graph = graph
         self._bag = bag
         self._wanted = {graph.resolve(topic) for topic in topics}
+        self._jpeg = jpeg
         self.counters = counters if counters is not None else Counters()
         self._inbox = Inbox({'recorder': 500}, self.counters)
         self._heard: dict[str, Subscription] = {}
@@ -118,18 +122,34 @@ class Recorder:
                                     f'{topic} is {msgtype}, whose definition is not known here')
                 continue
             self._heard[topic] = self._graph.subscribe(topic, msgtype, _QOS, self._arrived)
-            self._writers[topic] = self._bag.advertise(
-                topic, msgtype, replace(_QOS, reliability=self._heard[topic].reliability))
+            if not (self._jpeg and msgtype == IMAGE):
+                self._writer(topic, topic, msgtype)  # in the bag even if nothing is said there
             _log.info('recording %s (%s)', topic, msgtype)
 
     def _arrived(self, received: Received) -> None:
         self._inbox.put('recorder', received)
 
+    def _writer(self, topic: str, heard: str, msgtype: str) -> BagPublisher:
+        if topic not in self._writers:
+            self._writers[topic] = self._bag.advertise(
+                topic, msgtype, replace(_QOS, reliability=self._heard[heard].reliability))
+        return self._writers[topic]
+
+    def _keep(self, received: Received) -> None:
+        topic, msgtype, cdr = received.topic, received.msgtype, received.cdr
+        if self._jpeg and msgtype == IMAGE:
+            with suppress(InputError, GraphError):  # such as depth: it is recorded as it is
+                frame = read_image(from_cdr(cdr, msgtype))
+                cdr = to_cdr(compressed_message(frame.stamp_ns, frame.decode(), frame.frame_id),
+                             COMPRESSED_IMAGE)
+                topic, msgtype = f'{topic}/compressed', COMPRESSED_IMAGE
+        self._writer(topic, received.topic, msgtype).publish_cdr(cdr, received.received_ns)
+
     def _write(self, wait_s: float, stop: threading.Event | None = None) -> None:
         """Write all messages that arrive within the time; ``stop`` ends it early."""
         until_s = time.monotonic() + _LOOK_S
         while (received := self._inbox.get(wait_s)) is not None:
-            self._writers[received.topic].publish_cdr(received.cdr, received.received_ns)
+            self._keep(received)
             self._written += 1
             wait_s = 0.0
             if stop is not None and (stop.is_set() or time.monotonic() > until_s):

@@ -11,8 +11,8 @@ from typing import Any
 from maven_ros.counters import Counters
 from maven_ros.devices.media import probe
 from maven_ros.devices.player import Player, PlayerReport
-from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.files import owner_only
+from maven_ros.errors import MavenError, ResourceError, SettingsError
+from maven_ros.files import owner_only, written_folder
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.records import NS
 
@@ -43,12 +43,14 @@ def bags_from_media(
     :param compressed: whether to write JPEG pictures on ``/camera/image_raw/compressed``.
     :param width: largest width of pictures in pixels; 0 keeps their size.
     :param loop: number of times each file is played.
-    :param stop: ends the conversion early when set; the current bag is closed properly.
+    :param stop: ends the conversion early when set; complete bags stay, and the current one is
+        not written.
     :param done: called after each bag.
     :param video_stream: number of the stream, from 1; 0 for the file's default.
     :param audio_stream: number of the stream, from 1; 0 for the file's default.
     :raises ResourceError: for a file that cannot be read, two files of one name, or a bag that
         exists already.
+    :raises MavenError: if ``stop`` was set.
     """
     if loop < 1:
         raise SettingsError(f'loop: {loop!r}; allowed: at least 1, for a bag must end')
@@ -61,8 +63,6 @@ def bags_from_media(
                                 'files of different names')
     bags: list[MediaBag] = []
     for path, file in paths.items():
-        if stop.is_set():
-            break
         bags.append(_make(file, path, storage, stop, compressed=compressed, width=width,
                           loop=loop, video_stream=video_stream, audio_stream=audio_stream))
         if done:
@@ -77,11 +77,19 @@ def _make(
     # Check the file before anything is written.
     probe(file, video_stream=video_stream, audio_stream=audio_stream)
     counters = Counters()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with BagGraph(path, 'w', storage) as bag:
-        bag.time_ns = START_NS
-        report = _Recorder(bag, file, subscribers=0, counters=counters,
-                           video_stream=video_stream, audio_stream=audio_stream, **how).run(stop)
+    if path.exists():
+        raise ResourceError(f'{path}: exists already; allowed: a path where nothing is yet')
+    stopped = MavenError(f'{path}: stopped; nothing of it is written')
+    if stop.is_set():
+        raise stopped
+    with written_folder(path) as beside:
+        with BagGraph(beside, 'w', storage) as bag:
+            bag.time_ns = START_NS
+            report = _Recorder(
+                bag, file, subscribers=0, counters=counters, video_stream=video_stream,
+                audio_stream=audio_stream, **how).run(stop)
+        if stop.is_set():
+            raise stopped
     return MediaBag(path, report, counters.snapshot())
 
 

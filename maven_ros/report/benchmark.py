@@ -19,9 +19,14 @@ from maven_ros.replay.ablation import check_ablations
 from maven_ros.replay.replay import Progress
 from maven_ros.replay.replayed import ReplayTask, folder_for, is_complete, name_of, run_replay
 from maven_ros.replay.sources import Sources
+from maven_ros.scoring.annotations import ANNOTATION_TOPIC
 from maven_ros.scoring.offset import check_offset
 from maven_ros.settings import Settings
+from maven_ros.text import shown
 from maven_ros.workers import attempt, run_tasks
+
+#: Name of the result set of the full model.
+FULL = 'full'
 
 _log = logging.getLogger('maven_ros.evaluate')
 
@@ -38,6 +43,8 @@ class BenchmarkPlan:
     :param offset_search_s: largest offset of the raters to try, in either direction; 0 for none.
     :param sources: topics of the bags; unnamed topics are detected.
     :param draws: number of bootstrap draws.
+    :param mismatch: what is done with annotations that have more or fewer lines than their bag has
+        pictures, of :data:`maven_ros.scoring.annotations.MISMATCHES`.
     :raises SettingsError: if two bags have the same name, an ablation is unknown, or the offset is
         too large.
     """
@@ -51,11 +58,13 @@ class BenchmarkPlan:
     sources: Sources = field(default_factory=Sources)
     draws: int = 1000
     seed: int = 0
+    mismatch: str = 'exclude'
 
     def __post_init__(self) -> None:
         """Make paths absolute, because workers have other folders; check the settings."""
         for name, value in (('bags', tuple(bag.resolve() for bag in self.bags)),
                             ('out', self.out.resolve()),
+                            ('annotations', self.annotations and self.annotations.resolve()),
                             ('settings', self.settings.with_absolute_paths())):
             object.__setattr__(self, name, value)
         check_ablations(self.without)
@@ -65,6 +74,11 @@ class BenchmarkPlan:
             if names.count(name) > 1:
                 raise SettingsError(f'bags: {names.count(name)} have the name {name!r}; allowed: '
                                     'distinct names')
+
+    @property
+    def annotated_in(self) -> str:
+        """The folder or the topic of the annotations."""
+        return shown(self.annotations or f'/{ANNOTATION_TOPIC}')
 
     def tasks(self) -> list[ReplayTask]:
         """Return the replays to make, those of the full model first."""

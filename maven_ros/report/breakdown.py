@@ -159,6 +159,7 @@ def shots(
     """
     Return moments that are spread evenly over a span.
 
+    :param image_topic: topic of their pictures; empty for none.
     :raises ResourceError: if the bag cannot be read.
     """
     covered = np.flatnonzero(span.pairs.covered)

@@ -47,6 +47,7 @@ def as_text(outcome: Outcome) -> str:
             if math.isfinite(change.low):
                 line += f' [{change.low:+.3f}, {change.high:+.3f}]'
         lines.append(line)
+    lines += outcome.uneven
     lines += [f'not replayed: {one.bag}: {one.reason}' for one in outcome.failed]
     lines += [f'not scored: {one.reason}' for one in outcome.excluded]
     if outcome.unmatched:

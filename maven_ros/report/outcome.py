@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import MavenError, ResourceError
-from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.replay.pictures import picture_stamps
 from maven_ros.replay.replayed import Replayed, ReplayTask, name_of, read_replayed
-from maven_ros.report.benchmark import BenchmarkPlan, described
+from maven_ros.report.bag_annotations import annotation_files, readers
+from maven_ros.report.benchmark import FULL, BenchmarkPlan, described
 from maven_ros.report.breakdown import evidence_shares
 from maven_ros.scoring.alignment import Believed, align, believed, check_order, states_of
-from maven_ros.scoring.annotations import (
-    ANNOTATION_TOPIC,
-    Annotation,
-    AnnotationFolder,
-    check_people,
-    read_file,
-    read_topic,
-)
+from maven_ros.scoring.annotations import Annotation, AnnotationFolder, check_people
 from maven_ros.scoring.compare import Comparison, compare
 from maven_ros.scoring.offset import OffsetSearch, search_offset
 from maven_ros.scoring.resultset import Excluded, ResultSet, SetScores
-
-FULL = 'full'
+from maven_ros.text import shown
 
 
 @dataclass(frozen=True)
@@ -73,6 +63,11 @@ class Outcome:
     search: OffsetSearch | None
 
     @property
+    def uneven(self) -> list[str]:
+        """Annotations with more or fewer lines than their bag has pictures, in words."""
+        return [one.uneven for case in self.cases for one in case.annotations if one.uneven]
+
+    @property
     def complete(self) -> bool:
         """Whether every bag was replayed and every annotation scored."""
         return self.sets[0][0].complete and not self.failed and not self.excluded
@@ -90,16 +85,15 @@ class _Gathered:
 
 def score_replays(plan: BenchmarkPlan, errors: dict[ReplayTask, str]) -> Outcome:
     """
-    Score the finished replays of a plan, and write the result sets.
+    Score the finished replays of a plan; :func:`maven_ros.report.kept.write_sets` writes them.
 
     :param errors: errors of the replays that failed.
-    :raises MavenError: if nothing can be scored or written.
+    :raises MavenError: if nothing can be scored.
     """
     gathered = _Gathered()
-    files = plan.annotations and AnnotationFolder(
-        plan.annotations, [name_of(bag) for bag in plan.bags])
+    files = annotation_files(plan)
     gathered.unmatched += [file.name for file in files.unmatched] if files else []
-    cases = [_case(plan, task, errors, files or None, gathered)
+    cases = [_case(plan, task, errors, files, gathered)
              for task in plan.tasks() if not task.without]
     held = {case.name: _held(case.annotations, case.replayed) for case in cases}
     search = search_offset(_tracks(cases, held), plan.offset_search_s) \
@@ -135,9 +129,9 @@ def _case(
         return Case(name, task.bag, None, error=error)
     gathered.lossy += [Excluded(name, str(task.bag), flaw) for flaw in replayed.summary.flaws]
     annotations: list[Annotation] = []
-    source = str(plan.annotations or f'/{ANNOTATION_TOPIC}')  # until the reader names the file
+    source = plan.annotated_in  # until the reader names the file
     try:
-        for source, read in _readers(task.bag, name, files, replayed.image_topic):
+        for source, read in readers(task.bag, files, replayed.image_topic, plan.mismatch):
             try:
                 for one in read():
                     if len(one.times_ns):
@@ -155,24 +149,6 @@ def _case(
         gathered.excluded.append(Excluded(name, source, str(refused)))
         annotations = []
     return Case(name, task.bag, replayed, tuple(annotations))
-
-
-def _readers(
-    bag: Path, name: str, files: AnnotationFolder | None, image_topic: str,
-) -> Iterable[tuple[str, Callable[[], list[Annotation]]]]:
-    """Yield each source of annotations of a bag, with a function that reads it."""
-    if files is None:
-        with BagGraph(bag) as graph:
-            annotated = graph.resolve(ANNOTATION_TOPIC) in graph.topics()
-        if annotated:  # a bag without annotations is shown, but not scored
-            yield f'/{ANNOTATION_TOPIC}', partial(read_topic, bag)
-        return
-    for file, side in files.of_bag(name):
-        yield file.name, partial(_read_file, file, side, bag, image_topic)
-
-
-def _read_file(file: Path, side: str, bag: Path, image_topic: str) -> list[Annotation]:
-    return read_file(file, side, picture_stamps(bag, image_topic))
 
 
 def _all_unlabelled(bag: str, one: Annotation) -> str:
@@ -210,7 +186,6 @@ def _result_set(
     name: str, plan: BenchmarkPlan, cases: Sequence[Case], held: dict[str, list[Believed]],
     replays: dict[Path, Replayed | None], offset_s: float, gathered: _Gathered,
 ) -> tuple[ResultSet, SetScores]:
-    """Score one result set and write it."""
     replayed = [one for one in replays.values() if one]
     found = ResultSet(
         name, [align(bag, annotation, own, offset_s)
@@ -218,10 +193,10 @@ def _result_set(
         [*gathered.failed, *gathered.excluded], gathered.lossy, gathered.unmatched,
         _evidence(cases, replays),
         {'offset_s': offset_s, 'models': sorted({one.summary.model for one in replayed}),
-         'hop_s': sorted({one.hop_s for one in replayed})})
-    scores = found.scores(plan.draws, plan.seed)
-    found.write(plan.out if name == FULL else plan.out / name.replace(' ', '_'), scores)
-    return found, scores
+         'hop_s': sorted({one.hop_s for one in replayed})},
+        {'bags': {case.name: shown(case.bag) for case in cases if replays[case.bag]},
+         'annotations': plan.annotated_in})
+    return found, found.scores(plan.draws, plan.seed)
 
 
 def _evidence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
-from maven_ros.files import owner_only
+from maven_ros.files import owner_only, written
 from maven_ros.records import NS, Pixels, Utterance
 from maven_ros.replay.replayed import Replayed
 from maven_ros.replay.summary import is_loss
@@ -37,13 +38,26 @@ from maven_ros.text import shown
 _PAIRED = ('ccc', 'pearson', 'rmse', 'sign_agreement', 'within_90')
 _LABELS = {metric.name: metric.label for metric in METRICS}
 _WORDS_SHOWN = 400  # utterances per bag
+#: What the head of the report says of the people recorded, by whether pictures and words are in.
+_PRIVACY = {
+    (False, False): 'No pictures and no words of the people recorded are in this report '
+                    '(--pictures and --words put them in).',
+    (True, False): 'This report holds pictures of the people recorded; their words are not in it '
+                   '(--words puts them in).',
+    (False, True): 'This report holds the words of the people recorded; pictures are not in it '
+                   '(--pictures puts them in).',
+    (True, True): 'This report holds pictures and words of the people recorded.'}
 
 
 @owner_only()
-def write_report(outcome: Outcome, path: Path) -> None:
+def write_report(
+    outcome: Outcome, path: Path, pictures: bool = False, words: bool = False,
+) -> None:
     """
     Write the report.
 
+    :param pictures: whether pictures of the people recorded are in it.
+    :param words: whether the words of the people recorded are in it.
     :raises ResourceError: if it cannot be written, or matplotlib or Jinja2 is missing.
     """
     jinja2 = require_jinja()
@@ -51,12 +65,11 @@ def write_report(outcome: Outcome, path: Path) -> None:
         loader=jinja2.PackageLoader('maven_ros.report', '.'), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, percent=percent, signed=signed, sentence=sentence)
-    page = environment.get_template('page.html').render(_content(outcome))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(shown(page), encoding='utf-8')
-    except OSError as error:
-        raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+    page = environment.get_template('page.html').render(
+        _content(outcome if words else _wordless(outcome), pictures), pictures=pictures,
+        privacy=_PRIVACY[pictures, words])
+    with written(path) as beside:
+        beside.write_text(shown(page), encoding='utf-8')
 
 
 def require_jinja() -> Any:
@@ -97,7 +110,14 @@ def sentence(text: str) -> str:
 # --- what the page shows ---------------------------------------------------------------------
 
 
-def _content(outcome: Outcome) -> dict[str, Any]:
+def _wordless(outcome: Outcome) -> Outcome:
+    """Return an outcome without what was said."""
+    return replace(outcome, cases=[
+        replace(case, replayed=case.replayed and replace(case.replayed, utterances=[]))
+        for case in outcome.cases])
+
+
+def _content(outcome: Outcome, pictures: bool) -> dict[str, Any]:
     full, scores = outcome.sets[0]
     replayed = [case.replayed for case in outcome.cases if case.replayed]
     scored = bool(full.pairs)
@@ -112,6 +132,7 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         'bags': len(outcome.cases), 'scored': scored, 'lossy': _by_bag(outcome.lossy),
         'seconds': sum(one.summary.duration_s for one in replayed),
         'failed': outcome.failed, 'excluded': outcome.excluded, 'unmatched': outcome.unmatched,
+        'uneven': outcome.uneven,
         'search': outcome.search,
         'offset_figure': figures.offset_curve(outcome.search) if outcome.search else '',
         'overall': scores.overall, 'paired': _paired(scores.overall),
@@ -125,7 +146,7 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         'maps': [figures.circumplex(points, title) for points, title in (
             (annotated, 'annotated'), (estimated if scored else believed_points, 'estimated'))
             if len(points)],
-        'worst': _worst(outcome) if scored else [],
+        'worst': _worst(outcome, pictures) if scored else [],
         'cases': [_case(case, full.pairs) for case in outcome.cases if case.replayed],
         'meanings': [(metric.label, metric.meaning) for metric in METRICS],
     }
@@ -209,7 +230,7 @@ def _parts(parts: Sequence[Subset]) -> list[dict[str, Any]]:
              'bias': part.bias, 'width': part.distance / longest} for part in parts]
 
 
-def _worst(outcome: Outcome) -> list[dict[str, Any]]:
+def _worst(outcome: Outcome, pictures: bool) -> list[dict[str, Any]]:
     cases = {case.name: case for case in outcome.cases}
     found = []
     for span in worst_spans(outcome.sets[0][0].pairs):
@@ -222,7 +243,8 @@ def _worst(outcome: Outcome) -> list[dict[str, Any]]:
             'words': ' '.join(one.text for one in case.replayed.utterances if one.is_final
                               and one.start_ns < span.end_ns and one.end_ns > span.start_ns),
             'shots': [_shot(one, origin_ns) for one in shots(
-                span, case.bag, case.replayed.states, case.replayed.image_topic)]})
+                span, case.bag, case.replayed.states,
+                case.replayed.image_topic if pictures else '')]})
     return found
 
 

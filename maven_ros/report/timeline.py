@@ -10,7 +10,7 @@ from typing import Any
 
 from maven_ros.affect import OCTANTS, Z90, Affect
 from maven_ros.errors import ResourceError
-from maven_ros.files import owner_only
+from maven_ros.files import owner_only, written
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance
 
 _VALENCE, _AROUSAL = '#2166ac', '#d6604d'
@@ -59,10 +59,8 @@ def draw_timeline(
     if any(state.model.startswith('untrained') for state in states):
         figure.text(0.33, 0.6, 'UNTRAINED', fontsize=54, color='crimson', alpha=0.18,
                     rotation=18, ha='center', va='center', weight='bold')
-    try:
-        figure.savefig(path, dpi=110, format='png')
-    except OSError as error:
-        raise ResourceError(f'{path}: cannot be written: {error.strerror}') from error
+    with written(path) as beside:
+        figure.savefig(beside, dpi=110, format='png')
 
 
 def draw_bag(bag: Path, path: Path) -> None:

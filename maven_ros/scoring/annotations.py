@@ -36,6 +36,9 @@ from maven_ros.text import shown
 ANNOTATION_TOPIC = 'affect/annotation'
 UNLABELLED = -5.0
 SIDES = ('left', 'right')
+#: If a file's lines and a bag's pictures differ in number: refuse the file, or take line i for
+#: picture i as far as both go.
+MISMATCHES = ('exclude', 'cut')
 
 _FRAMES_HEADER = ['valence', 'arousal']
 _TIMES_HEADER = ['time_s', 'valence', 'arousal']
@@ -59,6 +62,7 @@ class Annotation:
     :param times_ns: int64 (n,), ascending, on the bag's clock.
     :param affect: float64 (n, 2), valence and arousal in [-1, 1].
     :param unlabelled: number of further entries without a label.
+    :param uneven: how many lines or pictures are left out, in words; empty if none is.
     """
 
     person: str
@@ -66,6 +70,7 @@ class Annotation:
     times_ns: NDArray[np.int64]
     affect: NDArray[np.float64]
     unlabelled: int
+    uneven: str = ''
 
 
 class AnnotationFolder:
@@ -113,36 +118,59 @@ class AnnotationFolder:
         return files
 
 
-def read_file(path: Path, side: str, stamps_ns: NDArray[np.int64]) -> list[Annotation]:
+def read_file(
+    path: Path, side: str, stamps_ns: NDArray[np.int64], mismatch: str = 'exclude',
+) -> list[Annotation]:
     """
     Read one file.
 
     :param side: side of the picture, for people whom the file does not name; or empty.
     :param stamps_ns: int64, stamps of the bag's pictures, ascending.
+    :param mismatch: what is done if lines and pictures differ in number, of :data:`MISMATCHES`.
     :returns: one annotation per person.
     :raises InputError: names the line, the value and the allowed values.
     """
     if not len(stamps_ns):
         raise InputError('no_pictures', f'{path.name}: the bag has no picture to count times from')
+    people = parse_file(path)
+    if math.isfinite(next(iter(people.values()))[0][0]):
+        return [_annotation(path.name, person or side, np.array(
+            [stamps_ns[0] + nanoseconds(row[0]) for row in own], np.int64), own)
+            for person, own in people.items()]
+    rows, uneven = people[''], ''
+    count = min(len(rows), len(stamps_ns))
+    if len(rows) != len(stamps_ns):
+        uneven = f'{path.name}: {len(rows)} lines of values for {len(stamps_ns)} pictures'
+        if mismatch == 'exclude':
+            raise InputError('line_count', f'{uneven}; allowed: one per picture, or `evaluate '
+                                           f'bags --mismatch cut` for the first {count}')
+        uneven += f': the first {count} are used'
+    return [_annotation(path.name, side, stamps_ns[:count], rows[:count], uneven)]
+
+
+def parse_file(path: Path) -> dict[str, list[_Row]]:
+    """
+    Parse one file, without the bag that it is about.
+
+    :returns: at least one row of seconds, valence and arousal for each person; seconds are NaN if
+        the file has one line per picture. A person whom it does not name is ``''``.
+    :raises InputError: names the line, the value and the allowed values.
+    """
     rows = _read_rows(path)
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    people: dict[str, list[_Row]] = {}
     if header == _FRAMES_HEADER:
-        people = {side: list(_frame_rows(path, rows[1:]))}
-        if len(people[side]) != len(stamps_ns):
-            raise InputError('line_count', f'{path.name}: {len(people[side])} lines of values for '
-                                           f'{len(stamps_ns)} pictures; allowed: one per picture')
-        return [_annotation(path.name, side, stamps_ns, people[side])]
-    if header[:3] != _TIMES_HEADER or header[3:] not in ([], ['person_id']):
+        for row in _frame_rows(path, rows[1:]):
+            people.setdefault('', []).append(row)
+    elif header[:3] == _TIMES_HEADER and header[3:] in ([], ['person_id']):
+        for person, timed in _timed_rows(path, rows[1:]):
+            people.setdefault(person, []).append(timed)
+    else:
         raise InputError('missing_header', f'{path.name}: begins with {",".join(header)!r}; '
                                            f'allowed: {_HEADERS}')
-    people = {}
-    for person, row in _timed_rows(path, rows[1:]):
-        people.setdefault(person or side, []).append(row)
     if not people:
         raise InputError('empty', f'{path.name}: holds no value; allowed: at least one line')
-    return [_annotation(path.name, person,
-                        np.array([stamps_ns[0] + nanoseconds(row[0]) for row in own], np.int64),
-                        own) for person, own in people.items()]
+    return people
 
 
 def read_frame_values(path: Path) -> NDArray[np.float32]:
@@ -274,9 +302,10 @@ def _checked(where: str, value: float) -> float:
 
 def _annotation(
     source: str, person: str, times_ns: NDArray[np.int64], rows: Sequence[_Row],
+    uneven: str = '',
 ) -> Annotation:
     """Keep the labelled entries; an entry needs both valence and arousal."""
     affect = np.array([row[1:] for row in rows], np.float64).reshape(-1, 2)
     labelled = np.isfinite(affect).all(1)
     return Annotation(person, source, times_ns[labelled], affect[labelled],
-                      int((~labelled).sum()))
+                      int((~labelled).sum()), uneven)

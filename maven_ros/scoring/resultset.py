@@ -55,6 +55,8 @@ class ResultSet:
     :param evidence: share of windows by the evidence in them: ``overall``, per bag (``bags``),
         and per person of a bag (``people``).
     :param about: origin of the results: models, offset, hop and so on.
+    :param made_of: the paths of the replayed bags by name (``bags``), and the folder or the topic
+        of the ``annotations``.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ResultSet:
     unmatched: Sequence[str] = ()
     evidence: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    made_of: dict[str, Any] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -89,7 +92,8 @@ class ResultSet:
         :raises ResourceError: if they cannot be written, or pyarrow is missing.
         """
         content = {
-            'name': self.name, 'about': self.about, 'complete': self.complete,
+            'name': self.name, 'about': self.about, 'made_of': self.made_of,
+            'complete': self.complete,
             'excluded': [asdict(one) for one in self.excluded],
             'lossy': [asdict(one) for one in self.lossy],
             'unmatched': [*self.unmatched], 'evidence': self.evidence,
@@ -100,8 +104,10 @@ class ResultSet:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / SCORES).unlink(missing_ok=True)  # written last: the set is then complete
-            write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
-                         (folder / f'{FRAMES}.parquet', folder / f'{FRAMES}.csv'))
+            with written(folder / f'{FRAMES}.parquet') as parquet, \
+                    written(folder / f'{FRAMES}.csv') as csv:
+                write_tables((row for one in self.pairs for row in _rows(one)), COLUMNS,
+                             (parquet, csv))
         except OSError as error:
             raise ResourceError(f'{folder}: cannot be written: {error.strerror}') from error
         with written(folder / SCORES) as beside:

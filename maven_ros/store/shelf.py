@@ -49,10 +49,15 @@ class Model:
 
     @property
     def licence(self) -> str:
-        """SPDX identifier of the weights' licence, from the lock, the manifest or the card."""
+        """
+        SPDX identifier of the weights' licence, from the lock, the manifest or the card.
+
+        Several terms, for which there is no identifier, are the card's ``license_name``.
+        """
         if known := self.lock or self.entry:
             return known.licence
-        return str(self.card[0].get('license', 'not stated'))
+        stated = str(self.card[0].get('license', 'not stated'))
+        return str(self.card[0].get('license_name', stated)) if stated == 'other' else stated
 
     @property
     def state(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from maven_ros.affect import Affect
 from maven_ros.counters import Counters
-from maven_ros.errors import ResourceError
+from maven_ros.errors import MavenError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import Received
 from maven_ros.graph.topics import STATE_TOPIC
@@ -36,13 +36,17 @@ def view_bag(
     """
     Show a bag with its states until ``stop`` is set.
 
+    What is saved is complete, or not there.
+
     :param bag: folder of a rosbag2, or one of its files. The states are in the bag, or in the
         replay beside it.
     :param annotations: folder of NAME.txt or NAME.csv, as for ``maven-ros evaluate bags``.
     :raises ResourceError: if there are no states; and as :class:`Recording`.
     :raises GraphError: as :func:`maven_ros.replay.sources.find_sources`.
     :raises InputError: for annotations that cannot be used.
+    :raises MavenError: if ``stop`` was set before everything was drawn.
     """
+    stop.is_set()  # from now on a signal ends it in order
     with ExitStack() as stack:
         graph = stack.enter_context(BagGraph(bag))
         found = find_sources(graph, sources or Sources())
@@ -51,6 +55,12 @@ def view_bag(
         recording = stack.enter_context(Recording(False, port, save))
         counters = Counters()
         _draw(recording.screen, counters, graph, found, believed, rated, stop)
+        if stop.is_set():
+            recording.close()
+            if save is not None:
+                save.unlink(missing_ok=True)
+            raise MavenError(f'{bag}: stopped before everything was drawn'
+                             + (f'; {save} is not written' if save else ''))
         recording.flush()
         for name, count in counters.snapshot().items():
             say(f'{name}: {count}')

@@ -14,6 +14,7 @@ from waiting import eventually
 from maven_ros.counters import Counters
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import DIAGNOSTICS, image_message
+from maven_ros.graph.images import read_compressed
 from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new
 from maven_ros.nodes import recorder as recording
@@ -260,3 +261,39 @@ def test_what_a_stalled_disk_loses_is_a_warning_until_it_is_over(
             for level, text in said), 10, lambda: said)
         eventually(lambda: said[-1] == (0, 'ok'), 10, lambda: said)
         recorder.stop()
+
+
+def test_pictures_are_recorded_as_jpeg_if_asked_and_depth_as_it_is(graph, tmp_path):
+    stop = threading.Event()
+    counters = Counters()
+
+    def record():
+        with BagGraph(tmp_path / 'bag', 'w') as bag:
+            Recorder(graph, bag, ['/image', '/depth'], counters, jpeg=True).run(stop)
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    pixels = np.full((120, 160, 3), (40, 90, 200), np.uint8)
+    try:
+        images, depths = (graph.advertise(topic, IMAGE, Qos(Reliability.RELIABLE, 5))
+                          for topic in ('/image', '/depth'))
+        for one in (images, depths):
+            wait_for(one)
+        images.publish(image_message(7, pixels, 'camera'))
+        depth = image_message(8, np.zeros((4, 4, 3), np.uint8))
+        depth.encoding, depth.step, depth.data = '32FC1', 16, np.zeros(64, np.uint8)
+        depths.publish(depth)
+        eventually(lambda: (tmp_path / 'bag').exists())
+        stop.wait(0.5)
+    finally:
+        stop.set()
+        thread.join()
+    with BagGraph(tmp_path / 'bag') as bag:
+        assert bag.topics() == {'/depth': IMAGE,
+                                '/image/compressed': 'sensor_msgs/msg/CompressedImage'}
+        coded, raw = (from_cdr(one.cdr, one.msgtype) for topic in ('/image/compressed', '/depth')
+                      for one in bag.read([topic]))
+    frame = read_compressed(coded)
+    assert (frame.stamp_ns, frame.frame_id) == (7, 'camera')
+    assert np.abs(frame.decode().astype(int) - pixels).max() < 4
+    assert raw.encoding == '32FC1' and not counters.snapshot()

@@ -58,11 +58,12 @@ def test_a_report_names_bags_whose_names_are_no_text(recorded, tmp_path):
     for name in (LATIN, OTHER, 'ok'):
         shutil.copytree(recorded, name)
     (tmp_path / 'said').mkdir()
-    (tmp_path / 'said' / f'{LATIN}.txt').write_text('valence,arousal\n' + '0.1,0.2\n' * 20)
+    for name, lines in ((LATIN, 20), (OTHER, 1), ('ok', 1)):
+        (tmp_path / 'said' / f'{name}.txt').write_text('valence,arousal\n' + '0.1,0.2\n' * lines)
     assert main(['evaluate', 'bags', LATIN, OTHER, 'ok', '--annotations', 'said', '--out',
-                 f'eval:{LATIN}', *QUIET]) == 1  # two have no annotation, and it says so
+                 f'eval:{LATIN}', *QUIET]) == 1  # two have too few lines, and it says so
     page = (tmp_path / f'eval:{LATIN}' / 'report.html').read_text('utf-8')
-    assert r'lat\xe9in' in page and r'lat\xe8in: no ' in page
+    assert r'lat\xe9in' in page and r'lat\xe8in.txt: 1 lines' in page
     [pairs] = read_result_set(tmp_path / f'eval:{LATIN}').pairs
     assert pairs.bag == r'lat\xe9in' and len(pairs.times_ns) == 20
 

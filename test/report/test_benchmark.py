@@ -59,7 +59,8 @@ def annotations(bags, tmp_path_factory):
     lines = ''.join(f'{math.sin(index / 9):.3f},{math.cos(index / 7):.3f}\n'
                     for index in range(count - 1))
     (folder / 'talk.txt').write_text(f'valence,arousal\n{lines}-5,-5\n')
-    (folder / 'walk.txt').write_text('valence,arousal\n0,0\n')
+    for name in ('walk', 'broken'):
+        (folder / f'{name}.txt').write_text('valence,arousal\n0,0\n')
     (folder / 'elsewhere.csv').write_text('time_s,valence,arousal\n0,0,0\n')
     return folder
 
@@ -72,7 +73,7 @@ def done(bags, annotations, tmp_path_factory):
     (bags[0].with_name('broken') / 'talk.mcap').write_text('nothing')
     code = main(['evaluate', 'bags', *map(str, bags), str(bags[0].with_name('broken')),
                  '--annotations', str(annotations), '--out', str(out), '--without', 'video',
-                 '--offset-search', '0.5', *QUIET])
+                 '--offset-search', '0.5', '--pictures', *QUIET])
     assert code == 1
     return out
 
@@ -108,6 +109,7 @@ def test_the_report_stands_alone_and_says_what_is_missing(done):
     for text in ('broken', 'walk.txt: 1 lines of values', 'elsewhere.csv',
                  'without video', 'Worst ten seconds', 'Delay of the raters'):
         assert text in page
+    assert 'This report holds pictures of the people recorded; their words are not in' in page
     assert page.count('data:image/jpeg;base64,') == 6 and page.count('<svg') >= 5
 
 
@@ -133,6 +135,8 @@ def test_workers_change_nothing(bags, done, tmp_path):
     assert list(scores['bags']) == ['walk'] and scores['overall']['frames'] == 30
     page = (out / 'report.html').read_text()
     assert 'not scored' in page and page.count('id="bag-') == 2
+    assert 'Worst ten seconds' in page and 'data:image/jpeg' not in page
+    assert 'No pictures and no words of the people recorded are in this report' in page
 
 
 def test_a_ray_cluster_changes_nothing(bags, done, tmp_path, monkeypatch):
@@ -155,11 +159,22 @@ def test_a_ray_cluster_changes_nothing(bags, done, tmp_path, monkeypatch):
     assert '/nowhere/bag: no such bag' in (tmp_path / 'ray' / 'report.html').read_text()
 
 
-def test_a_replay_that_was_made_otherwise_is_no_result(bags, done, capsys):
-    code = main(['evaluate', 'bags', str(bags[0]), '--out', str(done), *QUIET,
-                 '--windows.hop_s', '0.5'])
-    assert code == 1
-    assert "was made differently (windows.hop_s was '0.2' and is '0.5')" in capsys.readouterr().out
+def test_a_replay_that_was_made_otherwise_is_no_result_and_replaces_none(
+        bags, done, tmp_path, capsys):
+    out = tmp_path / 'again'
+    shutil.copytree(done / 'replays', out / 'replays')
+    evaluate = ['evaluate', 'bags', str(bags[1]), '--out', str(out), *QUIET]
+    assert main(evaluate) == 0
+    before = contents(out)
+    assert main([*evaluate, '--windows.hop_s', '0.5']) == 1
+    said = capsys.readouterr()
+    assert "was made differently (windows.hop_s was '0.2' and is '0.5')" in said.out
+    assert f'{out}: holds an evaluation that this one does not replace' in said.err
+    assert contents(out) == before
+
+
+def contents(out):
+    return {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
 
 def test_a_plan_that_cannot_be_carried_out_is_refused(tmp_path):

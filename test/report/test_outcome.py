@@ -1,6 +1,7 @@
 """What is scored and what is not: stale replays, broken bags, and bags whose time goes back."""
 
 import json
+import re
 import shutil
 import threading
 from contextlib import nullcontext
@@ -29,6 +30,7 @@ from maven_ros.replay.replayed import ReplayTask, run_replay
 from maven_ros.replay.sources import Sources
 from maven_ros.report.benchmark import BenchmarkPlan, replay_all
 from maven_ros.report.console import as_text
+from maven_ros.report.kept import write_sets
 from maven_ros.report.outcome import score_replays
 from maven_ros.report.page import write_report
 from maven_ros.scoring.resultset import read_result_set
@@ -39,7 +41,7 @@ QUIET = Settings().with_values({'speech.recogniser': 'none'})
 
 
 def record(path, count=30, stamp=lambda at_ns: at_ns, topics=('/image',), annotated=False,
-           sounds=()):
+           sounds=(), valence=0.5):
     """Write a bag of ten pictures and words a second, and what somebody said of it."""
     pixels = np.random.default_rng(0).integers(0, 255, (160, 200, 3), np.uint8)
     with BagGraph(path, 'w') as bag:
@@ -57,7 +59,7 @@ def record(path, count=30, stamp=lambda at_ns: at_ns, topics=('/image',), annota
                     bag.time_ns, np.zeros((1600, 1), np.float32), 16000)))
             if said:
                 said.publish(state_message(AffectState(
-                    bag.time_ns, bag.time_ns, Status.OK, '', Affect(0.5, 0.5), 0., 0.,
+                    bag.time_ns, bag.time_ns, Status.OK, '', Affect(valence, 0.5), 0., 0.,
                     Modality.NONE, (0., 0., 0.), VoiceAssigned.NONE, '', None, '', ''), 0))
     return path
 
@@ -75,6 +77,7 @@ def scored(tmp_path, *bags, annotations=None):
 def scored_by(plan):
     errors = replay_all(plan, threading.Event(), lambda name: nullcontext(lambda *_: None))
     outcome = score_replays(plan, errors)
+    write_sets(outcome)
     write_report(outcome, plan.out / 'report.html')
     return outcome
 
@@ -140,7 +143,8 @@ def test_lossy_bags_are_named_first_everywhere_and_no_result_of_them_is_complete
     assert f'<li>frozen: {said}; ' in page
     arguments = ['--out', str(tmp_path / 'out'), '--speech.recogniser', 'none', '--draws', '10']
     assert main(['evaluate', 'bags', str(whole), str(frozen), *arguments]) == 1
-    assert main(['evaluate', 'bags', str(whole), *arguments]) == 0
+    assert main(['evaluate', 'bags', str(whole), '--out', str(tmp_path / 'whole_alone'),
+                 *arguments[2:]]) == 0
     assert 'LOSSY: frozen' in capsys.readouterr().out
 
 
@@ -231,3 +235,17 @@ def test_a_person_whom_two_files_name_is_not_scored_twice(tmp_path):
     [excluded] = scored(tmp_path, record(tmp_path / 'talk'), annotations=folder).excluded
     assert excluded.source == 'talk.csv, talk_left.csv'
     assert 'talk: left is annotated 2 times, in talk.csv, talk_left.csv' in excluded.reason
+
+
+def test_what_people_said_is_in_the_report_only_if_asked(tmp_path):
+    folder = tmp_path / 'annotations'
+    folder.mkdir()
+    (folder / 'talk.txt').write_text('valence,arousal\n' + '0,0\n' * 30)
+    outcome = scored(tmp_path, record(tmp_path / 'talk'), annotations=folder)
+    path = tmp_path / 'out' / 'report.html'
+    assert 'well' not in path.read_text()
+    write_report(outcome, path, words=True)
+    page = path.read_text()
+    assert re.search(r'<p class="small">“well well.*”</p>', page)  # of the worst seconds
+    assert re.search(r'</time> well</li>', page) and '>well<' in page  # the list, the timeline
+    assert 'This report holds the words of the people recorded; pictures are not in it' in page

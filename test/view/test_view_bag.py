@@ -7,8 +7,9 @@ import threading
 
 import pytest
 from made_view import event, frame, sound, state, utterance
+from stopping import After
 
-from maven_ros.errors import InputError, ResourceError
+from maven_ros.errors import InputError, MavenError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import audio_message, image_message
 from maven_ros.graph.images import IMAGE
@@ -71,6 +72,15 @@ def test_a_bag_is_shown_with_its_states_and_its_annotations(tmp_path, monkeypatc
                   '/circumplex/people/person_1', '/affect/annotation', 'this is what was said',
                   'person_1 entered distressed', '2023-11-14T22:13:20'):
         assert shown in text, shown
+
+
+def test_a_view_that_is_stopped_while_it_draws_leaves_no_recording(tmp_path):
+    pytest.importorskip('rerun')
+    bag = write_bag(tmp_path / 'talk')
+    with pytest.raises(MavenError, match=r'talk: stopped before everything was drawn; \S+/cut.rrd '
+                                         'is not written'):
+        view_bag(bag, After(20), port=19410, save=tmp_path / 'cut.rrd')
+    assert not (tmp_path / 'cut.rrd').exists()
 
 
 def test_a_bag_without_states_says_what_to_do(tmp_path, ended):

@@ -19,10 +19,14 @@ from numpy.typing import NDArray
 
 from maven_ros.declarations import Checked, setting
 from maven_ros.errors import ResourceError
-from maven_ros.files import written
+from maven_ros.files import written, written_folder
 from maven_ros.records import NS, SAMPLE_RATE_HZ, Pixels, Samples, Word
 from maven_ros.training.affwild2.cast import FACE_PX, Actor, DrawnActor, Roles, Said
 from maven_ros.training.affwild2.frames import encode_jpeg
+from maven_ros.training.corpora.emobank import Emobank
+from maven_ros.training.corpora.ferplus import Ferplus
+from maven_ros.training.corpora.ravdess import Ravdess
+from maven_ros.training.people.origin import Origin
 from maven_ros.training.people.recorded_sound import write_words
 
 FRAME_RATE_HZ = 25
@@ -69,10 +73,17 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
 
     :param out: folder that does not exist, or is empty.
     :param data: folder of the corpora; if omitted, faces are drawn and voices babble.
-    :raises ResourceError: if the folder is not empty, or a file of the corpora is missing.
+    :raises ResourceError: if the folder is not empty, cannot be written, or a file of the corpora
+        is missing; nothing is written then.
     """
     if out.exists() and any(out.iterdir()):
         raise ResourceError(f'{out}: is not empty; allowed: a folder that is not there yet')
+    with written_folder(out) as beside:
+        _write(beside, settings, data)
+
+
+def _write(out: Path, settings: GenerateSettings, data: Path | None) -> None:
+    _origin(data).write(out / 'annotations')
     number = 0
     for place, (split, count) in enumerate(settings.splits.items()):
         roles = Roles(data, split, count + 1) if data else None
@@ -85,6 +96,15 @@ def generate(out: Path, settings: GenerateSettings, data: Path | None = None) ->
                 for one in range(people)]
             _write_video(out, f'{number}-{FRAME_RATE_HZ}-{SIDE_PX * people}x{SIDE_PX}', split,
                          [_act(actor, settings.seconds, random) for actor in actors], random)
+
+
+def _origin(data: Path | None) -> Origin:
+    if data is None:
+        return Origin('generated faces, babble and made-up words', '', generated=True)
+    corpora = Ferplus, Ravdess, Emobank
+    return Origin(
+        f'data generated from {", ".join(one.name for one in corpora)}',
+        '; '.join(f'{one.name}: {one.licence}' for one in corpora), generated=True)
 
 
 # --- contents --------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from pathlib import Path
 from maven_ros.errors import ResourceError
 from maven_ros.scoring.annotations import SIDES, SUFFIXES
 from maven_ros.text import shown
+from maven_ros.training.people.origin import Origin, find_origin
 
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.webm')
 _CROP = re.compile(r'(\d+)\.(jpe?g|png)', re.IGNORECASE)
@@ -52,6 +53,7 @@ class Layout:
     :param without_video: annotated people without a video.
     :param crops: folders of cropped faces by person.
     :param transcripts: files by the name of the video.
+    :param origin: where the data come from.
     """
 
     videos: Mapping[str, Path]
@@ -59,6 +61,7 @@ class Layout:
     without_video: tuple[Subject, ...]
     crops: Mapping[str, Path]
     transcripts: Mapping[str, Path]
+    origin: Origin
 
     @property
     def without_annotation(self) -> tuple[str, ...]:
@@ -91,7 +94,8 @@ def find_layout(
     return Layout(
         found, {name: tuple(subjects[name]) for name in found if name in subjects},
         tuple(without_video), find_crops(crops) if crops else {},
-        _by_name(transcripts, ('.json',), 'NAME.json') if transcripts else {})
+        _by_name(transcripts, ('.json',), 'NAME.json') if transcripts else {},
+        find_origin(annotations))
 
 
 def find_videos(folder: Path) -> dict[str, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def write_report(
                    if (own := [row for row in used if row['split'] == split])},
         'excluded': len(rows) - len(used),
         'videos_without_annotation': len(layout.without_annotation)}
-    write_json(out / SUMMARY, {'format': FORMAT, 'options': options, 'counts': counts})
+    write_json(out / SUMMARY, {'format': FORMAT, 'origin': asdict(layout.origin),
+                               'options': options, 'counts': counts})
     with written(out / REPORT) as beside:
         text = shown('\n'.join(_lines(layout, options, rows, used, counts)))
         beside.write_text(text + '\n', 'utf-8')

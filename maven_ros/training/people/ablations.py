@@ -14,9 +14,11 @@ from threading import Event
 from typing import NamedTuple
 
 from maven_ros.errors import ResourceError, SettingsError
-from maven_ros.files import written
+from maven_ros.files import read_json, written
 from maven_ros.records import MODALITIES
 from maven_ros.scoring.scores import Score, Scores
+from maven_ros.training.people.origin import origin_of
+from maven_ros.training.people.prepared import SUMMARY
 from maven_ros.training.people.run import READINGS, train_run
 from maven_ros.training.people.run_card import interval_of, value_of
 from maven_ros.training.people.run_settings import RunSettings
@@ -86,41 +88,45 @@ def run_ablations(
         if result is not None:
             found[name] = result.sets[READINGS[0]][1].overall
     if processes.main:
-        write_table(found, out)
+        origin = origin_of(read_json(data / SUMMARY), data / SUMMARY)
+        write_table(found, out, beside_paper=not origin.generated)
     return found
 
 
-def write_table(found: Mapping[str, Scores], out: Path) -> None:
+def write_table(found: Mapping[str, Scores], out: Path, beside_paper: bool) -> None:
     """
     Write the table as CSV, Markdown and PNG.
 
+    :param beside_paper: whether the paper's figures stand beside; not if the data are generated.
     :raises ResourceError: if they cannot be written, or matplotlib is missing.
     """
     with written(out / f'{TABLE}.csv') as beside, beside.open('w', newline='') as file:
         rows = csv.writer(file)
         rows.writerow(['ablation', 'frames', *(f'{name}{part}' for name in _SCORES
-                                               for part in ('', '_low', '_high')), 'published'])
+                                               for part in ('', '_low', '_high')),
+                       *(['published'] if beside_paper else [])])
         for name, scores in found.items():
             numbers = [value for one in _SCORES for value in _numbers(scores.scores[one])]
             rows.writerow([name, scores.covered, *(f'{value:.6f}' for value in numbers),
-                           ABLATIONS[name].published or ''])
+                           *([ABLATIONS[name].published or ''] if beside_paper else [])])
     with written(out / f'{TABLE}.md') as beside:
-        beside.write_text('\n'.join(markdown(found)) + '\n', 'utf-8')
+        beside.write_text('\n'.join(_markdown(found, beside_paper)) + '\n', 'utf-8')
     _draw(found, out / f'{TABLE}.png')
 
 
-def markdown(found: Mapping[str, Scores]) -> list[str]:
-    """Return the lines of the table."""
-    lines = ['| | input of the fusion | valence CCC | arousal CCC | mean CCC | published |',
-             '| --- | --- | --- | --- | --- | --- |']
+def _markdown(found: Mapping[str, Scores], beside_paper: bool) -> list[str]:
+    lines = ['| | input of the fusion | valence CCC | arousal CCC | mean CCC |'
+             + ' published |' * beside_paper, '| --- ' * (5 + beside_paper) + '|']
     for name, scores in found.items():
         cells = [f'{value_of(one)} ({interval_of(one)})' for one in (
             scores.scores[metric] for metric in _SCORES)]
         published = ABLATIONS[name].published
-        lines.append(f'| {name} | {ABLATIONS[name].what} | {" | ".join(cells)} | '
-                     f'{f"{published:.4f}" if published else ""} |')
+        lines.append(f'| {name} | {ABLATIONS[name].what} | {" | ".join(cells)} |' + (
+            f' {f"{published:.4f}" if published else ""} |' if beside_paper else ''))
     return [*lines, '', 'Frames of the validation split, as the node would read them, with 95% '
-            'intervals. Published: mean CCC on that of Aff-Wild2 (arXiv 2503.12623, table 2).']
+            'intervals.' + (' Published: mean CCC on that of Aff-Wild2 (arXiv 2503.12623, table '
+                            '2).' if beside_paper else ' The data are generated: nobody was '
+                            'recorded, so no published figure stands beside.')]
 
 
 def _numbers(score: Score) -> tuple[float, float, float]:

@@ -90,7 +90,7 @@ def train_run(
         raise ResourceError(f'{out}: holds a run; use --resume to continue it, or another --out '
                             'to start a new one')
     prepared = PreparedSet(data)
-    base = checkpoint.load(_model_folder(settings.model))
+    base = checkpoint.load(model_folder(settings.model))
     source = open_source(settings, prepared, features, base)
     model = start(settings, base.model)
     encoders = {} if settings.tune.blocks else take_encoders(model)
@@ -204,7 +204,8 @@ def _calibrate(model: MavenModel, task: ClipTask, valid: Clips) -> None:
         model.to(device)
 
 
-def _model_folder(name: str) -> Path:
+def model_folder(name: str) -> Path:
+    """Return the folder of the network that a run begins from."""
     return Path(name) if Path(name).is_dir() else resource(name)
 
 

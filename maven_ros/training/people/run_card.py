@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -17,6 +18,7 @@ from maven_ros.files import read_json, written
 from maven_ros.scoring.metrics import METRICS
 from maven_ros.scoring.scores import Score, Scores
 from maven_ros.text import shown
+from maven_ros.training.people.origin import Origin, origin_of
 from maven_ros.training.people.prepared import SUMMARY
 from maven_ros.training.people.run import RunResult
 from maven_ros.training.processes import Processes
@@ -30,20 +32,48 @@ _READINGS = {
 
 
 def write_card(
-    result: RunResult, data: Path, wall_s: float, processes: Processes, path: Path,
+    result: RunResult, data: Path, licence: str, wall_s: float, processes: Processes,
+    path: Path,
 ) -> None:
     """
     Write the model card.
 
     :param data: folder of the prepared set.
+    :param licence: licence of the network that the run began from.
     :param wall_s: duration of this call of the training, in seconds.
     :raises ResourceError: if it cannot be written.
     """
+    summary = read_json(data / SUMMARY)
+    origin = origin_of(summary, data / SUMMARY)
+    base = Path(result.settings.model).name
     text = '\n'.join([
-        *_head(result), *_data(result, data), *_settings(result), *_scores(result),
-        *_environment(wall_s, processes), *_USE])
+        *_front_matter(base, licence, origin), *_head(result), *_data(result, summary, origin),
+        *_settings(result), *_scores(result), *_environment(wall_s, processes), *_USE,
+        *_licence(base, licence, origin)])
     with written(path) as beside:
         beside.write_text(shown(text) + '\n', 'utf-8')
+
+
+def _front_matter(base: str, licence: str, origin: Origin) -> Iterator[str]:
+    terms = [licence] if not origin.terms else [
+        f'{base}: {licence}', f'{origin.name}: {origin.terms}']
+    whole = '; '.join(terms)
+    values = {'license': whole} if ' ' not in whole else {'license': 'other',
+                                                          'license_name': whole}
+    yield '---'
+    yield yaml.safe_dump({**values, 'base_model': base}, sort_keys=False,
+                         width=10_000).rstrip()
+    yield '---'
+    yield ''
+
+
+def _licence(base: str, licence: str, origin: Origin) -> Iterator[str]:
+    yield '## Licence'
+    yield ''
+    yield (f'These weights began from `{base}`, so they are under its terms: {licence}. '
+           + (f'The terms of the training data apply, too: {origin.name}: {origin.terms}.'
+              if origin.terms else f'The training data ({origin.name}) have no terms of their '
+              'own.'))
 
 
 def _head(result: RunResult) -> Iterator[str]:
@@ -61,9 +91,13 @@ def _head(result: RunResult) -> Iterator[str]:
     yield ''
 
 
-def _data(result: RunResult, data: Path) -> Iterator[str]:
-    summary = read_json(data / SUMMARY)
+def _data(
+    result: RunResult, summary: Mapping[str, Any], origin: Origin,
+) -> Iterator[str]:
     yield '## Data'
+    yield ''
+    yield f'{origin.name[:1].upper()}{origin.name[1:]}.' + (
+        ' Nobody was recorded: the scores say nothing about people.' if origin.generated else '')
     yield ''
     yield '| split | people | frames | labelled | unlabelled | without a face | clips |'
     yield '| --- | --- | --- | --- | --- | --- | --- |'
@@ -162,7 +196,4 @@ _USE = (
     'It estimates how a person appears to raters, never what the person feels, and its errors '
     'differ between groups of people. Do not use it for decisions about people: hiring, teaching, '
     'policing, insurance, health, or lie detection. Tell people that they are being watched and '
-    'listened to.', '',
-    '## Licence', '',
-    'The terms of the training data and of the encoders apply to the weights. Aff-Wild2 is for '
-    'non-commercial research, under the agreement with its authors.')
+    'listened to.', '')

@@ -10,6 +10,7 @@ from maven_ros.scoring.annotations import read_frame_values
 from maven_ros.training.affwild2.cast import DrawnActor, Roles
 from maven_ros.training.affwild2.generate import GenerateSettings, generate
 from maven_ros.training.affwild2.layout import find_layout
+from maven_ros.training.people.origin import find_origin
 
 
 def layout(folder):
@@ -30,6 +31,8 @@ def corpora(tmp_path_factory):
 def test_it_is_composed_of_the_corpora_in_the_layout(corpora, tmp_path):
     generate(tmp_path / 'set', GenerateSettings(3, 3.0), corpora)
     found = layout(tmp_path / 'set')
+    assert found.origin.generated and 'ravdess: CC BY-NC-SA 4.0' in found.origin.terms
+    assert find_origin(tmp_path / 'set/annotations/VA_Estimation_Challenge') == found.origin
     people = [one for own in found.subjects.values() for one in own]
     assert [one.person for one in people] == [
         '1-25-288x144_left', '1-25-288x144_right', '2-25-144x144', '3-25-144x144']

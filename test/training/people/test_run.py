@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from threading import Event
 
@@ -15,6 +16,7 @@ from stopping import After
 from maven_ros.cli.main import main
 from maven_ros.engine import Engine
 from maven_ros.errors import MavenError, ResourceError, SettingsError
+from maven_ros.files import read_json, write_json
 from maven_ros.model import checkpoint
 from maven_ros.records import Evidence, Face
 from maven_ros.scoring.resultset import read_result_set
@@ -130,7 +132,8 @@ def test_the_card_has_data_settings_scores_and_environment(recordings, settings,
     assert 'causal: valence CCC' in capsys.readouterr().out
     card = (recordings / 'carded/model/README.md').read_text()
     for part in ('| train | 1 | 2 | 3 |', 'batch_size: 32', '| mean CCC | ', '1 process on ',
-                 'maven-ros run --model.path FOLDER\n', 'no intervals: ', 'Aff-Wild2 is for',
+                 'maven-ros run --model.path FOLDER\n', 'no intervals: ',
+                 'the training data apply, too: Aff-Wild2: non-commercial research',
                  'of one training, with seed 1: no interval'):
         assert part in card or part == 'no intervals: '
     assert json.loads((recordings / 'carded/run.json').read_text())['name'] == 'carded'
@@ -184,6 +187,26 @@ def test_ablations_make_one_table(recordings, settings, capsys):
                  str(recordings / 'data'), '--features', str(recordings / 'features'), '--out',
                  str(out), '--only', 'face']) == 1
     assert "only: 'face' is not one of full, video" in capsys.readouterr().err
+
+
+def test_ablations_on_generated_data_do_not_stand_beside_the_paper_s_figures(
+        recordings, settings, tmp_path, capsys):
+    data = tmp_path / 'data'
+    shutil.copytree(recordings / 'data', data)
+    summary = read_json(data / 'prepared.json')
+    write_json(data / 'prepared.json', {**summary, 'origin': {
+        'name': 'generated faces', 'terms': '', 'generated': True}})
+    config = tmp_path / 'ablations.yaml'
+    config.write_text(yaml.safe_dump({
+        'name': 'ablated', 'model': str(recordings / 'model'),
+        'loop': {'epochs': 1, 'batch_size': 64, 'learning_rate': 0.01, 'select': 'mean_ccc'}}))
+    assert main(['train', 'ablations', '--config', str(config), '--data', str(data), '--features',
+                 str(recordings / 'features'), '--out', str(tmp_path / 'out'), '--device', 'cpu',
+                 '--only', 'full']) == 0
+    shown = capsys.readouterr().out
+    assert 'ublished |' not in shown and '0.3061' not in shown
+    assert 'The data are generated: nobody was recorded' in shown
+    assert 'published' not in (tmp_path / 'out' / 'ablations.csv').read_text()
 
 
 def test_features_of_other_encoders_are_refused(recordings, settings, tmp_path):

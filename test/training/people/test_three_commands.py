@@ -1,5 +1,7 @@
 """Prepare, embed, train: on a small set in Aff-Wild2's layout, as its users would run them."""
 
+import shutil
+from dataclasses import asdict
 from threading import Event
 
 import pytest
@@ -9,6 +11,7 @@ from inputs import ROOT
 
 from maven_ros.cli.main import main
 from maven_ros.devices.media import read_media
+from maven_ros.files import read_json, write_json
 from maven_ros.model import checkpoint
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import AffectState
@@ -16,6 +19,7 @@ from maven_ros.scoring.resultset import read_result_set
 from maven_ros.settings import Settings
 from maven_ros.training.people.feature_sources import EvidenceSource, FeatureSource
 from maven_ros.training.people.features import FeatureSet
+from maven_ros.training.people.origin import Origin
 from maven_ros.training.people.prepared import PreparedSet
 from maven_ros.training.people.run import train_run
 from maven_ros.training.people.run_settings import read_run_settings
@@ -70,6 +74,39 @@ def test_training_lifts_mean_ccc_well_above_untrained_and_above_0(trained):
         lifted = after.scores['mean_ccc'].value
         assert lifted > 0.25
         assert lifted > before.overall.scores['mean_ccc'].value + 0.2
+
+
+def test_the_card_and_models_info_state_the_terms_that_the_weights_inherit(trained, capsys):
+    """The card named Aff-Wild2's terms, though the data were generated, and not compact's."""
+    card = (trained / 'run/model/README.md').read_text()
+    assert card.startswith('---\nlicense: cc-by-nc-sa-4.0\nbase_model: compact\n---\n')
+    assert 'These weights began from `compact`, so they are under its terms: cc-by' in card
+    assert 'Nobody was recorded: the scores say nothing about people.' in card
+    assert 'Aff-Wild2' not in card
+    command('models', 'info', trained / 'run/model')
+    assert '\nlicence: cc-by-nc-sa-4.0\n' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_terms_of_the_data_stand_beside_those_of_the_base(trained, tmp_path, capsys, named):
+    """A set without an origin is Aff-Wild2, as sets from before origins were written."""
+    origin = Origin('my videos', 'CC BY 4.0', generated=False) if named else None
+    data = tmp_path / 'data'
+    shutil.copytree(trained / 'data', data)
+    summary = read_json(data / 'prepared.json')
+    del summary['origin']
+    write_json(data / 'prepared.json', summary | ({'origin': asdict(origin)} if origin else {}))
+    command('train', 'run', '--config', write_config(tmp_path, 'own', epochs=1), '--data', data,
+            '--features', trained / 'features', '--out', tmp_path / 'run', '--device', 'cpu')
+    capsys.readouterr()
+    command('models', 'info', tmp_path / 'run/model')
+    said = capsys.readouterr().out
+    terms = 'my videos: CC BY 4.0' if named else (
+        'Aff-Wild2: non-commercial research, under the agreement with its authors')
+    assert f'\nlicence: compact: cc-by-nc-sa-4.0; {terms}\n' in said
+    card = (tmp_path / 'run/model/README.md').read_text()
+    assert f'The terms of the training data apply, too: {terms}.' in card
+    assert 'Nobody was recorded' not in card
 
 
 def test_the_node_s_pipeline_replays_a_clip_with_what_was_trained(trained):
