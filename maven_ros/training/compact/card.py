@@ -25,10 +25,11 @@ from maven_ros.devices.media import read_media
 from maven_ros.errors import SettingsError
 from maven_ros.model import checkpoint
 from maven_ros.model.compute import Batches
-from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
+from maven_ros.model.encoders import FaceEncoder, TextEncoder
 from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.time_grid import Aligned
+from maven_ros.model.whisper_voice import WhisperVoice
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import MODALITIES, AffectState, seconds
 from maven_ros.scoring.metrics import DIMENSIONS, agreement
@@ -198,7 +199,7 @@ class Evaluator:
         parts = self._parts('audio')
         clips = join([*parts.values()])
         probe = voice_stage.VoiceModel(
-            cast(VoiceEncoder, self._model.voice_encoder), self._probes.voice)
+            cast(WhisperVoice, self._model.voice_encoder), self._probes.voice)
         changes = {'plain': None, **voice_stage.disturbances(_SEED)}
         for condition, change in changes.items():
             sounds = [change(torch.from_numpy(one)[None])[0].numpy() if change else one

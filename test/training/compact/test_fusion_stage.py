@@ -6,6 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 import tiny_corpora
+import tiny_whisper
 import torch
 
 from maven_ros.engine import Engine
@@ -32,9 +33,8 @@ from maven_ros.training.loop import LoopSettings, Stopped
 from maven_ros.training.reading import read
 
 CONFIG = MavenConfig(
-    name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,
-    voice_channels=(4, 8), text_width=8, text_layers=1, fusion_width=16, context_width=12,
-    head_width=(8,))
+    name='tiny', audio=tiny_whisper.voice(), face_channels=(8, 32), face_blocks=1,
+    text_width=8, text_layers=1, fusion_width=16, context_width=12, head_width=(8,))
 LOOP = LoopSettings(epochs=1, batch_size=12, learning_rate=0.003, warmup_epochs=0.1,
                     precision='fp32')
 BANK = BankSettings(face_versions=2, voice_versions=2, text_versions=2, noises=4,
@@ -49,7 +49,8 @@ def trained(tmp_path_factory):
     context = StageContext(tiny_corpora.corpora(tiny_corpora.write(folder / 'data')),
                            folder / 'run', CONFIG, seed=3)
     train_faces(FaceStageSettings(LOOP), context)
-    train_voice(VoiceSettings(LOOP, length_s=(0.5, 0.6)), context)
+    whisper = tiny_whisper.write_whisper(folder / 'whisper')
+    train_voice(VoiceSettings(LOOP, whisper=str(whisper), versions=2), context)
     train_text(TextSettings(LOOP), context)
     train_fusion(FUSION, context)
     train_export(ExportSettings(), context)
