@@ -250,20 +250,21 @@ def score(
 
 def figures(reading: VoiceReading, clips: Examples) -> dict[str, float]:
     """
-    Score estimates of clips, all together and for each corpus.
+    Score estimates of clips.
 
     :returns: ``accuracy`` on the clips with emotions, and ``ccc_valence`` and ``ccc_arousal`` on
-        all; the CCC of a corpus, by the prefix of its people, with its name behind.
+        all.
     """
-    found = {'accuracy': accuracy(reading.logits, clips.shares_of(EMOTIONS))}
-    targets = torch.from_numpy(clips.targets)
-    corpora = [person.partition('/')[0] if '/' in person else '' for person in clips.people]
-    for name in ('', *sorted(set(corpora) - {''})):
-        own = torch.tensor([name in ('', corpus) for corpus in corpora])
-        both = concordance(reading.points[own], targets[own]).tolist()
-        for dimension, value in zip(('valence', 'arousal'), both, strict=True):
-            found[f'ccc_{dimension}{name and "_" + name}'] = value
-    return found
+    valence, arousal = concordance(reading.points, torch.from_numpy(clips.targets)).tolist()
+    return {'accuracy': accuracy(reading.logits, clips.shares_of(EMOTIONS)),
+            'ccc_valence': valence, 'ccc_arousal': arousal}
+
+
+def figures_of_each(reading: VoiceReading, clips: Examples) -> dict[str, dict[str, float]]:
+    """Score the clips of each corpus by itself; the people of a corpus have its name in front."""
+    corpora = np.array([person.partition('/')[0] for person in clips.people])
+    return {str(name): figures(VoiceReading(*(part[own] for part in reading)), clips.of(own))
+            for name in np.unique(corpora[corpora != '']) for own in (corpora == name,)}
 
 
 def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
@@ -343,9 +344,12 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
                          'data': digest_of(train, valid)},
                  seed=context.seed, stop=context.stop)
     best = cast(VoiceModel, fitted.model)
-    metrics: dict[str, Any] = {'valid': score(best, valid)}
-    for name, change in disturbances(context.seed).items():
-        metrics[f'valid, {name}'] = score(best, valid, change)
+    metrics: dict[str, Any] = {}
+    for name, change in {'': None, **disturbances(context.seed)}.items():
+        reading = predict(best, valid.evidence, change)
+        metrics[f'valid{name and ", "}{name}'] = figures(reading, valid)
+        for corpus, found in figures_of_each(reading, valid).items():
+            metrics[f'valid of {corpus}{name and ", "}{name}'] = found
     save_stage(folder, best.encoder, best.head, metrics)
 
 
