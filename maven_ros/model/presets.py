@@ -39,7 +39,7 @@ def whisper_voice() -> dict[str, Any]:
         'openai/whisper-base', {
             'model_type': 'whisper', 'd_model': 512, 'num_mel_bins': 80, 'encoder_layers': 4,
             'encoder_attention_heads': 8, 'encoder_ffn_dim': 2048, 'max_source_positions': 1500},
-        {'layers': [2, 3, 4], 'width': 96}))
+        {'layers': [2, 3, 4], 'width': 256}))
 
 
 def describe(backbone: Backbone) -> dict[str, Any]:

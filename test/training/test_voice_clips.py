@@ -1,6 +1,6 @@
-import av
 import numpy as np
 import pytest
+from tiny_corpora import write_clip, write_listed_clips
 
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.training.corpora.nemo import Nemo
@@ -10,32 +10,8 @@ from maven_ros.training.listed import Corpora, CorpusSettings
 from maven_ros.training.voice_clips import listed_clips, read_clip
 
 
-def write_clip(path, hz, rate_hz=16_000, seconds=0.5):
-    times_s = np.arange(round(seconds * rate_hz)) / rate_hz
-    hum = (0.3 * np.sin(2 * np.pi * hz * times_s) * 32767).astype(np.int16)
-    with av.open(path, 'w') as container:
-        stream = container.add_stream(
-            'flac' if path.suffix == '.flac' else 'libopus', rate=rate_hz, layout='mono')
-        frame = av.AudioFrame.from_ndarray(hum[None], 's16', 'mono')
-        frame.sample_rate, frame.pts = rate_hz, 0
-        for packet in (*stream.encode(frame), *stream.encode(None)):
-            container.mux(packet)
-
-
-def write_corpus(folder, rows):
-    """A table, and a clip for each row of (speaker, emotion)."""
-    folder.mkdir()
-    lines = ['file\tspeaker\temotion']
-    for index, (speaker, emotion) in enumerate(rows):
-        name = f'{speaker}_{emotion}_{index}.opus'
-        write_clip(folder / name, 100 + 10 * index)
-        lines.append(f'{name}\t{speaker}\t{emotion}')
-    (folder / 'clips.tsv').write_text('\n'.join(lines) + '\n')
-    return folder
-
-
 def test_a_clip_is_16_khz_mono_of_its_length(tmp_path):
-    write_clip(tmp_path / 'a.flac', 440, 44_100)
+    write_clip(tmp_path / 'a.flac', 440, rate_hz=44_100)
     sound = read_clip(tmp_path / 'a.flac')
     assert sound.dtype == np.float32 and len(sound) == pytest.approx(8_000, abs=2)
     spectrum = np.abs(np.fft.rfft(sound))
@@ -46,7 +22,7 @@ def test_a_clip_is_16_khz_mono_of_its_length(tmp_path):
 
 
 def test_nemo_keeps_a_woman_and_a_man_for_validation(tmp_path):
-    folder = write_corpus(tmp_path / 'nemo', [
+    folder = write_listed_clips(tmp_path / 'nemo', [
         ('EB0', 'anger'), ('IC0', 'happiness'), ('KS0', 'surprised'), ('MK0', 'sadness'),
         ('MK0', 'fear')])
     valid, train = Nemo(folder).read('valid'), Nemo(folder).read('train')
@@ -60,7 +36,7 @@ def test_nemo_keeps_a_woman_and_a_man_for_validation(tmp_path):
 
 
 def test_rooms_keep_every_fifth_named_speaker_for_validation(tmp_path):
-    folder = write_corpus(tmp_path / 'rooms', [
+    folder = write_listed_clips(tmp_path / 'rooms', [
         ('s001', 'calm'), ('s002', 'angry'), ('unknown', 'happy'), ('s003', 'fearful')])
     valid, train = Rooms(folder).read('valid'), Rooms(folder).read('train')
     assert valid.people == ('s001',) and sorted(train.people) == ['', 's002', 's003']
@@ -68,8 +44,9 @@ def test_rooms_keep_every_fifth_named_speaker_for_validation(tmp_path):
 
 
 def test_people_of_two_corpora_do_not_mix(tmp_path):
-    write_corpus(tmp_path / 'rooms', [('s001', 'calm'), ('s002', 'angry'), ('unknown', 'happy')])
-    write_corpus(tmp_path / 'nemo', [('EB0', 'anger'), ('IC0', 'sadness')])
+    write_listed_clips(
+        tmp_path / 'rooms', [('s001', 'calm'), ('s002', 'angry'), ('unknown', 'happy')])
+    write_listed_clips(tmp_path / 'nemo', [('EB0', 'anger'), ('IC0', 'sadness')])
     both = Corpora([CorpusSettings('nemo', 'nemo', splits=('train', 'valid')),
                     CorpusSettings('rooms', 'rooms', weight=2.0)], tmp_path)
     train, valid = both.train_and_valid('audio')
