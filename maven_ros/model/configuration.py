@@ -208,7 +208,7 @@ class MavenConfig(PretrainedConfig):
 
     @classmethod
     def compact(cls) -> MavenConfig:
-        """Return the compact network: 19.3 M parameters, 14.3 M of them Whisper's first layers."""
+        """Return the compact network: 19.7 M parameters, 14.3 M of them Whisper's."""
         from maven_ros.model.presets import whisper_voice
 
         return cls(audio=whisper_voice())
