@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import SettingsError
+from maven_ros.outside import FORM, is_class_name
 
 
 def setting(
     default: Any = MISSING, doc: str = '', *, made: Callable[[], Any] | None = None,
     minimum: float = -math.inf, maximum: float = math.inf, above: float = -math.inf,
     below: float = math.inf, rises: bool = False, choices: tuple[str, ...] = (), path: str = '',
-    live: bool = False,
+    live: bool = False, outside: bool = False,
 ) -> Any:
     """
     Declare one field. The bounds and choices of a tuple apply to each of its values.
@@ -44,10 +45,12 @@ def setting(
     :param choices: allowed values, for names.
     :param path: ``'file'`` or ``'folder'`` if the value must name an existing one, or be empty.
     :param live: whether the value may change while the node is configured.
+    :param outside: whether the name of a class, package.module:Name, is allowed beside choices.
     """
     metadata = {
         'doc': doc, 'minimum': minimum, 'maximum': maximum, 'above': above, 'below': below,
         'rises': rises, 'choices': choices, 'path': path, 'live': live,
+        'outside': outside,
     }
     if made:
         return field(default_factory=made, metadata=metadata)
@@ -103,12 +106,13 @@ class Parameter:
     choices: tuple[str, ...]
     path: str
     live: bool
+    outside: bool
 
     @property
     def allowed(self) -> str:
         """The allowed values, in words."""
         if self.choices:
-            names = [repr(choice) for choice in self.choices]
+            names = [*map(repr, self.choices), *([FORM] if self.outside else [])]
             return f'some of {", ".join(names)}' if self._is_tuple else ' or '.join(names)
         if self.type is bool:
             return 'true or false'
@@ -188,7 +192,7 @@ class Parameter:
         if type(value) is not kind:
             return False
         if self.choices:
-            return value in self.choices
+            return value in self.choices or (self.outside and is_class_name(value))
         if kind in (int, float):
             return bool(self.minimum <= value <= self.maximum and self.above < value < self.below)
         if self.path and value:

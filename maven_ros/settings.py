@@ -98,8 +98,8 @@ class SpeechSettings:
 
     recogniser: str = setting(
         'whisper', 'Recogniser: whisper (a hundred languages; maven-ros models fetch whisper-base '
-        'fetches its weights), vosk (needs speech.vosk_model) or none.',
-        choices=('whisper', 'vosk', 'none'))
+        'fetches its weights), vosk (needs speech.vosk_model), none, or a class of another '
+        'package.', choices=('whisper', 'vosk', 'none'), outside=True)
     language: str = setting(
         'auto', 'Spoken language, as an IETF tag such as en or pt-BR; auto: whisper detects it, '
         'vosk uses the language of its model.')

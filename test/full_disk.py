@@ -7,9 +7,15 @@ from contextlib import contextmanager
 @contextmanager
 def largest_file(size):
     """Let no file grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    before = limit_files(size)
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        limit_files(before)
+
+
+def limit_files(size):
+    """Let no file grow beyond so many bytes from now on; return what was allowed."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    return before

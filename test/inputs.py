@@ -8,5 +8,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / 'media' / 'sample.mp4'
 #: Clips, corpora and bags that are too large or too unfree to ship; tests of them are additions.
 SHARED_DATA = Path(os.environ.get('MAVEN_ROS_SHARED_DATA', ROOT.parent / 'shared' / 'data'))
-#: Inputs that once broke something, each with a README that says what is right.
-SHARED_CASES = SHARED_DATA.parent / 'cases'
+
+
+def cases(pattern):
+    """
+    Return shared inputs that once broke something; none where they are not there.
+
+    They are parameters beside inputs of the same kind that the tests make themselves.
+    """
+    return sorted((SHARED_DATA.parent / 'cases').glob(pattern))

@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(joined(sys.argv[1:] if argv is None else argv))
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(PrintableFormatter('[%(levelname)s] %(name)s: %(message)s'))
+    log.addFilter(_is_ours_or_a_warning)
     logging.basicConfig(level=arguments.log_level.upper(), handlers=[log])
-    if isinstance(sys.stdout, io.TextIOWrapper):  # like stderr: names may not be UTF-8
+    if isinstance(sys.stdout, io.TextIOWrapper):  # like stderr: its encoding may lack letters
         sys.stdout.reconfigure(errors='backslashreplace')
     stop = Interrupts.on_signals()
     if arguments.end_with_stdin:
@@ -73,6 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output has ended, such as `| head`
         sys.stderr.close()
         return 0
+
+
+def _is_ours_or_a_warning(record: logging.LogRecord) -> bool:
+    """Leave out what other libraries say of their work, such as matplotlib of its fonts."""
+    return record.levelno >= logging.WARNING or record.name.partition('.')[0] == 'maven_ros'
 
 
 # --- arguments -------------------------------------------------------------------------------

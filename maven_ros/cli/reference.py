@@ -30,6 +30,7 @@ from maven_ros.graph.topics import (
 from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
 from maven_ros.intake.input_reader import INPUT_TYPES
 from maven_ros.nodes.ros4hri import EXPRESSION
+from maven_ros.outside import FORM
 from maven_ros.settings import Settings, parameters
 
 _WIDTH = 96
@@ -155,7 +156,7 @@ def _ros_type(one: Parameter) -> str:
 def _allowed(one: Parameter) -> str:
     """Describe the allowed values beyond the type."""
     if one.choices:
-        return ' or '.join(one.choices)
+        return ' or '.join([*one.choices, *([FORM] if one.outside else [])])
     if one.path:
         return f'an existing {one.path}, or empty'
     return one.allowed.partition(' in ')[2]

@@ -1,8 +1,8 @@
 """
-The process in which a file is decoded: both of its ends.
+The process in which files are decoded: both of its ends.
 
-It is asked for one file over its standard input, answers over its standard output with messages
-of plain data, and ends with its parent. What the file does to it stays in it.
+It is asked for one file after the other over its standard input, answers over its standard output
+with messages of plain data, and ends with its parent. What a file does to it stays in it.
 """
 
 from __future__ import annotations
@@ -41,27 +41,34 @@ _ERRORS = {SettingsError.__name__: SettingsError}
 
 class DecoderProcess(Closing):
     """
-    A child process that decodes one file.
+    A child process that decodes files, one after the other.
 
-    :param counters: takes what it counts.
-    :param how: arguments of :func:`maven_ros.devices.decoding.decoded`, and which streams; or
-        ``only_look``.
+    It takes 0.2 s to start.
     """
 
-    def __init__(self, path: Path, counters: Counters, how: Mapping[str, Any]) -> None:
-        self._path = path
-        self._counters = counters
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, '-m', __name__], bufsize=0, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, start_new_session=True,  # Ctrl-C is the parent's to handle
             env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
-        assert self._process.stdin and isinstance(self._process.stdout, io.FileIO)
+        assert isinstance(self._process.stdout, io.FileIO)
         self._answers = self._process.stdout
         if sys.platform == 'linux':
             with suppress(OSError):  # beyond the user's share: it is slower, then
                 fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
+
+    def ask(self, path: Path, counters: Counters, how: Mapping[str, Any]) -> None:
+        """
+        Ask for a file, once all messages of the one before are received.
+
+        :param counters: takes what the process counts.
+        :param how: arguments of :func:`maven_ros.devices.decoding.decoded`, and which streams; or
+            ``only_look``.
+        """
+        self._path, self._counters = path, counters
+        assert self._process.stdin
         with suppress(BrokenPipeError):  # if it is dead already, that is told when it is heard
             _send(self._process.stdin, {'path': str(path), **how})
 
@@ -111,34 +118,42 @@ class DecoderProcess(Closing):
 
 
 def main() -> None:
-    """Decode one file, as asked over standard input."""
+    """Decode files, as asked over standard input."""
     answers = os.fdopen(os.dup(1), 'wb', 0)
     os.dup2(2, 1)  # libraries may print
-    size, = _SIZE.unpack(sys.stdin.buffer.read(_SIZE.size))
-    request = decode(sys.stdin.buffer.read(size))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     log = logging.getLogger('maven_ros')
     log.setLevel(logging.INFO)
     log.propagate = False
     log.addHandler(_LogToParent(answers))
     try:
-        _decode(answers, **request)
-    except MavenError as error:
-        _send(answers, ('error', type(error).__name__, str(error)))
+        while (request := _heard(sys.stdin.buffer)) is not None:
+            _decode(answers, **request)
     except BrokenPipeError:  # the parent has had enough, or is gone
         os._exit(0)
+
+
+def _heard(pipe: IO[bytes]) -> Any:
+    """Return the parent's next request; None at its end."""
+    size = pipe.read(_SIZE.size)
+    length = _SIZE.unpack(size)[0] if len(size) == _SIZE.size else 1
+    content = pipe.read(length)
+    return decode(content) if len(content) == length else None
 
 
 def _decode(
     answers: IO[bytes], path: str, video_stream: int, audio_stream: int, only_look: bool = False,
     **how: Any,
 ) -> None:
-    media = look(Path(path), video_stream, audio_stream)
-    records = () if only_look else decoded(media, counters=_CountsToParent(answers), **how)
-    _send(answers, ('media', media.plain()))
-    for record in records:
-        _send(answers, _message(record))
-    _send(answers, ('end',))
+    try:
+        media = look(Path(path), video_stream, audio_stream)
+        records = () if only_look else decoded(media, counters=_CountsToParent(answers), **how)
+        _send(answers, ('media', media.plain()))
+        for record in records:
+            _send(answers, _message(record))
+        _send(answers, ('end',))
+    except MavenError as error:
+        _send(answers, ('error', type(error).__name__, str(error)))
 
 
 def _message(record: Frame | AudioChunk) -> tuple[Any, ...]:
@@ -171,8 +186,9 @@ class _LogToParent(logging.Handler):
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 1024):
-        pass
+    pipe = select.poll()
+    pipe.register(0, 0)  # no event but its end
+    pipe.poll()
     os._exit(0)
 
 

@@ -1,5 +1,5 @@
 """
-Reads video and sound files as records on one clock, in a process of their own.
+Reads video and sound files as records on one clock, in another process.
 
 A file from anywhere may crash FFmpeg, or let it run for ever. So it is opened and decoded by
 :mod:`maven_ros.devices.decoding` in a child process, whose end or silence is an error like others.
@@ -8,7 +8,7 @@ A file from anywhere may crash FFmpeg, or let it run for ever. So it is opened a
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from maven_ros.devices.decoding import LOST, Media, Record, available_ns
 from maven_ros.errors import InputError, SettingsError
 from maven_ros.records import AudioChunk, Frame, Pixels
 
-__all__ = ['LOST', 'Media', 'MediaReader', 'Record', 'available_ns', 'probe', 'read_media']
+__all__ = ['LOST', 'Media', 'MediaReader', 'Record', 'available_ns', 'probe', 'read_media',
+           'read_sounds']
 
 
 def probe(
@@ -37,9 +38,9 @@ def probe(
         FFmpeg dies or hangs on it.
     :raises SettingsError: for a stream that is not there.
     """
-    with DecoderProcess(Path(path), Counters(), {
-            'only_look': True, 'video_stream': video_stream,
-            'audio_stream': audio_stream}) as decoder:
+    with DecoderProcess() as decoder:
+        decoder.ask(Path(path), Counters(), {
+            'only_look': True, 'video_stream': video_stream, 'audio_stream': audio_stream})
         return Media.of(Path(path), decoder.receive()[1])
 
 
@@ -53,6 +54,26 @@ def read_media(
     :returns: an iterator; its ``close`` closes the file.
     """
     return MediaReader(path, **how).records(start_ns)
+
+
+def read_sounds(
+    paths: Iterable[str | PathLike[str]], counters: Counters,
+) -> Generator[list[AudioChunk], None, None]:
+    """
+    Read the sound of many short files, each whole, in one process.
+
+    :param counters: as for :class:`MediaReader`, whose errors it has.
+    """
+    with DecoderProcess() as decoder:
+        for path in paths:
+            decoder.ask(Path(path), counters, {
+                'loop': 1, 'video': False, 'audio': True, 'video_stream': 0, 'audio_stream': 0,
+                'keep_lost': False})
+            decoder.receive()  # what the file holds
+            chunks = []
+            while (message := decoder.receive())[0] != 'end':
+                chunks.append(_chunk(message, 0))
+            yield chunks
 
 
 class MediaReader(Closing):
@@ -83,10 +104,11 @@ class MediaReader(Closing):
     ) -> None:
         if loop < 0:
             raise SettingsError(f'loop: {loop} is not an integer of at least 0 (0: for ever)')
-        self._decoder = DecoderProcess(Path(path), counters or Counters(), {
-            'loop': loop, 'video': video, 'audio': audio, 'video_stream': video_stream,
-            'audio_stream': audio_stream, 'keep_lost': keep_lost})
+        self._decoder = DecoderProcess()
         try:
+            self._decoder.ask(Path(path), counters or Counters(), {
+                'loop': loop, 'video': video, 'audio': audio, 'video_stream': video_stream,
+                'audio_stream': audio_stream, 'keep_lost': keep_lost})
             #: What the file holds.
             self.media = Media.of(Path(path), self._decoder.receive()[1])
         except BaseException:  # whatever it is, Ctrl-C too, no process stays behind
@@ -106,10 +128,14 @@ class MediaReader(Closing):
 
 def _record(message: Any, start_ns: int) -> Record:
     if message[0] == 'sound':
-        _, stamp_ns, samples, rate_hz, sequence = message
-        return AudioChunk(start_ns + stamp_ns, samples, rate_hz, sequence)
+        return _chunk(message, start_ns)
     _, stamp_ns, seen = message
     return Frame(start_ns + stamp_ns, functools.partial(_pixels, seen))
+
+
+def _chunk(message: Any, start_ns: int) -> AudioChunk:
+    _, stamp_ns, samples, rate_hz, sequence = message
+    return AudioChunk(start_ns + stamp_ns, samples, rate_hz, sequence)
 
 
 def _pixels(seen: Any) -> Pixels:

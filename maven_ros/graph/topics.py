@@ -50,9 +50,9 @@ ROBOT_TYPES = {
 OUTPUT_TYPES = {one.topic: one.msgtype for one in OUTLETS.values()}
 
 
-def diagnosis_name(graph: Graph) -> str:
-    """Return the name of the node's status on ``/diagnostics``."""
-    return f'maven_ros: {graph.resolve("affect")}'
+def diagnosis_name(graph: Graph, what: str = 'affect') -> str:
+    """Return the name of a node's status on ``/diagnostics``."""
+    return f'maven_ros: {graph.resolve(what)}'
 
 
 def info_topic(audio: str) -> str:

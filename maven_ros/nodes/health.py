@@ -18,7 +18,7 @@ from maven_ros.records import Stream
 
 OK, WARN, ERROR = 0, 1, 2
 #: Number of looks, one per second, that a fault is judged by.
-_LOOKS_BACK = 5
+LOOKS_BACK = 5
 #: Share of refused messages from which they are a fault; smaller shares are only counted.
 _SHARE = 0.05
 #: A fault that returns within this time is not logged again.
@@ -33,6 +33,8 @@ _SENSES = {
     'text': (('text', 'language'),),
     'windows': (('windows', 'jump_back'), ('windows', 'jump_ahead')),
 }
+
+_Causes = Counter[tuple[str, str]]
 
 _log = logging.getLogger('maven_ros.affect')
 
@@ -71,6 +73,19 @@ def diagnosis(
                      '; '.join(one.text for one in faults) or otherwise, values)
 
 
+def grown(
+    counters: Counters, before: Mapping[tuple[str, str], int],
+    now: Mapping[tuple[str, str], int], source: str, cause: str,
+) -> Fault | None:
+    """Return a fault if a count that is a fault by itself has grown."""
+    times = now.get((source, cause), 0) - before.get((source, cause), 0)
+    if not times:
+        return None
+    detail = counters.detail(source, cause)
+    return Fault(WARN, f'{source} {cause}', f'{source} {_words(cause)}, {times} times'
+                                            f'{f": {detail}" if detail else ""}')
+
+
 class Health:
     """
     Read all counts once a second, and describe the faults of each input and sense.
@@ -81,7 +96,7 @@ class Health:
     def __init__(self, name: str, counters: Counters, intake: Intake, inputs: Inputs) -> None:
         self._name = name
         self._counters, self._intake, self._inputs = counters, intake, inputs
-        self._looks: deque[_Look] = deque(maxlen=_LOOKS_BACK + 1)
+        self._looks: deque[_Look] = deque(maxlen=LOOKS_BACK + 1)
         self._said_s: dict[str, float] = {}
         self._look(0)
 
@@ -102,15 +117,17 @@ class Health:
         faults = [*faults]
         found: list[Diagnosis] = []
         for role, topic in self._inputs.devices().items():
-            own = [*self._input_faults(role, topic, _STREAMS[role] in stopped)]
+            causes = self._causes(role, topic)
+            own = [*self._input_faults(role, topic, causes, _STREAMS[role] in stopped)]
             came = f'{arrivals.get(topic, 0.0):.1f}'
             found.append(self._diagnosis(topic, own, 'ok' if float(came) else 'waiting', {
-                'rate (Hz)': came, **self._refusals(role, topic)}))
+                'rate (Hz)': came, **_refusals(causes)}))
             faults += own
         for topic in sorted({topic for topic, _ in self._looks[-1].refused}
                             & self._looks[-1].taken.keys() - set(self._inputs.devices().values())):
-            own = self._refused('', topic)
-            found.append(self._diagnosis(topic, own, 'ok', self._refusals('', topic)))
+            causes = self._causes('', topic)
+            own = self._refused('', topic, causes)
+            found.append(self._diagnosis(topic, own, 'ok', _refusals(causes)))
             faults += own
         for sense, kinds in _SENSES.items():
             own = [*filter(None, (self._grown(*kind) for kind in kinds))]
@@ -132,13 +149,15 @@ class Health:
     ) -> Diagnosis:
         return diagnosis(f'{self._name}: {what}', faults, otherwise, values)
 
-    def _input_faults(self, role: str, topic: str, stopped: bool) -> list[Fault]:
+    def _input_faults(
+        self, role: str, topic: str, causes: _Causes, stopped: bool,
+    ) -> list[Fault]:
         """Return the faults of a camera or a microphone."""
         faults = []
         missed = self._inputs.missed(role)
         if missed:
             faults.append(Fault(WARN, f'{role} missed', missed))
-        faults += self._refused(role, topic)
+        faults += self._refused(role, topic, causes)
         faults += filter(None, (self._grown(topic, cause) for cause in _TRANSPORT))
         stamps = self._looks[-1].stamps.get(topic)
         if stamps is not None:
@@ -152,7 +171,7 @@ class Health:
             faults.append(Fault(WARN, f'{role} stopped',
                                 f'{_STREAMS[role].value} has stopped: nothing from {topic}'))
         taken = self._since(lambda look: look.taken.get(topic, 0))
-        if taken and len(self._looks) > _LOOKS_BACK \
+        if taken and len(self._looks) > LOOKS_BACK \
                 and self._since(lambda look: look.flat.get(topic, 0)) == taken:
             faults.append(Fault(WARN, f'{role} flat', f'the samples of {topic} do not change: '
                                 'the microphone is muted, or not connected'))
@@ -164,13 +183,12 @@ class Health:
             faults.append(Fault(WARN, f'{role} publishers', f'{publishers} publishers on {topic}'))
         return faults
 
-    def _refused(self, role: str, topic: str) -> list[Fault]:
+    def _refused(self, role: str, topic: str, causes: _Causes) -> list[Fault]:
         """
         Return a fault if many messages of a topic were refused, with the causes.
 
         :param role: role of a camera or a microphone; empty for other topics.
         """
-        causes = self._causes(role, topic)
         refused = sum(causes.values())
         considered = self._since(lambda look: (
             look.taken.get(topic, 0) + look.refused.get((role, 'overflow'), 0)
@@ -189,33 +207,24 @@ class Health:
         return [Fault(ERROR if every else WARN, f'{topic} refused',
                       f'{text} ({detail})' if detail else text)]
 
-    def _causes(self, role: str, topic: str) -> Counter[tuple[str, str]]:
+    def _causes(self, role: str, topic: str) -> _Causes:
+        """Return how many messages of a topic were refused, by source and cause."""
         sources = {topic} | ({role, _STREAMS[role].value} if role else set())
         before, now = self._looks[0].refused, self._looks[-1].refused
         return +Counter({kind: n - before.get(kind, 0) for kind, n in now.items()
                          if kind[0] in sources})
 
-    def _refusals(self, role: str, topic: str) -> dict[str, str]:
-        return {f'refused: {_words(cause)}': str(n)
-                for (_, cause), n in self._causes(role, topic).items()}
-
     def _grown(self, source: str, cause: str) -> Fault | None:
-        """Return a fault if a count that is a fault by itself has grown."""
-        times = self._since(lambda look: look.counts.get((source, cause), 0))
-        if not times:
-            return None
-        detail = self._counters.detail(source, cause)
-        return Fault(WARN, f'{source} {cause}', f'{source} {_words(cause)}, {times} times'
-                                                f'{f": {detail}" if detail else ""}')
+        return grown(self._counters, self._looks[0].counts, self._looks[-1].counts, source, cause)
 
     def _no_states(self) -> list[Fault]:
         """Return a fault if messages can be read but no window closes."""
         readable = sum(seen.since(self._looks[0].stamps.get(topic)).count
                        for topic, seen in self._looks[-1].stamps.items())
-        if len(self._looks) <= _LOOKS_BACK or not readable \
+        if len(self._looks) <= LOOKS_BACK or not readable \
                 or self._since(lambda look: look.states):
             return []
-        return [Fault(ERROR, 'no states', f'no window has closed for {_LOOKS_BACK} s, though '
+        return [Fault(ERROR, 'no states', f'no window has closed for {LOOKS_BACK} s, though '
                                           'messages come')]
 
     def _since(self, count: Callable[[_Look], int]) -> int:
@@ -230,6 +239,10 @@ class Health:
             if fault.kind not in self._said_s and not fault.logged:
                 _log.warning('%s', fault.text)
             self._said_s[fault.kind] = now_s
+
+
+def _refusals(causes: _Causes) -> dict[str, str]:
+    return {f'refused: {_words(cause)}': str(n) for (_, cause), n in causes.items()}
 
 
 def _words(cause: str) -> str:

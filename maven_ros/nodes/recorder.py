@@ -5,15 +5,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from maven_ros.counters import Counters
+from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph, BagPublisher
-from maven_ros.graph.interface import Graph, Qos, Received, Reliability, Subscription
+from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message
+from maven_ros.graph.interface import (
+    STATE,
+    Graph,
+    Publisher,
+    Qos,
+    Received,
+    Reliability,
+    Subscription,
+)
 from maven_ros.graph.messages import types
-from maven_ros.graph.topics import is_echo
+from maven_ros.graph.topics import DIAGNOSTICS_TOPIC, diagnosis_name, is_echo
 from maven_ros.intake.inbox import Inbox
+from maven_ros.nodes.health import ERROR, LOOKS_BACK, Fault, diagnosis, grown
+from maven_ros.text import shown
 
 _log = logging.getLogger('maven_ros.recorder')
 
@@ -25,7 +39,7 @@ _SECURE_S = 1.0  # most data that a kill or a full disk may lose
 
 class Recorder:
     """
-    Write messages into a bag, with their times of arrival.
+    Write messages into a bag, with their times of arrival, and report on ``/diagnostics``.
 
     :param graph: the graph to record.
     :param bag: open for writing; the caller closes it.
@@ -46,27 +60,48 @@ class Recorder:
         self._heard: dict[str, Subscription] = {}
         self._writers: dict[str, BagPublisher] = {}
         self._ignored: set[str] = set()
+        self._written = 0
+        self._looks = deque([self.counters.counts()], maxlen=LOOKS_BACK + 1)
 
     def run(self, stop: threading.Event) -> int:
         """
         Record until ``stop`` is set, then write the waiting messages; secure the bag each second.
 
         :returns: number of written messages.
+        :raises ResourceError: if the bag cannot be written; ``/diagnostics`` has it, too.
         """
-        written = 0
+        with closing(self._graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)) as diagnostics:
+            try:
+                self._record(stop, diagnostics)
+            except ResourceError as error:
+                self._report(diagnostics, [Fault(ERROR, 'bag', str(error))])
+                raise
+        return self._written
+
+    def _record(self, stop: threading.Event, diagnostics: Publisher) -> None:
         due_s = time.monotonic() + _SECURE_S
         try:
             while not stop.is_set():
                 self._look()
-                written += self._write(_LOOK_S, stop)
+                self._write(_LOOK_S, stop)
                 if time.monotonic() >= due_s:
                     self._bag.secure()
+                    self._report(diagnostics)
                     due_s = time.monotonic() + _SECURE_S
         finally:
             for subscription in self._heard.values():
                 subscription.close()
-            written += self._write(0.0)
-        return written
+            self._write(0.0)
+
+    def _report(self, diagnostics: Publisher, faults: Sequence[Fault] = ()) -> None:
+        """Publish what was lost in the last seconds, by cause, and what was written."""
+        self._looks.append(self.counters.counts())
+        lost = (grown(self.counters, self._looks[0], self._looks[-1], *kind)
+                for kind in self._looks[-1])
+        diagnostics.publish(diagnostics_message(self._graph.now_ns(), diagnosis(
+            diagnosis_name(self._graph, 'recorder'), [*faults, *filter(None, lost)], 'ok',
+            {'bag': shown(self._bag.path), 'messages': str(self._written),
+             **{name: str(n) for name, n in self.counters.snapshot().items()}})))
 
     def _look(self) -> None:
         """Subscribe to new topics."""
@@ -90,14 +125,12 @@ class Recorder:
     def _arrived(self, received: Received) -> None:
         self._inbox.put('recorder', received)
 
-    def _write(self, wait_s: float, stop: threading.Event | None = None) -> int:
+    def _write(self, wait_s: float, stop: threading.Event | None = None) -> None:
         """Write all messages that arrive within the time; ``stop`` ends it early."""
-        written = 0
         until_s = time.monotonic() + _LOOK_S
         while (received := self._inbox.get(wait_s)) is not None:
             self._writers[received.topic].publish_cdr(received.cdr, received.received_ns)
-            written += 1
+            self._written += 1
             wait_s = 0.0
             if stop is not None and (stop.is_set() or time.monotonic() > until_s):
                 break  # messages arrive faster than they are written; do the other work, too
-        return written

@@ -18,6 +18,7 @@ import numpy as np
 
 from maven_ros.declarations import Checked, setting
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.outside import FORM, find_class
 from maven_ros.records import MODALITIES
 from maven_ros.training.corpus import (
     SPLITS,
@@ -125,26 +126,23 @@ def find(name: str) -> type[Corpus]:
     :param name: name in a recipe.
     :raises SettingsError: names what is missing, and what is allowed.
     """
-    path, colon, attribute = name.partition(':')
-    if not colon and path not in ours():
+    if ':' in name:
+        found = find_class('corpora', name, ('read',))
+    elif name in ours():
+        module = importlib.import_module(f'{_HERE}.{name}')
+        named = [one for one in vars(module).values()
+                 if isinstance(one, type) and getattr(one, 'name', '') == name]
+        if not named:
+            raise SettingsError(f'corpora: {name}: {module.__name__} has no class of that name')
+        found = named[0]
+    else:
         raise SettingsError(f'corpora: {name!r} is none of {", ".join(ours())}; allowed: one of '
-                            'these, or package.module:Name')
-    try:
-        module = importlib.import_module(path if colon else f'{_HERE}.{path}')
-    except ImportError as error:
-        raise SettingsError(f'corpora: {name}: {error}') from error
-    found = getattr(module, attribute, None) if colon else next(
-        (one for one in vars(module).values()
-         if isinstance(one, type) and getattr(one, 'name', '') == name), None)
-    if found is None:
-        raise SettingsError(f'corpora: {name}: {module.__name__} has no such class')
+                            f'these, or {FORM}')
     for field, allowed in (('name', None), ('licence', None), ('modality', MODALITIES)):
         value = getattr(found, field, None)
         if not isinstance(value, str) or (allowed and value not in allowed):
             raise SettingsError(f'corpora: {name}: {field} is {value!r}; allowed: '
                                 f'{", ".join(allowed) if allowed else "a str"}')
-    if not callable(getattr(found, 'read', None)):
-        raise SettingsError(f'corpora: {name}: has no method read')
     corpus: type[Corpus] = found
     return corpus
 

@@ -1,18 +1,18 @@
-"""Clips of voices: read one file, and a folder whose table lists them."""
+"""Clips of voices: read files, and folders whose table lists them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from maven_ros.counters import Counters
-from maven_ros.devices.decoding import decoded, look
+from maven_ros.devices.media import read_sounds
 from maven_ros.errors import ResourceError
-from maven_ros.records import AudioChunk, Samples
+from maven_ros.records import Samples
 from maven_ros.senses.resample import Resampler, mono
 from maven_ros.training.corpus import Examples
 from maven_ros.training.targets import points_of
@@ -29,24 +29,20 @@ class Clip(NamedTuple):
     emotion: str
 
 
-def read_clip(path: Path) -> Samples:
+def read_clips(paths: Iterable[Path]) -> tuple[Samples, ...]:
     """
-    Read the sound of a file, float32 (samples,), 16 kHz mono in [-1, 1].
+    Read the sound of files, each float32 (samples,), 16 kHz mono in [-1, 1].
 
-    The file is decoded in this process: corpora have thousands of short files, and are not files
-    from strangers.
-
-    :raises ResourceError: if it cannot be read, or is damaged.
+    :raises ResourceError: if one cannot be read, or is damaged.
     """
-    counters = Counters()
-    media = look(path, 0, 0)
-    chunks = [one.samples for one in decoded(media, loop=1, video=False, audio=True,
-                                             counters=counters, keep_lost=False)
-              if isinstance(one, AudioChunk)]
-    faults = counters.details()
-    if faults:
-        raise ResourceError('; '.join(faults.values()))
-    return Resampler(media.sample_rate_hz).accept(mono(np.concatenate(chunks)), last=True)
+    counters, sounds = Counters(), []
+    for chunks in read_sounds(paths, counters):
+        faults = counters.details()
+        if faults:
+            raise ResourceError('; '.join(faults.values()))
+        whole = mono(np.concatenate([chunk.samples for chunk in chunks]))
+        sounds.append(Resampler(chunks[0].sample_rate_hz).accept(whole, last=True))
+    return tuple(sounds)
 
 
 def listed_clips(folder: Path) -> list[Clip]:
@@ -94,6 +90,6 @@ def voices(
     names = tuple(dict.fromkeys(emotions.values()))
     places = [names.index(emotions[clip.emotion]) for clip in chosen]
     return Examples(
-        tuple(read_clip(clip.path) for clip in chosen), points_of(names)[places], emotions=names,
+        read_clips(clip.path for clip in chosen), points_of(names)[places], emotions=names,
         shares=np.eye(len(names), dtype=np.float32)[places],
         people=tuple('' if clip.speaker == unknown else clip.speaker for clip in chosen))

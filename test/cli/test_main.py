@@ -1,5 +1,6 @@
 """The command line: help, bad usage, errors that users can mend."""
 
+import os
 import re
 import signal
 import subprocess
@@ -143,3 +144,24 @@ def test_a_signal_while_things_load_ends_a_command_on_the_spot(command, number, 
     said, _ = started.communicate(timeout=30)
     assert 'Traceback' not in said
     assert started.returncode in (0, 1, 128 + number, -number)
+
+
+def after_a_command(code, **environment):
+    """Run code in a process that has run a command; return what it says."""
+    return subprocess.run(
+        [sys.executable, '-c', 'import logging\nfrom maven_ros.cli.main import main, say\n'
+                               f"assert main(['parameters']) == 0\nsay('---')\n{code}"],
+        capture_output=True, check=True, env={**os.environ, **environment})
+
+
+def test_the_log_has_no_more_than_warnings_of_other_libraries():
+    said = after_a_command('for name in ("maven_ros.demo", "matplotlib.font_manager"):'
+                           '\n    logging.getLogger(name).info("a")'
+                           '\n    logging.getLogger(name).warning("b")').stderr.decode()
+    assert said.splitlines() == ['[INFO] maven_ros.demo: a', '[WARNING] maven_ros.demo: b',
+                                 '[WARNING] matplotlib.font_manager: b']
+
+
+def test_letters_that_a_terminal_lacks_are_written_out():
+    said = after_a_command(r"say('gr\xf6\xdfe \u65e5')", PYTHONIOENCODING='latin-1').stdout
+    assert said.endswith('---\ngröße \\u65e5\n'.encode('latin-1'))

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 from inputs import SAMPLE
 
+from maven_ros.counters import Counters
 from maven_ros.devices import decoder_process
-from maven_ros.devices.media import MediaReader, probe, read_media
+from maven_ros.devices.media import MediaReader, probe, read_media, read_sounds
 from maven_ros.errors import ResourceError
 
 
@@ -60,6 +62,24 @@ def test_a_command_whose_decoder_dies_ends_in_one_line(tmp_path):
     assert command.communicate(timeout=60)[1] == (
         f'maven-ros: {SAMPLE}: its decoder died (SIGSEGV); nothing more of this file is read\n')
     assert command.returncode == 1
+
+
+def test_the_sound_of_many_files_is_read_by_one_process_which_a_broken_one_ends(tmp_path):
+    (tmp_path / 'broken.flac').write_bytes(b'fLaC')
+    expected = [one.samples for one in read_media(SAMPLE, video=False)]
+    seen = set()
+    with pytest.raises(ResourceError, match=r'broken\.flac: cannot be read as a media file'):
+        for chunks in read_sounds([SAMPLE, SAMPLE, tmp_path / 'broken.flac', SAMPLE], Counters()):
+            assert all(map(np.array_equal, [one.samples for one in chunks], expected))
+            seen.add(tuple(one.pid for one in decoders()))
+    assert len(seen) == 1 and len(*seen) == 1 and not decoders()
+
+
+@pytest.mark.parametrize('begun', [b'', b'\x20', bytes([32, *bytes(7)]), bytes([32, *bytes(9)])])
+def test_a_decoder_whose_parent_ends_while_it_asks_ends_in_silence(begun):
+    ended = subprocess.run([sys.executable, '-m', decoder_process.__name__], input=begun,
+                           capture_output=True, check=True)
+    assert not ended.stdout and not ended.stderr
 
 
 def test_decoders_end_with_their_reader_and_with_their_parent():

@@ -1,18 +1,22 @@
 """The recorder: what is on the graph is in the bag, at the time it arrived."""
 
+import re
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
+from full_disk import limit_files
 from waiting import eventually
 
 from maven_ros.counters import Counters
 from maven_ros.graph.bag.bag_graph import BagGraph
-from maven_ros.graph.convert import image_message
+from maven_ros.graph.convert import DIAGNOSTICS, image_message
 from maven_ros.graph.interface import SENSOR, STATE, Qos, Reliability
 from maven_ros.graph.messages import from_cdr, new
+from maven_ros.nodes import recorder as recording
 from maven_ros.nodes.recorder import Recorder
 from maven_ros.replay.sources import Sources, find_sources
 
@@ -50,8 +54,8 @@ def test_every_topic_is_recorded_also_one_that_comes_later(graph, running, tmp_p
         thread.join()
     heard = []
     with BagGraph(bag_path) as bag:
-        assert bag.topics() == {'/flag': BOOL, '/image': IMAGE}
-        for topic, msgtype in bag.topics().items():
+        assert bag.topics() == {'/diagnostics': DIAGNOSTICS, '/flag': BOOL, '/image': IMAGE}
+        for topic, msgtype in (('/flag', BOOL), ('/image', IMAGE)):
             bag.subscribe(topic, msgtype, SENSOR, heard.append)
         bag.play()
     assert [one.topic for one in heard] == ['/flag', '/image']
@@ -124,7 +128,8 @@ def test_a_topic_is_recorded_as_it_is_offered(graph, tmp_path):
     with Reader(tmp_path / 'bag') as reader:
         recorded = {one.topic: one.ext.offered_qos_profiles[0].reliability.name.lower()
                     for one in reader.connections}
-    assert recorded == {publisher.topic: kind for publisher, kind in offered.items()}
+    assert recorded == {'/diagnostics': 'reliable',
+                        **{publisher.topic: kind for publisher, kind in offered.items()}}
 
 
 def test_what_the_affect_node_draws_and_mirrors_is_recorded_only_when_named(graph, tmp_path):
@@ -192,3 +197,66 @@ def test_a_recorder_that_cannot_keep_up_still_stops_and_counts_what_it_lost(grap
             flooding.set()
             flooder.join()
             recorder.join()
+
+
+@pytest.fixture
+def said(graph):
+    """Levels and texts of the recorder's status so far."""
+    found = []
+    graph.subscribe('/diagnostics', DIAGNOSTICS, STATE, lambda received: found.extend(
+        (one.level, one.message) for one in from_cdr(received.cdr, DIAGNOSTICS).status
+        if one.name == 'maven_ros: /recorder'))
+    return found
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.usefixtures('embedded_graph')
+def test_a_full_disk_is_named_on_diagnostics_before_the_recorder_ends(
+        graph, said, tmp_path, storage):
+    images = graph.advertise('/image', IMAGE, Qos(Reliability.RELIABLE, 5))
+    picture = image_message(0, np.zeros((240, 320, 3), np.uint8))
+    recorder = subprocess.Popen(
+        [sys.executable, '-m', 'maven_ros', 'record', '--out', str(tmp_path / 'bag'), '--storage',
+         storage], stderr=subprocess.PIPE, text=True, preexec_fn=lambda: limit_files(3_000_000))
+    try:
+        wait_for(images)
+        eventually(lambda: said, 10, 'the recorder publishes no status')
+        assert said[0] == (0, 'ok')
+        while recorder.poll() is None:
+            images.publish(picture)
+            time.sleep(0.02)
+        assert recorder.returncode == 1
+    finally:
+        recorder.kill()
+        told = recorder.communicate()[1]
+    assert re.search('bag: cannot be (written|completed): ', told)
+    eventually(lambda: said[-1][0] == 2, what=f'no error was heard: {said[-1]}')
+    assert re.match('.*/bag: cannot be written: .*', said[-1][1])
+
+
+def test_what_a_stalled_disk_loses_is_a_warning_until_it_is_over(
+        graph, said, running, tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, '_SECURE_S', 0.1)
+    flags = graph.advertise('/flag', BOOL, Qos(Reliability.RELIABLE, 1000))
+    stalls, goes_on = threading.Event(), threading.Event()
+    with BagGraph(tmp_path / 'bag', 'w') as bag:
+        def secure():
+            if not said:
+                return
+            stalls.set()
+            goes_on.wait(20)
+
+        monkeypatch.setattr(bag, 'secure', secure)
+        counters = Counters()
+        recorder = running(Recorder(graph, bag, ['/flag'], counters))
+        wait_for(flags)
+        assert stalls.wait(10)
+        while not counters.get('recorder', 'overflow'):
+            flags.publish(new(BOOL))
+            time.sleep(0.001)
+        goes_on.set()
+        eventually(lambda: any(level == 1 and re.fullmatch(
+            'recorder overflow, [0-9]+ times: more than 500 messages of /flag waited', text)
+            for level, text in said), 10, lambda: said)
+        eventually(lambda: said[-1] == (0, 'ok'), 10, lambda: said)
+        recorder.stop()

@@ -39,8 +39,8 @@ class Smells(Hums):
     modality = 'smell'
 
 
-class Nameless:
-    modality, licence = 'audio', 'CC0'
+class Nameless(Hums):
+    name = None
 
 
 class Silent:

@@ -7,18 +7,18 @@ from maven_ros.training.corpora.nemo import Nemo
 from maven_ros.training.corpora.rooms import Rooms
 from maven_ros.training.corpus import check_examples
 from maven_ros.training.listed import Corpora, CorpusSettings
-from maven_ros.training.voice_clips import listed_clips, read_clip
+from maven_ros.training.voice_clips import listed_clips, read_clips
 
 
 def test_a_clip_is_16_khz_mono_of_its_length(tmp_path):
     write_clip(tmp_path / 'a.flac', 440, rate_hz=44_100)
-    sound = read_clip(tmp_path / 'a.flac')
+    sound, = read_clips([tmp_path / 'a.flac'])
     assert sound.dtype == np.float32 and len(sound) == pytest.approx(8_000, abs=2)
     spectrum = np.abs(np.fft.rfft(sound))
     assert spectrum.argmax() * 16_000 / len(sound) == pytest.approx(440, abs=2)
     (tmp_path / 'b.flac').write_bytes(b'no sound')
     with pytest.raises(ResourceError, match=r'b\.flac: '):
-        read_clip(tmp_path / 'b.flac')
+        read_clips([tmp_path / 'b.flac'])
 
 
 def test_nemo_keeps_a_woman_and_a_man_for_validation(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from maven_ros.counters import Counters
+from maven_ros.outside import find_class
 from maven_ros.records import Utterance
 from maven_ros.senses.audio import AudioSegment
 from maven_ros.settings import SpeechSettings
@@ -74,6 +75,8 @@ def open_recogniser(settings: SpeechSettings, counters: Counters) -> Recogniser 
     :param counters: of what it drops; gets ``speech.no_model`` where Whisper's weights were never
         fetched.
     :returns: None where no words are wanted, and without those weights.
+    :raises SettingsError: names a class of another package that cannot be imported, or what the
+        class lacks.
     :raises ResourceError: its package, model or language is missing, or a file of the model was
         changed; says what would help.
     """
@@ -84,6 +87,11 @@ def open_recogniser(settings: SpeechSettings, counters: Counters) -> Recogniser 
 
         vosk.check(settings)
         return vosk.VoskRecogniser(settings)
+    if settings.recogniser != 'whisper':
+        found = find_class('speech.recogniser', settings.recogniser,
+                           ('accept', 'finish', 'reset', 'close'))
+        recogniser: Recogniser = found(settings, counters)
+        return recogniser
     from maven_ros.senses.speech import whisper_model
 
     whisper_model.check(settings)

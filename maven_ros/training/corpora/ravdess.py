@@ -19,7 +19,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.records import Samples
 from maven_ros.training.corpus import Examples, require_split
 from maven_ros.training.targets import points_of
-from maven_ros.training.voice_clips import read_clip
+from maven_ros.training.voice_clips import read_clips
 
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')  # 01 to 08
@@ -102,7 +102,7 @@ def read_ravdess(
                             f'who are in split {split!r}')
     emotions, strong, actors = zip(*(fields for _, fields in chosen), strict=True)
     return VoiceClips(
-        tuple(read_clip(path) for path, _ in chosen), np.array(emotions, np.int64),
+        read_clips(path for path, _ in chosen), np.array(emotions, np.int64),
         np.array(strong), np.array(actors, np.int64), POINTS[list(emotions)])
 
 

@@ -5,13 +5,17 @@ import os
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 
+import numpy as np
 import pytest
 from counted import count, record
-from inputs import SHARED_CASES
+from inputs import cases
 
 from maven_ros.errors import ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
+from maven_ros.graph.convert import image_message
+from maven_ros.graph.interface import STATE
 from maven_ros.replay.replay import replay
 from maven_ros.settings import Settings
 
@@ -82,9 +86,31 @@ def test_a_journal_beside_a_name_that_is_no_text(tmp_path):
     assert heard(bag) == list(range(26))
 
 
-@pytest.mark.skipif(not SHARED_CASES.is_dir(), reason='no shared cases')
-def test_a_bag_of_a_killed_recorder_is_replayed_whole(tmp_path):
-    bag = SHARED_CASES / 'journal_beside_sqlite' / 'killed'
+def killed_pictures(folder):
+    """Copy a bag of 26 pictures while it is written: half of them are in the journal."""
+    with BagGraph(folder / 'bag', 'w', 'sqlite3') as bag:
+        publisher = bag.advertise('/image', 'sensor_msgs/msg/Image', STATE)
+        for bag.time_ns in range(10**18, 10**18 + 26 * 10**8, 10**8):
+            publisher.publish(image_message(bag.time_ns, np.zeros((48, 64, 3), np.uint8)))
+    with closing(sqlite3.connect(folder / 'bag/bag.db3')) as database:
+        later = database.execute('SELECT topic_id, timestamp, data FROM messages '
+                                 'ORDER BY timestamp LIMIT -1 OFFSET 13').fetchall()
+        database.execute('DELETE FROM messages WHERE timestamp >= ?', later[0][1:2])
+        database.commit()
+        database.execute('PRAGMA journal_mode = WAL')
+        database.execute('PRAGMA wal_autocheckpoint = 0')
+        database.executemany(
+            'INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)', later)
+        database.commit()
+        (folder / 'killed').mkdir()
+        for one in ('bag.db3', 'bag.db3-wal'):
+            shutil.copy(folder / 'bag' / one, folder / 'killed')
+    return folder / 'killed'
+
+
+@pytest.mark.parametrize('case', [None, *cases('journal_beside_sqlite/killed')])
+def test_a_bag_of_a_killed_recorder_is_replayed_whole(tmp_path, case):
+    bag = case or killed_pictures(tmp_path)
     with BagGraph(bag) as graph:
         assert sum(graph.message_counts().values()) == 26
     summary = replay(bag, Settings().with_values({'speech.recogniser': 'none'}), tmp_path / 'out')

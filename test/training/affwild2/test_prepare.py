@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_affwild2
 from full_disk import largest_file
-from inputs import SAMPLE, SHARED_CASES
+from inputs import SAMPLE, cases
 from tiny_affwild2 import prepare_again
 
 from maven_ros.devices.media import read_media
@@ -49,6 +49,16 @@ def people(folder):
     table = read_table(folder / 'prepared/videos.parquet', PEOPLE)
     return {row[1]: dict(zip(table, row, strict=True))
             for row in zip(*table.values(), strict=True)}
+
+
+def damage(video, numbers):
+    """Overwrite most of some pictures."""
+    with av.open(str(video)) as container:
+        packets = [(one.pos, one.size) for one in container.demux(video=0) if one.size]
+    data = bytearray(video.read_bytes())
+    for at, size in (packets[number] for number in numbers):
+        data[at + size // 3:at + size] = bytes(size - size // 3)
+    video.write_bytes(data)
 
 
 def label_of(folder, person='1-25-288x144_left'):
@@ -101,12 +111,7 @@ def test_only_what_changed_is_done_again(own):
 
 def test_a_damaged_picture_moves_no_label(own):
     video = next((own / 'generated/videos').rglob('1-*.mp4'))
-    with av.open(str(video)) as container:
-        packets = [(one.pos, one.size) for one in container.demux(video=0) if one.size]
-    data = bytearray(video.read_bytes())
-    for at, size in packets[5:8] + packets[20:21]:
-        data[at + size // 3:at + size] = bytes(size - size // 3)
-    video.write_bytes(data)
+    damage(video, (5, 6, 7, 20))
     survivors = len([*read_media(video, audio=False)])
     prepare_again(own)
     table = read_table(own / 'prepared/manifest.parquet', MANIFEST)
@@ -151,9 +156,29 @@ def test_holes_are_found_where_labels_count_them(stamps, lines, found):
     assert holes(np.array(stamps, np.int64), lines).tolist() == found
 
 
-@pytest.mark.skipif(not SHARED_CASES.is_dir(), reason='no shared cases')
-def test_labels_stay_with_their_frames_after_damage(tmp_path):
-    case = SHARED_CASES / 'labels_after_damage'
+def counted(folder):
+    """Write a video of 100 frames, six of them damaged, and labels that count its frames."""
+    (folder / 'videos').mkdir()
+    video = folder / 'videos/count.mp4'
+    noise = np.random.default_rng(0)
+    with av.open(str(video), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=25)
+        stream.width, stream.height = 96, 64
+        for _ in range(100):
+            pixels = noise.integers(0, 255, (64, 96, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='bgr24')))
+        container.mux(stream.encode(None))
+    damage(video, (5, 17, 29, 41, 43, 46))
+    labels = folder / TRAIN / 'count.txt'
+    labels.parent.mkdir(parents=True)
+    labels.write_text('\n'.join(['valence,arousal', *(f'{n / 100},0' for n in range(100))]))
+    return folder
+
+
+@pytest.mark.parametrize('case', [None, *cases('labels_after_damage')])
+def test_labels_stay_with_their_frames_after_damage(tmp_path, case):
+    case = case or counted(tmp_path)
+    assert len([*read_media(case / 'videos/count.mp4', audio=False)]) < 100
     prepare(find_layout(case / 'videos', case / 'annotations'), tmp_path / 'out', PrepareOptions(
         settings=Settings().with_values({'speech.recogniser': 'none'})), Event())
     table = read_table(tmp_path / 'out/manifest.parquet', MANIFEST)
