@@ -248,7 +248,8 @@ class Window:
     :param faces: all faces in the interval, in order of time.
     :param waveform: float32 (samples,) at 16 kHz, 0 where nothing was heard.
     :param heard: bool (samples,), False where no sound arrived or the robot itself spoke.
-    :param voiced: bool (samples // VOICE_BLOCK,), voice activity; its times are exact to a block.
+    :param voiced: bool (samples // VOICE_BLOCK,), voice activity, with its lead and hangover; its
+        times are exact to a block.
     :param words: words inside the interval, as recognised by the time it closed; the pipeline
         adds them just before the engine is called.
     :param stale: streams that were live and have stopped.

@@ -143,25 +143,27 @@ def words_inside(words: Iterable[Word], start_ns: int, end_ns: int) -> tuple[Wor
                         key=lambda word: word.start_ns))
 
 
-def voiced(voice: Samples, threshold: float, hangover_s: float) -> Mask:
+def voiced(voice: Samples, threshold: float, lead_s: float, hangover_s: float) -> Mask:
     """
     Decide in which blocks there is a voice.
 
-    The first :func:`hangover` blocks lack what came before them.
+    The first blocks lack the hangover of what came before them, the last ones the lead of what
+    comes after.
 
-    :param voice: float32 (n,), the probability of a voice in each of contiguous blocks.
+    :param voice: float32 (n,), the probability of a voice in each of contiguous blocks; n >= 1.
     :param threshold: least probability of a voice.
-    :param hangover_s: duration for which a voice goes on after such a block.
+    :param lead_s: duration for which there was a voice before such a block.
+    :param hangover_s: duration for which it goes on after such a block.
     :returns: bool (n,).
     """
-    places = np.arange(len(voice))
-    reached = np.where(voice >= threshold, places, -1 - hangover(hangover_s))
-    return places - np.maximum.accumulate(reached) <= hangover(hangover_s)
+    lead, hangover = voice_blocks(lead_s), voice_blocks(hangover_s)
+    reached = np.pad(voice >= threshold, (hangover, lead))
+    return np.convolve(reached, np.ones(hangover + 1 + lead), 'valid') > 0
 
 
-def hangover(hangover_s: float) -> int:
-    """Return the number of blocks for which a voice goes on after the last one that has it."""
-    return round(hangover_s * SAMPLE_RATE_HZ / VOICE_BLOCK)
+def voice_blocks(duration_s: float) -> int:
+    """Return the number of blocks of voice activity in a duration."""
+    return round(duration_s * SAMPLE_RATE_HZ / VOICE_BLOCK)
 
 
 def voiced_s(voiced: Mask) -> float:

@@ -68,13 +68,17 @@ class AudioSettings:
         'overlap.',
         minimum=5.0, maximum=1000.0, live=True)
     voice_threshold: float = setting(
-        0.5, 'Probability of speech (by Silero, per 32 ms) from which sound counts as voice.',
+        0.4, 'Probability of speech (by Silero, per 32 ms) from which sound counts as voice.',
         minimum=0.05, maximum=0.95, live=True)
+    voice_lead_s: float = setting(
+        0.16, 'Time for which sound counts as voice before it reaches the threshold: Silero hears '
+        'late that somebody begins to speak.',
+        minimum=0.0, maximum=0.5, live=True)
     voice_hangover_s: float = setting(
-        0.1, 'Time for which a voice continues after the last sound above the threshold.',
+        0.03, 'Time for which a voice continues after the last sound above the threshold.',
         minimum=0.0, maximum=2.0, live=True)
     min_voiced_s: float = setting(
-        0.35, 'Least voice in a window with AUDIO evidence.',
+        0.45, 'Least voice in a window with AUDIO evidence.',
         minimum=0.01, maximum=10.0, live=True)
     robot_tail_s: float = setting(
         0.3, 'Time for which sound is still ignored after the robot has stopped speaking.',

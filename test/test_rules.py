@@ -248,7 +248,7 @@ OTHERS = {
     'holds': lambda start_ns, end_ns, stamp_ns: (start_ns < stamp_ns) & (stamp_ns <= end_ns),
     'words_inside': lambda words, start_ns, end_ns: tuple(
         word for word in words if start_ns <= word.start_ns < end_ns),
-    'voiced': lambda voice, threshold, hangover_s: np.ones(len(voice), np.bool_),
+    'voiced': lambda voice, *_: np.ones(len(voice), np.bool_),
     'voiced_s': lambda voiced: 0.0,
     'voices': _everybody_speaks,
     'evidence_of': _no_words,
@@ -272,7 +272,8 @@ def test_who_speaks_has_sound_and_words_in_training_as_in_the_node(folder, usual
 
 
 @pytest.mark.parametrize(('name', 'value'), [
-    ('audio.voice_threshold', 0.95), ('audio.voice_hangover_s', 0.0), ('audio.min_voiced_s', 1.4),
+    ('audio.voice_threshold', 0.95), ('audio.voice_lead_s', 0.5), ('audio.voice_hangover_s', 0.5),
+    ('audio.min_voiced_s', 1.4),
     ('speech.confidence_gate', 0.2), ('faces.rate_hz', 5.0), ('windows.length_s', 1.0)])
 def test_a_gate_that_is_set_otherwise_is_so_for_both(name, value, folder, usual, monkeypatch):
     settings = SETTINGS.with_values({name: value})

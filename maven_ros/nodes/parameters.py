@@ -10,6 +10,7 @@ from typing import Any
 
 from maven_ros.declarations import Parameter
 from maven_ros.errors import SettingsError
+from maven_ros.outside import is_class_name
 from maven_ros.settings import unknown_parameter
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,10 @@ def initial_values(known: Iterable[Parameter], given: Mapping[str, Any]) -> dict
 
 def changed_values(known: Iterable[Parameter], changes: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return changes, converted to their parameters' types.
+    Return changes of a running node, converted to their parameters' types.
+
+    A class of another package is not among them: whoever reaches the node over the network could
+    have any module imported.
 
     :raises SettingsError: names every wrong parameter.
     """
@@ -60,6 +64,9 @@ def changed_values(known: Iterable[Parameter], changes: Mapping[str, Any]) -> di
     values = {name: _parsed(ours[name], value) for name, value in changes.items()}
     faults = [fault for name, value in values.items()
               for fault in dataclasses.replace(ours[name], value=value).faults()]
+    faults += [f'{name}: {value!r} is imported; allowed: at the start, in a file or on the '
+               'command line' for name, value in values.items()
+               if ours[name].outside and is_class_name(value)]
     if faults:
         raise SettingsError('; '.join(faults))
     return values

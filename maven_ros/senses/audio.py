@@ -74,7 +74,8 @@ class WindowSound:
 
     :param waveform: float32 (n,) at 16 kHz; 0 where nothing was heard.
     :param heard: bool (n,), False where no sound arrived or the robot itself was heard.
-    :param voiced: bool (n // VOICE_BLOCK,), voice activity, on time to within a block.
+    :param voiced: bool (n // VOICE_BLOCK,), voice activity, with its lead and hangover, on time
+        to within a block.
     """
 
     waveform: Samples
@@ -409,6 +410,8 @@ class AudioSense(Freezing):
         """
         Tell in which blocks there is a voice, of those that lie wholly in an interval.
 
+        What comes after the interval does not count: it may not have arrived.
+
         :param first: the interval's first sample.
         :param heard: bool (n,), which of its samples were heard; a voice is heard from end to end.
         """
@@ -417,9 +420,10 @@ class AudioSense(Freezing):
         begin, oldest = -(-first // VOICE_BLOCK), judged - len(self._voice)
         known, end = max(begin, oldest), min((first + len(heard)) // VOICE_BLOCK, judged)
         if known < end:
-            before = max(oldest, known - rules.hangover(settings.voice_hangover_s))
-            voiced = rules.voiced(self._voice[before - oldest:end - oldest],
-                                  settings.voice_threshold, settings.voice_hangover_s)
+            before = max(oldest, known - rules.voice_blocks(settings.voice_hangover_s))
+            voiced = rules.voiced(
+                self._voice[before - oldest:end - oldest], settings.voice_threshold,
+                settings.voice_lead_s, settings.voice_hangover_s)
             whole = heard[known * VOICE_BLOCK - first:end * VOICE_BLOCK - first]
             verdicts[known - begin:end - begin] = (
                 voiced[known - before:] & whole.reshape(-1, VOICE_BLOCK).all(axis=1))

@@ -51,6 +51,13 @@ def test_changes_are_checked_one_by_one():
         changed_values(KNOWN, {'windows.hop_s': 99.0, 'faces.max_people': 0})
 
 
+def test_a_class_of_another_package_is_named_at_the_start_only():
+    theirs = {'speech.recogniser': 'elsewhere.words:Toy'}
+    assert initial_values(KNOWN, theirs)['speech.recogniser'] == 'elsewhere.words:Toy'
+    with pytest.raises(SettingsError, match=r"speech\.recogniser: 'elsewhere\.words:Toy' is imp"):
+        changed_values(KNOWN, theirs)
+
+
 @pytest.mark.ros
 def test_descriptors_say_what_is_allowed():
     declared = {}

@@ -46,6 +46,13 @@ def notes(*chords, seconds):
     return out
 
 
+def melody(seed):
+    """Notes of an organ, one after another, at random."""
+    random = np.random.default_rng(seed)
+    tones = [(int(tone),) for tone in random.integers(-7, 20, 24)]
+    return notes(*tones, seconds=random.uniform(0.2, 0.7))
+
+
 def knocks(every_s, lasts_s, jitter_s):
     """Short bursts of noise that die away: hands, keys."""
     random = np.random.default_rng(1)
@@ -66,5 +73,6 @@ STEADY = {
 WITHOUT_SPEECH = {
     **{f'{name} at {level} dBFS': at_level(samples, level)
        for name, samples in STEADY.items() for level in LEVELS},
+    **{f'melody {seed}': at_level(melody(seed), -30) for seed in (9, 13, 15)},
     'claps': at_level(knocks(0.5, 0.015, 0.1), -25),
     'typing': at_level(knocks(0.15, 0.004, 0.08), -35)}

@@ -119,14 +119,16 @@ def test_what_has_not_arrived_is_silent_and_not_heard():
 
 
 def test_a_voice_is_told_at_its_time_wherever_the_interval_begins():
+    lead_ms = AudioSettings().voice_lead_s * 1000
     audio = sense()
     feed(audio, chunks(sound_of(SAMPLE)[:4 * 16000, None]))
     voiced = audio.read(START - 500 * MS, START + 4 * NS).voiced
     assert len(voiced) == 140  # each 32 ms; the first sentence is from 1.05 to 2.7 s
-    assert not voiced[:47].any() and voiced[49:99].all() and not voiced[105:133].any()
+    assert not voiced[:43].any() and voiced[49:99].all() and not voiced[105:133].any()
     for begin_ms in (0, 7, 31, 32):
         voiced = audio.read(START + begin_ms * MS, START + 2 * NS + begin_ms * MS).voiced
-        assert len(voiced) == 62 and abs(int(voiced.argmax()) * 32 + begin_ms - 1050) <= 40
+        begun_ms = int(voiced.argmax()) * 32 + begin_ms
+        assert len(voiced) == 62 and abs(begun_ms - (1050 - lead_ms)) <= 40
 
 
 def test_before_any_sound_nothing_is_heard():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from inputs import SAMPLE
 from listening import chunks_of, feed
-from sounds import WITHOUT_SPEECH
+from sounds import LEVELS, WITHOUT_SPEECH, at_level, melody
 from speaking import finals, pink, sound_of
 from tiny_encoders import write_untrained
 
@@ -51,6 +51,12 @@ def judged(samples, size=VOICE_BLOCK):
                            for first in range(0, len(samples), size)])
 
 
+def voiced(voice):
+    """Tell in which blocks there is a voice, as a node does by default."""
+    return rules.voiced(
+        voice, SETTINGS.voice_threshold, SETTINGS.voice_lead_s, SETTINGS.voice_hangover_s)
+
+
 @pytest.mark.parametrize('name', WITHOUT_SPEECH)
 def test_where_nobody_speaks_nobody_is_heard(pipeline, name):
     """Hum of 120 Hz was once a calm, pleasant person, and surer than a real one."""
@@ -59,6 +65,22 @@ def test_where_nobody_speaks_nobody_is_heard(pipeline, name):
     assert len(states) >= 28
     assert not any(one.modalities for one in states)
     assert not [one for one in out if isinstance(one, AffectEvent | Utterance)]
+
+
+def test_no_melody_is_a_voice():
+    """Silero alone hears a voice in 12 of these."""
+    for seed in range(24):
+        sound = at_level(melody(seed), LEVELS[seed % 3])[:3 * SAMPLE_RATE_HZ]
+        assert rules.voiced_s(voiced(judged(sound))) < 0.1
+
+
+def test_between_two_notes_a_voice_is_heard():
+    note = at_level(melody(9), -30)[:SAMPLE_RATE_HZ]
+    speech = sound_of(SAMPLE)[:3 * SAMPLE_RATE_HZ]
+    told, alone = (voiced(judged(np.concatenate(one)))
+                   for one in ((note, speech, note), (speech,)))
+    assert told[31:-31].sum() >= alone.sum() > 40
+    assert not told[:20].any() and not told[-20:].any()
 
 
 def test_a_voice_is_heard(pipeline):
@@ -76,18 +98,41 @@ def test_a_voice_is_told_in_noise(snr_db, recall):
     What is within 35 dB of the loudest block is spoken; a pause is further than a quarter of a
     second from that.
     """
-    clean = sound_of(SAMPLE)
+    spoken, pause, told = told_in_noise(sound_of(SAMPLE), snr_db, least_db=35)
+    assert told[spoken].mean() >= recall
+    assert pause.sum() > 100 and told[pause].mean() <= 0.02
+
+
+@pytest.mark.parametrize(('snr_db', 'recall'), [(None, 0.95), (10, 0.95), (0, 0.9)])
+def test_many_voices_are_told_in_noise(shared_data, snr_db, recall):
+    """
+    Of what 24 actors say, so much is heard; Silero alone is late by a tenth of a second.
+
+    What is further than 25 dB below the loudest block is breath, or the room's echo.
+    """
+    clips = sorted((shared_data / 'speech/ravdess').glob('*-02-01-??.flac'))[::13]
+    assert len(clips) == 28
+    spoken, pause, told = (np.concatenate(one) for one in zip(
+        *(told_in_noise(sound_of(path), snr_db, least_db=25) for path in clips), strict=True))
+    assert told[spoken].mean() >= recall
+    assert pause.sum() > 500 and told[pause].mean() <= 0.02
+
+
+def told_in_noise(clean, snr_db, least_db):
+    """
+    Return which blocks are spoken, which are pauses, and in which a voice is heard.
+
+    :param snr_db: the spoken blocks' power by that of pink noise; None for no noise.
+    :param least_db: what is so far below the loudest block is not spoken.
+    """
     clean = clean[:len(clean) // VOICE_BLOCK * VOICE_BLOCK]
     power = np.square(clean.reshape(-1, VOICE_BLOCK)).mean(axis=1)
-    spoken = power > power.max() * 10 ** -3.5
+    spoken = power > power.max() * 10 ** (-least_db / 10)
     pause = np.convolve(spoken, np.ones(17), 'same') < 0.5
     loudness = 0 if snr_db is None else np.sqrt(power[spoken].mean() / 10 ** (snr_db / 10))
     mixed = clean + loudness * pink(len(clean) / SAMPLE_RATE_HZ, 1.0)
     mixed = (mixed * min(1, 0.9 / np.abs(mixed).max())).astype(np.float32)
-    voiced = rules.voiced(
-        judged(mixed), SETTINGS.voice_threshold, SETTINGS.voice_hangover_s)
-    assert voiced[spoken].mean() >= recall
-    assert pause.sum() > 100 and voiced[pause].mean() <= 0.02
+    return spoken, pause, voiced(judged(mixed))
 
 
 def test_what_is_a_voice_does_not_depend_on_how_the_sound_was_cut():
@@ -129,11 +174,12 @@ def test_after_a_gap_voices_are_told_as_from_the_beginning():
     assert np.array_equal(then, judged(sound[60:].ravel()))
 
 
-@pytest.mark.parametrize(('hangover_s', 'expected'), [
-    (0.0, '.#...##......'), (0.032, '.##..###.....'), (0.1, '.#########...')])
-def test_a_voice_goes_on_for_the_hangover(hangover_s, expected):
-    voice = np.array([0, 0.5, 0.49, 0, 0, 0.9, 0.5, 0, 0, 0, 0, 0, 0], np.float32)
-    told = rules.voiced(voice, 0.5, hangover_s)
+@pytest.mark.parametrize(('lead_s', 'hangover_s', 'expected'), [
+    (0.0, 0.0, '...#...##......'), (0.0, 0.032, '...##..###.....'), (0.0, 0.1, '...#########...'),
+    (0.064, 0.0, '.###.####......'), (0.16, 0.032, '##########.....')])
+def test_a_voice_lasts_for_the_lead_and_the_hangover(lead_s, hangover_s, expected):
+    voice = np.array([0, 0, 0, 0.5, 0.49, 0, 0, 0.9, 0.5, 0, 0, 0, 0, 0, 0], np.float32)
+    told = rules.voiced(voice, 0.5, lead_s, hangover_s)
     assert ''.join('.#'[one] for one in told.astype(int)) == expected
 
 

@@ -25,7 +25,7 @@ from maven_ros.records import MODALITIES, nanoseconds
 from maven_ros.settings import AudioSettings, Settings, SpeakerSettings
 from maven_ros.training.compact.bank import fingerprint
 
-FORMAT = 3  # 2 had voice activity by WebRTC's detector
+FORMAT = 4  # 3 heard voices late, and in melodies
 # Fields of the configuration that change the output of a compact encoder, besides its weights.
 _COUNTS = {'video': ('crop_px',), 'text': ('languages', 'max_tokens', 'unknown_token'), 'audio': (
     'mel_bands', 'mel_low_hz', 'mel_high_hz', 'log_mel_mean', 'log_mel_std')}
@@ -41,6 +41,8 @@ class Windowing(Checked):
         doc='Faces per second, one in each slot of the grid.', above=0)
     offset_ms: float = setting(doc='Offset added to the time of all sound.')
     voice_threshold: float = fraction(MISSING, 'Least probability of a voice.')
+    voice_lead_s: float = setting(
+        doc='Duration for which there was a voice before such a probability.', minimum=0)
     voice_hangover_s: float = setting(
         doc='Duration for which a voice goes on after such a probability.', minimum=0)
     min_voiced_s: float = setting(doc='Least voice for sound to count.', minimum=0)
@@ -58,8 +60,9 @@ class Windowing(Checked):
         """Return the settings of a node, with another hop."""
         return cls(settings.windows.length_s, hop_s, settings.faces.rate_hz,
                    settings.audio.offset_ms, settings.audio.voice_threshold,
-                   settings.audio.voice_hangover_s, settings.audio.min_voiced_s,
-                   settings.speech.confidence_gate, settings.speaker)
+                   settings.audio.voice_lead_s, settings.audio.voice_hangover_s,
+                   settings.audio.min_voiced_s, settings.speech.confidence_gate,
+                   settings.speaker)
 
     @classmethod
     def read(cls, spec: Mapping[str, Any]) -> Windowing:
@@ -72,7 +75,8 @@ class Windowing(Checked):
         """The audio settings, as in the node."""
         return AudioSettings(
             offset_ms=self.offset_ms, voice_threshold=self.voice_threshold,
-            voice_hangover_s=self.voice_hangover_s, min_voiced_s=self.min_voiced_s)
+            voice_lead_s=self.voice_lead_s, voice_hangover_s=self.voice_hangover_s,
+            min_voiced_s=self.min_voiced_s)
 
     def gates(self, languages: Collection[str]) -> rules.Gates:
         """Return the thresholds of evidence for a text encoder of some languages."""
