@@ -12,6 +12,8 @@ import numpy as np
 
 from maven_ros.errors import SettingsError
 
+WHISPER = 'whisper'  # its model_type in transformers
+
 _LARGEST = float(np.finfo(np.float32).max)
 
 #: The rule for a value: a check, and the allowed values in words.
@@ -51,6 +53,13 @@ _PREPARATION: dict[str, dict[str, Kind]] = {
                 'three finite numbers above 0'),
     },
     'audio': {'normalize': _FLAG},
+    WHISPER: {
+        'layers': (lambda value: isinstance(value, list) and value == sorted(set(value))
+                   and all(type(one) is int and one > 0 for one in value) and value,
+                   'a rising list of layers, counted from 1'),
+        'width': (lambda value: type(value) is int and 0 < value < 1 << 16,
+                  'a whole number from 1 to 65535'),
+    },
     'text': {'first': _ID, 'last': _ID, 'pad': _ID, 'unknown': NAME},
     'context': {},
 }
@@ -65,8 +74,9 @@ class Backbone:
     :param config: content of its ``config.json``, including ``model_type``.
     :param preparation: preparation of the input. Video: ``mean`` and ``std`` of red, green and
         blue in [0, 1]. Audio: ``normalize``, whether each waveform is normalised to mean 0 and
-        variance 1. Text: the ids ``first``, ``last`` and ``pad``, and the token ``unknown``.
-        Context: empty.
+        variance 1; of Whisper instead ``layers`` and ``width``, as in
+        :class:`maven_ros.model.whisper_voice.WhisperVoice`. Text: the ids ``first``, ``last`` and
+        ``pad``, and the token ``unknown``. Context: empty.
     :param frozen: whether the weights are fixed; a frozen model is never in training mode.
     :param sha256: hash of the ``model.safetensors`` in the model's own folder, if that holds the
         weights; empty if the network's checkpoint holds them.
@@ -87,13 +97,19 @@ class Backbone:
         :raises SettingsError: names what is missing, unknown or not allowed.
         """
         _check(part, values, _FIELDS)
-        _check(f'{part}.preparation', values['preparation'], _PREPARATION[part])
         backbone = cls(**values)
+        kinds = _PREPARATION[WHISPER if part == 'audio' and backbone.is_whisper else part]
+        _check(f'{part}.preparation', backbone.preparation, kinds)
         if backbone.sha256 and not backbone.frozen:
             raise SettingsError(f'{part}.sha256: {backbone.sha256!r} says that the weights are '
                                 'in a separate folder, which is allowed for frozen encoders only; '
                                 'allowed here: empty')
         return backbone
+
+    @property
+    def is_whisper(self) -> bool:
+        """Whether it is the encoder of a Whisper, of which only the first layers run."""
+        return bool(self.config['model_type'] == WHISPER)
 
 
 def _check(where: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:

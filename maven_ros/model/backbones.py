@@ -284,7 +284,7 @@ class TextBackbone(nn.Module):
         order = torch.arange(sentence.shape[1], device=tokens.device)
         hidden = order >= lengths + 2
         # Built here, because transformers would wait for the device to build it.
-        attended = (_additive(hidden[:, None, None], torch.float32) if self._adds_mask
+        attended = (additive_mask(hidden[:, None, None], torch.float32) if self._adds_mask
                     else (~hidden).long())
         encoded: Tensor = self.backbone(sentence, attention_mask=attended).last_hidden_state
         return encoded[:, 1:-1]
@@ -312,7 +312,7 @@ class BeitLayers(nn.Module):
         :param mask: bool (batch, length), False where there is nothing.
         :returns: (batch, length, width); arbitrary finite values where masked.
         """
-        additive = _additive(hidden_keys(mask)[:, None, None], values.dtype)
+        additive = additive_mask(hidden_keys(mask)[:, None, None], values.dtype)
         for layer in self.layers:
             values = layer(values, attention_mask=additive)
         normed: Tensor = self.norm(values)
@@ -331,7 +331,7 @@ def _adds_mask(model: nn.Module) -> bool:
             and 'create_bidirectional_sliding_window_mask' not in names)
 
 
-def _additive(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+def additive_mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the additive mask of attention scores, given the hidden positions."""
     lowest = torch.finfo(dtype).min
     return torch.zeros_like(hidden, dtype=dtype).masked_fill(hidden, lowest)

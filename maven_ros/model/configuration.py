@@ -43,7 +43,8 @@ _FOREIGN = {'model_type', 'name_or_path', '_name_or_path', 'torch_dtype', 'num_l
 
 class MavenConfig(PretrainedConfig):
     """
-    Every size of the network, as a transformers configuration. The defaults are ``compact``.
+    Every size of the network, as a transformers configuration. The defaults are those
+    of ``compact``, except for its voice encoder.
 
     Each of ``video``, ``audio``, ``text`` and ``context`` is a :class:`Backbone`, as a mapping, or
     None. None selects our compact part, with the sizes given here; a backbone ignores those sizes.
@@ -207,8 +208,10 @@ class MavenConfig(PretrainedConfig):
 
     @classmethod
     def compact(cls) -> MavenConfig:
-        """Return the compact network: 5.1 M parameters, 2.9 M of them in the subword table."""
-        return cls()
+        """Return the compact network: 19.7 M parameters, 14.3 M of them Whisper's."""
+        from maven_ros.model.presets import whisper_voice
+
+        return cls(audio=whisper_voice())
 
     @classmethod
     def base(cls) -> MavenConfig:

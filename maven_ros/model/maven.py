@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from maven_ros.errors import ResourceError
 from maven_ros.model import hub, weights
+from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone, quietly
 from maven_ros.model.batch import MavenInputs, MavenOutput
 from maven_ros.model.batch_checks import check_inputs
@@ -30,6 +31,7 @@ from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead, Point
 from maven_ros.model.time_grid import Aligned, interpolate, weigh
+from maven_ros.model.whisper_voice import WhisperVoice
 from maven_ros.records import MODALITIES, SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 from maven_ros.rules import Grid
@@ -54,7 +56,7 @@ class MavenModel(PreTrainedModel):
         super().__init__(config)
         video, audio, text = (config.backbone(name) for name in MODALITIES)
         self.face_encoder = FaceBackbone(video) if video else FaceEncoder(config)
-        self.voice_encoder = VoiceBackbone(audio) if audio else VoiceEncoder(config)
+        self.voice_encoder = _voice_encoder(config, audio)
         self.text_encoder = TextBackbone(text) if text else TextEncoder(config)
         if isinstance(self.text_encoder, TextBackbone):
             self.text_encoder.check_room(config.max_tokens, config.vocabulary)
@@ -69,7 +71,7 @@ class MavenModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keep torch's initial weights; fill the buffers that no checkpoint holds."""
-        if isinstance(module, FaceBackbone | VoiceEncoder):
+        if isinstance(module, FaceBackbone | VoiceEncoder | WhisperVoice):
             module.reset_buffers()
 
     def train(self, mode: bool = True) -> MavenModel:
@@ -319,3 +321,11 @@ class MavenModel(PreTrainedModel):
             field.name: value[:batch] for field in fields(output)
             if isinstance(value := getattr(output, field.name), Tensor)}
         return MavenOutput(**whole, influence=influence.detach())
+
+
+def _voice_encoder(
+    config: MavenConfig, backbone: Backbone | None,
+) -> VoiceEncoder | VoiceBackbone | WhisperVoice:
+    if backbone is None:
+        return VoiceEncoder(config)
+    return WhisperVoice(backbone) if backbone.is_whisper else VoiceBackbone(backbone)

@@ -1,4 +1,4 @@
-"""The backbones of ``base``, as in the ``config.json`` files of the hub."""
+"""The backbones of ``base`` and ``compact``, as in the ``config.json`` files of the hub."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def base_backbones() -> dict[str, dict[str, Any]]:
             'microsoft/beit-base-patch16-224-pt22k',
             config_dict(BeitConfig(use_mean_pooling=False)), frozen=False)),
     }
+
+
+def whisper_voice() -> dict[str, Any]:
+    """Return the voice encoder of ``compact``: the first four layers of Whisper base."""
+    return describe(Backbone(
+        'openai/whisper-base', {
+            'model_type': 'whisper', 'd_model': 512, 'num_mel_bins': 80, 'encoder_layers': 4,
+            'encoder_attention_heads': 8, 'encoder_ffn_dim': 2048, 'max_source_positions': 1500},
+        {'layers': [2, 3, 4], 'width': 256}))
 
 
 def describe(backbone: Backbone) -> dict[str, Any]:

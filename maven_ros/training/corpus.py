@@ -39,6 +39,8 @@ class Examples:
     :param people: name of the person in each example, unique within the corpus; ``''`` if unknown.
         No person is in two splits.
     :param weights: float32 (n,), expected number of times that each example is drawn per epoch.
+    :param choices: bool (n, emotions), the emotions that the labels distinguish; none but these
+        counts as wrong.
     """
 
     evidence: Any
@@ -48,11 +50,13 @@ class Examples:
     shares: NDArray[np.float32] = field(default_factory=lambda: _LEFT_OUT)
     people: tuple[str, ...] = ()
     weights: NDArray[np.float32] = field(default_factory=lambda: _LEFT_OUT)
+    choices: NDArray[np.bool_] = field(default_factory=lambda: _LEFT_OUT.astype(np.bool_))
 
     def __post_init__(self) -> None:
         count = len(self.evidence)
         for name, value in (('spreads', np.zeros((count, 2), np.float32)),
                             ('shares', np.zeros((count, len(self.emotions)), np.float32)),
+                            ('choices', np.ones((count, len(self.emotions)), np.bool_)),
                             ('people', ('',) * count), ('weights', np.ones(count, np.float32))):
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, value)
@@ -73,7 +77,8 @@ class Examples:
             self.evidence[place] for place in places)
         return replace(
             self, evidence=evidence, targets=self.targets[places], spreads=self.spreads[places],
-            shares=self.shares[places], people=tuple(self.people[place] for place in places),
+            shares=self.shares[places], choices=self.choices[places],
+            people=tuple(self.people[place] for place in places),
             weights=self.weights[places])
 
     def shares_of(self, names: Sequence[str]) -> NDArray[np.float32]:
@@ -82,14 +87,21 @@ class Examples:
 
         :raises SettingsError: if the corpus has another emotion.
         """
+        return self._in_columns(self.shares, names)
+
+    def choices_of(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return ``choices`` of given emotions, bool (n, names), as :meth:`shares_of`."""
+        return self._in_columns(self.choices, names)
+
+    def _in_columns(self, values: NDArray[Any], names: Sequence[str]) -> NDArray[Any]:
         unknown = set(self.emotions) - set(names)
         if unknown:
             raise SettingsError(f'emotions: {", ".join(sorted(unknown))}; allowed: '
                                 f'{", ".join(names)}')
-        shares = np.zeros((len(self), len(names)), np.float32)
+        placed = np.zeros((len(self), len(names)), values.dtype)
         for column, name in enumerate(self.emotions):
-            shares[:, names.index(name)] = self.shares[:, column]
-        return shares
+            placed[:, names.index(name)] = values[:, column]
+        return placed
 
 
 class Corpus(Protocol):
@@ -137,7 +149,7 @@ def check_examples(examples: Examples, modality: str, where: str) -> None:
     """
     count, emotions = len(examples), len(examples.emotions)
     shapes = {'targets': (count, 2), 'spreads': (count, 2), 'shares': (count, emotions),
-              'weights': (count,), 'people': (count,)}
+              'choices': (count, emotions), 'weights': (count,), 'people': (count,)}
     for name, shape in shapes.items():
         found = np.shape(getattr(examples, name))
         if found != shape:
@@ -169,7 +181,8 @@ def join(parts: Sequence[Examples]) -> Examples:
         np.concatenate([part.spreads for part in parts]), emotions,
         np.concatenate([part.shares_of(emotions) for part in parts]),
         tuple(one for part in parts for one in part.people),
-        np.concatenate([part.weights for part in parts]))
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.choices_of(emotions) for part in parts]))
 
 
 _WORDS = {'video': f'pictures, uint8 ({PICTURE_PX}, {PICTURE_PX})',

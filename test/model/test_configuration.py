@@ -136,8 +136,17 @@ def test_base_has_the_published_sizes():
     assert sum(weight.numel() for weight in model.parameters()) == 487_781_181
 
 
+def test_compact_hears_through_whispers_first_layers():
+    config = MavenConfig.compact()
+    assert config.own() == {**MavenConfig().own(), 'audio': config.audio}
+    with torch.device('meta'):
+        model = MavenModel(config)
+    assert sum(weight.numel() for weight in model.voice_encoder.whisper.parameters()) == 14_286_848
+    assert sum(weight.numel() for weight in model.parameters()) == 19_688_420
+
+
 def test_a_number_is_one_layer_of_the_head():
-    assert MavenConfig(head_width=64).own() == MavenConfig.compact().own()
+    assert MavenConfig(head_width=64).own() == MavenConfig().own()
 
 
 def test_refuses_an_unknown_name():

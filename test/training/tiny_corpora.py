@@ -20,6 +20,9 @@ LISTED = (
     CorpusSettings('emobank', 'text/emobank'),
     CorpusSettings('goemotions', 'text/goemotions', most=8))
 
+#: With a corpus that has no test split.
+WITH_NEMO = (*LISTED, CorpusSettings('nemo', 'speech/nemo', splits=('train', 'valid')))
+
 
 def corpora(folder, listed=LISTED):
     return Corpora(listed, folder)
@@ -29,6 +32,9 @@ def write(folder):
     random = np.random.default_rng(0)
     write_faces(folder / 'faces', random)
     write_clips(folder / 'speech' / 'ravdess')
+    write_listed_clips(folder / 'speech' / 'nemo', [
+        (speaker, emotion) for speaker in ('EB0', 'IC0', 'KS0', 'MK0')
+        for emotion in ('anger', 'happiness', 'neutral')])
     write_sentences(folder / 'text', random)
     return folder
 
@@ -53,15 +59,31 @@ def write_clips(folder):
     folder.mkdir(parents=True)
     for actor in range(1, 25):
         emotion = 1 + actor % 8
-        times_s = np.arange(12_000) / 16_000
-        hum = 0.3 * np.sin(2 * np.pi * 100 * emotion * times_s)
-        with av.open(folder / f'03-01-0{emotion}-01-01-01-{actor:02}.flac', 'w') as container:
-            stream = container.add_stream('flac', rate=16_000, layout='mono')
-            frame = av.AudioFrame.from_ndarray(
-                (hum * 32767).astype(np.int16)[None], 's16', 'mono')
-            frame.sample_rate, frame.time_base, frame.pts = 16_000, Fraction(1, 16_000), 0
-            for packet in (*stream.encode(frame), *stream.encode(None)):
-                container.mux(packet)
+        write_clip(folder / f'03-01-0{emotion}-01-01-01-{actor:02}.flac', 100 * emotion, 0.75)
+
+
+def write_listed_clips(folder, rows):
+    """A hum for each row of speaker and emotion, and the table of them."""
+    folder.mkdir(parents=True)
+    lines = ['file\tspeaker\temotion']
+    for index, (speaker, emotion) in enumerate(rows):
+        name = f'{speaker}_{emotion}_{index}.opus'
+        write_clip(folder / name, 100 + 10 * index)
+        lines.append(f'{name}\t{speaker}\t{emotion}')
+    (folder / 'clips.tsv').write_text('\n'.join(lines) + '\n')
+    return folder
+
+
+def write_clip(path, hz, seconds=0.5, rate_hz=16_000):
+    times_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    hum = 0.3 * np.sin(2 * np.pi * hz * times_s)
+    with av.open(path, 'w') as container:
+        codec = 'flac' if path.suffix == '.flac' else 'libopus'
+        stream = container.add_stream(codec, rate=rate_hz, layout='mono')
+        frame = av.AudioFrame.from_ndarray((hum * 32767).astype(np.int16)[None], 's16', 'mono')
+        frame.sample_rate, frame.time_base, frame.pts = rate_hz, Fraction(1, rate_hz), 0
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
 
 
 def write_sentences(folder, random):

@@ -25,10 +25,11 @@ from maven_ros.devices.media import read_media
 from maven_ros.errors import SettingsError
 from maven_ros.model import checkpoint
 from maven_ros.model.compute import Batches
-from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
+from maven_ros.model.encoders import FaceEncoder, TextEncoder
 from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.time_grid import Aligned
+from maven_ros.model.whisper_voice import WhisperVoice
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import MODALITIES, AffectState, seconds
 from maven_ros.scoring.metrics import DIMENSIONS, agreement
@@ -183,6 +184,14 @@ class Evaluator:
         return {listed.corpus.name: examples
                 for listed, examples in self._corpora.each(modality, self._split)}
 
+    def _without_the_split(self, modality: str) -> dict[str, Examples]:
+        """Return validation examples of corpora that have other splits than the scored one."""
+        lacking = {one.corpus.name for one in self._corpora.listed
+                   if self._split not in one.settings.splits and 'valid' in one.settings.splits}
+        return {listed.corpus.name: examples
+                for listed, examples in self._corpora.each(modality, 'valid')
+                if listed.corpus.name in lacking} if lacking else {}
+
     def _faces(self) -> None:
         parts = self._parts('video')
         faces = join([*parts.values()])
@@ -195,17 +204,21 @@ class Evaluator:
                       faces_stage.score(probe, replace(faces, evidence=images)))
 
     def _voices(self) -> None:
-        parts = self._parts('audio')
+        self._voices_of('voices', self._parts('audio'))
+        for name, voices in self._without_the_split('audio').items():
+            self._voices_of(f'voices of {name}, valid', {name: voices})
+
+    def _voices_of(self, set_: str, parts: Mapping[str, Examples]) -> None:
         clips = join([*parts.values()])
         probe = voice_stage.VoiceModel(
-            cast(VoiceEncoder, self._model.voice_encoder), self._probes.voice)
+            cast(WhisperVoice, self._model.voice_encoder), self._probes.voice)
         changes = {'plain': None, **voice_stage.disturbances(_SEED)}
         for condition, change in changes.items():
             sounds = [change(torch.from_numpy(one)[None])[0].numpy() if change else one
                       for one in clips.evidence]
             pieces = VoicePieces(sounds, VoiceAugmentation(), gaps=0.0)
-            self._alone('voices', condition, 'audio', pieces, parts)
-            self._row('voices', condition, 'probe', voice_stage.score(probe, clips, change))
+            self._alone(set_, condition, 'audio', pieces, parts)
+            self._row(set_, condition, 'probe', voice_stage.score(probe, clips, change))
 
     def _sentences(self) -> None:
         every = self._parts('text')

@@ -47,6 +47,8 @@ class BankSettings(Checked):
     noises: int = setting(600, 'Pieces of noise per modality.', minimum=1)
     noise_versions: int = setting(3, 'Of each.', minimum=1)
     gaps: float = fraction(0.3, 'Share of changed voices with gaps in the sound.')
+    begins: float = fraction(
+        0.2, 'Share of changed voices that end shortly after the voice begins.')
     whole: float = fraction(
         0.4, 'Share of changed sentences that are complete; the others are parts.')
     missed: float = fraction(0.05, 'Share of their words that are removed.')
@@ -91,7 +93,8 @@ def _making(settings: BankSettings) -> Mapping[str, tuple[Callable[..., Pieces],
     return {
         'video': (lambda faces: FacePieces(faces, settings.face, GRID.slots), noise_pictures,
                   settings.face_versions),
-        'audio': (lambda voices: VoicePieces(voices, settings.voice, settings.gaps),
+        'audio': (lambda voices: VoicePieces(
+            voices, settings.voice, settings.gaps, settings.begins),
                   noise_waveforms, settings.voice_versions),
         'text': (lambda texts: TextPieces(texts, settings.whole, settings.missed), noise_texts,
                  settings.text_versions)}

@@ -33,6 +33,7 @@ from maven_ros.training.compact.voice_stage import VoiceHead
 NAME = 'export'
 PROBES = 'probes.safetensors'
 LICENCES = 'licences.json'  # licences of the training corpora
+NOTICE = 'LICENSE.whisper'  # of the part of the weights that is OpenAI's
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     model.config.trained = True
     checkpoint.save(folder, model.half(), tokenizer)  # most of it is the subword table
     shutil.copyfile(resource(settings.card), folder / 'README.md')
+    shutil.copyfile(resource(f'models/compact/{NOTICE}'), folder / NOTICE)
     write_json(folder / LICENCES, context.corpora.licences)
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()

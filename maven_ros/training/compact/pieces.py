@@ -46,6 +46,9 @@ GRID = rules.time_grid(LENGTH_S, FaceSettings().rate_hz)
 Indices = NDArray[np.int64]
 
 _SHIFT_S = 0.35              # standard deviation of the cut, relative to the loudest part
+_SHORTEST_S = 0.2           # of a voice that has just begun
+_QUIET_DB = -35.0           # threshold of silence before the words, relative to the loudest sound
+_ENERGY_SAMPLES = 160
 _WORDS_A_SECOND = (2.0, 4.5)
 _PART_WORDS = (3, 12)        # fewest and most words of a part of a sentence
 
@@ -115,12 +118,15 @@ class VoicePieces:
 
     :param waveforms: float32 (samples,) each, 16 kHz.
     :param gaps: probability that a version has gaps in the sound.
+    :param begins: probability that a version ends shortly after the voice begins.
     """
 
     def __init__(
         self, waveforms: Sequence[Samples], augmentation: VoiceAugmentation, gaps: float,
+        begins: float = 0.0,
     ) -> None:
-        self._waveforms, self._augmentation, self._gaps = waveforms, augmentation, gaps
+        self._waveforms, self._augmentation = waveforms, augmentation
+        self._gaps, self._begins = gaps, begins
 
     def __len__(self) -> int:
         return len(self._waveforms)
@@ -135,14 +141,20 @@ class VoicePieces:
         random = torch.Generator().manual_seed(seed)
         clips = [self._waveforms[index] for index in indices]
         begin = torch.tensor([loudest(clip) for clip in clips])
+        voice = torch.tensor([first_voice(clip) for clip in clips])
         padded = pad(clips)
         same = torch.ones(len(clips))
         rendered = [[_sound(one, None) for one in resample(padded, begin, same, SAMPLES)]]
         for _ in range(versions - 1):
             chance = 2 * torch.rand(len(clips), generator=random) - 1
             shift = torch.randn(len(clips), generator=random) * _SHIFT_S * SAMPLE_RATE_HZ
+            early = torch.rand(len(clips), generator=random) < self._begins
+            said_s = _SHORTEST_S * (LENGTH_S / _SHORTEST_S) ** torch.rand(
+                len(clips), generator=random)
+            start = torch.where(
+                early, voice + said_s * SAMPLE_RATE_HZ - SAMPLES, begin + shift)
             cut = resample(
-                padded, (begin + shift).round(), 1 + self._augmentation.speed * chance, SAMPLES)
+                padded, start.round(), 1 + self._augmentation.speed * chance, SAMPLES)
             changed = augment_waveforms(cut, self._augmentation, random)
             rendered.append([_sound(one, _heard(self._gaps, random)) for one in changed])
         return [list(own) for own in zip(*rendered, strict=True)]
@@ -212,6 +224,14 @@ def loudest(waveform: Samples) -> int:
     if len(waveform) <= SAMPLES:
         return (len(waveform) - SAMPLES) // 2
     return int((energy[SAMPLES:] - energy[:-SAMPLES]).argmax())
+
+
+def first_voice(waveform: Samples) -> int:
+    """Return the first sample that is not silent compared with the loudest ones."""
+    whole = len(waveform) // _ENERGY_SAMPLES
+    energy = np.square(waveform[:whole * _ENERGY_SAMPLES]).reshape(whole, _ENERGY_SAMPLES).mean(1)
+    loud = np.flatnonzero(energy >= energy.max(initial=0) * 10 ** (_QUIET_DB / 10))
+    return int(loud[0]) * _ENERGY_SAMPLES if len(loud) else 0
 
 
 def _sound(waveform: Tensor, heard: Mask | None) -> Evidence:

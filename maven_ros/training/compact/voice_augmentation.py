@@ -4,8 +4,8 @@ Random augmentation of voices: other speakers, rooms, microphones and lines.
 The corpora have few speakers, recorded in a studio. Waveforms are changed in their physical order:
 the speaker (tempo and pitch together, by resampling), the room (exponentially decaying noise as
 impulse response), the microphone (frequency response), noise of any colour, the line (telephone
-band, 8-bit mu-law) and the overload of a converter. Spectrograms are then warped along the bands
-(vocal tract length) and masked. All functions work on batches and draw from the given generator.
+band, 8-bit mu-law) and the overload of a converter. All functions work on batches and draw from
+the given generator.
 """
 
 from __future__ import annotations
@@ -40,17 +40,12 @@ class VoiceAugmentation(Checked):
         0.6, 'Largest reverberation time (RT60) of the room.', minimum=_SHORTEST_REVERB_S)
     tilt_db: float = setting(
         8.0, 'Largest tilt and largest ripple of the microphone from 0 to 8 kHz.', minimum=0)
-    noise: float = fraction(0.6, 'Probability of noise.')
+    noise: float = fraction(0.5, 'Probability of noise.')
     noise_db: tuple[float, float] = setting(
-        (3.0, 35.0), 'Lowest and highest signal-to-noise ratio.', rises=True)
-    telephone: float = fraction(0.15, 'Probability of a telephone band, about 300 to 3400 Hz.')
+        (0.0, 30.0), 'Lowest and highest signal-to-noise ratio.', rises=True)
+    telephone: float = fraction(0.2, 'Probability of a telephone band, about 300 to 3400 Hz.')
     mu_law: float = fraction(0.1, 'Probability of 8-bit mu-law.')
     clipping: float = fraction(0.15, 'Probability of clipping.')
-    warp: float = fraction(0.12, 'Largest relative warp along the mel bands.')
-    band_masks: int = setting(2, 'Number of masked stripes of bands.', minimum=0)
-    band_mask: int = setting(10, 'Width of the widest stripe, in bands.', minimum=0)
-    time_masks: int = setting(2, 'Number of masked stretches of time.', minimum=0)
-    time_mask_s: float = setting(0.25, 'Length of the longest stretch.', minimum=0)
 
 
 def pad(waveforms: Sequence[Samples]) -> Tensor:
@@ -95,26 +90,6 @@ def augment_waveforms(
     spectra *= _lines(batch, hz, settings, random)
     changed = torch.fft.irfft(spectra, size)[:, :length]
     return _convert(changed, waveforms, settings, random)
-
-
-def augment_mel(
-    mel: Tensor, settings: VoiceAugmentation, random: torch.Generator, step_s: float = 0.01,
-) -> Tensor:
-    """
-    Warp spectrograms along the bands, and mask stripes of bands and stretches of time
-    (SpecAugment).
-
-    :param mel: (batch, frames, bands), normalised; 0 where masked.
-    :returns: the same shape.
-    """
-    batch, frames, bands = mel.shape
-    mel = _warp(mel, _between(random, 1 - settings.warp, 1 + settings.warp, batch))
-    keep = torch.ones(batch, frames, bands)
-    for _ in range(settings.band_masks):
-        keep *= ~_stripes(batch, bands, settings.band_mask, random)[:, None, :]
-    for _ in range(settings.time_masks):
-        keep *= ~_stripes(batch, frames, round(settings.time_mask_s / step_s), random)[:, :, None]
-    return mel * keep
 
 
 def _between(random: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
@@ -198,19 +173,3 @@ def _convert(
     gain = 10 ** (_between(random, -settings.gain_db, settings.gain_db, batch, 1) / 20)
     levelled: Tensor = (changed * level[:, None] * gain).clamp(-1, 1)
     return levelled
-
-
-def _warp(mel: Tensor, factor: Tensor) -> Tensor:
-    """Read band ``b`` at ``b * factor`` by linear interpolation; the last band is repeated."""
-    bands = mel.shape[2]
-    at = (torch.arange(bands) * factor[:, None]).clamp(0, bands - 1)
-    weights = (1 - (at[:, None, :] - torch.arange(bands)[:, None]).abs()).clamp(min=0)
-    return mel @ weights
-
-
-def _stripes(batch: int, length: int, widest: int, random: torch.Generator) -> Tensor:
-    """Return bool (batch, length), True in one random stripe per row."""
-    width = torch.rand(batch, 1, generator=random) * widest
-    begin = torch.rand(batch, 1, generator=random) * (length - width).clamp(min=0)
-    places = torch.arange(length)
-    return (places >= begin) & (places < begin + width)

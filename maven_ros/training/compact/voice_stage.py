@@ -1,10 +1,11 @@
 """
-The stage ``voice``: the voice encoder, trained on the corpora of voices.
+The stage ``voice``: what is learnt behind Whisper's first layers, on the corpora of voices.
 
-The head predicts one of eight emotions; valence and arousal are the expectation over them. The
-loss is the cross-entropy, plus 1 - CCC over a batch between the expectation and the emotions'
-points, or the rating. Every epoch uses another stretch of each clip with another augmentation
-(:mod:`maven_ros.training.compact.voice_augmentation`).
+Whisper is frozen, so several versions of each clip are encoded once, as windows of the node
+(:class:`maven_ros.training.compact.pieces.VoicePieces`), and training reads these. The head
+predicts one of eight emotions; valence and arousal are the expectation over them. The loss is the
+cross-entropy over the emotions that the clip's corpus distinguishes, plus 1 - CCC over a batch
+between the expectation and the emotions' points, or the rating.
 """
 
 from __future__ import annotations
@@ -12,31 +13,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from rich.progress import track
 from torch import Tensor, nn
 
 from maven_ros.declarations import Checked, fraction, setting
-from maven_ros.model.encoders import VoiceEncoder, folded
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.compute import uses_bf16
+from maven_ros.model.whisper_voice import WhisperVoice
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
+from maven_ros.resources import models_folder
+from maven_ros.training.compact.bank import fingerprint, keep
 from maven_ros.training.compact.labels import Labels, accuracy
+from maven_ros.training.compact.pieces import VoicePieces
 from maven_ros.training.compact.stages import StageContext, save_stage
-from maven_ros.training.compact.voice_augmentation import (
-    TELEPHONE_HZ,
-    VoiceAugmentation,
-    augment_mel,
-    augment_waveforms,
-    pad,
-    resample,
-)
+from maven_ros.training.compact.voice_augmentation import TELEPHONE_HZ, VoiceAugmentation
+from maven_ros.training.compact.whisper_file import read_layers
 from maven_ros.training.corpus import Examples
 from maven_ros.training.digests import digest_of
 from maven_ros.training.drawing import drawn, draws
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance, soft_cross_entropy
-from maven_ros.training.mixup import mixup
 from maven_ros.training.targets import points_of
 
 NAME = 'voice'
@@ -45,9 +46,10 @@ EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
 POINTS = points_of(EMOTIONS)
-_QUIET_DB = -35.0   # threshold of silence around the words, relative to the loudest sound
-_ENERGY_SAMPLES = 160
 _ATTENTION_WIDTH = 32
+_IMPOSSIBLE = -1e4  # logit of an emotion that a corpus does not distinguish
+_AT_ONCE = 32
+_SCORED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,17 @@ class VoiceSettings(Checked):
     loop: LoopSettings = setting(doc='Optimisation.')
     augmentation: VoiceAugmentation = setting(
         doc='Augmentation.', made=VoiceAugmentation)
-    repeats: int = setting(
-        1, 'Repetitions of each stretch in an epoch, with other masks; the waveform augmentation '
-        'takes as long as a training step.', minimum=1)
-    length_s: tuple[float, float] = setting(
-        (1.5, 3.0), 'Shortest and longest stretch; each epoch has one length.',
-        minimum=0.1, rises=True)
-    margin_s: float = setting(
-        0.3, 'Most silence before and after the words.', minimum=0)
-    mixup: float = setting(
-        0.0, 'Parameter of the Beta distribution of mixup; 0 blends none (Zhang et al. 2018).',
-        minimum=0)
-    smoothing: float = fraction(
-        0.1, 'Label smoothing of the emotions.')
+    whisper: str = setting(
+        'whisper-base', 'Folder of a Whisper in the format of CTranslate2, or the name of a '
+        'fetched one.')
+    versions: int = setting(6, 'Versions of each clip, the first one plain.', minimum=1)
+    gaps: float = fraction(0.2, 'Share of versions with gaps in the sound.')
+    begins: float = fraction(0.3, 'Share of versions that end shortly after the voice begins.')
+    hidden: float = fraction(0.3, 'Share of versions in which some vectors are hidden.')
+    smoothing: float = fraction(0.05, 'Label smoothing of the emotions.')
     agreement: float = setting(
         1.0, 'Weight of 1 - CCC, the sum over valence and arousal.', minimum=0)
+    input_dropout: float = setting(0.2, "Dropout of Whisper's numbers.", minimum=0, below=1)
     dropout: float = setting(0.3, 'Dropout before the head.', minimum=0, below=1)
 
 
@@ -110,104 +108,111 @@ class VoiceHead(nn.Module):
 
 
 class VoiceModel(nn.Module):
-    """The encoder with its training head."""
+    """The learnt part of the encoder with its training head."""
 
-    def __init__(self, encoder: VoiceEncoder, head: VoiceHead) -> None:
+    def __init__(self, encoder: WhisperVoice, head: VoiceHead, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, mel: Tensor, mask: Tensor) -> VoiceReading:
-        """Map the result of :meth:`VoiceEncoder.log_mel` to estimates."""
-        reading: VoiceReading = self.head(*self.encoder.encode_mel(mel, mask))
+    def forward(self, hidden: Tensor, mask: Tensor) -> VoiceReading:
+        """Map the result of :meth:`WhisperVoice.hear` to estimates."""
+        reading: VoiceReading = self.head(
+            self.encoder.read(self.dropout(hidden.float()), mask), mask)
         return reading
 
 
+class Heard(NamedTuple):
+    """
+    Versions of clips, as Whisper hears them.
+
+    :param hidden: float16 (clips, versions, length, layers, width).
+    :param mask: bool (clips, versions, length).
+    """
+
+    hidden: Tensor
+    mask: Tensor
+
+
+def hear(
+    encoder: WhisperVoice, clips: Examples, settings: VoiceSettings, versions: int, seed: int,
+    folder: Path,
+) -> Heard:
+    """
+    Encode versions of clips by Whisper, or read what was encoded before.
+
+    :param folder: folder of what is kept.
+    """
+    pieces = VoicePieces(clips.evidence, settings.augmentation, settings.gaps, settings.begins)
+    what = fingerprint(
+        encoder.whisper, layers=encoder.layers, pieces=pieces.digest, versions=versions, seed=seed,
+        settings=[dataclasses.asdict(settings.augmentation), settings.gaps, settings.begins])
+    bf16 = uses_bf16('auto', torch.device('cpu'))
+
+    def encode() -> tuple[Tensor, Tensor]:
+        hidden, masks = [], []
+        for first in track(range(0, len(pieces), _AT_ONCE), f'{NAME}: Whisper', transient=True):
+            indices = np.arange(first, min(first + _AT_ONCE, len(pieces)))
+            windows = [one for own in pieces.render(indices, versions, seed * 1_000_003 + first)
+                       for one in own]
+            with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, bf16):
+                values, mask = encoder.hear(
+                    torch.from_numpy(np.stack([one.waveform for one in windows])),
+                    torch.from_numpy(np.stack([one.heard for one in windows])))
+            hidden.append(values.half().view(len(indices), versions, *values.shape[1:]))
+            masks.append(mask.view(len(indices), versions, -1))
+        return torch.cat(hidden).clone(), torch.cat(masks).clone()
+
+    return Heard(*keep(folder / f'{what}.safetensors', encode))
+
+
 class VoiceTask:
-    """The training task: batches of augmented stretches of clips, losses and scores."""
+    """The training task: batches of versions of clips, losses and scores."""
 
     def __init__(self, settings: VoiceSettings, train: Examples, valid: Examples,
-                 model: VoiceModel, device: torch.device) -> None:
+                 heard: Heard, heard_valid: Heard, model: VoiceModel,
+                 device: torch.device) -> None:
         self.settings, self.device = settings, device
-        self.train, self.valid = train, valid
-        margin = round(settings.margin_s * SAMPLE_RATE_HZ)
-        self.spoken = torch.tensor([spoken(clip, margin) for clip in train.evidence])
+        self.weights, self.valid = train.weights, valid
+        self.heard, self.heard_valid = heard, heard_valid
         self.labels = Labels.of(train, EMOTIONS, settings.smoothing)
-        self.model = cast(Any, model.to(device)).to(memory_format=torch.channels_last)
-        self.encoder = model.encoder
-        self._batches = max(1, draws(train.weights) // settings.loop.batch_size)  # per pass
-        self.steps = self._batches * settings.repeats
+        self.choices = torch.from_numpy(train.choices_of(EMOTIONS))
+        self.model: nn.Module = model.to(device)
+        self.steps = max(1, draws(train.weights) // settings.loop.batch_size)
 
-    def batches(
-        self, epoch: int, random: torch.Generator,
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield spectrograms, their masks, and labels."""
-        size = self.settings.loop.batch_size
-        shortest_s, longest_s = self.settings.length_s
-        length = round(SAMPLE_RATE_HZ * (
-            shortest_s + (longest_s - shortest_s) * float(torch.rand(1, generator=random))))
-        heard = drawn(self.train.weights, random)
-        mels = torch.cat([self._hear(chosen, length, random)
-                          for chosen in torch.split(heard, size)])
-        for _ in range(self.settings.repeats):
-            order = torch.randperm(len(mels), generator=random)
-            for chosen in torch.split(order, size)[:self._batches]:
-                mel = augment_mel(mels[chosen], self.settings.augmentation, random)
-                mel, labels = mixup(
-                    mel, self.labels.mixed[heard[chosen]], self.settings.mixup, random)
-                yield (mel.to(self.device),
-                       torch.ones(mel.shape[:2], dtype=torch.bool, device=self.device),
-                       labels.to(self.device))
+    def batches(self, epoch: int, random: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+        """Yield what Whisper heard, its mask, labels, and the emotions that they distinguish."""
+        clips = drawn(self.weights, random)
+        size, (_, versions, length) = self.settings.loop.batch_size, self.heard.mask.shape
+        for chosen in torch.split(clips, size)[:self.steps]:
+            version = torch.randint(versions, (len(chosen),), generator=random)
+            mask = self.heard.mask[chosen, version]
+            hides = torch.rand(len(chosen), 1, generator=random) < self.settings.hidden
+            share = torch.rand(len(chosen), 1, generator=random)
+            hidden = hides & (torch.rand(len(chosen), length, generator=random) < 0.7 * share)
+            yield tuple(part.to(self.device) for part in (
+                self.heard.hidden[chosen, version], mask & ~hidden,
+                self.labels.mixed[chosen], self.choices[chosen]))
 
-    def _hear(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
-        """Return spectrograms (n, frames, bands) of an augmented stretch of each clip."""
-        waveforms = augment_waveforms(
-            self._cut(chosen, length, random), self.settings.augmentation, random).to(self.device)
-        with torch.no_grad():
-            mel, _ = self.encoder.log_mel(
-                waveforms, torch.ones_like(waveforms, dtype=torch.bool))
-        return mel.cpu()
-
-    def _cut(self, chosen: Tensor, length: int, random: torch.Generator) -> Tensor:
-        """Return a stretch of each clip at another speed; a short clip is padded with silence."""
-        where, speed = torch.rand(2, len(chosen), generator=random)
-        rate = 1 + self.settings.augmentation.speed * (2 * speed - 1)
-        first, last = self.spoken[chosen].unbind(1)
-        begin = first + where * (last - first - length * rate)
-        return resample(
-            pad([self.train.evidence[index] for index in chosen.tolist()]), begin, rate, length)
-
-    def losses(
-        self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor],
-    ) -> dict[str, Tensor]:
+    def losses(self, model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the loss and its two parts."""
-        mel, mask, mixed = batch
-        reading = model(mel, mask)
+        hidden, mask, mixed, choices = batch
+        reading = model(hidden, mask)
         labels = Labels(mixed)
-        entropy = soft_cross_entropy(reading.logits, labels.shares)
+        entropy = soft_cross_entropy(
+            reading.logits.masked_fill(~choices, _IMPOSSIBLE), labels.shares * choices)
         wanted = labels.points(cast(VoiceModel, model).head.points)
         distance = (1 - concordance(reading.points, wanted)).sum()
         return {'loss': entropy + self.settings.agreement * distance,
                 'cross_entropy': entropy, 'disagreement': distance}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the complete validation clips."""
-        return score(cast(VoiceModel, model), self.valid)
-
-
-def spoken(waveform: Samples, margin: int) -> tuple[int, int]:
-    """
-    Return the first and last sample of the words, with a margin; the whole range if it is silent.
-
-    :param waveform: (samples,).
-    :param margin: samples to keep before and after.
-    """
-    whole = len(waveform) // _ENERGY_SAMPLES
-    energy = np.square(waveform[:whole * _ENERGY_SAMPLES]).reshape(whole, _ENERGY_SAMPLES).mean(1)
-    loud = np.flatnonzero(energy >= energy.max(initial=0) * 10 ** (_QUIET_DB / 10))
-    if not len(loud):
-        return 0, len(waveform)
-    return (max(0, int(loud[0]) * _ENERGY_SAMPLES - margin),
-            min(len(waveform), (int(loud[-1]) + 1) * _ENERGY_SAMPLES + margin))
+        """Score the two loudest seconds of each validation clip."""
+        readings = [model(hidden.to(self.device), mask.to(self.device)) for hidden, mask in zip(
+            torch.split(self.heard_valid.hidden[:, 0], _SCORED_AT_ONCE),
+            torch.split(self.heard_valid.mask[:, 0], _SCORED_AT_ONCE), strict=True)]
+        return figures(VoiceReading(*(torch.cat(part).cpu() for part in zip(
+            *readings, strict=True))), self.valid)
 
 
 def predict(
@@ -225,7 +230,7 @@ def predict(
         for waveform in waveforms:
             sound = torch.from_numpy(waveform)[None]
             sound = (change(sound) if change else sound).to(device)
-            readings.append(model(*model.encoder.log_mel(sound, torch.ones_like(
+            readings.append(model(*model.encoder.hear(sound, torch.ones_like(
                 sound, dtype=torch.bool))))
     return VoiceReading(torch.cat([one.logits for one in readings]).cpu(),
                         torch.cat([one.points for one in readings]).cpu())
@@ -238,13 +243,28 @@ def score(
     Score a model on complete clips.
 
     :param change: as in :func:`predict`.
+    :returns: as :func:`figures`.
+    """
+    return figures(predict(model, clips.evidence, change), clips)
+
+
+def figures(reading: VoiceReading, clips: Examples) -> dict[str, float]:
+    """
+    Score estimates of clips.
+
     :returns: ``accuracy`` on the clips with emotions, and ``ccc_valence`` and ``ccc_arousal`` on
         all.
     """
-    reading = predict(model, clips.evidence, change)
     valence, arousal = concordance(reading.points, torch.from_numpy(clips.targets)).tolist()
     return {'accuracy': accuracy(reading.logits, clips.shares_of(EMOTIONS)),
             'ccc_valence': valence, 'ccc_arousal': arousal}
+
+
+def figures_of_each(reading: VoiceReading, clips: Examples) -> dict[str, dict[str, float]]:
+    """Score the clips of each corpus by itself; the people of a corpus have its name in front."""
+    corpora = np.array([person.partition('/')[0] for person in clips.people])
+    return {str(name): figures(VoiceReading(*(part[own] for part in reading)), clips.of(own))
+            for name in np.unique(corpora[corpora != '']) for own in (corpora == name,)}
 
 
 def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
@@ -278,27 +298,71 @@ def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
             'louder_10_db': louder}
 
 
+def begin(settings: VoiceSettings, context: StageContext) -> WhisperVoice:
+    """
+    Return the encoder with Whisper's weights; the learnt part is random.
+
+    :raises SettingsError: if the network has another voice encoder.
+    :raises ResourceError: if Whisper is not there, or has another shape.
+    """
+    backbone = context.config.backbone('audio')
+    if backbone is None or not backbone.is_whisper:
+        raise SettingsError('audio: the stage voice trains what is behind a Whisper; allowed: a '
+                            'network whose audio is one')
+    encoder = WhisperVoice(backbone)
+    folder = next((one for one in (Path(settings.whisper), models_folder() / settings.whisper)
+                   if one.is_dir()), None)
+    if folder is None:
+        raise ResourceError(f'{settings.whisper}: no such folder; run `maven-ros models fetch '
+                            'whisper-base`')
+    read = read_layers(folder / 'model.bin', len(encoder.whisper.layers))
+    if read.config != backbone.config:
+        raise ResourceError(f'{folder}: is {read.config}; the network has {backbone.config}')
+    encoder.whisper.load_state_dict(read.weights)
+    encoder.whisper.requires_grad_(False)
+    return encoder
+
+
 def train_voice(settings: VoiceSettings, context: StageContext) -> None:
     """
-    Train the voice encoder; write it, its head and its figures.
+    Train the learnt part of the voice encoder; write the encoder, its head and its figures.
 
+    :raises SettingsError: as :func:`begin`.
     :raises ResourceError: names a data file that is missing or broken.
     """
     train, valid = context.corpora.train_and_valid('audio')
     torch.manual_seed(context.seed)
-    encoder = VoiceEncoder(context.config, normed=True)
-    model = VoiceModel(encoder, VoiceHead(encoder.width, settings.dropout))
-    task = VoiceTask(settings, train, valid, model, context.device)
-    shape = {name: value for name, value in context.config.own().items()
-             if name.startswith(('voice_', 'mel_', 'log_mel_'))}
-    folder = context.out / NAME
+    encoder, folder = begin(settings, context), context.out / NAME
+    heard = hear(encoder, train, settings, settings.versions, context.seed, folder / 'heard')
+    plain = hear(encoder, valid, settings, 1, context.seed, folder / 'heard')
+    _standardise(encoder, heard)
+    model = VoiceModel(encoder, VoiceHead(encoder.width, settings.dropout),
+                       settings.input_dropout)
+    task = VoiceTask(settings, train, valid, heard, plain, model, context.device)
     fitted = fit(task, settings.loop, folder, name=NAME,
-                 recipe={**dataclasses.asdict(settings), 'shape': shape,
+                 recipe={**dataclasses.asdict(settings), 'shape': context.config.audio,
                          'data': digest_of(train, valid)},
                  seed=context.seed, stop=context.stop)
-    trained = cast(VoiceModel, fitted.model)
-    best = VoiceModel(folded(trained.encoder), trained.head)
-    metrics: dict[str, Any] = {'valid': score(best, valid)}
-    for name, change in disturbances(context.seed).items():
-        metrics[f'valid, {name}'] = score(best, valid, change)
+    best = cast(VoiceModel, fitted.model)
+    metrics: dict[str, Any] = {}
+    for name, change in {'': None, **disturbances(context.seed)}.items():
+        reading = predict(best, valid.evidence, change)
+        metrics[f'valid{name and ", "}{name}'] = figures(reading, valid)
+        for corpus, found in figures_of_each(reading, valid).items():
+            metrics[f'valid of {corpus}{name and ", "}{name}'] = found
     save_stage(folder, best.encoder, best.head, metrics)
+
+
+def _standardise(encoder: WhisperVoice, heard: Heard) -> None:
+    """Let the encoder bring each of Whisper's numbers to mean 0 and standard deviation 1."""
+    total, squares = torch.zeros(2, *encoder.mean.shape, dtype=torch.double)
+    count = 0
+    for hidden, mask in zip(torch.split(heard.hidden, _AT_ONCE),
+                            torch.split(heard.mask, _AT_ONCE), strict=True):
+        values = hidden[mask].double()
+        total, squares = total + values.sum(0), squares + values.square().sum(0)
+        count += len(values)
+    mean = total / count
+    variance = squares / count - mean.square()
+    encoder.mean.copy_(mean)
+    encoder.scale.copy_(variance.clamp(min=1e-6).rsqrt())

@@ -7,7 +7,7 @@ The name of a clip is modality-channel-emotion-intensity-statement-repetition-ac
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,13 +15,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from maven_ros.counters import Counters
-from maven_ros.devices.media import read_sounds
 from maven_ros.errors import ResourceError
 from maven_ros.records import Samples
-from maven_ros.senses.resample import Resampler, mono
 from maven_ros.training.corpus import Examples, require_split
 from maven_ros.training.targets import points_of
+from maven_ros.training.voice_clips import read_clips
 
 EMOTIONS = (
     'neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgusted', 'surprised')  # 01 to 08
@@ -104,7 +102,7 @@ def read_ravdess(
                             f'who are in split {split!r}')
     emotions, strong, actors = zip(*(fields for _, fields in chosen), strict=True)
     return VoiceClips(
-        tuple(_read(path for path, _ in chosen)), np.array(emotions, np.int64),
+        read_clips(path for path, _ in chosen), np.array(emotions, np.int64),
         np.array(strong), np.array(actors, np.int64), POINTS[list(emotions)])
 
 
@@ -115,14 +113,3 @@ def _describe(path: Path) -> tuple[int, bool, int]:
         raise ResourceError(f'{path}: {path.stem!r} is not a name of RAVDESS speech; {_ALLOWED}')
     emotion, intensity, _, _, actor = map(int, match.groups())
     return emotion - 1, intensity == 2, actor
-
-
-def _read(paths: Iterable[Path]) -> Iterator[Samples]:
-    counters = Counters()
-    for chunks in read_sounds(paths, counters):
-        faults = counters.details()
-        if faults:
-            raise ResourceError('; '.join(faults.values()))
-        resampler = Resampler(chunks[0].sample_rate_hz)
-        yield np.concatenate([resampler.accept(mono(chunk.samples), last=chunk is chunks[-1])
-                              for chunk in chunks])

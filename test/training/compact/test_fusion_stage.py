@@ -6,6 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 import tiny_corpora
+import tiny_whisper
 import torch
 
 from maven_ros.engine import Engine
@@ -32,9 +33,8 @@ from maven_ros.training.loop import LoopSettings, Stopped
 from maven_ros.training.reading import read
 
 CONFIG = MavenConfig(
-    name='tiny', face_channels=(8, 32), face_blocks=1, mel_bands=16, voice_width=8,
-    voice_channels=(4, 8), text_width=8, text_layers=1, fusion_width=16, context_width=12,
-    head_width=(8,))
+    name='tiny', audio=tiny_whisper.voice(), face_channels=(8, 32), face_blocks=1,
+    text_width=8, text_layers=1, fusion_width=16, context_width=12, head_width=(8,))
 LOOP = LoopSettings(epochs=1, batch_size=12, learning_rate=0.003, warmup_epochs=0.1,
                     precision='fp32')
 BANK = BankSettings(face_versions=2, voice_versions=2, text_versions=2, noises=4,
@@ -46,10 +46,12 @@ FUSION = FusionSettings(LOOP, BANK, ComposeSettings(), windows=48, valid_windows
 def trained(tmp_path_factory):
     """Every stage, on a few examples; returns the context."""
     folder = tmp_path_factory.mktemp('recipe')
-    context = StageContext(tiny_corpora.corpora(tiny_corpora.write(folder / 'data')),
+    context = StageContext(tiny_corpora.corpora(
+        tiny_corpora.write(folder / 'data'), tiny_corpora.WITH_NEMO),
                            folder / 'run', CONFIG, seed=3)
     train_faces(FaceStageSettings(LOOP), context)
-    train_voice(VoiceSettings(LOOP, length_s=(0.5, 0.6)), context)
+    whisper = tiny_whisper.write_whisper(folder / 'whisper')
+    train_voice(VoiceSettings(LOOP, whisper=str(whisper), versions=2), context)
     train_text(TextSettings(LOOP), context)
     train_fusion(FUSION, context)
     train_export(ExportSettings(), context)
@@ -127,7 +129,8 @@ def test_it_does_not_go_on_with_other_pieces_of_which_the_same_is_said(trained, 
         np.savez(path, **{**arrays, 'images': 255 - arrays['images']})
     with pytest.raises(ResourceError, match=r'checkpoint\.pt: has another recipe \(data '):
         train_fusion(FUSION, dataclasses.replace(
-            trained, corpora=tiny_corpora.corpora(data), out=out))
+            trained, corpora=tiny_corpora.corpora(
+            data, tiny_corpora.WITH_NEMO), out=out))
 
 
 def test_a_stage_that_was_not_trained_is_named(trained, tmp_path):
@@ -149,13 +152,25 @@ def test_impossible_bank_settings_are_refused():
         BankSettings(noises=0)
 
 
+def test_a_corpus_without_the_split_is_scored_on_its_validation_examples(trained, tmp_path):
+    evaluator = Evaluator(trained.out / 'export', trained.corpora, 'test', FUSION, tmp_path)
+    evaluator.steps(('voices',))['voices']()
+    found = evaluator.found
+    assert {row.set for row in found.rows} == {'voices', 'voices of nemo, valid'}
+    for reader in ('network', 'probe'):
+        rows = [row for row in found.rows if row.reader == reader]
+        assert [row.condition for row in rows[:5]] == [row.condition for row in rows[5:]]
+        assert rows[0].figures != rows[5].figures
+
+
 def test_every_figure_is_found_and_shown(trained, tmp_path, capsys):
     evaluator = Evaluator(
         trained.out / 'export', trained.corpora, 'valid', FUSION, trained.out / 'fusion' / 'banks')
     for step in evaluator.steps(('faces', 'voices', 'sentences', 'composed')).values():
         step()
     found = evaluator.found
-    assert {row.set for row in found.rows} == {'faces', 'voices', 'sentences', 'composed'}
+    assert {row.set for row in found.rows} == {
+        'faces', 'voices', 'voices of ravdess', 'voices of nemo', 'sentences', 'composed'}
     for condition in ('plain', 'blurred', 'dark', 'rotated_20_deg', 'half_size'):
         for reader in ('network', 'probe'):
             assert -1 <= found.figures('faces', condition, reader)['ccc_valence'] <= 1

@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
+import tiny_whisper
 import torch
 import yaml
 from safetensors.torch import load_file
@@ -11,6 +12,7 @@ from tiny_corpora import write
 
 from maven_ros.cli.main import main
 from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.configuration import MavenConfig
 from maven_ros.training.compact.face_stage import FaceStageSettings
 from maven_ros.training.compact.recipe import STAGES, build, read_recipe, train
 
@@ -99,6 +101,9 @@ def test_a_corpus_of_another_package_is_learnt_from_when_a_recipe_lists_it(
     """Its module and the recipe are all that it takes."""
     data = write(tmp_path / 'data')
     write_outside(tmp_path, data, monkeypatch)
+    small = MavenConfig(audio=tiny_whisper.voice())
+    monkeypatch.setattr(MavenConfig, 'compact', lambda: small)
+    whisper = str(tiny_whisper.write_whisper(tmp_path / 'whisper'))
     ours = {'name': 'ravdess', 'folder': 'speech/ravdess'}
     theirs = {'name': 'elsewhere.corpora:Hums', 'folder': 'hums', 'weight': 4}
     loop = {'epochs': 1, 'batch_size': 4, 'learning_rate': 0.001, 'precision': 'fp32'}
@@ -106,7 +111,7 @@ def test_a_corpus_of_another_package_is_learnt_from_when_a_recipe_lists_it(
     for name, listed in (('ours', [ours]), ('both', [ours, theirs]), ('theirs', [theirs])):
         path = tmp_path / f'{name}.yaml'
         path.write_text(yaml.safe_dump({'seed': 1, 'corpora': listed, 'voice': {
-            'loop': loop, 'length_s': [0.3, 0.4]}}))
+            'loop': loop, 'whisper': whisper, 'versions': 2}}))
         assert main(['train', str(path), '--data', str(data), '--out', str(tmp_path / name),
                      '--device', 'cpu']) == 0
         heard[name] = load_file(tmp_path / name / 'voice/encoder.safetensors')

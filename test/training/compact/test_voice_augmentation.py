@@ -7,14 +7,12 @@ import torch
 from maven_ros.errors import SettingsError
 from maven_ros.training.compact.voice_augmentation import (
     VoiceAugmentation,
-    augment_mel,
     augment_waveforms,
     resample,
 )
 
 NONE = VoiceAugmentation(
-    speed=0, gain_db=0, reverb=0, tilt_db=0, noise=0, telephone=0, mu_law=0, clipping=0, warp=0,
-    band_masks=0, time_masks=0)
+    speed=0, gain_db=0, reverb=0, tilt_db=0, noise=0, telephone=0, mu_law=0, clipping=0)
 
 
 def tones(*hz):
@@ -34,9 +32,6 @@ def level_db(waveforms):
 def test_nothing_asked_for_changes_nothing():
     sound = tones(200, 1000)
     torch.testing.assert_close(augmented(sound), sound, atol=1e-5, rtol=1e-4)
-    mel = torch.randn(2, 50, 64)
-    random = torch.Generator().manual_seed(0)
-    torch.testing.assert_close(augment_mel(mel, NONE, random), mel)
 
 
 def test_all_at_once_is_finite_bounded_and_from_the_seed():
@@ -94,17 +89,6 @@ def test_a_room_rings_on():
     tail = augmented(click, reverb=1)[0, 1048:].square().sum()
     assert tail > 0.01 * 0.25
     assert augmented(click, reverb=1)[0, :999].abs().max() < 1e-4
-
-
-def test_masks_blank_and_warps_move():
-    mel = torch.ones(4, 200, 64)
-    random = torch.Generator().manual_seed(0)
-    masked = augment_mel(mel, replace(NONE, band_masks=1, time_masks=1), random)
-    assert 0 < (masked == 0).float().mean() < 0.5
-    peak = torch.zeros(8, 5, 64)
-    peak[:, :, 30] = 1
-    warped = augment_mel(peak, replace(NONE, warp=0.2), random).argmax(2)[:, 0]
-    assert 24 <= warped.min() < 30 < warped.max() <= 38
 
 
 @pytest.mark.parametrize(('settings', 'message'), [

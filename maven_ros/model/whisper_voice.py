@@ -1,0 +1,187 @@
+"""
+A voice encoder on the first layers of Whisper (Radford et al. 2022).
+
+Speech recognition has taught these layers what varies between speakers, rooms and languages, so a
+small part behind them learns affect from few speakers. The middle layers say more about affect
+than the last one; a learnt sum weighs them, as in SUPERB (Yang et al. 2021).
+
+Input is 16 kHz mono float32 in [-1, 1]. Frames of 25 ms every 10 ms, the first at sample 0, none
+beyond the end; Hann window, 400-point power spectrum, 80 mel bands of Slaney's scale, log10. Two
+things differ from Whisper: the loud frames of each window are brought to one level, because
+corpora and microphones differ in level by 20 dB; and a frame is silence unless all of its samples
+arrived.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.audio_utils import mel_filter_bank
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from maven_ros.errors import SettingsError
+from maven_ros.model.backbone_configuration import Backbone
+from maven_ros.model.backbones import additive_mask, parse_config, quietly
+from maven_ros.model.encoders import FRAME_SAMPLES, HOP_SAMPLES
+from maven_ros.model.time_grid import hidden_keys
+from maven_ros.records import SAMPLE_RATE_HZ
+
+GROUP = 5  # of Whisper's 50 vectors a second: one vector for each slot of 0.1 s
+
+_LEVEL_DB = -23.0   # of the loud frames, relative to full scale
+_LOUD_DB = 20.0     # a frame is loud if it is at most this far below the loudest one
+_QUIETEST = 1e-10   # power, as in Whisper's own preparation
+_RANGE = 8.0        # decades below the largest value that count, likewise
+_TINY = 1e-5
+
+
+class WhisperVoice(nn.Module):
+    """
+    Whisper's convolutions and first layers, frozen; a learnt part gives 10 vectors a second.
+
+    :param backbone: the encoder's configuration; ``preparation`` has the ``layers`` to add up,
+        counted from 1, and the ``width`` of a vector.
+    :raises SettingsError: if the configuration has no such layer, or cannot be built.
+    """
+
+    # A vector is centred on the middle one of its group; Whisper's vectors are two frames apart.
+    first_s = (FRAME_SAMPLES / 2 + (GROUP - 1) * HOP_SAMPLES) / SAMPLE_RATE_HZ
+    step_s = GROUP * 2 * HOP_SAMPLES / SAMPLE_RATE_HZ
+    filters: Tensor
+    taper: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.whisper = _build(backbone)
+        self.layers: list[int] = list(backbone.preparation['layers'])
+        self.width: int = backbone.preparation['width']
+        own: int = self.whisper.config.d_model
+        for name, shape in (('filters', (FRAME_SAMPLES // 2 + 1, self.whisper.num_mel_bins)),
+                            ('taper', (FRAME_SAMPLES,))):
+            self.register_buffer(name, torch.empty(shape), persistent=False)
+        self.reset_buffers()
+        for name in ('mean', 'scale'):
+            self.register_buffer(name, torch.full((len(self.layers), own), float(name == 'scale')))
+        self.layer_weights = nn.Parameter(torch.zeros(len(self.layers)))
+        self.project = nn.Linear(own, self.width)
+        self.context = nn.Linear(2 * own, self.width, bias=False)
+        self.norm = nn.LayerNorm(self.width)
+
+    def reset_buffers(self) -> None:
+        """Fill the buffers that no checkpoint holds."""
+        self.filters.copy_(torch.from_numpy(mel_filter_bank(
+            FRAME_SAMPLES // 2 + 1, self.whisper.num_mel_bins, 0.0, SAMPLE_RATE_HZ / 2,
+            SAMPLE_RATE_HZ, norm='slaney', mel_scale='slaney')))
+        self.taper.copy_(torch.hann_window(FRAME_SAMPLES))
+
+    def forward(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Encode sound.
+
+        :param waveform: (batch, samples) at 16 kHz in [-1, 1]; at least 1680 samples.
+        :param heard: bool (batch, samples), False where no sound arrived; it may be on the host.
+        :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
+            vector stands at ``first_s``, then one every ``step_s``.
+        """
+        hidden, mask = self.hear(waveform, heard)
+        return torch.where(mask[..., None], self.read(hidden, mask), 0), mask
+
+    def hear(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Run the frozen part.
+
+        :param waveform: as in :meth:`forward`, as ``heard``.
+        :returns: means of each layer over 0.1 s, (batch, length, layers, width of Whisper), and
+            their mask (batch, length).
+        """
+        mel, mask = self.log_mel(waveform, heard.to(waveform.device, non_blocking=True))
+        whisper = self.whisper
+        values = nn.functional.gelu(whisper.conv1(mel.transpose(1, 2)))
+        values = nn.functional.gelu(whisper.conv2(values)).transpose(1, 2)
+        mask = mask[:, ::2]
+        positions = torch.arange(values.shape[1], device=values.device)
+        values = values + whisper.embed_positions(
+            positions % whisper.embed_positions.num_embeddings)  # 30 s, then anew
+        additive = additive_mask(hidden_keys(mask)[:, None, None], values.dtype)
+        kept = []
+        for number, layer in enumerate(whisper.layers[:max(self.layers)], 1):
+            values = layer(values, attention_mask=additive)
+            if number in self.layers:
+                kept.append(values)
+        return _mean_of_groups(torch.stack(kept, 2), mask)
+
+    def read(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """
+        Map the result of :meth:`hear` to vectors.
+
+        Each vector rests on its own 0.1 s, and on mean and standard deviation over the window:
+        how a voice moves says more about affect than where it is.
+
+        :param hidden: (batch, length, layers, width of Whisper).
+        :param mask: bool (batch, length).
+        :returns: (batch, length, width); arbitrary finite values where masked.
+        """
+        standard = (hidden.float() - self.mean) * self.scale
+        added = (standard * self.layer_weights.softmax(0)[:, None]).sum(-2)
+        shown = mask[..., None]
+        count = shown.sum(1, keepdim=True).clamp(min=1)
+        mean = torch.where(shown, added, 0).sum(1, keepdim=True) / count
+        variance = torch.where(shown, added - mean, 0).square().sum(1, keepdim=True) / count
+        context = self.context(torch.cat([mean, (variance + _TINY).sqrt()], -1))
+        vectors: Tensor = self.norm(nn.functional.gelu(self.project(added) + context))
+        return vectors
+
+    def log_mel(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Return the spectrogram that Whisper reads; masked frames are silence.
+
+        :returns: (batch, frames, bands) and its mask (batch, frames).
+        """
+        with torch.autocast(waveform.device.type, enabled=False):
+            mask = heard.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES).all(-1)
+            sound = torch.where(heard, waveform, 0).float()
+            frames = sound.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES) * self.taper
+            spectrum = torch.fft.rfft(frames)
+            power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+            mel = (power @ self.filters) * _gain(frames, mask)[:, None, None]
+            mel = torch.where(mask[..., None], mel.clamp(min=_QUIETEST), _QUIETEST).log10()
+            lowest = mel.amax((1, 2), keepdim=True) - _RANGE
+            return (torch.maximum(mel, lowest) + 4) / 4, mask
+
+
+def _build(backbone: Backbone) -> Any:
+    config = parse_config('audio', backbone)
+    layers = backbone.preparation['layers']
+    if max(layers) > config.encoder_layers:
+        raise SettingsError(f'audio.preparation.layers: {layers}; allowed: 1 to '
+                            f'{config.encoder_layers}')
+    try:
+        with quietly():
+            return WhisperEncoder(config)
+    except Exception as error:  # constructors raise any class for impossible sizes
+        raise SettingsError(f'audio.config: cannot be built: {error!r}') from error
+
+
+def _gain(frames: Tensor, mask: Tensor) -> Tensor:
+    """Return the power gain (batch,) that brings the loud frames to one level; 1 for silence."""
+    power = frames.square().mean(-1) * mask / 0.375  # the mean of a squared Hann window
+    loud = power >= power.amax(1, keepdim=True) * 10 ** (-_LOUD_DB / 10)
+    level = (power * loud).sum(1) / loud.sum(1)
+    gain: Tensor = torch.where(level > _QUIETEST, 10 ** (_LEVEL_DB / 10) / level, 1)
+    return gain
+
+
+def _mean_of_groups(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Average (batch, length, ...) over groups; the last one may be shorter."""
+    batch, length, *rest = values.shape
+    more = -length % GROUP
+    weights = nn.functional.pad(mask, (0, more)).view(batch, -1, GROUP)
+    values = nn.functional.pad(values, (0, 0) * len(rest) + (0, more))
+    values = values.reshape(batch, -1, GROUP, *rest)
+    count = weights.sum(2)
+    shown = torch.where(weights[(...,) + (None,) * len(rest)], values, 0)
+    return (shown.sum(2) / count.clamp(min=1)[(...,) + (None,) * len(rest)], count > 0)
