@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from maven_ros.devices.media import read_sounds
 from maven_ros.errors import ResourceError
 from maven_ros.records import Samples
 from maven_ros.senses.resample import Resampler, mono
-from maven_ros.training.corpus import Examples
+from maven_ros.training.corpus import Examples, require_split
 from maven_ros.training.targets import points_of
 
 TABLE = 'clips.tsv'
@@ -70,26 +71,45 @@ def listed_clips(folder: Path) -> list[Clip]:
         raise ResourceError(f'{path}: cannot be read: {error}') from error
 
 
-def voices(
-    folder: Path, emotions: Mapping[str, str], speakers: Collection[str], unknown: str = '',
-) -> Examples:
+class ListedVoices(ABC):
     """
-    Read the clips of some speakers.
+    A corpus whose table lists its clips; the person of an example is the speaker, if known.
 
-    :param emotions: our name of each emotion in the table.
-    :param unknown: what the table calls a speaker who is not known.
-    :raises ResourceError: for an emotion that is not known, without a clip, or as
-        :func:`read_clip`.
+    :param folder: folder of the clips and their table.
     """
-    chosen = [clip for clip in listed_clips(folder) if clip.speaker in speakers]
-    strange = {clip.emotion for clip in chosen} - emotions.keys()
-    if strange or not chosen:
-        fault = (f'emotion {", ".join(sorted(strange))}; allowed: {", ".join(emotions)}'
-                 if strange else f'no clip of {", ".join(sorted(speakers))}')
-        raise ResourceError(f'{folder / TABLE}: {fault}')
-    names = tuple(dict.fromkeys(emotions.values()))
-    places = [names.index(emotions[clip.emotion]) for clip in chosen]
-    return Examples(
-        read_clips(clip.path for clip in chosen), points_of(names)[places], emotions=names,
-        shares=np.eye(len(names), dtype=np.float32)[places],
-        people=tuple('' if clip.speaker == unknown else clip.speaker for clip in chosen))
+
+    modality: ClassVar[str] = 'audio'
+    #: Our name of each emotion in the table.
+    emotions: ClassVar[Mapping[str, str]]
+    #: What the table calls a speaker who is not known.
+    unknown: ClassVar[str] = ''
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @abstractmethod
+    def speakers(self, split: str, every: Set[str]) -> Set[str]:
+        """Return who is in a split, of all speakers in the table."""
+
+    def read(self, split: str) -> Examples:
+        """
+        Return the clips of a split, in the table's order.
+
+        :raises ResourceError: for an emotion that is not known, a split without a clip, or as
+            :func:`listed_clips` and :func:`read_clips`.
+        """
+        require_split(split)
+        clips = listed_clips(self._folder)
+        speakers = self.speakers(split, {clip.speaker for clip in clips})
+        chosen = [clip for clip in clips if clip.speaker in speakers]
+        strange = {clip.emotion for clip in chosen} - self.emotions.keys()
+        if strange or not chosen:
+            fault = (f'emotion {", ".join(sorted(strange))}; allowed: {", ".join(self.emotions)}'
+                     if strange else f'no clip of {", ".join(sorted(speakers))}')
+            raise ResourceError(f'{self._folder / TABLE}: {fault}')
+        names = tuple(dict.fromkeys(self.emotions.values()))
+        places = [names.index(self.emotions[clip.emotion]) for clip in chosen]
+        return Examples(
+            read_clips(clip.path for clip in chosen), points_of(names)[places], emotions=names,
+            shares=np.eye(len(names), dtype=np.float32)[places],
+            people=tuple('' if clip.speaker == self.unknown else clip.speaker for clip in chosen))

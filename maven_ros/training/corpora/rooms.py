@@ -8,30 +8,22 @@ speakers validates.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Set
 from typing import ClassVar
 
-from maven_ros.training.corpus import Examples, require_split
-from maven_ros.training.voice_clips import listed_clips, voices
-
-UNKNOWN = 'unknown'
-EMOTIONS = {'calm': 'neutral', 'happy': 'happy', 'angry': 'angry', 'fearful': 'fearful'}
+from maven_ros.training.voice_clips import ListedVoices
 
 
-class Rooms:
-    """All clips; the person of an example is the speaker, or not known."""
+class Rooms(ListedVoices):
+    """All clips; ``test`` has none."""
 
     name: ClassVar[str] = 'rooms'
-    modality: ClassVar[str] = 'audio'
     licence: ClassVar[str] = 'CC BY-NC-SA 4.0'
+    emotions: ClassVar[Mapping[str, str]] = {
+        'calm': 'neutral', 'happy': 'happy', 'angry': 'angry', 'fearful': 'fearful'}
+    unknown: ClassVar[str] = 'unknown'
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def read(self, split: str) -> Examples:
-        """Return the clips of a split, in the table's order; ``test`` has none."""
-        require_split(split)
-        every = {clip.speaker for clip in listed_clips(self._folder)}
-        held_out = set(sorted(every - {UNKNOWN})[::5])
-        speakers = {'train': every - held_out, 'valid': held_out, 'test': set[str]()}[split]
-        return voices(self._folder, EMOTIONS, speakers, UNKNOWN)
+    def speakers(self, split: str, every: Set[str]) -> Set[str]:
+        """Return the speakers of a split."""
+        held_out = set(sorted(every - {self.unknown})[::5])
+        return {'train': every - held_out, 'valid': held_out, 'test': set[str]()}[split]
