@@ -78,6 +78,13 @@ def mel_bands(bands: int, low_hz: float, high_hz: float) -> NDArray[np.float32]:
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
+def power_spectrum(frames: Tensor, points: int) -> Tensor:
+    """Return the power of frames (..., samples) at the frequencies, (..., points // 2 + 1)."""
+    spectrum = torch.fft.rfft(frames, points)
+    power: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+    return power
+
+
 def _convolution(
     channels_in: int, channels: int, kernel: int, stride: int | tuple[int, int], normed: bool,
 ) -> tuple[nn.Module, nn.Module]:
@@ -254,8 +261,7 @@ class VoiceEncoder(nn.Module):
         :returns: (batch, frames, bands) and its mask (batch, frames).
         """
         frames = waveform.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES) * self.taper
-        spectrum = torch.fft.rfft(frames, FFT_SAMPLES)
-        power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+        power = power_spectrum(frames, FFT_SAMPLES)
         log_power: Tensor = (power @ self.filters + _LOG_FLOOR).log()
         mel = (log_power - self.log_mel_mean) / self.log_mel_std
         mask = heard.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES).all(-1)

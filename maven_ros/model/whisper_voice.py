@@ -24,7 +24,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from maven_ros.errors import SettingsError
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import additive_mask, parse_config, quietly
-from maven_ros.model.encoders import FRAME_SAMPLES, HOP_SAMPLES
+from maven_ros.model.encoders import FRAME_SAMPLES, HOP_SAMPLES, power_spectrum
 from maven_ros.model.time_grid import hidden_keys
 from maven_ros.records import SAMPLE_RATE_HZ
 
@@ -145,8 +145,7 @@ class WhisperVoice(nn.Module):
             mask = heard.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES).all(-1)
             sound = torch.where(heard, waveform, 0).float()
             frames = sound.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES) * self.taper
-            spectrum = torch.fft.rfft(frames)
-            power = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+            power = power_spectrum(frames, FRAME_SAMPLES)
             mel = (power @ self.filters) * _gain(frames, mask)[:, None, None]
             mel = torch.where(mask[..., None], mel.clamp(min=_QUIETEST), _QUIETEST).log10()
             lowest = mel.amax((1, 2), keepdim=True) - _RANGE
