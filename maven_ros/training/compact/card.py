@@ -186,11 +186,11 @@ class Evaluator:
 
     def _without_the_split(self, modality: str) -> dict[str, Examples]:
         """Return validation examples of corpora that have other splits than the scored one."""
-        lacking = {one.corpus.name for one in self._corpora.listed
-                   if self._split not in one.settings.splits and 'valid' in one.settings.splits}
-        return {listed.corpus.name: examples
-                for listed, examples in self._corpora.each(modality, 'valid')
-                if listed.corpus.name in lacking} if lacking else {}
+        lacking = [settings for settings, corpus in self._corpora.listed
+                   if corpus.modality == modality and self._split not in settings.splits
+                   and 'valid' in settings.splits]
+        return {listed.corpus.name: examples for listed, examples in Corpora(
+            lacking, self._corpora.data).each(modality, 'valid')} if lacking else {}
 
     def _faces(self) -> None:
         parts = self._parts('video')
