@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maven_ros.declarations import Checked, setting
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.outside import FORM, find_class
 from maven_ros.records import MODALITIES
@@ -44,6 +44,9 @@ class CorpusSettings(Checked):
         above=0)
     most: int = setting(
         0, 'Most examples that windows are composed of, drawn at random; 0 for all.', minimum=0)
+    smoothing: float = fraction(
+        0.0, 'Label smoothing in training, for uncertain labels: share of each label that is '
+        'spread over all emotions of the corpus.')
     splits: tuple[str, ...] = setting(
         SPLITS, 'Splits to read; [test] alone excludes the corpus from training.',
         choices=SPLITS)
@@ -78,7 +81,8 @@ class Corpora:
         """
         Yield the examples of each corpus of a modality.
 
-        The names of people get the name of the corpus as a prefix; weights include the recipe's.
+        The names of people get the name of the corpus as a prefix; weights include the recipe's,
+        and shares of training examples its smoothing.
 
         :raises SettingsError: if the split does not exist, or no corpus has it.
         :raises ResourceError: names a file that is missing or broken, or a fault of the examples.
@@ -92,6 +96,8 @@ class Corpora:
         for listed in chosen:
             name, examples = listed.corpus.name, listed.corpus.read(split)
             check_examples(examples, modality, f'{name}, {split}')
+            if split == 'train':
+                examples = _smoothed(examples, listed.settings.smoothing)
             yield listed, replace(
                 examples, people=tuple(one and f'{name}/{one}' for one in examples.people),
                 weights=np.asarray(examples.weights * listed.settings.weight, np.float32))
@@ -117,6 +123,14 @@ class Corpora:
     def licences(self) -> dict[str, str]:
         """The licence of each corpus, by its name."""
         return {corpus.name: corpus.licence for _, corpus in self.listed}
+
+
+def _smoothed(examples: Examples, share: float) -> Examples:
+    """Return examples with a share of each label spread over all emotions; targets stay."""
+    named = examples.shares.sum(1, keepdims=True)
+    even = named / max(1, len(examples.emotions))
+    return replace(examples, shares=np.asarray(
+        (1 - share) * examples.shares + share * even, np.float32))
 
 
 def find(name: str) -> type[Corpus]:

@@ -11,7 +11,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.records import MODALITIES
 from maven_ros.training.corpora.ferplus import Ferplus
 from maven_ros.training.corpus import SPLITS
-from maven_ros.training.listed import Corpora, find, ours
+from maven_ros.training.listed import Corpora, CorpusSettings, find, ours
 
 
 @pytest.fixture
@@ -44,6 +44,18 @@ def test_a_corpus_of_another_package_is_read_beside_ours(data):
     assert heard.spreads[-1].tolist() == pytest.approx([0.2, 0.2])
     assert heard.weights.tolist() == [1.0] * 18 + [2.5] * 2
     assert corpora.licences['hums'] == 'CC0' and len(corpora.licences) == 5
+
+
+def test_labels_that_are_uncertain_are_smoothed_in_training_alone(data):
+    plain, smooth = (Corpora([CorpusSettings('ferplus', 'faces', smoothing=smoothing)], data)
+                     for smoothing in (0.0, 0.4))
+    before, after = (one.read('video', 'train') for one in (plain, smooth))
+    assert before.shares[0].tolist() == pytest.approx([0.8, 0.2] + [0] * 6)
+    assert after.shares[0].tolist() == pytest.approx([0.53, 0.17] + [0.05] * 6)
+    assert (before.targets == after.targets).all()
+    assert (smooth.read('video', 'valid').shares == plain.read('video', 'valid').shares).all()
+    rated = Corpora([outside(smoothing=0.4)], data).read('audio', 'train')
+    assert rated.rated.all()
 
 
 def test_one_that_is_listed_for_the_test_alone_is_not_learnt_from(data):
