@@ -3,9 +3,11 @@
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 
 from maven_ros.training.corpora.goemotions import GROUPS
+from maven_ros.training.corpora.wild import FILE
 from maven_ros.training.listed import Corpora, CorpusSettings
 
 FACES = {'train': 24, 'valid': 12, 'test': 12}
@@ -20,8 +22,12 @@ LISTED = (
     CorpusSettings('emobank', 'text/emobank'),
     CorpusSettings('goemotions', 'text/goemotions', most=8))
 
-#: With a corpus that has no test split.
-WITH_NEMO = (*LISTED, CorpusSettings('nemo', 'speech/nemo', splits=('train', 'valid')))
+#: With corpora that have no test split.
+WITH_NEMO = (*LISTED, CorpusSettings('nemo', 'speech/nemo', splits=('train', 'valid')),
+             CorpusSettings('wild', 'faces', splits=('train', 'valid')))
+
+#: Right eye, left eye, nose, corners of the mouth of a level face; its crop is 60 pixels wide.
+LANDMARKS = np.array([[37.35, 40], [58.65, 40], [48, 50], [40, 62], [56, 62]], np.float32)
 
 
 def corpora(folder, listed=LISTED):
@@ -31,6 +37,7 @@ def corpora(folder, listed=LISTED):
 def write(folder):
     random = np.random.default_rng(0)
     write_faces(folder / 'faces', random)
+    write_wild(folder / 'faces', ['neutral', 'happy'] * 8)
     write_clips(folder / 'speech' / 'ravdess')
     write_listed_clips(folder / 'speech' / 'nemo', [
         (speaker, emotion) for speaker in ('EB0', 'IC0', 'KS0', 'MK0')
@@ -52,6 +59,29 @@ def write_faces(folder, random):
         np.savez(folder / f'ferplus_{split}.npz', images=pictures.clip(0, 255).astype(np.uint8),
                  votes=votes, names=np.array([str(index) for index in range(count)]),
                  emotions=np.array(FER_EMOTIONS))
+
+
+def drawn_face(random, landmarks):
+    """A face of random shades in which the eyes are white dots."""
+    small = random.integers(40, 160, (12, 12, 3)).astype(np.uint8)
+    picture = cv2.resize(small, (96, 96), interpolation=cv2.INTER_CUBIC)
+    for x, y in landmarks[:2]:
+        cv2.circle(picture, (round(float(x)), round(float(y))), 3, (255, 255, 255), -1)
+    return picture
+
+
+def write_wild(folder, emotions, landmarks=None, **changes):
+    """One drawn face of each of the emotions, in a file like that of the faces in the wild."""
+    random = np.random.default_rng(3)
+    landmarks = np.stack([LANDMARKS] * len(emotions)) if landmarks is None else landmarks
+    data = [cv2.imencode('.jpg', drawn_face(random, one))[1]
+            for one in np.nan_to_num(landmarks)]
+    arrays = {
+        'jpeg': np.concatenate(data), 'emotion': np.array(emotions), 'landmarks': landmarks,
+        'offsets': np.cumsum([0, *map(len, data)]), **changes}
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / FILE, **arrays)
+    return folder
 
 
 def write_clips(folder):
