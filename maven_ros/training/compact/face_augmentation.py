@@ -43,6 +43,10 @@ class FaceAugmentation(Checked):
         0.05, 'Share of pictures with JPEG compression, of quality 15 to 70.')
     covered: float = fraction(
         0.25, 'Share of pictures with an occluded rectangle, up to half of each side.')
+    no_mouth: float = fraction(
+        0.1, 'Share of faces whose mouth is hidden, as by a mask or a hand.')
+    no_eyes: float = fraction(
+        0.05, 'Share of faces whose eyes are hidden, as by sunglasses.')
 
 
 def augment(
@@ -58,6 +62,7 @@ def augment(
     def some(share: float) -> Tensor:
         return torch.rand(len(pictures), generator=random) < share
 
+    pictures = hidden(pictures, settings, random)
     pictures = shaded(moved(pictures, settings, random, side_px), settings, random)
     steps = ((settings.covered, covered), (settings.blurred, blurred), (settings.shrunk, shrunk),
              (settings.dark, dimmed), (settings.noisy, noisy),
@@ -67,6 +72,48 @@ def augment(
         if chosen.any():
             pictures[chosen] = change(pictures[chosen], random)
     return pictures
+
+
+def hidden(
+    pictures: Tensor, settings: FaceAugmentation, random: torch.Generator,
+) -> Tensor:
+    """
+    Hide the mouth of some faces and the eyes of others, before they move.
+
+    The mouth is hidden from 0.5 to 0.68 of the height down to the chin or beyond it, the eyes from
+    above the brows, or from just above the eyes, down to 0.46 to 0.6.
+    """
+    n, side = len(pictures), pictures.shape[-1]
+    kind = torch.rand(n, generator=random)
+    no_mouth = kind < settings.no_mouth
+    no_eyes = ~no_mouth & (kind < settings.no_mouth + settings.no_eyes)
+    chosen = no_mouth | no_eyes
+    if not chosen.any():
+        return pictures
+    edges = torch.rand(n, 4, generator=random)
+    top = torch.where(no_mouth, 0.5 + 0.18 * edges[:, 0], 0.32 * edges[:, 0])
+    bottom = torch.where(no_mouth, 0.88 + 0.2 * edges[:, 1], 0.46 + 0.14 * edges[:, 1])
+    inside = _between(0.2 * edges[:, 2] - 0.1, 0.9 + 0.2 * edges[:, 3], side)[:, None, None, :]
+    inside = inside & _between(top, bottom, side)[:, None, :, None] & chosen[:, None, None, None]
+    return torch.where(inside, _fillings(pictures, random), pictures)
+
+
+def _between(first: Tensor, last: Tensor, side: int) -> Tensor:
+    """Return bool (n, side): the pixels between two shares of the side, each (n,)."""
+    places = (torch.arange(side) + 0.5) / side
+    return (places >= first[:, None]) & (places < last[:, None])
+
+
+def _fillings(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """Return what hides a part: a shade, grain, the face's own mean, or another picture."""
+    n = len(pictures)
+    kind = torch.randint(5, (n, 1, 1, 1), generator=random)
+    shade = torch.rand(n, 1, 1, 1, generator=random)
+    grain = torch.rand(pictures.shape, generator=random)
+    own = pictures.mean((1, 2, 3), keepdim=True)
+    others = pictures[torch.randperm(n, generator=random)].flip(2)  # the mouth is at the brows
+    return torch.where(kind < 2, shade, torch.where(
+        kind == 2, grain, torch.where(kind == 3, own, others)))
 
 
 def moved(
@@ -115,12 +162,9 @@ def shaded(pictures: Tensor, settings: FaceAugmentation, random: torch.Generator
 def covered(pictures: Tensor, random: torch.Generator) -> Tensor:
     """Cover a rectangle of each picture with one shade, or with noise."""
     n, side = len(pictures), pictures.shape[-1]
-    size = (0.1 + 0.4 * torch.rand(n, 2, generator=random)) * side
-    first = torch.rand(n, 2, generator=random) * side - size / 2
-    places = torch.arange(side)
-    rows, columns = (
-        (places >= first[:, axis, None]) & (places < (first + size)[:, axis, None])
-        for axis in (0, 1))
+    size = 0.1 + 0.4 * torch.rand(n, 2, generator=random)
+    first = torch.rand(n, 2, generator=random) - size / 2
+    rows, columns = (_between(first[:, axis], (first + size)[:, axis], side) for axis in (0, 1))
     shade = torch.rand(n, 1, 1, 1, generator=random)
     grain = torch.rand(pictures.shape, generator=random)
     rough = torch.rand(n, 1, 1, 1, generator=random) < 0.3

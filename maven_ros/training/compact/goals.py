@@ -8,10 +8,12 @@ from typing import NamedTuple
 from maven_ros.records import MODALITIES
 from maven_ros.scoring.metrics import DIMENSIONS
 from maven_ros.training.compact.card import Evaluation, Row
+from maven_ros.training.compact.degradations import HIDDEN
 
 FUSED_ABOVE_ONE = 0.05  # smallest gain in CCC over the best single modality
 NOISE_COSTS = 0.05      # largest loss in CCC against the absence of the modality
 DEGRADED_COSTS = 0.15   # largest loss in CCC of degraded faces
+HIDDEN_PART = 0.75      # smallest CCC of faces without their mouth or eyes
 COVERED = (0.85, 0.95)  # coverage of the 90% intervals
 
 
@@ -52,7 +54,10 @@ def _faces(found: Evaluation) -> Iterator[Goal]:
     yield Goal('faces: CCC arousal', plain['ccc_arousal'], 0.91)
     for row in _network_rows(found, 'faces'):
         for name in DIMENSIONS:
-            if row.condition != 'plain':
+            if row.condition in HIDDEN:
+                yield Goal(f'faces, {row.condition}: CCC {name}', row.figures[f'ccc_{name}'],
+                           HIDDEN_PART)
+            elif row.condition != 'plain':
                 drop = plain[f'ccc_{name}'] - row.figures[f'ccc_{name}']
                 yield Goal(f'faces, {row.condition}: CCC {name} lost', drop, -2, DEGRADED_COSTS)
 

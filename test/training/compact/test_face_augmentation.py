@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -11,6 +12,7 @@ from maven_ros.training.compact.face_augmentation import (
     covered,
     dimmed,
     enlarged,
+    hidden,
     moved,
     noisy,
     resampled,
@@ -18,7 +20,7 @@ from maven_ros.training.compact.face_augmentation import (
     shrunk,
 )
 
-NOTHING = FaceAugmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = FaceAugmentation(*[0] * 13)
 
 
 @pytest.fixture
@@ -35,7 +37,8 @@ def pictures():
 
 @pytest.mark.parametrize('side_px', [48, 32])
 def test_whatever_befalls_them_they_stay_pictures(pictures, random, side_px):
-    all_of_it = FaceAugmentation(dark=1, blurred=1, shrunk=1, noisy=1, compressed=1, covered=1)
+    all_of_it = FaceAugmentation(dark=1, blurred=1, shrunk=1, noisy=1, compressed=1, covered=1,
+                                 no_mouth=0.5, no_eyes=0.5)
     before = pictures.clone()
     changed = augment(pictures, all_of_it, random, side_px)
     assert changed.shape == (6, 1, side_px, side_px)
@@ -70,7 +73,7 @@ def test_rotation_stays_in_its_range(random):
     """The brightest spot of a picture, right of the centre, tells by how much it was turned."""
     spot = torch.zeros(400, 1, 49, 49)
     spot[:, 0, 23:26, 42:45] = 1
-    only = FaceAugmentation(30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    only = FaceAugmentation(30, *[0] * 12)
     turned = moved(spot, only, random, 49).flatten(1).argmax(1)
     rows, columns = turned // 49 - 24, turned % 49 - 24
     degrees = torch.atan2(rows.float(), columns.abs().float()).abs() * 180 / math.pi
@@ -104,6 +107,43 @@ def test_a_rectangle_covers_part_of_a_picture(random):
     changed = covered(torch.full((50, 1, 48, 48), 0.5), random) != 0.5
     assert 0.01 < changed.float().mean() < 0.2
     assert changed.flatten(1).float().mean(1).max() < 0.3
+
+
+def hidden_rows(random, **shares):
+    """Return the share of the pictures in which each of 48 rows is changed, and the changes."""
+    only = dataclasses.replace(NOTHING, **shares)
+    pictures = torch.full((2000, 1, 48, 48), 0.4321) + 0.0001 * torch.arange(48)[:, None]
+    changes = (hidden(pictures, only, random) - pictures)[:, 0].abs() > 1e-5
+    return changes.any(2).float().mean(0), changes
+
+
+def test_a_hidden_mouth_leaves_the_eyes(random):
+    rows, changes = hidden_rows(random, no_mouth=0.5)
+    assert rows[:24].max() == 0 and rows[34:42].min() > 0.3
+    assert rows[24] < 0.1 < rows[28]  # the upper edge varies
+    assert changes[:, 36].float().mean(0)[24] > changes[:, 36].float().mean(0)[0] > 0.1
+
+
+def test_hidden_eyes_leave_the_mouth(random):
+    rows, _ = hidden_rows(random, no_eyes=0.5)
+    assert rows[30:].max() == 0 and rows[17:21].min() > 0.3
+    assert rows[2] < rows[12] < rows[17]
+
+
+def test_faces_are_hidden_as_often_as_is_said(random):
+    _, changes = hidden_rows(random, no_mouth=0.2, no_eyes=0.1)
+    mouths, eyes = (changes[:, row].any(1).float().mean() for row in (36, 19))
+    assert 0.15 < mouths < 0.24 and 0.06 < eyes < 0.13
+    assert not (changes[:, 36].any(1) & changes[:, 19].any(1)).any()
+
+
+def test_what_hides_differs(pictures, random):
+    many = pictures.repeat(20, 1, 1, 1)
+    only = dataclasses.replace(NOTHING, no_mouth=1)
+    mouths = hidden(many, only, random)[:, 0, 36:42, 8:40].flatten(1)
+    flat = mouths.std(1) < 1e-6
+    assert 0.4 < flat.float().mean() < 0.8  # shades and means; grain and other pictures
+    assert mouths[flat].mean(1).std() > 0.15
 
 
 def test_dim_pictures_are_in_steps_of_a_byte(pictures, random):
