@@ -193,14 +193,18 @@ class Evaluator:
             lacking, self._corpora.data).each(modality, 'valid')} if lacking else {}
 
     def _faces(self) -> None:
-        parts = self._parts('video')
+        self._faces_of('faces', self._parts('video'))
+        for name, faces in self._without_the_split('video').items():
+            self._faces_of(f'faces of {name}, valid', {name: faces})
+
+    def _faces_of(self, set_: str, parts: Mapping[str, Examples]) -> None:
         faces = join([*parts.values()])
         probe = faces_stage.FaceModel(
             cast(FaceEncoder, self._model.face_encoder), self._probes.faces)
         for condition, images in faces_degraded(np.asarray(faces.evidence)).items():
             pieces = FacePieces(images, FaceAugmentation(), GRID.slots)
-            self._alone('faces', condition, 'video', pieces, parts)
-            self._row('faces', condition, 'probe',
+            self._alone(set_, condition, 'video', pieces, parts)
+            self._row(set_, condition, 'probe',
                       faces_stage.score(probe, replace(faces, evidence=images)))
 
     def _voices(self) -> None:
