@@ -4,12 +4,15 @@ The stage ``faces``: the face encoder, trained on the corpora of faces.
 The head predicts the votes of people; valence and arousal are the expectation over the votes. The
 loss is the cross-entropy against the votes, plus 1 - CCC over a batch between the expectation and
 that of the votes, or the rating. The first epochs use smaller pictures, which are cheaper.
+
+Each corpus is validated by itself. ``loop.select: every`` keeps the epoch with the highest mean of
+accuracy and both CCC over the corpora, where each corpus counts the same.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -17,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from maven_ros.declarations import Checked, setting
+from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.model.encoders import FaceEncoder, folded
+from maven_ros.resources import resource
 from maven_ros.training.compact.degradations import faces_degraded
 from maven_ros.training.compact.face_augmentation import FaceAugmentation, augment
+from maven_ros.training.compact.face_start import blend, load_faces, unfold
 from maven_ros.training.compact.labels import Labels, accuracy
 from maven_ros.training.compact.stages import StageContext, save_stage
 from maven_ros.training.corpus import Examples
@@ -37,7 +42,9 @@ EMOTIONS = (
     'neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'contempt')
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
 POINTS = points_of(EMOTIONS)
+_SELECTING = ('accuracy', 'ccc_valence', 'ccc_arousal')
 _VALIDATION_BATCH = 256
+_TYPICAL = 512  # pictures that unfolding takes its statistics from
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class FaceStageSettings(Checked):
     agreement: float = setting(
         0.5, 'Weight of 1 - CCC, the mean over valence and arousal.', minimum=0)
     dropout: float = setting(0.2, 'Dropout before the head.', minimum=0, below=1)
+    start: str = setting(
+        '', 'Shipped checkpoint whose face encoder is trained further, such as models/compact; '
+        'empty begins with random weights.')
+    start_share: float = fraction(
+        0.0, 'Share of the weights of start in the result, a mean of both (Wortsman et al. 2022).')
 
 
 class FaceVotes(NamedTuple):
@@ -103,8 +115,8 @@ class FaceModel(nn.Module):
 class FaceTask:
     """The training task: batches of blended and augmented faces, losses and scores."""
 
-    def __init__(self, settings: FaceStageSettings, train: Examples, valid: Examples,
-                 model: FaceModel, device: torch.device) -> None:
+    def __init__(self, settings: FaceStageSettings, train: Examples,
+                 valid: Mapping[str, Examples], model: FaceModel, device: torch.device) -> None:
         self.settings, self.device = settings, device
         self.pictures = torch.from_numpy(np.asarray(train.evidence))[:, None]
         self.labels = Labels.of(train, EMOTIONS)
@@ -137,8 +149,13 @@ class FaceTask:
                 'cross_entropy': entropy, 'disagreement': distance}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the validation faces."""
-        return score(cast(FaceModel, model), self.valid)
+        """Score the validation faces of each corpus; ``every`` is the mean over the corpora."""
+        scores = {name: score(cast(FaceModel, model), faces)
+                  for name, faces in self.valid.items()}
+        means = [np.mean([found[figure] for figure in _SELECTING]) for found in scores.values()]
+        return {'every': float(np.mean(means)), **{
+            f'{name}_{figure}': value for name, found in scores.items()
+            for figure, value in found.items()}}
 
 
 def predict(model: FaceModel, pictures: Tensor) -> FaceVotes:
@@ -172,6 +189,21 @@ def score(model: FaceModel, faces: Examples) -> dict[str, float]:
             'ccc_arousal': arousal, 'cross_entropy': float(entropy)}
 
 
+def mean_points(model: FaceModel, faces: Examples) -> dict[str, dict[str, float]]:
+    """
+    Return what is predicted for each emotion: the mean ``valence`` and ``arousal``.
+
+    :returns: by the emotion of the majority, with the number of ``faces``; others are left out.
+    """
+    points = predict(model, torch.from_numpy(np.asarray(faces.evidence))[:, None]).points.numpy()
+    shares = faces.shares_of(EMOTIONS)
+    majority = np.where(faces.rated, -1, shares.argmax(1))
+    return {name: {'faces': int(own.sum()), 'valence': float(points[own, 0].mean()),
+                   'arousal': float(points[own, 1].mean())}
+            for name, own in ((name, majority == index) for index, name in enumerate(EMOTIONS))
+            if own.any()}
+
+
 def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
     """
     Train the face encoder; write it, its head and its figures.
@@ -179,19 +211,43 @@ def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
     :raises ResourceError: names a data file that is missing or broken.
     """
     train, valid = context.corpora.train_and_valid('video')
+    parts = {listed.corpus.name: faces
+             for listed, faces in context.corpora.each('video', 'valid')}
     torch.manual_seed(context.seed)
-    encoder = FaceEncoder(context.config, normed=True)
-    model = FaceModel(encoder, FaceHead(encoder.width, settings.dropout))
-    task = FaceTask(settings, train, valid, model, context.device)
-    folder = context.out / NAME
+    model = FaceModel(FaceEncoder(context.config, normed=True),
+                      FaceHead(context.config.face_channels[-1], settings.dropout))
     recipe = {**dataclasses.asdict(settings), 'shape': context.config.face_channels,
               'blocks': context.config.face_blocks, 'data': digest_of(train, valid)}
+    begun = _begin(model, settings, train, context) if settings.start else None
+    task = FaceTask(settings, train, parts, model, context.device)
+    folder = context.out / NAME
     fitted = fit(task, settings.loop, folder, name=NAME, recipe=recipe, seed=context.seed,
                  stop=context.stop)
     model = cast(FaceModel, fitted.model)
     best = FaceModel(folded(model.encoder), model.head)
+    if begun:
+        blend(best, begun, settings.start_share)
     save_stage(folder, best.encoder, best.head, {
-        'valid': score(best, valid),
-        'valid_degraded': {
-            name: score(best, dataclasses.replace(valid, evidence=images))
-            for name, images in faces_degraded(np.asarray(valid.evidence)).items()}})
+        'epoch': fitted.kept.number,
+        'valid': {name: score(best, faces) for name, faces in parts.items()},
+        'valid_points': {name: mean_points(best, faces) for name, faces in parts.items()},
+        'valid_degraded': {name: _scores_degraded(best, faces) for name, faces in parts.items()}})
+
+
+def _begin(model: FaceModel, settings: FaceStageSettings, train: Examples,
+           context: StageContext) -> FaceModel:
+    """Give a model the weights of a shipped checkpoint; return them without normalisation."""
+    begun = FaceModel(FaceEncoder(context.config), FaceHead(context.config.face_channels[-1]))
+    load_faces(resource(settings.start), begun.encoder, begun.head)
+    model.head.load_state_dict(begun.head.state_dict())
+    random = torch.Generator().manual_seed(context.seed)
+    chosen = torch.randperm(len(train), generator=random)[:_TYPICAL].numpy()
+    pictures = torch.from_numpy(np.asarray(train.evidence)[chosen])[:, None].float() / 255
+    unfold(begun.encoder, model.encoder,
+           augment(pictures, settings.augmentation, random, settings.sides_px[0]))
+    return begun
+
+
+def _scores_degraded(model: FaceModel, faces: Examples) -> dict[str, dict[str, float]]:
+    return {name: score(model, dataclasses.replace(faces, evidence=images))
+            for name, images in faces_degraded(np.asarray(faces.evidence)).items()}

@@ -8,17 +8,21 @@ from tiny_corpora import LISTED, corpora, write, write_faces
 from tiny_encoders import tiny_config
 
 from maven_ros.errors import ResourceError
+from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder
+from maven_ros.resources import resource
 from maven_ros.training.compact.face_stage import (
     POINTS,
     FaceHead,
     FaceModel,
     FaceStageSettings,
     FaceTask,
+    mean_points,
     predict,
     score,
     train_faces,
 )
+from maven_ros.training.compact.face_start import load_faces
 from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
 from maven_ros.training.loop import LoopSettings
 
@@ -35,8 +39,8 @@ def task(data):
     torch.manual_seed(0)
     encoder = FaceEncoder(tiny_config(), normed=True)
     train, valid = corpora(data).train_and_valid('video')
-    return FaceTask(SETTINGS, train, valid, FaceModel(encoder, FaceHead(encoder.width)),
-                    torch.device('cpu'))
+    return FaceTask(SETTINGS, train, {'ferplus': valid},
+                    FaceModel(encoder, FaceHead(encoder.width)), torch.device('cpu'))
 
 
 def test_the_stage_leaves_what_fits_into_the_network(data, tmp_path):
@@ -49,9 +53,10 @@ def test_the_stage_leaves_what_fits_into_the_network(data, tmp_path):
     load_stage(folder, TASK_HEAD, head)
     figures = json.loads((folder / 'metrics.json').read_text())
     again = score(FaceModel(encoder, head).eval(), corpora(data).read('video', 'valid'))
-    assert again == pytest.approx(figures['valid'], abs=1e-4)
-    assert figures['valid_degraded'].keys() == {
-        'plain', 'blurred', 'dark', 'rotated_20_deg', 'half_size'}
+    assert again == pytest.approx(figures['valid']['ferplus'], abs=1e-4)
+    assert figures['valid_degraded']['ferplus'].keys() == {
+        'plain', 'blurred', 'dark', 'rotated_20_deg', 'half_size', 'mouth_hidden', 'eyes_hidden'}
+    assert sum(one['faces'] for one in figures['valid_points']['ferplus'].values()) == 12
     assert (folder / 'curves.png').is_file()
 
 
@@ -99,10 +104,52 @@ def test_the_point_is_the_expectation_over_the_votes():
 
 
 def test_bytes_and_floats_are_the_same_faces(task):
-    pictures = torch.from_numpy(task.valid.evidence)[:, None]
+    pictures = torch.from_numpy(task.valid['ferplus'].evidence)[:, None]
     model = task.model.eval()
     torch.testing.assert_close(
         predict(model, pictures).logits, predict(model, pictures.float() / 255).logits)
+
+
+def test_each_corpus_counts_the_same_for_the_epoch_that_is_kept(task):
+    faces = task.valid['ferplus']
+    task.valid = {'all': faces, 'few': faces.of(np.arange(4))}
+    found = task.validate(task.model.eval())
+    means = [np.mean([found[f'{name}_{figure}'] for figure in (
+        'accuracy', 'ccc_valence', 'ccc_arousal')]) for name in ('all', 'few')]
+    assert found['every'] == pytest.approx(np.mean(means))
+    assert found['few_accuracy'] == score(task.model, faces.of(np.arange(4)))['accuracy']
+
+
+def test_the_mean_point_of_each_emotion_is_of_the_faces_of_its_majority(task):
+    faces, model = task.valid['ferplus'], task.model.eval()
+    faces = faces.of(np.array([0, 1, 8]))  # neutral, happy, neutral
+    found = mean_points(model, faces)
+    points = predict(model, torch.from_numpy(faces.evidence)[:, None]).points
+    assert found.keys() == {'neutral', 'happy'} and found['neutral']['faces'] == 2
+    assert found['happy'] == pytest.approx(
+        {'faces': 1, 'valence': float(points[1, 0]), 'arousal': float(points[1, 1])})
+    assert found['neutral']['arousal'] == pytest.approx(float(points[[0, 2], 1].mean()))
+    rated = dataclasses.replace(faces, shares=np.zeros_like(faces.shares))
+    assert mean_points(model, rated) == {}
+
+
+def test_training_begins_with_a_shipped_encoder(data, tmp_path):
+    context = StageContext(corpora(data), tmp_path, MavenConfig.compact())
+    settings = dataclasses.replace(
+        SETTINGS, loop=LoopSettings(1, 24, 1e-9), sides_px=(48,), start='models/compact')
+    train_faces(settings, context)
+    begun, trained = FaceEncoder(context.config).eval(), FaceEncoder(context.config).eval()
+    load_faces(resource('models/compact'), begun, FaceHead(begun.width))
+    load_stage(tmp_path / 'faces', ENCODER, trained)
+    faces = torch.from_numpy(corpora(data).read('video', 'valid').evidence)[:, None] / 255
+    before, after = begun.encode_grey(faces), trained.encode_grey(faces)
+    assert torch.cosine_similarity(before, after).min() > 0.9  # but for the statistics
+
+
+def test_a_start_that_does_not_exist_is_named(data, tmp_path):
+    settings = dataclasses.replace(SETTINGS, start='models/nothing')
+    with pytest.raises(ResourceError, match='models/nothing'):
+        train_faces(settings, StageContext(corpora(data), tmp_path, tiny_config()))
 
 
 def test_missing_data_is_named(tmp_path):
