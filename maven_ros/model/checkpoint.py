@@ -44,7 +44,10 @@ class Checkpoint:
         The hash covers the configuration, the tokenizer and the weights.
         """
         digest = hashlib.sha256(weights_hash(self.model).encode())
-        for part in (self.model.config.own(), json.loads(self.tokenizer.to_str())):
+        # Networks without readers keep the names that they had before there were any.
+        config = {name: value for name, value in self.model.config.own().items()
+                  if name != 'readers' or value is not None}
+        for part in (config, json.loads(self.tokenizer.to_str())):
             digest.update(json.dumps(part, sort_keys=True).encode())
         name = f'{self.model.config.name}-{digest.hexdigest()[:8]}'
         return name if self.trained else f'untrained {name}'

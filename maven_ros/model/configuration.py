@@ -33,6 +33,9 @@ _KINDS: dict[str, Kind] = {
         lambda value: type(value) is tuple and value != () and all(
             isinstance(one, str) and is_tag(one) for one in value),
         'a list of IETF language tags'),
+    'int | None': (
+        lambda value: value is None or _is_size(value),
+        'a whole number above 0, below 2**31, or null'),
     'dict[str, Any] | None': (
         lambda value: value is None or type(value) is dict, 'an encoder or null'),
 }
@@ -44,7 +47,7 @@ _FOREIGN = {'model_type', 'name_or_path', '_name_or_path', 'torch_dtype', 'num_l
 class MavenConfig(PretrainedConfig):
     """
     Every size of the network, as a transformers configuration. The defaults are those
-    of ``compact``, except for its voice encoder.
+    of ``compact``, except for its voice encoder and its readers.
 
     Each of ``video``, ``audio``, ``text`` and ``context`` is a :class:`Backbone`, as a mapping, or
     None. None selects our compact part, with the sizes given here; a backbone ignores those sizes.
@@ -80,6 +83,8 @@ class MavenConfig(PretrainedConfig):
     :param context_heads: attention heads in each layer.
     :param head_width: hidden widths of the head; a single number means one layer.
     :param head: ``'polar'`` (direction and bounded intensity) or ``'raw'`` (as published).
+    :param readers: number of points of each modality's reader (:mod:`maven_ros.model.readers`);
+        None is the network as published, which has none.
     :param dropout: dropout in [0, 1) in training, everywhere except in the head.
     :param head_dropout: dropout in [0, 1) in training, in the head.
     :raises SettingsError: names the field, its value and the allowed values.
@@ -116,6 +121,7 @@ class MavenConfig(PretrainedConfig):
     context_heads: int = 2
     head_width: tuple[int, ...] = (64,)
     head: str = 'polar'
+    readers: int | None = None
     dropout: float = 0.1
     head_dropout: float = 0.2
 
@@ -211,7 +217,7 @@ class MavenConfig(PretrainedConfig):
         """Return the compact network: 19.7 M parameters, 14.3 M of them Whisper's."""
         from maven_ros.model.presets import whisper_voice
 
-        return cls(audio=whisper_voice())
+        return cls(audio=whisper_voice(), readers=8)
 
     @classmethod
     def base(cls) -> MavenConfig:

@@ -30,6 +30,7 @@ from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead, Point
+from maven_ros.model.readers import Readers
 from maven_ros.model.time_grid import Aligned, interpolate, weigh
 from maven_ros.model.whisper_voice import WhisperVoice
 from maven_ros.records import MODALITIES, SAMPLE_RATE_HZ
@@ -60,10 +61,11 @@ class MavenModel(PreTrainedModel):
         self.text_encoder = TextBackbone(text) if text else TextEncoder(config)
         if isinstance(self.text_encoder, TextBackbone):
             self.text_encoder.check_room(config.max_tokens, config.vocabulary)
-        self.fusion = CrossModalFusion(
-            config, [getattr(self, own).width for own in ENCODERS.values()])
+        widths = [getattr(self, own).width for own in ENCODERS.values()]
+        self.fusion = CrossModalFusion(config, widths)
         self.context = ContextEncoders(config)
         self.head = AffectHead(config)
+        self.readers = Readers(config, widths)
         self._keys_to_ignore_on_load_missing = [
             f'^{re.escape(prefix)}' for prefix in self._elsewhere()]
         self.post_init()
@@ -283,7 +285,7 @@ class MavenModel(PreTrainedModel):
 
     def fuse(self, features: Features, hiding: Sequence[str] = ()) -> MavenOutput:
         """
-        Map encoded windows to points: pathways, refinement, context, head (eq. 13-31).
+        Map encoded windows to points: pathways, refinement, context, head (eq. 13-31), readers.
 
         :param features: vectors with the widths of the encoders, all on the same slots.
         :param hiding: modalities to hide, one at a time; each adds another copy of the rows.
@@ -294,7 +296,8 @@ class MavenModel(PreTrainedModel):
         seen = mask.sum(1)
         mean = encoded.sum(1) / seen.clamp(min=1)[:, None]
         with torch.autocast(mean.device.type, enabled=False):  # bfloat16 has steps of 0.004
-            points = self.head(torch.cat([mean[:, None], encoded], 1).float())
+            context = torch.cat([mean[:, None], encoded], 1).float()
+            points = self.readers(self.head(context), context, features, hiding)
         known = torch.cat([(seen > 0)[:, None], mask], 1)
         point = Point(*torch.where(known, torch.stack(points), torch.nan))
         whole = {name: value[:, 0] for name, value in point._asdict().items()}

@@ -138,11 +138,11 @@ def test_base_has_the_published_sizes():
 
 def test_compact_hears_through_whispers_first_layers():
     config = MavenConfig.compact()
-    assert config.own() == {**MavenConfig().own(), 'audio': config.audio}
+    assert config.own() == {**MavenConfig().own(), 'audio': config.audio, 'readers': 8}
     with torch.device('meta'):
         model = MavenModel(config)
     assert sum(weight.numel() for weight in model.voice_encoder.whisper.parameters()) == 14_286_848
-    assert sum(weight.numel() for weight in model.parameters()) == 19_688_420
+    assert sum(weight.numel() for weight in model.parameters()) == 19_709_395
 
 
 def test_a_number_is_one_layer_of_the_head():
