@@ -273,7 +273,7 @@ class Evaluator:
             self._corpora, self._split, self._settings.bank, self._model, self._tokenizer,
             self._cache), GRID)
         random = torch.Generator().manual_seed(_SEED)
-        windows = composer.windows(self._settings.valid_windows, random, complete=True)
+        windows = composer.windows(self._settings.valid_windows, random, MODALITIES)
         self._windows('all', windows, keep=True)
         for name in MODALITIES:
             self._windows(f'{name} alone', windows.only(name))

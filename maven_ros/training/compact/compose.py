@@ -9,7 +9,7 @@ uncertainty is their spread. The windows are artificial: nobody was recorded wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -144,15 +144,16 @@ class Composer:
                           for bank in self._banks.values()])
 
     def windows(
-        self, count: int, random: torch.Generator, complete: bool = False,
+        self, count: int, random: torch.Generator, showing: Collection[str] = (),
     ) -> ComposedWindows:
         """
         Compose a batch.
 
-        :param complete: whether all modalities are present; they may still be noise.
+        :param showing: the modalities that are present, which may still be noise; they are drawn
+            if omitted.
         """
-        present = (torch.ones(count, 3, dtype=torch.bool) if complete
-                   else self._present(count, random))
+        present = (torch.tensor([name in showing for name in MODALITIES]).expand(count, 3)
+                   if showing else self._present(count, random))
         pieces = self._choose(present, random)
         noisy = torch.rand(count, 3, generator=random) < self.settings.noise
         streams = []

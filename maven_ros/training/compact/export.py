@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -26,7 +25,13 @@ from maven_ros.training.compact.face_stage import FaceHead
 from maven_ros.training.compact.fusion_stage import FUSION, PARTS, STAGE_OF, load_encoders
 from maven_ros.training.compact.fusion_stage import NAME as FUSION_NAME
 from maven_ros.training.compact.readings import TextHead
-from maven_ros.training.compact.stages import TASK_HEAD, StageContext, save_state
+from maven_ros.training.compact.stages import (
+    TASK_HEAD,
+    StageContext,
+    load_state,
+    read_state,
+    save_state,
+)
 from maven_ros.training.compact.text_stage import TOKENIZER
 from maven_ros.training.compact.voice_stage import VoiceHead
 
@@ -70,7 +75,7 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     write_json(folder / LICENCES, context.corpora.licences)
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()
-        for name, value in _read(context.out / stage / TASK_HEAD).items()})
+        for name, value in read_state(context.out / stage / TASK_HEAD).items()})
 
 
 def load_probes(folder: Path, model: MavenModel) -> Probes:
@@ -80,7 +85,7 @@ def load_probes(folder: Path, model: MavenModel) -> Probes:
     :param folder: folder of the model's checkpoint.
     :raises ResourceError: if there are none, or they have another shape.
     """
-    stored = _read(folder / PROBES)
+    stored = read_state(folder / PROBES)
     parts: dict[str, dict[str, Tensor]] = {stage: {} for stage in STAGE_OF.values()}
     try:
         for name, value in stored.items():
@@ -102,17 +107,4 @@ def load_probes(folder: Path, model: MavenModel) -> Probes:
 def _load_fusion(model: MavenModel, path: Path) -> None:
     own = {name: value for name, value in model.state_dict().items()
            if name.split('.')[0] not in PARTS}
-    try:
-        model.load_state_dict({**own, **_read(path)})
-    except RuntimeError as error:
-        raise ResourceError(f'{path}: has another shape; train the stage again: {error}'
-                            ) from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except Exception as error:  # safetensors raises any class for broken files
-        raise ResourceError(f'{path}: cannot be read: {error}; train the stage '
-                            f'{path.parent.name!r} first') from error
-    return tensors
+    load_state(path, model, {**own, **read_state(path)})

@@ -5,13 +5,18 @@ The encoders are frozen. The loss is the negative log-likelihood of the targets,
 spread, under the head's normal distribution, plus 1 - CCC over a batch. The likelihood has the
 weights of beta-NLL (Seitzer et al. 2022), so that hard windows are not neglected. At the end the
 standard deviations are calibrated (:mod:`maven_ros.training.calibration`).
+
+The readers (:mod:`maven_ros.model.readers`) are the heads with which the encoders were trained.
+They are frozen, and calibrated before the training, on validation pieces, because the encoders
+know the training pieces by heart. Composed windows for training then have several modalities.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -20,21 +25,27 @@ from torch import Tensor, nn
 from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.files import write_json
 from maven_ros.model.maven import ENCODERS, MavenModel
+from maven_ros.model.readers import Reader
 from maven_ros.records import MODALITIES
 from maven_ros.resources import resource
 from maven_ros.scoring.metrics import coverage
-from maven_ros.training.calibration import calibrate
+from maven_ros.training.calibration import calibrate, calibrate_reader
 from maven_ros.training.compact.bank import fingerprint
 from maven_ros.training.compact.compose import ComposedWindows, Composer, ComposeSettings
 from maven_ros.training.compact.encoding import BankSettings, encode_corpora
+from maven_ros.training.compact.face_stage import POINTS as FACE_POINTS
 from maven_ros.training.compact.pieces import GRID
 from maven_ros.training.compact.stages import (
     ENCODER,
     METRICS,
+    TASK_HEAD,
     StageContext,
     load_stage,
+    load_state,
+    read_state,
     save_state,
 )
+from maven_ros.training.compact.voice_stage import POINTS as VOICE_POINTS
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance
 from maven_ros.training.reading import Reading, read
@@ -42,8 +53,9 @@ from maven_ros.training.reading import Reading, read
 NAME = 'fusion'
 FUSION = 'fusion.safetensors'
 STAGE_OF = {'video': 'faces', 'audio': 'voice', 'text': 'text'}  # stage that trains the encoder
-PARTS = ('fusion', 'context', 'head')  # parts of the network that this stage trains
+PARTS = ('fusion', 'context', 'head', 'readers')  # parts of the network that this stage makes
 DIMENSIONS = ('valence', 'arousal')
+_POINTS = {'video': FACE_POINTS, 'audio': VOICE_POINTS}  # the head of text has its own
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,25 @@ def load_encoders(context: StageContext) -> MavenModel:
     return model
 
 
+def load_readers(model: MavenModel, out: Path) -> None:
+    """
+    Give each reader the head with which its encoder was trained, and freeze it.
+
+    :param out: folder of the run.
+    :raises ResourceError: names a head that is missing, or has another shape.
+    """
+    for modality, reader in model.readers.each.items():
+        path = out / STAGE_OF[modality] / TASK_HEAD
+        state = dict(reader.state_dict())
+        state['weigh.2.weight'] = torch.zeros_like(state['weigh.2.weight'])  # the plain mean
+        if modality in _POINTS:
+            state['points'] = torch.from_numpy(_POINTS[modality])
+        state |= {name.replace('emotions.', 'votes.'): value
+                  for name, value in read_state(path).items()}
+        load_state(path, reader, state)
+        reader.requires_grad_(False)
+
+
 def make_composer(
     settings: FusionSettings, context: StageContext, model: MavenModel, split: str,
 ) -> Composer:
@@ -156,16 +187,22 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
         broken.
     """
     model, folder = load_encoders(context), context.out / NAME
-    train, held_out = (make_composer(settings, context, model, split)
-                       for split in ('train', 'valid'))
-    valid = held_out.windows(
-        settings.valid_windows, torch.Generator().manual_seed(context.seed))
+    load_readers(model, context.out)
+    several = replace(settings, compose=replace(settings.compose, alone=0.0))
+    train = make_composer(several if model.readers.each else settings, context, model, 'train')
+    held_out = make_composer(settings, context, model, 'valid')
+    random = torch.Generator().manual_seed(context.seed)
+    valid = held_out.windows(settings.valid_windows, random)
+    for modality, reader in cast(dict[str, Reader], model.readers.each).items():
+        alone = held_out.windows(settings.valid_windows, random, (modality,))
+        calibrate_reader(reader, alone.features.streams[MODALITIES.index(modality)], GRID.slot_s,
+                         alone.targets)
     task = FusionTask(settings, model, train, valid)
     fitted = fit(task, settings.loop, folder, name=NAME,
                  recipe=_recipe(settings, model, train, held_out), seed=context.seed,
                  stop=context.stop)
     best = cast(MavenModel, fitted.model)
-    calibrate(best.head, read(best, valid.features), valid.targets)
+    calibrate(best, read(best, valid.features), valid.features.present, valid.targets)
     save_state(folder / FUSION, {
         name: value for name, value in best.state_dict().items()
         if name.split('.')[0] in PARTS})
@@ -176,5 +213,5 @@ def train_fusion(settings: FusionSettings, context: StageContext) -> None:
 def _recipe(
     settings: FusionSettings, model: MavenModel, train: Composer, valid: Composer,
 ) -> Mapping[str, Any]:
-    encoders = {own: fingerprint(getattr(model, own)) for own in ENCODERS.values()}
-    return {**dataclasses.asdict(settings), **encoders, 'data': [train.digest, valid.digest]}
+    made = {part: fingerprint(getattr(model, part)) for part in (*ENCODERS.values(), 'readers')}
+    return {**dataclasses.asdict(settings), **made, 'data': [train.digest, valid.digest]}

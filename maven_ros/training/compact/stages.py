@@ -58,12 +58,34 @@ def load_stage(folder: Path, file: str, module: nn.Module) -> None:
 
     :raises ResourceError: names the file and the fault.
     """
-    path = folder / file
+    load_state(folder / file, module, read_state(folder / file))
+
+
+def load_state(path: Path, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """
+    Assign the tensors of a stage's file to a module.
+
+    :raises ResourceError: names the file and the fault.
+    """
     try:
-        module.load_state_dict(load_file(path))
-    except Exception as error:  # both libraries raise any class for broken files
-        raise ResourceError(f'{path}: cannot be loaded: {error}; train the stage '
-                            f'{folder.name!r} first') from error
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise ResourceError(f'{path}: has another shape; train the stage {path.parent.name!r} '
+                            f'again: {error}') from error
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """
+    Read a file of a stage.
+
+    :raises ResourceError: names the file and the fault.
+    """
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except Exception as error:  # safetensors raises any class for broken files
+        raise ResourceError(f'{path}: cannot be read: {error}; train the stage '
+                            f'{path.parent.name!r} first') from error
+    return tensors
 
 
 def save_state(path: Path, state: Mapping[str, Tensor]) -> None:

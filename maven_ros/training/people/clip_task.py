@@ -39,10 +39,12 @@ class ClipReading(NamedTuple):
 
     :param reading: estimates for the clips.
     :param frames: (clips, slots, 2), estimates for the slots; NaN without evidence.
+    :param present: bool (clips, 3), whether each modality has any evidence.
     """
 
     reading: Reading
     frames: Tensor
+    present: Tensor
 
 
 class ClipTask:
@@ -122,12 +124,13 @@ class ClipTask:
                 rows, _ = clips.take(places[first:first + self._size])
                 read = self.read(model, rows)
                 found.append((read.reading.points.cpu(), read.reading.log_variances.cpu(),
-                              read.frames.cpu()))
-        points, log_variances, frames = (
+                              read.frames.cpu(), read.present.cpu()))
+        points, log_variances, frames, present = (
             (torch.cat(same) for same in zip(*found, strict=True)) if found
             else (torch.zeros(0, 2), torch.zeros(0, 2),
-                  torch.zeros(0, self._source.grid.slots, 2)))
-        return ClipReading(Reading(points, log_variances), frames), clips.take(places)[1]
+                  torch.zeros(0, self._source.grid.slots, 2), torch.zeros(0, 3).bool()))
+        return (ClipReading(Reading(points, log_variances), frames, present),
+                clips.take(places)[1])
 
     def read(
         self, model: MavenModel, rows: list[Row], dropped: Tensor | None = None,
@@ -136,7 +139,7 @@ class ClipTask:
         features = deny(self._source.encode(model, rows), self._settings.inputs, dropped)
         output = model.fuse(features)
         return ClipReading(Reading.of(output), torch.stack(
-            [output.frame_valence, output.frame_arousal], -1))
+            [output.frame_valence, output.frame_arousal], -1), features.present)
 
 
 def _known(said: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

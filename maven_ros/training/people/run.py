@@ -26,7 +26,7 @@ from maven_ros.model.maven import ENCODERS, MavenModel
 from maven_ros.records import NS
 from maven_ros.resources import resource
 from maven_ros.scoring.resultset import ResultSet, SetScores
-from maven_ros.training.calibration import calibrate
+from maven_ros.training.calibration import calibrate, shift_readers
 from maven_ros.training.compact.bank import fingerprint
 from maven_ros.training.loop import CHECKPOINT, Epoch, Stopped, fit
 from maven_ros.training.people.clip_task import ClipTask
@@ -196,11 +196,11 @@ def reproducible(wanted: bool) -> Iterator[None]:
 def _calibrate(model: MavenModel, task: ClipTask, valid: Clips) -> None:
     """Calibrate the standard deviations on the validation clips with evidence."""
     device = model.device
-    read, labels = task.read_clips(model, valid, range(len(valid)))
-    known = torch.isfinite(read.reading.points).all(1)
-    if known.sum() > 1:
-        calibrate(model.cpu().head, Reading(*(part[known] for part in read.reading)),
-                  labels.points[known])
+    for fitted in (shift_readers, calibrate):  # the head's estimates depend on the readers
+        read, labels = task.read_clips(model, valid, range(len(valid)))
+        known = torch.isfinite(read.reading.points).all(1)
+        fitted(model.cpu(), Reading(*(part[known] for part in read.reading)),
+               read.present[known], labels.points[known])
         model.to(device)
 
 

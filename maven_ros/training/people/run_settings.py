@@ -17,10 +17,10 @@ from maven_ros.training.people.clips import ClipSettings
 from maven_ros.yaml_files import read_yaml
 
 #: Parts of the network that a run trains.
-PARTS = ('fusion', 'context', 'head')
+PARTS = ('fusion', 'context', 'head', 'readers')
 #: Fields of the network's configuration that a run may change: those of the trained parts.
 NETWORK = ('fusion_width', 'fusion_heads', 'context_width', 'context_layers', 'context_heads',
-           'head_width', 'head', 'dropout', 'head_dropout')
+           'head_width', 'head', 'readers', 'dropout', 'head_dropout')
 
 
 @dataclass(frozen=True)

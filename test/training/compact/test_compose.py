@@ -86,7 +86,7 @@ def test_modalities_are_absent_as_often_as_asked():
     shares = [(present == count).float().mean() for count in (1, 2, 3)]
     assert shares == pytest.approx([0.3, 0.5, 0.2], abs=0.04)
     random = torch.Generator().manual_seed(0)
-    complete = composer(alone=1.0, noise=0.5).windows(50, random, complete=True)
+    complete = composer(alone=1.0, noise=0.5).windows(50, random, MODALITIES)
     assert complete.features.present.all()
 
 

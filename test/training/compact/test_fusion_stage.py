@@ -22,11 +22,23 @@ from maven_ros.training.compact.card_report import markdown, show, update_card, 
 from maven_ros.training.compact.compose import ComposeSettings
 from maven_ros.training.compact.encoding import BankSettings, encode_corpora, gather
 from maven_ros.training.compact.export import ExportSettings, load_probes, train_export
-from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
-from maven_ros.training.compact.fusion_stage import FusionSettings, load_encoders, train_fusion
+from maven_ros.training.compact.face_stage import FaceHead, FaceStageSettings, train_faces
+from maven_ros.training.compact.fusion_stage import (
+    FusionSettings,
+    load_encoders,
+    load_readers,
+    make_composer,
+    train_fusion,
+)
 from maven_ros.training.compact.goals import goals
 from maven_ros.training.compact.pieces import GRID
-from maven_ros.training.compact.stages import METRICS, StageContext
+from maven_ros.training.compact.stages import (
+    METRICS,
+    TASK_HEAD,
+    StageContext,
+    load_stage,
+    save_state,
+)
 from maven_ros.training.compact.text_stage import TextSettings, train_text
 from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice
 from maven_ros.training.loop import LoopSettings, Stopped
@@ -58,6 +70,23 @@ def trained(tmp_path_factory):
     return context
 
 
+@pytest.fixture(scope='module')
+def with_readers(trained, tmp_path_factory):
+    """The same stages, and a fusion that starts from readers."""
+    context = dataclasses.replace(trained, out=tmp_path_factory.mktemp('readers'),
+                                  config=dataclasses.replace(CONFIG, readers=8))
+    for name in ('faces', 'voice'):
+        (context.out / name).symlink_to(trained.out / name)
+    shutil.copytree(trained.out / 'text', context.out / 'text')
+    torch.manual_seed(0)
+    save_state(context.out / 'text' / TASK_HEAD, {
+        'votes.weight': torch.randn(8, 8), 'votes.bias': torch.zeros(8),
+        'points': torch.rand(8, 2)})
+    train_fusion(FUSION, context)
+    train_export(ExportSettings(), context)
+    return context
+
+
 def engine(context):
     settings = ModelSettings(path=str(context.out / 'export'), device='cpu', threads=1)
     return Engine(settings, WindowSettings(), 10.0)
@@ -83,6 +112,39 @@ def test_figures_are_of_validation_windows(trained):
     assert figures.keys() >= {'ccc_valence', 'ccc_arousal', 'coverage_valence'}
     # Calibrated on these very windows.
     assert figures['coverage_valence'] == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_modality_alone_is_read_by_the_head_of_its_stage(with_readers):
+    """The network read single modalities worse than the heads of its encoders did."""
+    model = checkpoint.load(with_readers.out / 'export').model
+    composer = make_composer(FUSION, with_readers, model, 'valid')
+    windows = composer.windows(40, torch.Generator().manual_seed(0), ('video',))
+    head = FaceHead(model.face_encoder.width)
+    load_stage(with_readers.out / 'faces', TASK_HEAD, head)
+    video = windows.features.video
+    weights = video.mask / video.mask.sum(1, keepdim=True)
+    with torch.no_grad():
+        own = head.eval()((weights[..., None] * video.values).sum(1)).points
+    torch.testing.assert_close(read(model, windows.features).points, own, atol=2e-3, rtol=0)
+
+
+def test_readers_are_those_of_the_stages_calibrated(with_readers):
+    model = load_encoders(with_readers)
+    load_readers(model, with_readers.out)
+    exported = checkpoint.load(with_readers.out / 'export').model
+    for name, reader in model.readers.each.items():
+        own = exported.readers.each[name].state_dict()
+        for part, value in reader.state_dict().items():
+            close = torch.allclose(own[part], value, atol=2e-3, rtol=1e-3)
+            assert close is (part != 'spread'), (name, part)
+    assert not torch.equal(exported.readers.gate.bias, model.readers.gate.bias)
+    engine(with_readers).warm_up()
+
+
+def test_a_head_of_another_kind_is_no_reader(with_readers, trained):
+    with pytest.raises(ResourceError, match=r'text/task_head\.safetensors: has another shape; '
+                                            "train the stage 'text' again"):
+        load_readers(load_encoders(with_readers), trained.out)
 
 
 def test_what_the_fusion_learns_from_is_what_the_engine_gives_it(trained):
