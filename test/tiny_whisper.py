@@ -14,7 +14,8 @@ def voice(width=8, layers=(1, 2)):
     return describe(Backbone('tiny-whisper', {
         'model_type': 'whisper', 'd_model': WIDTH, 'num_mel_bins': BANDS, 'encoder_layers': 2,
         'encoder_attention_heads': HEADS, 'encoder_ffn_dim': FORWARD,
-        'max_source_positions': POSITIONS}, {'layers': list(layers), 'width': width}))
+        'max_source_positions': POSITIONS},
+        {'layers': list(layers), 'width': width}, bits=8))
 
 
 def write_whisper(folder, layers=3, quantization=None):

@@ -14,6 +14,7 @@ arrived.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -49,34 +50,13 @@ class WhisperVoice(nn.Module):
     # A vector is centred on the middle one of its group; Whisper's vectors are two frames apart.
     first_s = (FRAME_SAMPLES / 2 + (GROUP - 1) * HOP_SAMPLES) / SAMPLE_RATE_HZ
     step_s = GROUP * 2 * HOP_SAMPLES / SAMPLE_RATE_HZ
-    filters: Tensor
-    taper: Tensor
-    mean: Tensor
-    scale: Tensor
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.whisper = _build(backbone)
-        self.layers: list[int] = list(backbone.preparation['layers'])
         self.width: int = backbone.preparation['width']
-        own: int = self.whisper.config.d_model
-        for name, shape in (('filters', (FRAME_SAMPLES // 2 + 1, self.whisper.num_mel_bins)),
-                            ('taper', (FRAME_SAMPLES,))):
-            self.register_buffer(name, torch.empty(shape), persistent=False)
-        self.reset_buffers()
-        for name in ('mean', 'scale'):
-            self.register_buffer(name, torch.full((len(self.layers), own), float(name == 'scale')))
-        self.layer_weights = nn.Parameter(torch.zeros(len(self.layers)))
-        self.project = nn.Linear(own, self.width)
-        self.context = nn.Linear(2 * own, self.width, bias=False)
-        self.norm = nn.LayerNorm(self.width)
-
-    def reset_buffers(self) -> None:
-        """Fill the buffers that no checkpoint holds."""
-        self.filters.copy_(torch.from_numpy(mel_filter_bank(
-            FRAME_SAMPLES // 2 + 1, self.whisper.num_mel_bins, 0.0, SAMPLE_RATE_HZ / 2,
-            SAMPLE_RATE_HZ, norm='slaney', mel_scale='slaney')))
-        self.taper.copy_(torch.hann_window(FRAME_SAMPLES))
+        self.learnt = LearntVoice(
+            len(self.whisper.kept), self.whisper.config.d_model, self.width)
 
     def forward(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -87,53 +67,62 @@ class WhisperVoice(nn.Module):
         :returns: (batch, length, width), 0 where masked, and its mask (batch, length); the first
             vector stands at ``first_s``, then one every ``step_s``.
         """
-        hidden, mask = self.hear(waveform, heard)
-        return torch.where(mask[..., None], self.read(hidden, mask), 0), mask
+        hidden, mask = self.whisper(waveform, heard)
+        return torch.where(mask[..., None], self.learnt(hidden, mask), 0), mask
 
-    def hear(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+
+class FirstLayers(WhisperEncoder):  # type: ignore[misc]  # transformers is untyped
+    """
+    The frozen part: a Whisper's encoder that runs as far as the last layer that is added up.
+
+    :param kept: the layers whose results are given, counted from 1.
+    """
+
+    filters: Tensor
+    taper: Tensor
+
+    def __init__(self, config: Any, kept: Sequence[int]) -> None:
+        super().__init__(config)
+        self.kept = list(kept)
+        for name, shape in (('filters', (FRAME_SAMPLES // 2 + 1, config.num_mel_bins)),
+                            ('taper', (FRAME_SAMPLES,))):
+            self.register_buffer(name, torch.empty(shape), persistent=False)
+        self._fill()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if module is self and 'taper' in self._buffers:  # not while it is built
+            self._fill()
+
+    def _fill(self) -> None:
+        """Fill the buffers that no checkpoint holds."""
+        self.filters.copy_(torch.from_numpy(mel_filter_bank(
+            FRAME_SAMPLES // 2 + 1, self.num_mel_bins, 0.0, SAMPLE_RATE_HZ / 2, SAMPLE_RATE_HZ,
+            norm='slaney', mel_scale='slaney')))
+        self.taper.copy_(torch.hann_window(FRAME_SAMPLES))
+
+    def forward(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Run the frozen part.
+        Encode sound.
 
-        :param waveform: as in :meth:`forward`, as ``heard``.
+        :param waveform: as in :meth:`WhisperVoice.forward`, as ``heard``.
         :returns: means of each layer over 0.1 s, (batch, length, layers, width of Whisper), and
             their mask (batch, length).
         """
         mel, mask = self.log_mel(waveform, heard.to(waveform.device, non_blocking=True))
-        whisper = self.whisper
-        values = nn.functional.gelu(whisper.conv1(mel.transpose(1, 2)))
-        values = nn.functional.gelu(whisper.conv2(values)).transpose(1, 2)
+        values = nn.functional.gelu(self.conv1(mel.transpose(1, 2)))
+        values = nn.functional.gelu(self.conv2(values)).transpose(1, 2)
         mask = mask[:, ::2]
         positions = torch.arange(values.shape[1], device=values.device)
-        values = values + whisper.embed_positions(
-            positions % whisper.embed_positions.num_embeddings)  # 30 s, then anew
+        values = values + self.embed_positions(
+            positions % self.embed_positions.num_embeddings)  # 30 s, then anew
         additive = additive_mask(hidden_keys(mask)[:, None, None], values.dtype)
         kept = []
-        for number, layer in enumerate(whisper.layers[:max(self.layers)], 1):
+        for number, layer in enumerate(self.layers[:max(self.kept)], 1):
             values = layer(values, attention_mask=additive)
-            if number in self.layers:
+            if number in self.kept:
                 kept.append(values)
         return _mean_of_groups(torch.stack(kept, 2), mask)
-
-    def read(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """
-        Map the result of :meth:`hear` to vectors.
-
-        Each vector rests on its own 0.1 s, and on mean and standard deviation over the window:
-        how a voice moves says more about affect than where it is.
-
-        :param hidden: (batch, length, layers, width of Whisper).
-        :param mask: bool (batch, length).
-        :returns: (batch, length, width); arbitrary finite values where masked.
-        """
-        standard = (hidden.float() - self.mean) * self.scale
-        added = (standard * self.layer_weights.softmax(0)[:, None]).sum(-2)
-        shown = mask[..., None]
-        count = shown.sum(1, keepdim=True).clamp(min=1)
-        mean = torch.where(shown, added, 0).sum(1, keepdim=True) / count
-        variance = torch.where(shown, added - mean, 0).square().sum(1, keepdim=True) / count
-        context = self.context(torch.cat([mean, (variance + _TINY).sqrt()], -1))
-        vectors: Tensor = self.norm(nn.functional.gelu(self.project(added) + context))
-        return vectors
 
     def log_mel(self, waveform: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -152,6 +141,49 @@ class WhisperVoice(nn.Module):
             return (torch.maximum(mel, lowest) + 4) / 4, mask
 
 
+class LearntVoice(nn.Module):
+    """
+    The learnt part: a learnt sum of layers, and one layer over it.
+
+    :param layers: number of the layers.
+    :param own: width of Whisper.
+    :param width: width of a vector.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, layers: int, own: int, width: int) -> None:
+        super().__init__()
+        for name in ('mean', 'scale'):
+            self.register_buffer(name, torch.full((layers, own), float(name == 'scale')))
+        self.layer_weights = nn.Parameter(torch.zeros(layers))
+        self.project = nn.Linear(own, width)
+        self.context = nn.Linear(2 * own, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """
+        Map what Whisper hears to vectors.
+
+        Each vector rests on its own 0.1 s, and on mean and standard deviation over the window:
+        how a voice moves says more about affect than where it is.
+
+        :param hidden: (batch, length, layers, width of Whisper).
+        :param mask: bool (batch, length).
+        :returns: (batch, length, width); arbitrary finite values where masked.
+        """
+        standard = (hidden.float() - self.mean) * self.scale
+        added = (standard * self.layer_weights.softmax(0)[:, None]).sum(-2)
+        shown = mask[..., None]
+        count = shown.sum(1, keepdim=True).clamp(min=1)
+        mean = torch.where(shown, added, 0).sum(1, keepdim=True) / count
+        variance = torch.where(shown, added - mean, 0).square().sum(1, keepdim=True) / count
+        context = self.context(torch.cat([mean, (variance + _TINY).sqrt()], -1))
+        vectors: Tensor = self.norm(nn.functional.gelu(self.project(added) + context))
+        return vectors
+
+
 def _build(backbone: Backbone) -> Any:
     config = parse_config('audio', backbone)
     layers = backbone.preparation['layers']
@@ -160,7 +192,7 @@ def _build(backbone: Backbone) -> Any:
                             f'{config.encoder_layers}')
     try:
         with quietly():
-            return WhisperEncoder(config)
+            return FirstLayers(config, layers)
     except Exception as error:  # constructors raise any class for impossible sizes
         raise SettingsError(f'audio.config: cannot be built: {error!r}') from error
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tiny_whisper
 import torch
+from tiny_tokenizer import tokenizer
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -40,7 +41,7 @@ def test_there_is_a_vector_for_each_slot_of_a_tenth_of_a_second():
 
 def test_the_spectrogram_is_whispers_own_at_one_level():
     voice, sound = encoder(), speech()
-    mel, _ = voice.log_mel(sound, everything(sound))
+    mel, _ = voice.whisper.log_mel(sound, everything(sound))
     theirs = WhisperFeatureExtractor(chunk_length=2)(
         sound[0].numpy(), sampling_rate=16_000, return_tensors='pt').input_features[0].T
     # Theirs pads before the sound, so that ours begins a frame and a quarter later.
@@ -48,20 +49,20 @@ def test_the_spectrogram_is_whispers_own_at_one_level():
     assert torch.corrcoef(torch.stack([theirs[2:150].flatten(), mel[0, 1:149].flatten()])
                           )[0, 1] > 0.9
     assert abs(shift) < 0.5
-    louder, _ = voice.log_mel(10 * sound, everything(sound))
+    louder, _ = voice.whisper.log_mel(10 * sound, everything(sound))
     torch.testing.assert_close(louder, mel, atol=1e-4, rtol=1e-4)
 
 
 def test_layers_are_those_of_transformers():
     voice, sound = encoder(layers=(1, 2)), speech(1.2)  # 118 frames
-    mel, _ = voice.log_mel(sound, everything(sound))
+    mel, _ = voice.whisper.log_mel(sound, everything(sound))
     config = WhisperConfig(**{**tiny_whisper.voice()['config'], 'max_source_positions': 59})
     theirs = WhisperEncoder(config).eval()
     own = voice.whisper.state_dict()
     own['embed_positions.weight'] = own['embed_positions.weight'][:59]
     theirs.load_state_dict(own)
     found = theirs(mel.transpose(1, 2), output_hidden_states=True).hidden_states
-    hidden, _ = voice.hear(sound, everything(sound))
+    hidden, _ = voice.whisper(sound, everything(sound))
     torch.testing.assert_close(hidden[0, 0, 0], found[1][0, :5].mean(0), atol=1e-5, rtol=1e-4)
 
 
@@ -101,15 +102,11 @@ def test_a_network_has_it_and_keeps_it(tmp_path):
     model = MavenModel.untrained(config, 0).eval()
     assert isinstance(model.voice_encoder, WhisperVoice) and model.voice_encoder.width == 8
     assert not any(one.requires_grad for one in model.voice_encoder.parameters())
-    from tokenizers import Tokenizer
-
-    from maven_ros.resources import resource
-    checkpoint.save(tmp_path, model, Tokenizer.from_file(
-        str(resource('models/compact/tokenizer.json'))))
+    checkpoint.save(tmp_path, model, tokenizer())
     again, sound = checkpoint.load(tmp_path).model, speech()
-    torch.testing.assert_close(  # weights that lie elsewhere in memory may differ in a bit
+    torch.testing.assert_close(  # Whisper's own weights have 8 bits in a file
         again.voice_encoder(sound, everything(sound))[0],
-        model.voice_encoder(sound, everything(sound))[0], atol=1e-5, rtol=1e-5)
+        model.voice_encoder(sound, everything(sound))[0], atol=0.01, rtol=0.01)
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -133,6 +130,6 @@ def test_sizes_that_cannot_be_are_refused():
 
 
 def test_mel_filters_are_a_sum_of_one_per_hertz():
-    filters = encoder().filters.numpy()  # Slaney's norm: area 1 for each band
+    filters = encoder().whisper.filters.numpy()  # Slaney's norm: area 1 for each band
     areas = filters.sum(0) * 40
     assert np.median(areas) == pytest.approx(1, abs=0.1)

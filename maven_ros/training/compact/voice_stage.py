@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.compute import uses_bf16
-from maven_ros.model.whisper_voice import WhisperVoice
+from maven_ros.model.whisper_voice import LearntVoice, WhisperVoice
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.resources import models_folder
 from maven_ros.training.compact.bank import fingerprint, keep
@@ -110,15 +110,15 @@ class VoiceHead(nn.Module):
 class VoiceModel(nn.Module):
     """The learnt part of the encoder with its training head."""
 
-    def __init__(self, encoder: WhisperVoice, head: VoiceHead, dropout: float = 0.0) -> None:
+    def __init__(self, learnt: LearntVoice, head: VoiceHead, dropout: float = 0.0) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
+        self.learnt, self.head = learnt, head
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> VoiceReading:
-        """Map the result of :meth:`WhisperVoice.hear` to estimates."""
+        """Map what Whisper hears to estimates."""
         reading: VoiceReading = self.head(
-            self.encoder.read(self.dropout(hidden.float()), mask), mask)
+            self.learnt(self.dropout(hidden.float()), mask), mask)
         return reading
 
 
@@ -145,7 +145,8 @@ def hear(
     """
     pieces = VoicePieces(clips.evidence, settings.augmentation, settings.gaps, settings.begins)
     what = fingerprint(
-        encoder.whisper, layers=encoder.layers, pieces=pieces.digest, versions=versions, seed=seed,
+        encoder.whisper, layers=encoder.whisper.kept, pieces=pieces.digest, versions=versions,
+        seed=seed,
         settings=[dataclasses.asdict(settings.augmentation), settings.gaps, settings.begins])
     bf16 = uses_bf16('auto', torch.device('cpu'))
 
@@ -156,7 +157,7 @@ def hear(
             windows = [one for own in pieces.render(indices, versions, seed * 1_000_003 + first)
                        for one in own]
             with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, bf16):
-                values, mask = encoder.hear(
+                values, mask = encoder.whisper(
                     torch.from_numpy(np.stack([one.waveform for one in windows])),
                     torch.from_numpy(np.stack([one.heard for one in windows])))
             hidden.append(values.half().view(len(indices), versions, *values.shape[1:]))
@@ -216,12 +217,13 @@ class VoiceTask:
 
 
 def predict(
-    model: VoiceModel, waveforms: Sequence[Samples],
+    encoder: WhisperVoice, model: VoiceModel, waveforms: Sequence[Samples],
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> VoiceReading:
     """
     Predict complete clips, each by itself.
 
+    :param model: the learnt part of the encoder, with a head.
     :param change: function that is applied to each waveform (1, samples) first, such as noise.
     """
     device = model.head.points.device
@@ -230,14 +232,15 @@ def predict(
         for waveform in waveforms:
             sound = torch.from_numpy(waveform)[None]
             sound = (change(sound) if change else sound).to(device)
-            readings.append(model(*model.encoder.hear(sound, torch.ones_like(
+            readings.append(model(*encoder.whisper(sound, torch.ones_like(
                 sound, dtype=torch.bool))))
     return VoiceReading(torch.cat([one.logits for one in readings]).cpu(),
                         torch.cat([one.points for one in readings]).cpu())
 
 
 def score(
-    model: VoiceModel, clips: Examples, change: Callable[[Tensor], Tensor] | None = None,
+    encoder: WhisperVoice, model: VoiceModel, clips: Examples,
+    change: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, float]:
     """
     Score a model on complete clips.
@@ -245,7 +248,7 @@ def score(
     :param change: as in :func:`predict`.
     :returns: as :func:`figures`.
     """
-    return figures(predict(model, clips.evidence, change), clips)
+    return figures(predict(encoder, model, clips.evidence, change), clips)
 
 
 def figures(reading: VoiceReading, clips: Examples) -> dict[str, float]:
@@ -335,8 +338,8 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
     encoder, folder = begin(settings, context), context.out / NAME
     heard = hear(encoder, train, settings, settings.versions, context.seed, folder / 'heard')
     plain = hear(encoder, valid, settings, 1, context.seed, folder / 'heard')
-    _standardise(encoder, heard)
-    model = VoiceModel(encoder, VoiceHead(encoder.width, settings.dropout),
+    _standardise(encoder.learnt, heard)
+    model = VoiceModel(encoder.learnt, VoiceHead(encoder.width, settings.dropout),
                        settings.input_dropout)
     task = VoiceTask(settings, train, valid, heard, plain, model, context.device)
     fitted = fit(task, settings.loop, folder, name=NAME,
@@ -344,18 +347,19 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
                          'data': digest_of(train, valid)},
                  seed=context.seed, stop=context.stop)
     best = cast(VoiceModel, fitted.model)
+    encoder.learnt = best.learnt
     metrics: dict[str, Any] = {}
     for name, change in {'': None, **disturbances(context.seed)}.items():
-        reading = predict(best, valid.evidence, change)
+        reading = predict(encoder, best, valid.evidence, change)
         metrics[f'valid{name and ", "}{name}'] = figures(reading, valid)
         for corpus, found in figures_of_each(reading, valid).items():
             metrics[f'valid of {corpus}{name and ", "}{name}'] = found
-    save_stage(folder, best.encoder, best.head, metrics)
+    save_stage(folder, encoder, best.head, metrics)
 
 
-def _standardise(encoder: WhisperVoice, heard: Heard) -> None:
-    """Let the encoder bring each of Whisper's numbers to mean 0 and standard deviation 1."""
-    total, squares = torch.zeros(2, *encoder.mean.shape, dtype=torch.double)
+def _standardise(learnt: LearntVoice, heard: Heard) -> None:
+    """Let the learnt part bring each of Whisper's numbers to mean 0 and standard deviation 1."""
+    total, squares = torch.zeros(2, *learnt.mean.shape, dtype=torch.double)
     count = 0
     for hidden, mask in zip(torch.split(heard.hidden, _AT_ONCE),
                             torch.split(heard.mask, _AT_ONCE), strict=True):
@@ -364,5 +368,5 @@ def _standardise(encoder: WhisperVoice, heard: Heard) -> None:
         count += len(values)
     mean = total / count
     variance = squares / count - mean.square()
-    encoder.mean.copy_(mean)
-    encoder.scale.copy_(variance.clamp(min=1e-6).rsqrt())
+    learnt.mean.copy_(mean)
+    learnt.scale.copy_(variance.clamp(min=1e-6).rsqrt())

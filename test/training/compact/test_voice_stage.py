@@ -71,7 +71,7 @@ def encoder(settings):
 
 def model(encoder):
     torch.manual_seed(0)
-    return VoiceModel(encoder, VoiceHead(16)).eval()
+    return VoiceModel(encoder.learnt, VoiceHead(16)).eval()
 
 
 def test_points_are_the_expectation_over_emotions():
@@ -144,18 +144,18 @@ def test_an_emotion_that_a_corpus_does_not_distinguish_is_not_wrong(settings, en
 
 def test_a_clip_is_read_by_itself(encoder):
     network, some = model(encoder), clips(3)
-    together = predict(network, some.evidence)
-    alone = predict(network, some.evidence[1:2])
+    together = predict(encoder, network, some.evidence)
+    alone = predict(encoder, network, some.evidence[1:2])
     torch.testing.assert_close(together.points[1:2], alone.points)
-    assert set(score(network, some)) == {'accuracy', 'ccc_valence', 'ccc_arousal'}
+    assert set(score(encoder, network, some)) == {'accuracy', 'ccc_valence', 'ccc_arousal'}
 
 
 def test_corpora_are_scored_apart(encoder):
     some = clips(8)
     named = Examples(some.evidence, some.targets, emotions=EMOTIONS, shares=some.shares,
                      people=('ravdess/1',) * 5 + ('nemo/EB0',) * 3)
-    found = figures_of_each(predict(model(encoder), named.evidence), named)
-    part = score(model(encoder), some.of(np.arange(5)))
+    found = figures_of_each(predict(encoder, model(encoder), named.evidence), named)
+    part = score(encoder, model(encoder), some.of(np.arange(5)))
     assert found.keys() == {'nemo', 'ravdess'}
     assert found['ravdess'] == pytest.approx(part, abs=1e-5)
 
@@ -178,18 +178,20 @@ def test_the_stage_leaves_its_files(settings, tmp_path):
     context = StageContext(Hums(), tmp_path / 'out', CONFIG)
     train_voice(settings, context)
     folder = tmp_path / 'out/voice'
-    trained = model(begin(settings, context))
-    load_stage(folder, ENCODER, trained.encoder)
+    encoder = begin(settings, context)
+    load_stage(folder, ENCODER, encoder)
+    trained = model(encoder)
     load_stage(folder, TASK_HEAD, trained.head)
     metrics = json.loads((folder / 'metrics.json').read_text())
-    assert metrics['valid'] == pytest.approx(score(trained, clips()), abs=1e-5)
+    assert metrics['valid'] == pytest.approx(score(encoder, trained, clips()), abs=1e-5)
     assert set(metrics) == {'valid', *(f'valid, {name}' for name in disturbances(0))}
     assert (folder / 'curves.png').stat().st_size > 0
     fresh = begin(settings, context)
     for name, value in fresh.whisper.state_dict().items():  # it is frozen
-        assert torch.equal(trained.encoder.whisper.state_dict()[name], value)
+        assert torch.equal(encoder.whisper.state_dict()[name], value)
     heard = hear(fresh, clips(), settings, 3, 0, folder / 'heard')
-    standard = (heard.hidden[heard.mask].float() - trained.encoder.mean) * trained.encoder.scale
+    standard = (heard.hidden[heard.mask].float() - encoder.learnt.mean) * (
+        encoder.learnt.scale)
     assert standard.mean().abs() < 1e-3 and standard.std() == pytest.approx(1, abs=0.05)
 
 
