@@ -23,7 +23,6 @@ from maven_ros.records import MODALITIES
 
 ATTENTION_WIDTH = 32
 _LOW, _HIGH = 2 * math.log(LOWEST_STD), 2 * math.log(HIGHEST_STD)
-_CLOSED = -2.0  # initial logit of the gate: the head's share is an eighth
 
 
 class Estimates(NamedTuple):
@@ -43,8 +42,9 @@ class Reader(nn.Module):
     Read one modality by itself: pool its vectors by learnt weights, and vote for points.
 
     The estimate is the mean of the points over the votes. Its log-variance is linear in the log
-    of the variance of the points over the votes, and in the log of the seconds of evidence:
-    ``spread`` holds the constant and the two factors, for valence and arousal.
+    of the variance of the points over the votes, in the log of the seconds of evidence, and in
+    the energy of the votes (Liu et al. 2020), which is low for what no training example resembles:
+    ``spread`` holds the constant and the three factors, for valence and arousal.
 
     :param width: width of the vectors.
     :param count: number of points.
@@ -59,7 +59,7 @@ class Reader(nn.Module):
         self.votes = nn.Linear(width, count)
         turns = torch.arange(count) * (math.tau / count)
         self.register_buffer('points', 0.5 * torch.stack([turns.cos(), turns.sin()], -1))
-        self.spread = nn.Parameter(torch.zeros(3, 2))
+        self.spread = nn.Parameter(torch.zeros(4, 2))
         with torch.no_grad():  # as an untrained head, it has no confidence
             self.spread[0] = 2 * math.log(PRIOR_STD)
 
@@ -78,17 +78,19 @@ class Reader(nn.Module):
         """
         Return the points, and the numbers on which their log-variances rest.
 
-        :returns: (batch, 1 + slots, 2), and (batch, 1 + slots, 3, 2): 1, and the two logs.
+        :returns: (batch, 1 + slots, 2), and (batch, 1 + slots, 4, 2): 1, the two logs, the energy.
         """
         vectors = torch.where(mask[..., None], vectors, 0).float()
         whole = pool(self.weigh(vectors)[..., 0], vectors, mask)
-        shares = self.votes(torch.cat([whole[:, None], vectors], 1)).softmax(-1)
+        votes = self.votes(torch.cat([whole[:, None], vectors], 1))
+        shares, energy = votes.softmax(-1), votes.logsumexp(-1, keepdim=True)
         points = shares @ self.points
         variance = (shares @ self.points.square() - points.square()).clamp(min=0)
         seen = torch.cat([mask.sum(1, keepdim=True).clamp(min=1), torch.ones_like(mask)], 1)
         seconds = (seen * slot_s)[..., None].expand_as(points)
         return points, torch.stack([
-            torch.ones_like(points), (variance + LOWEST_STD ** 2).log(), seconds.log()], -2)
+            torch.ones_like(points), (variance + LOWEST_STD ** 2).log(), seconds.log(),
+            energy.expand_as(points)], -2)
 
 
 def pool(scores: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
@@ -123,7 +125,7 @@ class Readers(nn.Module):
         self.gate = nn.Linear(config.context_width, 2)
         with torch.no_grad():
             self.gate.weight.mul_(0.1)
-            self.gate.bias.fill_(_CLOSED)
+            self.gate.bias.zero_()  # half the pool, half the head
 
     def forward(
         self, head: Point, context: Tensor, features: Features, hiding: Sequence[str] = (),

@@ -69,7 +69,7 @@ def windows(reader, count):
                       torch.arange(20) < seen)
     with torch.no_grad():
         points, facts = reader.read(*aligned, 0.1)
-    stds = (torch.tensor([-1.0, 0.5, -0.7]) @ facts[:, 0] / 2).exp()
+    stds = (torch.tensor([-1.0, 0.5, -0.7, 0.0]) @ facts[:, 0] / 2).exp()
     return aligned, points[:, 0] + stds * torch.randn(count, 2), stds
 
 
