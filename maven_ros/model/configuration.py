@@ -47,7 +47,7 @@ _FOREIGN = {'model_type', 'name_or_path', '_name_or_path', 'torch_dtype', 'num_l
 class MavenConfig(PretrainedConfig):
     """
     Every size of the network, as a transformers configuration. The defaults are those
-    of ``compact``, except for its voice encoder and its readers.
+    of ``compact``, except for its encoders of voice and text, and its readers.
 
     Each of ``video``, ``audio``, ``text`` and ``context`` is a :class:`Backbone`, as a mapping, or
     None. None selects our compact part, with the sizes given here; a backbone ignores those sizes.
@@ -214,10 +214,12 @@ class MavenConfig(PretrainedConfig):
 
     @classmethod
     def compact(cls) -> MavenConfig:
-        """Return the compact network: 19.7 M parameters, 14.3 M of them Whisper's."""
-        from maven_ros.model.presets import whisper_voice
+        """Return the compact network, on the first layers of Whisper base and of E5 small."""
+        from maven_ros.model.presets import E5_LANGUAGES, e5_text, whisper_voice
 
-        return cls(audio=whisper_voice(), readers=8)
+        text = e5_text()
+        return cls(audio=whisper_voice(), text=text, vocabulary=text['config']['vocab_size'],
+                   languages=E5_LANGUAGES, readers=8)
 
     @classmethod
     def base(cls) -> MavenConfig:

@@ -82,7 +82,7 @@ def adapt(config: MavenConfig, folders: Mapping[str, Path]) -> MavenConfig:
         changes |= sizes
         changes[part] = describe(Backbone(
             folder.resolve().name, config_dict(own), preparation, frozen,
-            sha256_of(weights.require(folder)) if frozen else ''))
+            sha256=sha256_of(weights.require(folder)) if frozen else ''))
         with said_by(folder / PREPROCESSOR):
             backbone = Backbone.parse(part, changes[part])
         with said_by(folder / CONFIG), torch.device('meta'):  # sizes without memory

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
@@ -27,6 +28,8 @@ from maven_ros.model.maven import MavenModel
 from maven_ros.model.time_grid import Aligned, weigh, word_weights
 from maven_ros.records import Evidence, Face, Pixels
 from maven_ros.rules import Grid
+
+_TEXTS_AT_ONCE = 32
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -162,15 +165,25 @@ class IncrementalEncoder:
             the word of each subword.
         """
         tokenized = [self._tokenize(words) for words in texts]
-        ids = [torch.tensor(ids, dtype=torch.long) for ids, _ in tokenized]
-        lengths = torch.tensor([len(one) for one in ids])
-        tokens = pad_sequence(ids, True)
-        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
-        encoded, = self._batches.run('texts', len(tokens), lambda part: (
-            self._model.text_encoder(*(
-                upload(whole[part], self._device) for whole in (tokens, mask))),))
-        return [(vectors[:len(word_of_token)], word_of_token)
-                for vectors, (_, word_of_token) in zip(encoded, tokenized, strict=True)]
+        vectors: dict[int, Tensor] = {}
+        # Texts of similar lengths run together, so that little of a batch is padding.
+        order = sorted(range(len(texts)), key=lambda index: len(tokenized[index][0]))
+        for first in range(0, len(order), _TEXTS_AT_ONCE):
+            chosen = order[first:first + _TEXTS_AT_ONCE]
+            ids = [torch.tensor(tokenized[index][0], dtype=torch.long) for index in chosen]
+            lengths = torch.tensor([len(one) for one in ids])
+            tokens = pad_sequence(ids, True)
+            mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+            encoded, = self._batches.run('texts', len(tokens), partial(
+                self._read_batch, tokens, mask))
+            vectors |= {index: own[:len(one)]
+                        for index, own, one in zip(chosen, encoded, ids, strict=True)}
+        return [(vectors[index], word_of_token)
+                for index, (_, word_of_token) in enumerate(tokenized)]
+
+    def _read_batch(self, tokens: Tensor, mask: Tensor, part: slice) -> tuple[Tensor]:
+        return (self._model.text_encoder(*(
+            upload(whole[part], self._device) for whole in (tokens, mask))),)
 
     # --- faces ---------------------------------------------------------------------------
 

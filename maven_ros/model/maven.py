@@ -20,16 +20,18 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from maven_ros.errors import ResourceError
+from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model import hub, weights
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import FaceBackbone, TextBackbone, VoiceBackbone, quietly
 from maven_ros.model.batch import MavenInputs, MavenOutput
 from maven_ros.model.batch_checks import check_inputs
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.e5_text import E5Text
 from maven_ros.model.encoders import FaceEncoder, TextEncoder, VoiceEncoder
 from maven_ros.model.fusion import ContextEncoders, CrossModalFusion, Features
 from maven_ros.model.head import AffectHead, Point
+from maven_ros.model.quantized import BITS, BLOCK
 from maven_ros.model.readers import Readers
 from maven_ros.model.time_grid import Aligned, interpolate, weigh
 from maven_ros.model.whisper_voice import WhisperVoice
@@ -37,6 +39,8 @@ from maven_ros.records import MODALITIES, SAMPLE_RATE_HZ
 from maven_ros.resources import models_folder
 from maven_ros.rules import Grid
 
+#: The frozen parts of encoders that have a learnt one, too.
+FROZEN = ('bert.', 'whisper.')
 #: Name of each modality's encoder in the network and in checkpoints.
 ENCODERS = {'video': 'face_encoder', 'audio': 'voice_encoder', 'text': 'text_encoder'}
 
@@ -58,9 +62,7 @@ class MavenModel(PreTrainedModel):
         video, audio, text = (config.backbone(name) for name in MODALITIES)
         self.face_encoder = FaceBackbone(video) if video else FaceEncoder(config)
         self.voice_encoder = _voice_encoder(config, audio)
-        self.text_encoder = TextBackbone(text) if text else TextEncoder(config)
-        if isinstance(self.text_encoder, TextBackbone):
-            self.text_encoder.check_room(config.max_tokens, config.vocabulary)
+        self.text_encoder = _text_encoder(config, text)
         widths = [getattr(self, own).width for own in ENCODERS.values()]
         self.fusion = CrossModalFusion(config, widths)
         self.context = ContextEncoders(config)
@@ -73,7 +75,7 @@ class MavenModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keep torch's initial weights; fill the buffers that no checkpoint holds."""
-        if isinstance(module, FaceBackbone | VoiceEncoder | WhisperVoice):
+        if isinstance(module, FaceBackbone | VoiceEncoder):
             module.reset_buffers()
 
     def train(self, mode: bool = True) -> MavenModel:
@@ -143,8 +145,9 @@ class MavenModel(PreTrainedModel):
         wants_report = options.pop('output_loading_info', False)
         with quietly(), hub.said_by(folder / hub.CONFIG):
             model, report = super().from_pretrained(
-                folder, *arguments, use_safetensors=True, local_files_only=True,
-                ignore_mismatched_sizes=True, output_loading_info=True, **options)
+                None, *arguments, state_dict=weights.read(path), ignore_mismatched_sizes=True,
+                output_loading_info=True, **options)
+        model.config.name_or_path = model.name_or_path = str(folder)
         weights.check_report(path, report)
         weights.check_finite(path, model.stored_weights())
         model.load_encoders(folder, encoders)
@@ -191,7 +194,7 @@ class MavenModel(PreTrainedModel):
             folder.mkdir(parents=True, exist_ok=True)
             self.config.architectures = [type(self).__name__]
             self.config.save_pretrained(folder)
-            weights.write(folder / weights.WEIGHTS, stored, self.config)
+            weights.write(folder / weights.WEIGHTS, stored, self.config, self.quantized_bits())
         # Transformers asserts that the path is not a file.
         except (OSError, SafetensorError, AssertionError) as error:
             raise ResourceError(f'{folder}: cannot be written: {error}') from error
@@ -205,6 +208,18 @@ class MavenModel(PreTrainedModel):
         elsewhere = tuple(self._elsewhere())
         values = self.state_dict() if state_dict is None else state_dict
         return {name: value for name, value in values.items() if not name.startswith(elsewhere)}
+
+    def quantized_bits(self) -> dict[str, int]:
+        """Return the bits of each weight that a checkpoint holds in few bits, by its name."""
+        bits: dict[str, int] = {}
+        for name, own in ENCODERS.items():
+            backbone, encoder = self.config.backbone(name), getattr(self, own)
+            if backbone and backbone.bits in BITS:
+                bits |= {f'{own}.{layer}.weight': backbone.bits
+                         for layer, module in encoder.named_modules()
+                         if isinstance(module, nn.Linear) and not module.in_features % BLOCK
+                         and layer.startswith(FROZEN)}
+        return bits
 
     def _elsewhere(self) -> list[str]:
         return [f'{own}.' for name, own in ENCODERS.items()
@@ -332,3 +347,17 @@ def _voice_encoder(
     if backbone is None:
         return VoiceEncoder(config)
     return WhisperVoice(backbone) if backbone.is_whisper else VoiceBackbone(backbone)
+
+
+def _text_encoder(
+    config: MavenConfig, backbone: Backbone | None,
+) -> TextEncoder | TextBackbone | E5Text:
+    if backbone is None:
+        return TextEncoder(config)
+    encoder = E5Text(backbone) if backbone.is_e5 else TextBackbone(backbone)
+    for name, asked, most in (('max_tokens', config.max_tokens, encoder.max_tokens),
+                              ('vocabulary', config.vocabulary, encoder.vocabulary)):
+        if asked > most:
+            raise SettingsError(f'{name}: {asked} is more than the text encoder takes; '
+                                f'allowed: up to {most}')
+    return encoder

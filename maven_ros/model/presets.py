@@ -9,6 +9,16 @@ from transformers import BeitConfig, HubertConfig, PretrainedConfig, RobertaConf
 
 from maven_ros.model.backbone_configuration import Backbone
 
+#: IETF tags of the languages of XLM-R's corpus, on which multilingual E5 was trained.
+E5_LANGUAGES = (
+    'en', 'af', 'am', 'ar', 'as', 'az', 'be', 'bg', 'bn', 'br', 'bs', 'ca', 'cs', 'cy', 'da',
+    'de', 'el', 'eo', 'es', 'et', 'eu', 'fa', 'fi', 'fr', 'fy', 'ga', 'gd', 'gl', 'gu', 'ha',
+    'he', 'hi', 'hr', 'hu', 'hy', 'id', 'is', 'it', 'ja', 'jv', 'ka', 'kk', 'km', 'kn', 'ko',
+    'ku', 'ky', 'la', 'lo', 'lt', 'lv', 'mg', 'mk', 'ml', 'mn', 'mr', 'ms', 'my', 'ne', 'nl',
+    'no', 'nn', 'om', 'or', 'pa', 'pl', 'ps', 'pt', 'ro', 'ru', 'sa', 'sd', 'si', 'sk', 'sl',
+    'so', 'sq', 'sr', 'su', 'sv', 'sw', 'ta', 'te', 'th', 'tl', 'tr', 'ug', 'uk', 'ur', 'uz',
+    'vi', 'xh', 'yi', 'zh', 'yue')
+
 _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
 
 
@@ -39,7 +49,18 @@ def whisper_voice() -> dict[str, Any]:
         'openai/whisper-base', {
             'model_type': 'whisper', 'd_model': 512, 'num_mel_bins': 80, 'encoder_layers': 4,
             'encoder_attention_heads': 8, 'encoder_ffn_dim': 2048, 'max_source_positions': 1500},
-        {'layers': [2, 3, 4], 'width': 256}))
+        {'layers': [2, 3, 4], 'width': 256}, bits=8))
+
+
+def e5_text() -> dict[str, Any]:
+    """Return the text encoder of ``compact``: the first ten layers of multilingual E5 small."""
+    return describe(Backbone(
+        'intfloat/multilingual-e5-small', {
+            'model_type': 'bert', 'hidden_size': 384, 'num_hidden_layers': 10,
+            'num_attention_heads': 12, 'intermediate_size': 1536, 'vocab_size': 250037,
+            'max_position_embeddings': 512, 'type_vocab_size': 2, 'layer_norm_eps': 1e-12},
+        {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>', 'prefix': [41, 1294, 12],
+         'width': 256}, bits=4))
 
 
 def describe(backbone: Backbone) -> dict[str, Any]:

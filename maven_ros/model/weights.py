@@ -6,13 +6,13 @@ Pickles are never read, because unpickling runs code from the file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel
 
@@ -21,6 +21,7 @@ from maven_ros.files import parse_json
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import build_options, parse_config, quietly
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.model.quantized import BITS, Quantized, dequantize, quantize
 
 WEIGHTS = 'model.safetensors'
 _PICKLES = ('*.bin', '*.pt', '*.pth', '*.ckpt', '*.pkl', '*.pickle')
@@ -30,8 +31,12 @@ _SAVED_AS = {'safe_serialization': True, 'push_to_hub': False, 'distributed_chec
              'save_original_format': True}
 _FLOATS = ('F64', 'F32', 'F16', 'BF16')  # names in safetensors
 _TORCH_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_COUNTER = '.num_batches_tracked'  # of batch normalisation
+#: Ends of the names of codes in few bits, by their bits; the scales stand beside them.
+_CODES = {bits: f':codes{bits}' for bits in BITS}
+_SCALES = ':scales'
+_WHOLE = (_COUNTER, '.codes')  # ends of names of tensors of whole numbers
 _ADAPTER = 'adapter_config.json'
-_COUNTER = '.num_batches_tracked'  # of batch normalisation: the only integer tensor
 
 
 def find(folder: Path) -> Path | None:
@@ -77,20 +82,55 @@ def holds(folder: Path, names: Collection[str]) -> bool:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], config: MavenConfig) -> None:
+def write(
+    path: Path, tensors: Mapping[str, Tensor], config: MavenConfig, bits: Mapping[str, int],
+) -> None:
     """
     Write weights, with the configuration inside, so that a mismatch is detected.
 
+    :param bits: bits of the weights that are quantized, by name.
     :raises OSError: if they cannot be written; or SafetensorError.
     """
     stored: dict[str, Tensor] = {}
     taken: set[int] = set()
-    for name, value in tensors.items():
+    for name, value in _in_few_bits(tensors, bits):
         stored[name] = value.detach().cpu().contiguous()
         if stored[name].untyped_storage().data_ptr() in taken:  # no shared memory there
             stored[name] = stored[name].clone()
         taken.add(stored[name].untyped_storage().data_ptr())
     save_file(stored, path, metadata={'format': 'pt', 'config': config.to_json_string()})
+
+
+def _in_few_bits(
+    tensors: Mapping[str, Tensor], bits: Mapping[str, int],
+) -> Iterator[tuple[str, Tensor]]:
+    for name, value in tensors.items():
+        if name in bits:
+            quantized = quantize(value.detach().cpu(), bits[name])
+            yield name + _CODES[bits[name]], quantized.codes
+            yield name + _SCALES, quantized.scales
+        else:
+            yield name, value
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """
+    Read weights; those in few bits as float32.
+
+    :raises ResourceError: if it is not a safetensors file, or scales are missing.
+    """
+    try:
+        tensors = load_file(path)
+        for bits, end in _CODES.items():
+            for name in [name for name in tensors if name.endswith(end)]:
+                own = name.removesuffix(end)
+                tensors[own] = dequantize(
+                    Quantized(tensors.pop(name), tensors.pop(own + _SCALES)), bits)
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(f'{path}: not a safetensors file: {error}') from error
+    except (KeyError, RuntimeError) as error:
+        raise ResourceError(f'{path}: codes and scales do not belong together: {error}') from error
+    return tensors
 
 
 def check_header(path: Path, config: MavenConfig) -> None:
@@ -107,7 +147,7 @@ def check_header(path: Path, config: MavenConfig) -> None:
     except (OSError, SafetensorError) as error:
         raise ResourceError(f'{path}: not a safetensors file: {error}') from error
     for name, kind in kinds.items():
-        if kind not in _FLOATS and not name.endswith(_COUNTER):
+        if kind not in _FLOATS and not name.endswith((*_WHOLE, *_CODES.values())):
             raise ResourceError(f'{path}: {name} is {kind}; allowed: floating point')
     if 'config' not in metadata:
         return
@@ -151,7 +191,7 @@ def check_complete(path: Path, stored: Mapping[str, Tensor], own: Mapping[str, T
         'mismatched_keys': [(name, stored[name].shape, own[name].shape) for name in both
                             if stored[name].shape != own[name].shape]})
     for name in both:
-        if stored[name].dtype not in _TORCH_FLOATS and not name.endswith(_COUNTER):
+        if stored[name].dtype not in _TORCH_FLOATS and not name.endswith(_WHOLE):
             raise ResourceError(f'{path}: {name} is {stored[name].dtype}; allowed: floating '
                                 'point')
 

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+import tiny_tokenizer
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_encoders import BACKBONES, tiny_config
@@ -14,13 +15,11 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.checkpoint import load, save, weights_hash
 from maven_ros.model.maven import MavenModel
 from maven_ros.resources import resource
-from maven_ros.training.compact.tokenizer import build
 
 
 @pytest.fixture(scope='module')
 def tokenizer():
-    words = ('[PAD]', '[UNK]', 'good', 'day', 'to', 'you', 'a', 'is')
-    return build({word: index for index, word in enumerate(words)})
+    return tiny_tokenizer.tokenizer()
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def test_whatever_differs_has_another_name(folder, tmp_path_factory, model, toke
         return load(other).name
 
     assert saved(model, tokenizer) == name
-    names = {name, saved(model, build({'[UNK]': 0, 'another': 1, 'vocabulary': 2}))}
+    names = {name, saved(model, tiny_tokenizer.tokenizer(('another', 'vocabulary')))}
     cased = Tokenizer.from_str(tokenizer.to_str())
     cased.normalizer = None
     names.add(saved(model, cased))

@@ -11,7 +11,7 @@ from maven_ros.errors import SettingsError
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import ENCODERS, MavenModel
-from maven_ros.model.presets import config_dict, describe
+from maven_ros.model.presets import E5_LANGUAGES, config_dict, describe
 
 
 def test_survives_json():
@@ -136,13 +136,16 @@ def test_base_has_the_published_sizes():
     assert sum(weight.numel() for weight in model.parameters()) == 487_781_181
 
 
-def test_compact_hears_through_whispers_first_layers():
+def test_compact_rests_on_the_first_layers_of_whisper_and_e5():
     config = MavenConfig.compact()
-    assert config.own() == {**MavenConfig().own(), 'audio': config.audio, 'readers': 8}
+    changed = {'audio': config.audio, 'text': config.text, 'vocabulary': 250_037,
+               'languages': E5_LANGUAGES, 'readers': 8}
+    assert config.own() == {**MavenConfig().own(), **changed}
     with torch.device('meta'):
         model = MavenModel(config)
     assert sum(weight.numel() for weight in model.voice_encoder.whisper.parameters()) == 14_286_848
-    assert sum(weight.numel() for weight in model.parameters()) == 19_709_395
+    assert sum(weight.numel() for weight in model.text_encoder.bert.parameters()) == 17_942_784
+    assert model.text_encoder.bert.embeddings.word_embeddings.codes.shape == (250_037, 192)
 
 
 def test_a_number_is_one_layer_of_the_head():

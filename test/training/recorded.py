@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from tokenizers import Tokenizer
+from tiny_tokenizer import tokenizer
 
 from maven_ros.model import checkpoint
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS
-from maven_ros.resources import resource
 from maven_ros.training.affwild2.annotated import MANIFEST, PEOPLE
 from maven_ros.training.people.feature_spec import Windowing, describe, key_of, windows_key
 from maven_ros.training.people.shards import ShardWriter
@@ -27,8 +26,7 @@ PEOPLE_OF = {'train': ('1', '2_left', '2_right', '3', '4'), 'valid': ('5', '6'),
 
 
 def write_model(folder):
-    tokenizer = Tokenizer.from_file(str(resource('models/compact/tokenizer.json')))
-    checkpoint.save(folder, MavenModel.untrained(TINY, 3), tokenizer)
+    checkpoint.save(folder, MavenModel.untrained(TINY, 3), tokenizer())
     return folder
 
 

@@ -25,7 +25,8 @@ from maven_ros.devices.media import read_media
 from maven_ros.errors import SettingsError
 from maven_ros.model import checkpoint
 from maven_ros.model.compute import Batches
-from maven_ros.model.encoders import FaceEncoder, TextEncoder
+from maven_ros.model.e5_text import E5Text
+from maven_ros.model.encoders import FaceEncoder
 from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.time_grid import Aligned
@@ -35,7 +36,7 @@ from maven_ros.records import MODALITIES, AffectState, seconds
 from maven_ros.scoring.metrics import DIMENSIONS, agreement
 from maven_ros.settings import Settings
 from maven_ros.training.compact import face_stage as faces_stage
-from maven_ros.training.compact import readings, voice_stage
+from maven_ros.training.compact import text_stage, voice_stage
 from maven_ros.training.compact.bank import encode
 from maven_ros.training.compact.compose import ComposedWindows, Composer
 from maven_ros.training.compact.degradations import faces_degraded
@@ -51,7 +52,6 @@ from maven_ros.training.compact.pieces import (
     VoicePieces,
 )
 from maven_ros.training.compact.recipe import read_recipe
-from maven_ros.training.compact.text_stage import TextModel
 from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
 from maven_ros.training.corpus import Examples, join
 from maven_ros.training.listed import Corpora
@@ -214,27 +214,36 @@ class Evaluator:
 
     def _voices_of(self, set_: str, parts: Mapping[str, Examples]) -> None:
         clips = join([*parts.values()])
-        probe = voice_stage.VoiceModel(
-            cast(WhisperVoice, self._model.voice_encoder), self._probes.voice)
+        encoder = cast(WhisperVoice, self._model.voice_encoder)
+        probe = voice_stage.VoiceModel(encoder.learnt, self._probes.voice)
         changes = {'plain': None, **voice_stage.disturbances(_SEED)}
         for condition, change in changes.items():
             sounds = [change(torch.from_numpy(one)[None])[0].numpy() if change else one
                       for one in clips.evidence]
             pieces = VoicePieces(sounds, VoiceAugmentation(), gaps=0.0)
             self._alone(set_, condition, 'audio', pieces, parts)
-            self._row(set_, condition, 'probe', voice_stage.score(probe, clips, change))
+            self._row(set_, condition, 'probe', voice_stage.score(encoder, probe, clips, change))
 
     def _sentences(self) -> None:
-        every = self._parts('text')
-        sentences = readings.rated_texts(join([*every.values()]))
+        self._sentences_of('sentences', self._parts('text'))
+        for name, texts in self._without_the_split('text').items():
+            if texts.rated.any():
+                self._sentences_of(f'sentences of {name}, valid', {name: texts})
+
+    def _sentences_of(self, set_: str, every: Mapping[str, Examples]) -> None:
         parts = {name: texts.of(texts.rated) for name, texts in every.items()
                  if texts.rated.any()}
-        probe = TextModel(
-            cast(TextEncoder, self._model.text_encoder), self._probes.text)
+        sentences = join([*parts.values()])
+        encoder = cast(E5Text, self._model.text_encoder)
+        probe = text_stage.TextModel(encoder.learnt, self._probes.text)
         pieces = TextPieces(sentences.evidence, whole=1.0, missed=0.0)
-        self._alone('sentences', 'plain', 'text', pieces, parts)
-        self._row('sentences', 'plain', 'probe',
-                  readings.score(probe, self._tokenizer, sentences))
+        self._alone(set_, 'plain', 'text', pieces, parts)
+        means = text_stage.means_of(encoder, self._tokenizer, sentences.evidence)
+        with torch.inference_mode():
+            points = probe(means).points.numpy()
+        self._row(set_, 'plain', 'probe', {
+            f'r_{name}': text_stage.pearson(points[:, column], sentences.targets[:, column])
+            for column, name in enumerate(DIMENSIONS)})
 
     def _alone(
         self, set_: str, condition: str, modality: str, pieces: Pieces,

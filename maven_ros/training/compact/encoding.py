@@ -32,6 +32,7 @@ from maven_ros.training.compact.voice_augmentation import VoiceAugmentation
 from maven_ros.training.corpus import Examples, join
 from maven_ros.training.listed import Corpora
 
+_LITTLE = 0.15  # valence and arousal of a sentence that says little
 _SEEDS = {'train': 1, 'valid': 2, 'test': 3}
 
 
@@ -84,8 +85,11 @@ def gather(corpora: Corpora, modality: str, split: str, settings: BankSettings) 
     if modality == 'text':
         examples = examples.of(np.array([bool(words_of(text)) for text in examples.evidence]))
     make, noise, versions = _making(settings)[modality]
+    # Words that say nothing are made of sentences that say little, not of strong words.
+    little = np.abs(examples.targets).max(1) < _LITTLE
+    source = examples.of(little) if modality == 'text' and little.any() else examples
     return Material(examples, make(examples.evidence),
-                    make(noise(examples.evidence, settings.noises, random)), versions)
+                    make(noise(source.evidence, settings.noises, random)), versions)
 
 
 def _making(settings: BankSettings) -> Mapping[str, tuple[Callable[..., Pieces], Any, int]]:

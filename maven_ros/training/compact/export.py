@@ -24,7 +24,6 @@ from maven_ros.resources import resource
 from maven_ros.training.compact.face_stage import FaceHead
 from maven_ros.training.compact.fusion_stage import FUSION, PARTS, STAGE_OF, load_encoders
 from maven_ros.training.compact.fusion_stage import NAME as FUSION_NAME
-from maven_ros.training.compact.readings import TextHead
 from maven_ros.training.compact.stages import (
     TASK_HEAD,
     StageContext,
@@ -32,13 +31,13 @@ from maven_ros.training.compact.stages import (
     read_state,
     save_state,
 )
-from maven_ros.training.compact.text_stage import TOKENIZER
+from maven_ros.training.compact.text_stage import TOKENIZER, TextHead
 from maven_ros.training.compact.voice_stage import VoiceHead
 
 NAME = 'export'
 PROBES = 'probes.safetensors'
 LICENCES = 'licences.json'  # licences of the training corpora
-NOTICE = 'LICENSE.whisper'  # of the part of the weights that is OpenAI's
+NOTICES = ('LICENSE.whisper', 'LICENSE.e5')  # of the parts of the weights that are others'
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,13 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     """
     model = load_encoders(context)
     _load_fusion(model, context.out / FUSION_NAME / FUSION)
-    tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
+    tokenizer = Tokenizer.from_file(str(context.out / STAGE_OF['text'] / TOKENIZER))
     folder = context.out / NAME
     model.config.trained = True
-    checkpoint.save(folder, model.half(), tokenizer)  # most of it is the subword table
+    checkpoint.save(folder, model, tokenizer, half=True)
     shutil.copyfile(resource(settings.card), folder / 'README.md')
-    shutil.copyfile(resource(f'models/compact/{NOTICE}'), folder / NOTICE)
+    for notice in NOTICES:
+        shutil.copyfile(resource(f'models/compact/{notice}'), folder / notice)
     write_json(folder / LICENCES, context.corpora.licences)
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()
@@ -94,8 +94,7 @@ def load_probes(folder: Path, model: MavenModel) -> Probes:
         text = parts['text']
         probes = Probes(
             FaceHead(model.face_encoder.width), VoiceHead(model.voice_encoder.width),
-            TextHead(model.text_encoder.width, len(text['read.bias']) - 4, text['mean'],
-                     text['std']))
+            TextHead(model.text_encoder.width, len(text['named.bias'])))
         for probe, stage in zip(probes, parts, strict=True):
             probe.load_state_dict(parts[stage])
             probe.eval()

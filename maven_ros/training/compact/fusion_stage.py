@@ -27,7 +27,6 @@ from maven_ros.files import write_json
 from maven_ros.model.maven import ENCODERS, MavenModel
 from maven_ros.model.readers import Reader
 from maven_ros.records import MODALITIES
-from maven_ros.resources import resource
 from maven_ros.scoring.metrics import coverage
 from maven_ros.training.calibration import calibrate, calibrate_reader
 from maven_ros.training.compact.bank import fingerprint
@@ -45,6 +44,7 @@ from maven_ros.training.compact.stages import (
     read_state,
     save_state,
 )
+from maven_ros.training.compact.text_stage import TOKENIZER
 from maven_ros.training.compact.voice_stage import POINTS as VOICE_POINTS
 from maven_ros.training.loop import LoopSettings, fit
 from maven_ros.training.losses import concordance
@@ -161,9 +161,10 @@ def load_readers(model: MavenModel, out: Path) -> None:
         state['weigh.2.weight'] = torch.zeros_like(state['weigh.2.weight'])  # the plain mean
         if modality in _POINTS:
             state['points'] = torch.from_numpy(_POINTS[modality])
-        state |= {name.replace('emotions.', 'votes.'): value
-                  for name, value in read_state(path).items()}
-        load_state(path, reader, state)
+        head = {name.replace('emotions.', 'votes.'): value
+                for name, value in read_state(path).items()}
+        load_state(path, reader, {**state, **{
+            name: value for name, value in head.items() if not name.startswith('named.')}})
         reader.requires_grad_(False)
 
 
@@ -173,7 +174,7 @@ def make_composer(
     """Return a composer of the pieces of a split, which are encoded if necessary."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(resource('models/compact/tokenizer.json')))
+    tokenizer = Tokenizer.from_file(str(context.out / STAGE_OF['text'] / TOKENIZER))
     banks, noises = encode_corpora(
         context.corpora, split, settings.bank, model, tokenizer, context.out / NAME / 'banks')
     return Composer(settings.compose, banks, noises, GRID)

@@ -7,6 +7,7 @@ random, to imitate rooms, cameras and recognisers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -50,7 +51,9 @@ _SHORTEST_S = 0.2           # of a voice that has just begun
 _QUIET_DB = -35.0           # threshold of silence before the words, relative to the loudest sound
 _ENERGY_SAMPLES = 160
 _WORDS_A_SECOND = (2.0, 4.5)
-_PART_WORDS = (3, 12)        # fewest and most words of a part of a sentence
+_BARE = 0.5                  # share of changed sentences without punctuation
+_PUNCTUATION = re.compile(r"[^\w\s']|(?<!\w)'|'(?!\w)")
+_PART_WORDS = (1, 12)        # fewest and most words of a part of a sentence
 
 
 class Pieces(Protocol):
@@ -189,6 +192,8 @@ class TextPieces:
 
     def _part(self, words: Sequence[str], random: np.random.Generator) -> Evidence:
         least, most = _PART_WORDS
+        if random.random() < _BARE:
+            words = without_punctuation(' '.join(words)).split() or words
         whole = random.random() < self._whole
         count = len(words) if whole else int(random.integers(least, most + 1))
         first = int(random.integers(0, max(0, len(words) - count) + 1))
@@ -196,6 +201,11 @@ class TextPieces:
         heard = [word for word in part if random.random() >= self._missed] or part[:1]
         length_s = min(LENGTH_S, len(heard) / random.uniform(*_WORDS_A_SECOND))
         return speak(heard, random.uniform(0, LENGTH_S - length_s), length_s)
+
+
+def without_punctuation(text: str) -> str:
+    """Return a text as recognisers that write no punctuation give it."""
+    return ' '.join(_PUNCTUATION.sub(' ', text.replace('’', "'")).split())
 
 
 def words_of(text: str) -> list[str]:

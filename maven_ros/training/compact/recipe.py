@@ -24,7 +24,6 @@ from maven_ros.training.compact.export import ExportSettings, train_export
 from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
 from maven_ros.training.compact.fusion_stage import FusionSettings, train_fusion
 from maven_ros.training.compact.stages import StageContext
-from maven_ros.training.compact.teacher import TeacherSettings, train_teacher
 from maven_ros.training.compact.text_stage import TextSettings, train_text
 from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice
 from maven_ros.training.listed import Corpora, CorpusSettings
@@ -47,7 +46,6 @@ class Stage(NamedTuple):
 STAGES: Mapping[str, Stage] = {
     'faces': Stage(FaceStageSettings, train_faces),
     'voice': Stage(VoiceSettings, train_voice),
-    'teacher': Stage(TeacherSettings, train_teacher),
     'text': Stage(TextSettings, train_text),
     'fusion': Stage(FusionSettings, train_fusion),
     'export': Stage(ExportSettings, train_export),

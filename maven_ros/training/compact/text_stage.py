@@ -1,56 +1,55 @@
 """
-The stage ``text``: the text encoder, trained on all text corpora together.
+The stage ``text``: the learnt part of the text encoder, trained on all corpora of texts.
 
-Sentences with rated valence and arousal (EmoBank, 8,000) have the targets that are scored. Texts
-with emotions (GoEmotions, 43,000 comments), and the points of the emotions, add words that those
-sentences lack. A large language model adds its estimates for all texts
-(:mod:`maven_ros.training.compact.teacher`). A window of two seconds holds few words, so parts of
-sentences are trained on, too (:mod:`maven_ros.training.compact.text_augmentation`). The subword
-vectors are the teacher's, and only their projection to the encoder's width is trained, so a word
-that is not in the corpora stays close to words with a similar meaning.
+E5's layers are frozen, so each version of a text is encoded once and only the mean over its
+subwords is kept: the learnt part and its head read nothing else of a whole text. A window of two
+seconds holds few words and some recognisers write no punctuation, so versions without it, and
+parts of texts, are trained on, too.
+
+Corpora differ in how far their raters go. The loss is therefore taken for each corpus by itself:
+1 - CCC, plus the squared error in units of the corpus's own spread. Arousal weighs as much as
+valence. The emotions of a corpus that names them are a second task.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.progress import track
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from maven_ros.declarations import Checked, fraction, setting
-from maven_ros.files import sha256_of
-from maven_ros.model.encoders import TextEncoder
-from maven_ros.resources import resource
-from maven_ros.training.compact.readings import (
-    SentenceBatch,
-    Targets,
-    TextHead,
-    TextReading,
-    encode,
-    losses,
-    pad,
-    rated_texts,
-    score,
-    similar_lengths,
-)
+from maven_ros.errors import ResourceError, SettingsError
+from maven_ros.model.compute import uses_bf16
+from maven_ros.model.e5_text import E5Text, LearntText
+from maven_ros.resources import models_folder
+from maven_ros.training.compact.bank import fingerprint, keep
+from maven_ros.training.compact.e5_file import read_e5
+from maven_ros.training.compact.pieces import without_punctuation, words_of
 from maven_ros.training.compact.stages import StageContext, save_stage
-from maven_ros.training.compact.teacher import NAME as TEACHER
-from maven_ros.training.compact.teacher import TaughtLabels, read_labels, read_words
-from maven_ros.training.compact.text_augmentation import TextAugmentation, TextAugmenter
-from maven_ros.training.corpus import Examples
+from maven_ros.training.corpus import Examples, join
 from maven_ros.training.digests import digest_of
 from maven_ros.training.drawing import drawn, draws
-from maven_ros.training.loop import CHECKPOINT, LoopSettings, fit
+from maven_ros.training.loop import LoopSettings, fit
+from maven_ros.training.losses import concordance, soft_cross_entropy
+from maven_ros.training.targets import points_of
 
 NAME = 'text'
-TOKENIZER = 'models/compact/tokenizer.json'
+TOKENIZER = 'tokenizer.json'
+WEIGHTS = 'e5-small-q4.bin'
+#: Where the points of the head begin; they are learnt.
+EMOTIONS = ('neutral', 'happy', 'surprised', 'sad', 'angry', 'disgusted', 'fearful', 'calm')
+_FEWEST = 8  # texts of a corpus in a batch that a CCC can rest on
+_MOST_SUBWORDS = 100
+_SUBWORDS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
@@ -58,170 +57,276 @@ class TextSettings(Checked):
     """The settings of the stage."""
 
     loop: LoopSettings = setting(doc='Optimisation.')
-    augmentation: TextAugmentation = setting(
-        doc='Augmentation.', made=TextAugmentation)
-    repeats: int = setting(
-        2, 'Factor on the weight of each rated sentence in an epoch; with a teacher, weight of '
-        'the ratings.', minimum=1)
-    taught: float = fraction(
-        0.0, 'Share of the teacher in targets that people also labelled; 0 uses no teacher.')
-    comments: float = setting(
-        2.0, 'Weight of the squared error of the emotions\' points.', minimum=0)
-    token_dropout: float = setting(
-        0.2, 'Dropout of subword vectors, before the transformer.', minimum=0, below=1)
+    e5: str = setting(
+        'e5-small', 'Folder with the file of multilingual E5, or the name of a fetched one.')
+    most: int = setting(
+        16_000, 'Most texts of a corpus in training, drawn at random.', minimum=1)
+    versions: int = setting(
+        4, 'Versions of each text: as written, without punctuation, then parts of it.', minimum=2)
+    part_words: tuple[int, int] = setting(
+        (1, 8), 'Fewest and most words of a part.', minimum=1, rises=True)
+    emotions: float = setting(0.25, 'Weight of the emotions.', minimum=0)
+    input_dropout: float = setting(0.1, "Dropout of E5's numbers.", minimum=0, below=1)
     dropout: float = setting(0.3, 'Dropout before the head.', minimum=0, below=1)
+    written: float = fraction(0.4, 'Share of the texts that are drawn as they are written.')
 
 
-class WordVectors(nn.Module):
+class TextReading(NamedTuple):
     """
-    Fixed subword vectors of a teacher, with a trained projection to another width.
+    The estimates for texts.
 
-    :param vectors: (vocabulary, width of the teacher).
-    :param width: width of the result.
+    :param points: (n, 2), valence and arousal.
+    :param emotions: (n, emotions), logits of the emotions of the corpora.
     """
 
-    def __init__(self, vectors: Tensor, width: int) -> None:
+    points: Tensor
+    emotions: Tensor
+
+
+class TextHead(nn.Module):
+    """
+    Predict from the mean of a text's vectors: votes for points, which are learnt, too.
+
+    :param emotions: number of the corpora's emotions, of the second task.
+    """
+
+    def __init__(self, width: int, emotions: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.vectors = vectors  # not a buffer, so checkpoints do not store it
-        self.project = nn.Linear(vectors.shape[1], width, bias=False)
-        nn.init.normal_(self.project.weight, std=vectors.shape[1] ** -0.5)
+        self.dropout = nn.Dropout(dropout)
+        self.votes = nn.Linear(width, len(EMOTIONS))
+        self.points = nn.Parameter(torch.from_numpy(points_of(EMOTIONS)))
+        self.named = nn.Linear(width, emotions)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map ids (n, length) to (n, length, width)."""
-        projected: Tensor = self.project(self.vectors[tokens])
-        return projected
-
-    def embedding(self) -> nn.Embedding:
-        """Return the projected vectors as one table."""
-        with torch.no_grad():
-            table = self.vectors @ self.project.weight.T
-        embedding = nn.Embedding(len(table), table.shape[1])
-        embedding.weight = nn.Parameter(table)
-        return embedding
+    def forward(self, means: Tensor) -> TextReading:
+        """Map the means of vectors (n, width) to estimates."""
+        means = self.dropout(means)
+        shares = self.votes(means).float().softmax(-1)
+        return TextReading(shares @ self.points.clamp(-1, 1), self.named(means).float())
 
 
 class TextModel(nn.Module):
-    """The encoder with its training head."""
+    """The learnt part of the encoder with its training head."""
 
-    def __init__(self, encoder: TextEncoder, head: TextHead, token_dropout: float = 0.0) -> None:
+    def __init__(self, learnt: LearntText, head: TextHead, dropout: float = 0.0) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, head
-        self.token_dropout = nn.Dropout(token_dropout)
+        self.learnt, self.head = learnt, head
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> TextReading:
-        """Map ids (n, length) under a mask (n, length) to estimates."""
-        vectors = self.token_dropout(self.encoder.embed(tokens))
-        reading: TextReading = self.head(self.encoder.transformer(vectors, mask), mask)
+    def forward(self, means: Tensor) -> TextReading:
+        """Map means over E5's vectors of texts, (n, width of E5), to estimates."""
+        alone = torch.ones(len(means), 1, dtype=torch.bool, device=means.device)
+        reading: TextReading = self.head(
+            self.learnt(self.dropout(means.float())[:, None], alone)[:, 0])
         return reading
 
 
+class Texts(NamedTuple):
+    """
+    The texts of all corpora, as E5 encodes them.
+
+    :param means: float16 (texts, versions, width of E5).
+    :param corpus: int64 (texts,), the number of each text's corpus.
+    :param names: names of the corpora.
+    """
+
+    means: Tensor
+    corpus: Tensor
+    examples: Examples
+    names: tuple[str, ...]
+
+
+def versions_of(text: str, count: int, words: tuple[int, int],
+                random: np.random.Generator) -> list[str]:
+    """Return versions of a text: as written, without punctuation, then parts of that."""
+    bare = without_punctuation(text)
+    said = bare.split() or [text]
+    parts = []
+    for _ in range(count - 2):
+        length = min(len(said), int(random.integers(words[0], words[1] + 1)))
+        first = int(random.integers(len(said) - length + 1))
+        parts.append(' '.join(said[first:first + length]))
+    return [text, bare or text, *parts][:count]
+
+
+def means_of(encoder: E5Text, tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
+    """Return the mean of E5's vectors over the subwords of each text, float16 (texts, width)."""
+    rows = [encoding.ids[:_MOST_SUBWORDS] or [0] for encoding in tokenizer.encode_batch(
+        list(texts), add_special_tokens=False)]
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    means = torch.zeros(len(rows), encoder.bert.config.hidden_size, dtype=torch.half)
+    bf16 = uses_bf16('auto', torch.device('cpu'))
+    first = 0
+    while first < len(order):
+        longest = len(rows[order[min(first + 32, len(order) - 1)]])
+        chosen = order[first:first + max(1, _SUBWORDS_AT_ONCE // (longest + 5))]
+        first += len(chosen)
+        tokens = nn.utils.rnn.pad_sequence([torch.tensor(rows[index]) for index in chosen], True)
+        lengths = torch.tensor([len(rows[index]) for index in chosen])
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        with torch.inference_mode(), torch.autocast('cpu', torch.bfloat16, bf16):
+            hidden = encoder.understand(tokens, mask)
+        total = torch.where(mask[..., None], hidden, 0).sum(1)
+        means[chosen] = (total / lengths[:, None]).half()
+    return means
+
+
+def gather(
+    context: StageContext, split: str, encoder: E5Text, tokenizer: Tokenizer,
+    settings: TextSettings,
+) -> Texts:
+    """Read and encode the texts of a split, or read what was encoded before."""
+    names: list[str] = []
+    parts, means, corpus = [], [], []
+    count = settings.versions if split == 'train' else 2
+    what = fingerprint(encoder.bert, tokenizer=tokenizer.to_str())
+    for listed, examples in context.corpora.each('text', split):
+        random, name = np.random.default_rng(context.seed), listed.corpus.name
+        chosen = np.flatnonzero([bool(words_of(text)) for text in examples.evidence])
+        if split == 'train':
+            chosen = np.sort(random.permutation(chosen)[:settings.most])
+        examples = examples.of(chosen)
+        texts = [version for text in examples.evidence
+                 for version in versions_of(text, count, settings.part_words, random)]
+
+        def encode(texts: Sequence[str] = texts, name: str = name) -> tuple[Tensor, Tensor]:
+            made = [means_of(encoder, tokenizer, texts[first:first + 4000]) for first in track(
+                range(0, len(texts), 4000), f'{NAME}: E5, {name}', transient=True)]
+            return torch.cat(made), torch.ones(len(texts), dtype=torch.bool)
+
+        path = context.out / NAME / 'encoded' / f'{name}-{what}-{digest_of(texts)}.safetensors'
+        encoded, _ = keep(path, encode)
+        means.append(encoded.view(len(examples), count, -1))
+        corpus.append(torch.full((len(examples),), len(names)))
+        names.append(name)
+        parts.append(examples)
+    return Texts(torch.cat(means), torch.cat(corpus), join(parts), tuple(names))
+
+
 class TextTask:
-    """The training task: batches of sentences of similar lengths, losses and scores."""
+    """The training task: batches of versions of texts, losses and scores."""
 
-    def __init__(self, settings: TextSettings, tokenizer: Tokenizer, learnt: Learnt,
-                 valid: Examples, model: TextModel, device: torch.device) -> None:
-        self.settings, self.tokenizer, self.device = settings, tokenizer, device
-        self.augmenter = TextAugmenter(tokenizer, settings.augmentation)
-        self.rows, self.targets = encode(tokenizer, learnt.texts), learnt.targets
-        self.weights = learnt.weights
-        self.valid = valid
+    def __init__(self, settings: TextSettings, train: Texts, valid: Texts, model: TextModel,
+                 device: torch.device) -> None:
+        self.settings, self.train, self.valid, self.device = settings, train, valid, device
+        self.targets = torch.from_numpy(train.examples.targets)
+        self.shares = torch.from_numpy(train.examples.shares)
+        self.spreads = torch.stack([self.targets[train.corpus == number].std(0)
+                                    for number in range(len(train.names))]).clamp(min=0.05)
         self.model: nn.Module = model.to(device)
-        self.steps = -(-draws(self.weights) // settings.loop.batch_size)
+        self.steps = max(1, draws(train.examples.weights) // settings.loop.batch_size)
 
-    def batches(self, epoch: int, random: torch.Generator) -> Iterator[SentenceBatch]:
-        """Yield batches in random order; rows of a batch have similar lengths."""
-        numpy_random = np.random.default_rng(
-            int(torch.randint(2 ** 62, (), generator=random)))
-        order = drawn(self.weights, random).numpy()
-        lengths = np.array([len(self.rows[row]) for row in order])
-        for places in similar_lengths(lengths, self.settings.loop.batch_size, numpy_random):
-            chosen = order[places]
-            rows = [self.augmenter(self.rows[row], numpy_random) for row in chosen.tolist()]
-            yield SentenceBatch(
-                *pad(rows), self.targets.part(torch.from_numpy(chosen))).to(self.device)
+    def batches(self, epoch: int, random: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+        """Yield means, targets, shares of the emotions, and the numbers of the corpora."""
+        order = drawn(self.train.examples.weights, random)
+        versions, written = self.train.means.shape[1], self.settings.written
+        for chosen in torch.split(order, self.settings.loop.batch_size)[:self.steps]:
+            version = 1 + torch.randint(versions - 1, (len(chosen),), generator=random)
+            version[torch.rand(len(chosen), generator=random) < written] = 0
+            yield tuple(part.to(self.device) for part in (
+                self.train.means[chosen, version], self.targets[chosen], self.shares[chosen],
+                self.train.corpus[chosen]))
 
-    def losses(self, model: nn.Module, batch: SentenceBatch) -> dict[str, Tensor]:
-        """Return the loss and its three parts, each a mean over the rows."""
-        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel trains slowly on short rows
-            reading = model(batch.tokens, batch.mask)
-        return losses(reading, batch.targets, cast(TextModel, model).head.std,
-                      self.settings.comments)
+    def losses(self, model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the loss and its parts."""
+        means, targets, shares, corpus = batch
+        reading = model(means)
+        distances, errors = [], []
+        for number in range(len(self.train.names)):
+            own = corpus == number
+            if own.sum() >= _FEWEST:
+                distances.append(1 - concordance(reading.points[own], targets[own]).mean())
+                errors.append(((reading.points[own] - targets[own])
+                               / self.spreads[number].to(means.device)).square().mean())
+        distance, error = (torch.stack(one).mean() for one in (distances, errors))
+        emotions = soft_cross_entropy(reading.emotions, shares)
+        return {'loss': distance + error / 2 + self.settings.emotions * emotions,
+                'disagreement': distance, 'error': error, 'emotions': emotions}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the rated validation sentences."""
-        return score(model, self.tokenizer, self.valid)
+        """Score the validation texts of the corpora whose valence and arousal people rated."""
+        rated = [value for found in score(cast(TextModel, model), self.valid).values()
+                 if found.pop('rated') for value in found.values()]
+        return {'r': float(np.mean(rated))}
 
 
-class Learnt(NamedTuple):
-    """Texts, their targets, and the frequency of each per epoch, (texts,)."""
-
-    texts: tuple[str, ...]
-    targets: Targets
-    weights: NDArray[np.float32]
-
-
-def untaught(texts: Examples, repeats: int) -> Learnt:
+def score(model: TextModel, texts: Texts, version: int = 0) -> dict[str, dict[str, float]]:
     """
-    Return texts with the labels of people only.
+    Score a model on complete texts.
 
-    :param repeats: factor on the frequency of rated texts.
+    :returns: for each corpus Pearson's ``r_valence`` and ``r_arousal``, and whether it is
+        ``rated``, not derived from emotions.
     """
-    often = np.where(texts.rated, repeats, 1) * texts.weights
-    return Learnt(tuple(texts.evidence), Targets.of(texts), often.astype(np.float32))
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        points = torch.cat([model(part.to(device)).points.cpu() for part in torch.split(
+            texts.means[:, version], 4096)]).numpy()
+    found = {}
+    for number, name in enumerate(texts.names):
+        own = (texts.corpus == number).numpy()
+        targets, rated = texts.examples.targets[own], texts.examples.rated[own]
+        valence, arousal = (pearson(points[own][:, column], targets[:, column])
+                            for column in range(2))
+        found[name] = {'r_valence': valence, 'r_arousal': arousal, 'rated': float(rated.all())}
+    return found
 
 
-def taught(texts: Examples, labels: TaughtLabels, share: float, repeats: int) -> Learnt:
+def pearson(predicted: NDArray[Any], target: NDArray[Any]) -> float:
+    """Return Pearson's correlation of (n,) and (n,)."""
+    return float(np.corrcoef(predicted, target)[0, 1])
+
+
+def begin(settings: TextSettings, context: StageContext) -> tuple[E5Text, Tokenizer]:
     """
-    Return texts and parts of them, with the labels of people and of the teacher.
+    Return the encoder with E5's weights, whose learnt part is random, and its tokenizer.
 
-    :param share: share of the teacher in targets that people also labelled.
-    :param repeats: weight of people's ratings.
+    :raises SettingsError: if the network has another text encoder.
+    :raises ResourceError: if E5 is not there, or has another shape.
     """
-    people = Targets.of(texts)
-    reading, own = labels.reading, len(texts)
-    targets = Targets(
-        reading.rated.clone(), reading.logits.softmax(1), reading.grouped.clone(),
-        torch.ones(len(labels.texts)), torch.ones(len(labels.texts)))
-    targets.rated[:own][people.rated > 0] = repeats
-    for ours, theirs, counts in (
-            (targets.points, people.points, people.rated),
-            (targets.shares, people.shares, people.named),
-            (targets.groups, people.groups, people.named)):
-        ours[:own] = ours[:own].lerp(theirs, (1 - share) * counts[:, None])
-    weights = np.ones(len(labels.texts), np.float32)
-    weights[:own] = texts.weights
-    return Learnt(labels.texts, targets, weights)
+    backbone = context.config.backbone('text')
+    if backbone is None or not backbone.is_e5:
+        raise SettingsError('text: the stage text trains what is behind an E5; allowed: a network '
+                            'whose text is one')
+    folder = next((one for one in (Path(settings.e5), models_folder() / settings.e5)
+                   if one.is_dir()), None)
+    if folder is None:
+        raise ResourceError(f'{settings.e5}: no such folder; run `maven-ros models fetch '
+                            'e5-small`')
+    read = read_e5(folder / WEIGHTS, backbone.config['num_hidden_layers'])
+    made = {**read.preparation, 'width': backbone.preparation['width']}
+    for found, wanted in ((read.config, backbone.config), (made, backbone.preparation)):
+        if found != wanted:
+            raise ResourceError(f'{folder}: is {found}; the network has {wanted}')
+    encoder = E5Text(backbone)
+    encoder.bert.load_state_dict(read.weights)
+    encoder.requires_grad_(False).eval()
+    encoder.learnt.requires_grad_(True)
+    return encoder, read.tokenizer
 
 
 def train_text(settings: TextSettings, context: StageContext) -> None:
     """
-    Train the text encoder; write it, its head and its figures.
+    Train the learnt part; write the encoder, its head, its tokenizer and its figures.
 
+    :raises SettingsError: as :func:`begin`.
     :raises ResourceError: names a data file that is missing or broken.
     """
-    train, valid = context.corpora.train_and_valid('text')
-    rated, valid = rated_texts(train), rated_texts(valid)
-    learnt = untaught(train, settings.repeats)
-    tokenizer = Tokenizer.from_file(str(resource(TOKENIZER)))
     torch.manual_seed(context.seed)
-    encoder = TextEncoder(context.config)
-    recipe = {**dataclasses.asdict(settings), 'data': digest_of(train, valid)}
-    if settings.taught:
-        labels = read_labels(context.out, train.evidence)
-        learnt = taught(train, labels, settings.taught, settings.repeats)
-        vectors = read_words(context.out, context.config.vocabulary).to(context.device)
-        cast(Any, encoder).embedding = WordVectors(vectors, encoder.width)
-        recipe['teacher'] = sha256_of(context.out / TEACHER / CHECKPOINT)
-    head = TextHead(encoder.width, len(train.emotions), torch.from_numpy(rated.targets.mean(0)),
-                    torch.from_numpy(rated.targets.std(0)), settings.dropout)
-    model = TextModel(encoder, head, settings.token_dropout)
-    task = TextTask(settings, tokenizer, learnt, valid, model, context.device)
-    shape = {name: value for name, value in context.config.own().items()
-             if name.startswith('text_') or name in ('vocabulary', 'dropout')}
+    encoder, tokenizer = begin(settings, context)
+    train, valid = (gather(context, split, encoder, tokenizer, settings)
+                    for split in ('train', 'valid'))
+    every = train.means.flatten(0, 1).float()
+    encoder.learnt.mean.copy_(every.mean(0))
+    encoder.learnt.scale.copy_(1 / every.std(0).clamp(min=1e-4))
+    head = TextHead(encoder.width, len(train.examples.emotions), settings.dropout)
+    model = TextModel(encoder.learnt, head, settings.input_dropout)
     folder = context.out / NAME
-    fitted = fit(task, settings.loop, folder, name=NAME,
-                 recipe={**recipe, 'shape': shape}, seed=context.seed, stop=context.stop)
+    fitted = fit(TextTask(settings, train, valid, model, context.device), settings.loop, folder,
+                 name=NAME, recipe={
+                     **dataclasses.asdict(settings), 'shape': context.config.text,
+                     'data': digest_of(train.examples, valid.examples)},
+                 seed=context.seed, stop=context.stop)
     best = cast(TextModel, fitted.model)
-    if settings.taught:
-        best.encoder.embedding = cast(WordVectors, best.encoder.embedding).embedding()
-    save_stage(folder, best.encoder, best.head, {'valid': score(best, tokenizer, valid)})
+    encoder.learnt = best.learnt
+    tokenizer.save(str(folder / TOKENIZER), pretty=False)
+    save_stage(folder, encoder, best.head, {
+        'valid': score(best, valid), 'valid, without punctuation': score(best, valid, 1)})

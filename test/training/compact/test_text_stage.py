@@ -1,128 +1,150 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny_corpora
+import tiny_e5
 import torch
 from tokenizers import Tokenizer
 
+from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.configuration import MavenConfig
-from maven_ros.model.encoders import TextEncoder
-from maven_ros.resources import resource
-from maven_ros.training.compact.readings import Targets, TextHead, encode, pad, predict, score
-from maven_ros.training.compact.stages import ENCODER, TASK_HEAD, StageContext, load_stage
+from maven_ros.model.e5_text import E5Text
+from maven_ros.training.compact.stages import (
+    ENCODER,
+    METRICS,
+    TASK_HEAD,
+    StageContext,
+    load_stage,
+)
 from maven_ros.training.compact.text_stage import (
+    TOKENIZER,
+    TextHead,
     TextModel,
     TextSettings,
     TextTask,
+    begin,
+    gather,
+    means_of,
+    score,
     train_text,
-    untaught,
+    versions_of,
 )
-from maven_ros.training.corpus import Examples, join
 from maven_ros.training.loop import LoopSettings
 
-CONFIG = MavenConfig(text_width=16, text_layers=1, text_heads=2)
-SETTINGS = TextSettings(LoopSettings(epochs=2, batch_size=8, learning_rate=0.01), repeats=2)
-RATED = Examples(
-    ('What a lovely day', 'This is terrible', 'He was furious', 'A calm sea', '...'),
-    np.array([[0.8, 0.4], [-0.6, 0.1], [-0.5, 0.6], [0.3, -0.4], [0.0, 0.0]], np.float32))
-COMMENTS = Examples(
-    ('love it', 'hate it so much', 'meh'),
-    np.array([[0.8, 0.5], [-0.5, 0.6], [0, 0]], np.float32),
-    emotions=('love', 'anger', 'neutral'), shares=np.eye(3, dtype=np.float32))
-
-
-class Sentences:
-    """Stands where the corpora of a recipe do."""
-
-    def train_and_valid(self, modality):
-        return join([RATED, COMMENTS]), RATED
+CONFIG = MavenConfig(text=tiny_e5.text(), vocabulary=tiny_e5.VOCABULARY, max_tokens=100)
+LOOP = LoopSettings(epochs=2, batch_size=16, learning_rate=0.01)
 
 
 @pytest.fixture(scope='module')
-def tokenizer():
-    return Tokenizer.from_file(str(resource('models/compact/tokenizer.json')))
+def settings(tmp_path_factory):
+    return TextSettings(LOOP, e5=str(tiny_e5.write_e5(tmp_path_factory.mktemp('e5'))), versions=3)
 
 
-def model():
-    torch.manual_seed(0)
-    head = TextHead(16, 3, torch.tensor([0.1, -0.2]), torch.tensor([0.5, 0.25]))
-    return TextModel(TextEncoder(CONFIG), head).eval()
+@pytest.fixture(scope='module')
+def context(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('text')
+    return StageContext(
+        tiny_corpora.corpora(tiny_corpora.write(folder / 'data')), folder / 'out', CONFIG)
 
 
-def test_rated_points_are_shares_of_the_targets_spread():
-    head = model().head
-    with torch.no_grad():
-        head.read.weight.zero_()
-        head.read.bias.copy_(torch.tensor([2.0, -1.0, 0, 0, 0, 0.3, 0.4]))
-    reading = head(torch.randn(1, 4, 16), torch.ones(1, 4, dtype=torch.bool))
-    assert reading.rated[0].tolist() == pytest.approx([0.1 + 2 * 0.5, -0.2 - 0.25])
-    assert reading.logits.shape == (1, 3)
-    assert reading.grouped[0].tolist() == pytest.approx([0.3, 0.4])
+@pytest.fixture(scope='module')
+def task(settings, context):
+    encoder, tokenizer = begin(settings, context)
+    train, valid = (gather(context, split, encoder, tokenizer, settings)
+                    for split in ('train', 'valid'))
+    model = TextModel(encoder.learnt, TextHead(encoder.width, len(train.examples.emotions)))
+    return TextTask(settings, train, valid, model.eval(), torch.device('cpu'))
 
 
-def test_text_without_a_letter_is_the_unknown(tokenizer):
-    assert [row.tolist() for row in encode(tokenizer, ['...', ''])] == [[100], [100]]
+def test_versions_are_the_text_then_without_punctuation_then_parts():
+    random = np.random.default_rng(0)
+    text = "Well, I didn’t see 'it' — did you?"
+    written, bare, *parts = versions_of(text, 6, (2, 3), random)
+    assert (written, bare) == (text, "Well I didn't see it did you")
+    assert all(part in bare and 2 <= len(part.split()) <= 3 for part in parts)
+    assert len(set(parts)) > 1
+    assert versions_of('Oh!', 4, (2, 3), random) == ['Oh!', 'Oh', 'Oh', 'Oh']
 
 
-def test_rows_stand_side_by_side_and_long_ones_are_cut():
-    tokens, mask = pad([np.arange(1, 4), np.arange(1, 201), np.array([7])])
-    assert tokens.shape == mask.shape == (3, 96)
-    assert mask.sum(1).tolist() == [3, 96, 1]
-    assert tokens[0, :4].tolist() == [1, 2, 3, 0]
+def test_a_text_is_encoded_by_itself(settings, context):
+    encoder, tokenizer = begin(settings, context)
+    texts = ['good day', 'a much longer text about you', '']
+    together = means_of(encoder, tokenizer, texts)
+    for index, text in enumerate(texts):
+        torch.testing.assert_close(means_of(encoder, tokenizer, [text])[0], together[index],
+                                   atol=0.02, rtol=0.02)
 
 
-def test_a_text_is_read_by_itself(tokenizer):
-    together = predict(model(), tokenizer, RATED.evidence)
-    for index, text in enumerate(RATED.evidence):
-        alone = predict(model(), tokenizer, [text])
-        torch.testing.assert_close(
-            together.rated[index:index + 1], alone.rated, atol=1e-5, rtol=1e-5)
+def test_the_mean_of_a_texts_vectors_is_what_the_head_is_trained_on(settings, context, task):
+    """The head reads means of whole texts; the network gives a vector per subword."""
+    encoder, tokenizer = begin(settings, context)
+    encoder.learnt = task.model.learnt
+    ids = torch.tensor([tokenizer.encode('good day to you', add_special_tokens=False).ids])
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    with torch.inference_mode():
+        vectors = encoder(ids, mask).mean(1)
+        mean = encoder.understand(ids, mask).mean(1)
+        torch.testing.assert_close(task.model(mean).points, task.model.head(vectors).points)
 
 
-def test_case_and_punctuation_change_nothing(tokenizer):
-    one, other = predict(model(), tokenizer, ['What a lovely day!', 'what a lovely day']).rated
-    torch.testing.assert_close(one, other)
+def test_texts_are_encoded_once(context, settings, task):
+    folder = context.out / 'text/encoded'
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    encoder, tokenizer = begin(settings, context)
+    again = gather(context, 'train', encoder, tokenizer, settings)
+    assert torch.equal(again.means, task.train.means)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def task(tokenizer):
-    return TextTask(SETTINGS, tokenizer, untaught(join([RATED, COMMENTS]), SETTINGS.repeats),
-                    RATED, model(), torch.device('cpu'))
+def test_a_recipe_may_take_fewer_texts_of_a_corpus(context, settings):
+    encoder, tokenizer = begin(settings, context)
+    some = gather(context, 'train', encoder, tokenizer, replace(settings, most=5))
+    assert torch.bincount(some.corpus).tolist() == [5, 5]
+    every = gather(context, 'valid', encoder, tokenizer, replace(settings, most=5))
+    assert (torch.bincount(every.corpus) > 5).all()
 
 
-def test_batches_hold_each_sentence_as_often_as_asked_for(tokenizer):
-    whole = task(tokenizer)
-    batches = list(whole.batches(0, torch.Generator().manual_seed(0)))
-    assert len(batches) == whole.steps == 2
-    rated = torch.cat([batch.targets.rated for batch in batches]).bool()
-    points = torch.cat([batch.targets.points for batch in batches])
-    assert (int(rated.sum()), int((~rated).sum())) == (2 * len(RATED), len(COMMENTS))
-    expected = sorted(np.repeat(RATED.targets, 2, 0).tolist())
-    assert sorted(points[rated].tolist()) == expected
-    for batch in batches:
-        assert batch.mask.any(1).all()
-        assert (batch.targets.shares.sum(1) == batch.targets.named).all()
-        assert (batch.targets.rated + batch.targets.named == 1).all()
-
-
-@pytest.mark.parametrize('kind', ['rated', 'named'])
-def test_a_batch_of_one_kind_alone_has_a_finite_loss(tokenizer, kind):
-    whole = task(tokenizer)
-    batch = next(iter(whole.batches(0, torch.Generator().manual_seed(0))))
-    some = getattr(batch.targets, kind) > 0
-    losses = whole.losses(whole.model, batch._replace(
-        tokens=batch.tokens[some], mask=batch.mask[some],
-        targets=Targets(*(value[some] for value in batch.targets.values()))))
+def test_each_corpus_has_a_loss_of_its_own(task):
+    """Raters of one corpus go further than those of another; neither is wrong."""
+    means, targets, shares, corpus = next(iter(
+        task.batches(0, torch.Generator().manual_seed(0))))
+    assert means.shape[1] == tiny_e5.WIDTH and len(means) == LOOP.batch_size
+    assert corpus.unique().tolist() == [0, 1]
+    losses = task.losses(task.model, (means, targets, shares, corpus))
     assert all(value.isfinite() for value in losses.values())
-    assert losses['loss'] > 0
-    assert losses['emotions' if kind == 'rated' else 'ratings'].item() == 0
+    together = task.losses(task.model, (means, targets, shares, torch.zeros_like(corpus)))
+    assert losses['disagreement'] != together['disagreement']
 
 
-def test_the_stage_leaves_its_files(tmp_path, tokenizer):
-    train_text(SETTINGS, StageContext(Sentences(), tmp_path / 'out', CONFIG))
-    folder = tmp_path / 'out/text'
-    trained = model()
-    load_stage(folder, ENCODER, trained.encoder)
-    load_stage(folder, TASK_HEAD, trained.head)
-    metrics = json.loads((folder / 'metrics.json').read_text())
-    assert metrics['valid'] == pytest.approx(score(trained, tokenizer, RATED))
-    assert (folder / 'curves.png').stat().st_size > 0
+def test_corpora_with_rated_points_choose_the_epoch(task):
+    found = score(task.model, task.valid)
+    assert found['emobank']['rated'] and not found['goemotions']['rated']
+    assert task.validate(task.model)['r'] == pytest.approx(
+        (found['emobank']['r_valence'] + found['emobank']['r_arousal']) / 2)
+
+
+def test_the_stage_leaves_its_files(context, settings):
+    train_text(settings, context)
+    folder = context.out / 'text'
+    encoder = E5Text(CONFIG.backbone('text'))
+    load_stage(folder, ENCODER, encoder)
+    assert not torch.equal(encoder.learnt.mean, torch.zeros(tiny_e5.WIDTH))
+    load_stage(folder, TASK_HEAD, TextHead(8, len(tiny_corpora.LABELS)))
+    assert Tokenizer.from_file(str(folder / TOKENIZER)).encode('good').tokens == ['▁good']
+    metrics = json.loads((folder / METRICS).read_text())
+    assert metrics.keys() == {'valid', 'valid, without punctuation'}
+    assert metrics['valid'].keys() == {'emobank', 'goemotions'}
+
+
+def test_another_network_or_e5_is_refused(settings, context, tmp_path):
+    with pytest.raises(SettingsError, match='the stage text trains what is behind an E5'):
+        begin(settings, replace(context, config=MavenConfig()))
+    with pytest.raises(ResourceError, match='run `maven-ros models fetch e5-small`'):
+        begin(replace(settings, e5='nowhere'), context)
+    entry = tiny_e5.text()
+    other = MavenConfig(text={**entry, 'config': {**entry['config'], 'intermediate_size': 32}},
+                        vocabulary=tiny_e5.VOCABULARY, max_tokens=100)
+    with pytest.raises(ResourceError, match=r"'intermediate_size': 64.*; the network has"):
+        begin(settings, replace(context, config=other))
