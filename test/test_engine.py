@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_encoders as tiny
+import tiny_tokenizer
 import torch
 
 from maven_ros.affect import PRIOR_STD, confidence
@@ -308,7 +309,7 @@ def test_a_raw_head_may_not_leave_the_square(tmp_path):
     model = MavenModel.untrained(MavenConfig(name='old', trained=True, head='raw'), 0)
     with torch.no_grad():
         model.head.point.bias.copy_(torch.tensor([-9.0, math.pi / 4]))
-    save(tmp_path, model, load(resource('models/compact')).tokenizer)
+    save(tmp_path, model, tiny_tokenizer.tokenizer())
     engine = Engine(ModelSettings(path=str(tmp_path)), WindowSettings(), 10.0)
     assert engine.trained
     assert engine.name.startswith('old-')

@@ -384,8 +384,8 @@ def test_words_that_cannot_be_heard_or_read_are_said(tmp_path, monkeypatch):
             speech = graph.advertise('speech', 'hri_msgs/msg/LiveSpeech', STATE)
             wait_for_the_node(speech)
             speech.publish(new('hri_msgs/msg/LiveSpeech', header=picture(graph).header,
-                               final='das ist gut', confidence=0.9, locale='de_DE.UTF-8'))
-            eventually(lambda: "words in 'de-DE' are no evidence" in node.diagnostics['text'],
+                               final='he pai tenei', confidence=0.9, locale='mi_NZ.UTF-8'))
+            eventually(lambda: "words in 'mi-NZ' are no evidence" in node.diagnostics['text'],
                        10, node.diagnostics)
             assert node.diagnostics['text.language'] == '3'
             assert node.end() == 0

@@ -7,7 +7,7 @@ from somebody_elses import outside, write_outside
 
 from maven_ros.training.compact.encoding import BankSettings, gather
 from maven_ros.training.compact.pieces import loudest, words_of
-from maven_ros.training.corpora.emobank import read_emobank
+from maven_ros.training.corpora.emobank import Emobank
 from maven_ros.training.corpora.ferplus import POINTS, read_ferplus
 from maven_ros.training.corpora.goemotions import read_goemotions
 from maven_ros.training.corpora.ravdess import read_ravdess
@@ -51,10 +51,10 @@ def test_voices_are_the_loudest_part_of_every_clip(data):
 
 def test_texts_are_all_sentences_and_some_comments(data):
     material = gather(tiny_corpora.corpora(data), 'text', 'train', BANK)
-    rated = read_emobank(data / 'text/emobank', 'train')
+    rated = Emobank(data / 'text/emobank').read('train')
     comments = read_goemotions(data / 'text/goemotions', 'train')
     texts = [' '.join(word.text for word in piece.words) for piece in plain(material.pieces)]
-    assert texts[:len(rated)] == [' '.join(words_of(text)) for text in rated.texts]
+    assert texts[:len(rated)] == [' '.join(words_of(text)) for text in rated.evidence]
     assert (material.examples.targets[:len(rated)] == rated.targets).all()
     said = {(' '.join(words_of(text)), *target) for text, target in zip(
         comments.texts, comments.targets.tolist(), strict=True)}

@@ -158,6 +158,6 @@ def test_missing_data_is_named(tmp_path):
 
 
 def test_a_stage_that_was_not_trained_is_named(tmp_path):
-    with pytest.raises(ResourceError, match=r"encoder.safetensors: cannot be loaded: .* train the "
+    with pytest.raises(ResourceError, match=r"encoder.safetensors: cannot be read: .* train the "
                                             r"stage 'faces' first"):
         load_stage(tmp_path / 'faces', ENCODER, FaceEncoder(tiny_config()))
