@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
@@ -16,6 +15,7 @@ from maven_ros.errors import ResourceError
 from maven_ros.records import Samples
 from maven_ros.senses.resample import Resampler, mono
 from maven_ros.training.corpus import Examples, require_split
+from maven_ros.training.csv_rows import csv_rows
 from maven_ros.training.targets import points_of
 
 TABLE = 'clips.tsv'
@@ -54,21 +54,13 @@ def listed_clips(folder: Path) -> list[Clip]:
     :raises ResourceError: names the file and the fault.
     """
     path = folder / TABLE
-    try:
-        with path.open(encoding='utf-8', newline='') as lines:
-            rows = csv.DictReader(lines, delimiter='\t', quoting=csv.QUOTE_NONE)
-            missing = set(_COLUMNS) - set(rows.fieldnames or ())
-            if missing:
-                raise ResourceError(f'{path}: has no column {", ".join(sorted(missing))}')
-            clips = []
-            for row in rows:
-                if not row['file'] or Path(row['file']).name != row['file']:
-                    raise ResourceError(f'{path}: line {rows.line_num}: {row["file"]!r} is not '
-                                        'the name of a file in this folder')
-                clips.append(Clip(folder / row['file'], row['speaker'], row['emotion']))
-            return clips
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    clips = []
+    for line, row in csv_rows(path, _COLUMNS, tabs=True):
+        if not row['file'] or Path(row['file']).name != row['file']:
+            raise ResourceError(f'{path}: line {line}: {row["file"]!r} is not the name of a file '
+                                'in this folder')
+        clips.append(Clip(folder / row['file'], row['speaker'], row['emotion']))
+    return clips
 
 
 class ListedVoices(ABC):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from maven_ros.errors import ResourceError
 from maven_ros.files import write_json, written
 from maven_ros.model.configuration import MavenConfig
+from maven_ros.resources import models_folder
 from maven_ros.training.listed import Corpora
 
 ENCODER = 'encoder.safetensors'
@@ -41,6 +42,19 @@ class StageContext:
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device('cpu'))
     stop: Event = field(default_factory=Event)
+
+
+def fetched(name: str, what: str) -> Path:
+    """
+    Return a folder, or the fetched model of that name.
+
+    :param what: name of the model to fetch, for the message.
+    :raises ResourceError: if there is neither.
+    """
+    for folder in (Path(name), models_folder() / name):
+        if folder.is_dir():
+            return folder
+    raise ResourceError(f'{name}: no such folder; run `maven-ros models fetch {what}`')
 
 
 def save_stage(

@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -30,11 +29,10 @@ from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.compute import uses_bf16
 from maven_ros.model.e5_text import E5Text, LearntText
-from maven_ros.resources import models_folder
 from maven_ros.training.compact.bank import fingerprint, keep
 from maven_ros.training.compact.e5_file import read_e5
 from maven_ros.training.compact.pieces import without_punctuation, words_of
-from maven_ros.training.compact.stages import StageContext, save_stage
+from maven_ros.training.compact.stages import StageContext, fetched, save_stage
 from maven_ros.training.corpus import Examples, join
 from maven_ros.training.digests import digest_of
 from maven_ros.training.drawing import drawn, draws
@@ -286,11 +284,7 @@ def begin(settings: TextSettings, context: StageContext) -> tuple[E5Text, Tokeni
     if backbone is None or not backbone.is_e5:
         raise SettingsError('text: the stage text trains what is behind an E5; allowed: a network '
                             'whose text is one')
-    folder = next((one for one in (Path(settings.e5), models_folder() / settings.e5)
-                   if one.is_dir()), None)
-    if folder is None:
-        raise ResourceError(f'{settings.e5}: no such folder; run `maven-ros models fetch '
-                            'e5-small`')
+    folder = fetched(settings.e5, 'e5-small')
     read = read_e5(folder / WEIGHTS, backbone.config['num_hidden_layers'])
     made = {**read.preparation, 'width': backbone.preparation['width']}
     for found, wanted in ((read.config, backbone.config), (made, backbone.preparation)):

@@ -26,11 +26,10 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.compute import uses_bf16
 from maven_ros.model.whisper_voice import LearntVoice, WhisperVoice
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
-from maven_ros.resources import models_folder
 from maven_ros.training.compact.bank import fingerprint, keep
 from maven_ros.training.compact.labels import Labels, accuracy
 from maven_ros.training.compact.pieces import VoicePieces
-from maven_ros.training.compact.stages import StageContext, save_stage
+from maven_ros.training.compact.stages import StageContext, fetched, save_stage
 from maven_ros.training.compact.voice_augmentation import TELEPHONE_HZ, VoiceAugmentation
 from maven_ros.training.compact.whisper_file import read_layers
 from maven_ros.training.corpus import Examples
@@ -313,11 +312,7 @@ def begin(settings: VoiceSettings, context: StageContext) -> WhisperVoice:
         raise SettingsError('audio: the stage voice trains what is behind a Whisper; allowed: a '
                             'network whose audio is one')
     encoder = WhisperVoice(backbone)
-    folder = next((one for one in (Path(settings.whisper), models_folder() / settings.whisper)
-                   if one.is_dir()), None)
-    if folder is None:
-        raise ResourceError(f'{settings.whisper}: no such folder; run `maven-ros models fetch '
-                            'whisper-base`')
+    folder = fetched(settings.whisper, 'whisper-base')
     read = read_layers(folder / 'model.bin', len(encoder.whisper.layers))
     if read.config != backbone.config:
         raise ResourceError(f'{folder}: is {read.config}; the network has {backbone.config}')

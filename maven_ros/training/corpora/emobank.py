@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import Examples, require_split
+from maven_ros.training.csv_rows import csv_rows
 
 _SPLITS = {'train': 'train', 'valid': 'dev', 'test': 'test'}  # our name: name in the file
 _COLUMNS = ('split', 'V', 'A', 'text')
@@ -65,17 +65,8 @@ def read_emobank(folder: Path, split: str) -> RatedSentences:
     """
     require_split(split)
     path = folder / 'emobank.csv'
-    try:
-        with path.open(encoding='utf-8', newline='') as lines:
-            rows = csv.DictReader(lines)
-            missing = set(_COLUMNS) - set(rows.fieldnames or ())
-            if missing:
-                raise ResourceError(f'{path}: has no column {", ".join(sorted(missing))}')
-            chosen = [(row['text'], _rating(path, rows.line_num, row['V']),
-                       _rating(path, rows.line_num, row['A']))
-                      for row in rows if row['split'] == _SPLITS[split]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ResourceError(f'{path}: cannot be read: {error}') from error
+    chosen = [(row['text'], _rating(path, line, row['V']), _rating(path, line, row['A']))
+              for line, row in csv_rows(path, _COLUMNS) if row['split'] == _SPLITS[split]]
     if not chosen:
         raise ResourceError(f'{path}: has no sentence of split {_SPLITS[split]!r}')
     texts, valence, arousal = zip(*chosen, strict=True)

@@ -7,7 +7,6 @@ are the points of the emotions (:mod:`maven_ros.training.targets`).
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import Examples, require_split
+from maven_ros.training.csv_rows import csv_rows
 from maven_ros.training.targets import points_of
 
 _FILES = {'train': 'train.csv', 'valid': 'dev.csv'}
@@ -44,16 +44,8 @@ class Meld:
             raise ResourceError(f'{self._folder}: has no split {split!r}; allowed: '
                                 f'{", ".join(_FILES)}')
         path = self._folder / _FILES[split]
-        try:
-            with path.open(encoding='utf-8', newline='') as lines:
-                rows = csv.DictReader(lines)
-                missing = set(_COLUMNS) - set(rows.fieldnames or ())
-                if missing:
-                    raise ResourceError(f'{path}: has no column {", ".join(sorted(missing))}')
-                every = [(row['text'], _emotion(path, rows.line_num, row['emotion']))
-                         for row in rows]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ResourceError(f'{path}: cannot be read: {error}') from error
+        every = [(row['text'], _emotion(path, line, row['emotion']))
+                 for line, row in csv_rows(path, _COLUMNS)]
         texts, emotions = zip(*every, strict=True) if every else ((), ())
         names = tuple(EMOTIONS.values())
         shares = np.eye(len(names), dtype=np.float32)[[names.index(one) for one in emotions]]

@@ -8,7 +8,6 @@ and the spread of emotional speech.
 
 from __future__ import annotations
 
-import csv
 import zlib
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from maven_ros.errors import ResourceError
 from maven_ros.training.corpus import Examples, require_split
+from maven_ros.training.csv_rows import csv_rows
 
 _COLUMNS = ('text', 'valence_1', 'valence_2', 'arousal_1', 'arousal_2')
 _LOWEST, _HIGHEST = 1.0, 9.0
@@ -45,15 +45,8 @@ class Posts:
         """
         require_split(split)
         path = self._folder / 'train.csv'
-        try:
-            with path.open(encoding='utf-8', newline='') as lines:
-                rows = csv.DictReader(lines)
-                missing = set(_COLUMNS) - set(rows.fieldnames or ())
-                if missing:
-                    raise ResourceError(f'{path}: has no column {", ".join(sorted(missing))}')
-                every = [(row['text'], _ratings(path, rows.line_num, row)) for row in rows]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ResourceError(f'{path}: cannot be read: {error}') from error
+        every = [(row['text'], _ratings(path, line, row))
+                 for line, row in csv_rows(path, _COLUMNS)]
         chosen = [one for one in every if _split_of(one[0]) == split]
         targets = np.array([ratings for _, ratings in chosen]).reshape(-1, 2)
         return Examples(tuple(text for text, _ in chosen),
