@@ -3,7 +3,8 @@ Play a clip in real time to the affect node, in another process, and report the 
 
 It reports the share of the expected windows, person ids, evidence, the time from the end of a
 window to its message (median, 95th percentile, worst), and the CPU time of the node, with its
-recogniser, and of the player. With --minutes it loops the clip and tracks resident memory.
+recogniser, and of the player. With --minutes it loops the clip and tracks resident memory; with
+--topics another process offers so many topics beside it, some of which come and go.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +38,14 @@ def main() -> int:
     parser.add_argument('--media', type=Path, default=None, help='the shipped clip if omitted')
     parser.add_argument('--minutes', type=float, default=0.0, help='soak: length of the loop')
     parser.add_argument('--max-growth-mb', type=float, default=20.0)
+    parser.add_argument('--topics', type=int, default=0, help='of another process, beside it')
     parser.add_argument('--settings', nargs='*', default=[], help='flags for the affect node')
     arguments = parser.parse_args()
     media = arguments.media or resource('media/sample.mp4')
     stay_on_this_machine(os.environ)
     print(described())
     heard = []
-    with DdsGraph(node_name='benchmark') as graph:
+    with beside_topics(arguments.topics), DdsGraph(node_name='benchmark') as graph:
         states = graph.subscribe('affect/state', 'maven_ros/msg/AffectState', STATE,
                                  lambda received: heard.append(
                                      from_cdr(received.cdr, received.msgtype)))
@@ -70,9 +74,26 @@ def main() -> int:
     if arguments.minutes:
         growth = usage.growth_mb()
         print(f'resident memory after the first minute: grew by {growth:.1f} MB, of '
-              f'{usage.memory[-1][1]:.0f} MB')
+              f'{usage.memory[-1][1]:.0f} MB; over the second half: '
+              f'{usage.second_half_mb_a_minute():+.3f} MB a minute')
         return 0 if growth < arguments.max_growth_mb else 1
     return 0
+
+
+@contextmanager
+def beside_topics(count: int) -> Iterator[None]:
+    """Let another process offer so many topics meanwhile."""
+    if not count:
+        yield
+        return
+    other = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name('crowd.py'), '--crowd', '--topics', str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        other.stdout.readline()
+        yield
+    finally:
+        other.communicate(timeout=20)
 
 
 class Usage:
@@ -97,6 +118,11 @@ class Usage:
         family = [self._node, *self._node.children(recursive=True)]
         mb = sum(one.memory_info().rss for one in family) / 1e6
         self.memory.append((self.seconds, mb))
+
+    def second_half_mb_a_minute(self) -> float:
+        """Return the slope of a line through the memory of the second half."""
+        half = np.array([one for one in self.memory if one[0] >= self.memory[-1][0] / 2])
+        return float(60 * np.polyfit(half[:, 0], half[:, 1], 1)[0])
 
     def growth_mb(self) -> float:
         """Return the median of the last 30 s minus that of the 30 s after the first minute."""
