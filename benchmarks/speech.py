@@ -33,7 +33,7 @@ from maven_ros.settings import AudioSettings, SpeechSettings
 
 DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 SENTENCES = {'01': 'kids are talking by the door', '02': 'dogs are sitting by the door'}
-CHUNK = 1600  # samples, 0.1 s
+CHUNK = 512  # samples, as a microphone's
 QUIET_S = 1.5  # after a clip, so that its utterance ends
 
 

@@ -197,7 +197,7 @@ class WhisperRecogniser(SoundListener):
     def _partial(self, speech: OpenSpeech) -> Iterator[Utterance]:
         before, length_s = speech.last, len(speech.blocks) * BLOCK_S
         # A pause may be the end: what is decoded in it may be final, and is decoded anew.
-        begun = [] if self._endpointer.quiet else [
+        begun = None if self._endpointer.quiet else [
             one for one in speech.shown if one.end_s < length_s - _SETTLED_S]
         speech.last = now = self._decode(speech, len(speech.blocks), begun)
         agreed = [word for word, other in itertools.takewhile(
@@ -234,15 +234,24 @@ class WhisperRecogniser(SoundListener):
         yield utterance
 
     def _decode(
-        self, speech: OpenSpeech, blocks: int, begun: Sequence[HeardWord] = (),
+        self, speech: OpenSpeech, blocks: int, begun: Sequence[HeardWord] | None = None,
     ) -> Decoding:
+        """
+        Decode the first blocks of a speech.
+
+        :param begun: words to go on from; None for a result that may be final.
+        """
         voiced = speech.voiced(blocks)
         voiced_s = sum(voiced) * BLOCK_S
-        encoded = self._weights.encode(np.concatenate(speech.blocks[:blocks]))
-        weighed = {self._language: 1.0} if self._language else self._belief.weigh(
-            self._weights.odds(encoded), voiced_s)
+        sound = np.concatenate(speech.blocks[:blocks])
+        encoded = self._weights.encode(sound)
+        if self._language:
+            weighed = {self._language: 1.0}
+        else:
+            all_of_it = self._weights.encode(sound, whole=True) if begun is None else encoded
+            weighed = self._belief.weigh(self._weights.odds(all_of_it), voiced_s)
         language = max(weighed, key=weighed.__getitem__)
-        if speech.last is None or speech.last.language != language:
+        if begun is None or speech.last is None or speech.last.language != language:
             begun = ()
         words = self._weights.decode(encoded, language, blocks * BLOCK_S,
                                      self._before(speech, language), begun)

@@ -2,8 +2,9 @@
 Whisper's weights, and one decoding of them.
 
 Loading, features, tokens and alignment are faster-whisper's. Its ``transcribe`` is not used: it
-pads everything to 30 s, which takes five times as long to encode as 15 s. With less, Whisper
-begins to loop.
+encodes 30 s however short speech is. With less than 15 s, Whisper begins to loop. Here the sound
+and some silence after it are encoded, and the rest of the 15 s is the encoding of silence, which
+is always the same.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ DEFAULT, WEIGHTS = 'whisper-base', 'model.bin'
 MODEL_FILES = (
     WEIGHTS, 'config.json', 'tokenizer.json', 'vocabulary.txt|vocabulary.json')
 PADDED_S = 15
+_AFTER_S, _LEAST_S = 0.5, 3.0  # of silence that is encoded with the sound, and of both
 _HOP = 160                    # samples of a column of the features
+_BURSTS_HZ = 2.5              # of the sound before the silence that is kept
 _TOKENS_A_SECOND, _TOKENS_MORE = 12, 8  # of most languages; where there are more, it goes on
 _MOST_TOKENS, _MOST_BEFORE = 220, 60  # of 448 that fit: of a text, and of the one before
 _NO_SPEECH, _UNSURE = 0.6, -1.0  # as OpenAI has them: nobody spoke, if it is unsure of the text
@@ -76,22 +79,35 @@ class WhisperWeights:
             raise ResourceError(f'speech.whisper_model: {folder} has all files, but one cannot be '
                                 f'read: {error}') from error
         self._tokenizers: dict[str, Any] = {}
+        self._silence = self._encode(_bursts(), PADDED_S)
 
     @property
     def languages(self) -> list[str]:
         """IETF tags of the languages that it knows."""
         return [_ietf(code) for code in self._model.supported_languages]
 
-    def encode(self, samples: Samples) -> Any:
+    def encode(self, samples: Samples, whole: bool = False) -> Any:
         """
         Encode sound, for the other methods.
 
         :param samples: float32 (n,), 16 kHz, of 15 s at most.
+        :param whole: encode the silence after it, too; it takes three times as long, and tells
+            the language better.
         """
-        padded = np.zeros(PADDED_S * SAMPLE_RATE_HZ, np.float32)
+        from ctranslate2 import StorageView
+
+        length_s = PADDED_S if whole else max(len(samples) / SAMPLE_RATE_HZ + _AFTER_S, _LEAST_S)
+        encoded = self._encode(samples, min(length_s, PADDED_S))
+        return StorageView.from_array(np.concatenate(
+            [encoded, self._silence[:, encoded.shape[1]:]], axis=1))
+
+    def _encode(self, samples: Samples, length_s: float) -> np.ndarray:
+        """Encode sound, and silence up to a length: (1, n, width), 20 ms each."""
+        columns = int(length_s * SAMPLE_RATE_HZ) // _HOP // 2 * 2
+        padded = np.zeros(max(columns * _HOP, len(samples)), np.float32)
         padded[:len(samples)] = samples
-        columns = self._model.feature_extractor(padded)[:, :len(padded) // _HOP]
-        return self._model.encode(columns)
+        features = self._model.feature_extractor(padded)[:, :columns]
+        return np.array(self._model.encode(np.ascontiguousarray(features)))
 
     def odds(self, encoded: Any) -> dict[str, float]:
         """Return how likely the sound is in each language, by IETF tag."""
@@ -156,6 +172,18 @@ class WhisperWeights:
             if len(more) < some or unlooped(words) < len(words):
                 break
         return ids
+
+
+def _bursts() -> Samples:
+    """
+    Return two seconds of noise that swells like syllables.
+
+    The silence after it is encoded as that after speech is. Without anything before it, silence
+    has another encoding, and Whisper says the sentence twice.
+    """
+    at_s = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    swell = np.sin(2 * np.pi * _BURSTS_HZ * at_s).clip(0)
+    return (0.02 * swell * np.random.default_rng(0).standard_normal(len(at_s))).astype(np.float32)
 
 
 def _ietf(code: str) -> str:
