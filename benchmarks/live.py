@@ -39,7 +39,8 @@ def main() -> int:
     parser.add_argument('--minutes', type=float, default=0.0, help='soak: length of the loop')
     parser.add_argument('--max-growth-mb', type=float, default=20.0)
     parser.add_argument('--topics', type=int, default=0, help='of another process, beside it')
-    parser.add_argument('--settings', nargs='*', default=[], help='flags for the affect node')
+    parser.add_argument('--settings', nargs=argparse.REMAINDER, default=[],
+                        help='all that follows are flags for the affect node')
     arguments = parser.parse_args()
     media = arguments.media or resource('media/sample.mp4')
     stay_on_this_machine(os.environ)
