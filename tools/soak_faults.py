@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from contextlib import contextmanager
@@ -230,19 +231,22 @@ def until(condition, timeout_s):
 
 
 @contextmanager
-def full_disk(folder, said):
+def full_disk(folder):
     """Record where no file may grow beyond a megabyte."""
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, most))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     recorder = subprocess.Popen(
         [sys.executable, '-m', 'maven_ros', 'record', '--out', str(folder / 'bag')],
         preexec_fn=limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    patience = threading.Timer(BACK_S, recorder.kill)
+    patience.start()
     try:
-        yield
-        said.append(recorder.communicate(timeout=60)[0])
+        yield recorder
     finally:
+        patience.cancel()
         recorder.kill()
         recorder.wait()
 
@@ -298,13 +302,19 @@ def injected(robot, name, fault, pattern):
 
 
 def disk_filled(robot):
-    """Fill the disk of a recorder beside the node."""
-    said, began_s = [], time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, full_disk(Path(folder), said):
-        pass
-    line = next((one for one in said[0].splitlines() if 'File too large' in one), '')
-    return told(robot, 'full disk (of the recorder)',
-                time.monotonic() - began_s if line else None, line or said[0])
+    """Fill the disk of a recorder beside the node, and make room again."""
+    began_s = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, full_disk(Path(folder)) as recorder:
+        full = next((line for line in recorder.stdout if 'File too large' in line), '')
+        named_s = time.monotonic() - began_s
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (most, most))
+        goes_on = next((line for line in recorder.stdout if 'recording goes on' in line), '')
+        recorder.send_signal(signal.SIGINT)
+        recorder.stdout.read()
+        is_right = full and goes_on and recorder.wait() == 0
+    return told(robot, 'full disk (of the recorder)', named_s if is_right else None,
+                f'{full.strip()} | {goes_on.strip()}')
 
 
 def told(robot, name, named_s, said):

@@ -35,6 +35,12 @@ def _are_colours(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 3 and all(map(is_number, value))
 
 
+def _are_layers(value: Any) -> bool:
+    return (isinstance(value, list) and value != []
+            and all(type(one) is int and one > 0 for one in value)
+            and value == sorted(set(value)))
+
+
 NAME: Kind = (lambda value: type(value) is str and value != '', 'a name')
 _FLAG: Kind = (lambda value: type(value) is bool, 'true or false')
 _ID: Kind = (lambda value: type(value) is int and value >= 0, 'an id, a whole number from 0')
@@ -44,7 +50,7 @@ _FIELDS: dict[str, Kind] = {
                'a mapping with a model_type'),
     'preparation': (lambda value: type(value) is dict, 'a mapping'),
     'frozen': _FLAG,
-    'bits': (lambda value: value in (4, 8, 16), '4, 8 or 16'),
+    'bits': (lambda value: type(value) is int and value in (4, 8, 16), '4, 8 or 16'),
     'sha256': (lambda value: type(value) is str and re.fullmatch('([0-9a-f]{64})?', value),
                '64 hexadecimal digits in lower case, or empty'),
 }
@@ -59,9 +65,7 @@ _PREPARATION: dict[str, dict[str, Kind]] = {
     },
     'audio': {'normalize': _FLAG},
     WHISPER: {
-        'layers': (lambda value: isinstance(value, list) and value == sorted(set(value))
-                   and all(type(one) is int and one > 0 for one in value) and value,
-                   'a rising list of layers, counted from 1'),
+        'layers': (_are_layers, 'a rising list of layers, counted from 1'),
         'width': _WIDTH,
     },
     'text': _SUBWORDS,

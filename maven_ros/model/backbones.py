@@ -37,13 +37,22 @@ _CODE = ('auto_map', 'attn_implementation', '_attn_implementation', 'experts_imp
          '_experts_implementation')
 
 
-_LAYERS = re.compile('layers|depth')  # names of fields that count them
-_MOST_LAYERS = 200  # a model is built one by one before its weights can be held against it
+#: The largest sizes, by the names of their fields: transformers builds layers one by one, and
+#: allocates some vectors, before any weights can be held against the sizes.
+_MOST = {re.compile('layers|depth'): 200, re.compile('hidden_size|dim|d_model|width'): 65535}
+_MOST_SAMPLES = 60 * SAMPLE_RATE_HZ  # that a vector of sound covers, or that lie between two
 
 
-def _few(layers: Any) -> bool:
-    counts = layers if isinstance(layers, list | tuple) else [layers]
-    return all(one <= _MOST_LAYERS for one in counts if type(one) in (int, float))
+def _too_large(values: dict[str, Any]) -> Iterator[tuple[str, Any, int]]:
+    """Yield the sizes that are beyond any model's, and the largest that are allowed."""
+    for name, value in values.items():
+        if isinstance(value, dict) and name.endswith('_config'):
+            yield from _too_large(value)
+        sizes = value if isinstance(value, list | tuple) else [value]
+        for pattern, most in _MOST.items():
+            if pattern.search(name) and any(
+                    one > most for one in sizes if type(one) in (int, float)):
+                yield name, value, most
 
 
 def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
@@ -58,10 +67,9 @@ def parse_config(part: str, backbone: Backbone) -> PretrainedConfig:
     if values.get('quantization_config') is not None:
         raise SettingsError(f'{part}.config: quantization_config: weights are read as floating '
                             'point; allowed: none')
-    for name, value in values.items():
-        if _LAYERS.search(name) and not _few(value):
-            raise SettingsError(f'{part}.config: {name}: {value!r} are more layers than any model '
-                                f'has; allowed: up to {_MOST_LAYERS}')
+    for name, value, most in _too_large(values):
+        raise SettingsError(f'{part}.config: {name}: {value!r} is more than any model has; '
+                            f'allowed: up to {most}')
     try:
         with quietly():
             config = AutoConfig.for_model(kind, **values)
@@ -173,6 +181,9 @@ class VoiceBackbone(nn.Module):
         for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride),
                                   strict=True):
             self.field_samples = (self.field_samples - 1) * stride + kernel
+        if max(self.step_samples, self.field_samples) > _MOST_SAMPLES:
+            raise SettingsError('audio.config: conv_kernel, conv_stride: a vector is of more than '
+                                f'{_MOST_SAMPLES} samples; allowed: fewer')
         self.first_s = self.field_samples / 2 / SAMPLE_RATE_HZ
         self.step_s = self.step_samples / SAMPLE_RATE_HZ
 

@@ -108,6 +108,9 @@ def _build(backbone: Backbone) -> Any:
     if config.hidden_size % BLOCK:
         raise SettingsError(f'text.config.hidden_size: {config.hidden_size}; allowed: multiples '
                             f'of {BLOCK}')
+    if not 0 < config.vocab_size < 1 << 31:
+        raise SettingsError(f'text.config.vocab_size: {config.vocab_size}; allowed: 1 to '
+                            '2**31 - 1')
     rows, config.vocab_size = config.vocab_size, 1  # the table is quantized
     try:
         with quietly():

@@ -190,6 +190,9 @@ def _build(backbone: Backbone) -> Any:
     if max(layers) > config.encoder_layers:
         raise SettingsError(f'audio.preparation.layers: {layers}; allowed: 1 to '
                             f'{config.encoder_layers}')
+    if not 0 < config.num_mel_bins <= FRAME_SAMPLES // 2 + 1:
+        raise SettingsError(f'audio.config.num_mel_bins: {config.num_mel_bins}; allowed: 1 to '
+                            f'{FRAME_SAMPLES // 2 + 1}')
     try:
         with quietly():
             return FirstLayers(config, layers)

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from maven_ros.counters import Counters
-from maven_ros.errors import GraphError, InputError, ResourceError
+from maven_ros.errors import CannotWrite, GraphError, InputError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph, BagPublisher
 from maven_ros.graph.convert import DIAGNOSTICS, diagnostics_message
 from maven_ros.graph.images import COMPRESSED_IMAGE, IMAGE, compressed_message, read_image
@@ -42,6 +42,8 @@ class Recorder:
     """
     Write messages into a bag, with their times of arrival, and report on ``/diagnostics``.
 
+    While the disk is full, messages are lost and counted; when there is room, recording goes on.
+
     :param graph: the graph to record.
     :param bag: open for writing; the caller closes it.
     :param topics: full names; if empty, all topics of known types, except the affect node's
@@ -65,6 +67,9 @@ class Recorder:
         self._writers: dict[str, BagPublisher] = {}
         self._ignored: set[str] = set()
         self._written = 0
+        self._full = ''  # why the bag cannot be written
+        self._waits = False  # until it is tried again
+        self._written_then, self._undone = 0, 0
         self._looks = deque([self.counters.counts()], maxlen=LOOKS_BACK + 1)
 
     def run(self, stop: threading.Event) -> int:
@@ -72,7 +77,8 @@ class Recorder:
         Record until ``stop`` is set, then write the waiting messages; secure the bag each second.
 
         :returns: number of written messages.
-        :raises ResourceError: if the bag cannot be written; ``/diagnostics`` has it, too.
+        :raises ResourceError: if the bag cannot be written, for another reason than a full disk;
+            ``/diagnostics`` has it, too.
         """
         with closing(self._graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)) as diagnostics:
             try:
@@ -89,13 +95,40 @@ class Recorder:
                 self._look()
                 self._write(_LOOK_S, stop)
                 if time.monotonic() >= due_s:
-                    self._bag.secure()
-                    self._report(diagnostics)
+                    self._secure()
+                    self._report(diagnostics, [Fault(ERROR, 'bag', self._full)] * bool(self._full))
                     due_s = time.monotonic() + _SECURE_S
         finally:
             for subscription in self._heard.values():
                 subscription.close()
             self._write(0.0)
+
+    def _secure(self) -> None:
+        """Secure the bag; from here on, one that was full is written again."""
+        self._waits = False
+        try:
+            self._bag.secure()
+        except CannotWrite as error:
+            self._stall(error)
+            return
+        if self._full and self._written > self._written_then:
+            _log.warning('%s: can be written again; recording goes on', shown(self._bag.path))
+            self._full = ''
+
+    def _stall(self, error: CannotWrite) -> None:
+        """Write nothing for a moment, since there is no room."""
+        self._waits = True
+        undone, self._undone = self._bag.undone - self._undone, self._bag.undone
+        self._written -= undone
+        self._written_then = self._written
+        if not self._full:
+            self._full = f'{error}; what arrives is lost until there is room'
+            _log.error('%s', self._full)
+        if undone:
+            self._lose(undone)
+
+    def _lose(self, count: int = 1) -> None:
+        self.counters.count('recorder', 'no_room', self._full, n=count)
 
     def _report(self, diagnostics: Publisher, faults: Sequence[Fault] = ()) -> None:
         """Publish what was lost in the last seconds, by cause, and what was written."""
@@ -123,7 +156,10 @@ class Recorder:
                 continue
             self._heard[topic] = self._graph.subscribe(topic, msgtype, _QOS, self._arrived)
             if not (self._jpeg and msgtype == IMAGE):
-                self._writer(topic, topic, msgtype)  # in the bag even if nothing is said there
+                try:
+                    self._writer(topic, topic, msgtype)  # also of a topic that says nothing
+                except CannotWrite as error:
+                    self._stall(error)
             _log.info('recording %s (%s)', topic, msgtype)
 
     def _arrived(self, received: Received) -> None:
@@ -149,8 +185,14 @@ class Recorder:
         """Write all messages that arrive within the time; ``stop`` ends it early."""
         until_s = time.monotonic() + _LOOK_S
         while (received := self._inbox.get(wait_s)) is not None:
-            self._keep(received)
-            self._written += 1
+            if not self._waits:
+                try:
+                    self._keep(received)
+                    self._written += 1
+                except CannotWrite as error:
+                    self._stall(error)
+            if self._waits:
+                self._lose()
             wait_s = 0.0
             if stop is not None and (stop.is_set() or time.monotonic() > until_s):
                 break  # messages arrive faster than they are written; do the other work, too

@@ -18,6 +18,7 @@ from typing import IO, Any
 from maven_ros import __version__
 from maven_ros.errors import ResourceError
 from maven_ros.files import BLOCK_BYTES
+from maven_ros.store.paced import PacedHttp, PacedHttps
 from maven_ros.text import printable
 
 Progress = Callable[[int, int | None], None]  # bytes so far, total bytes if known
@@ -43,7 +44,7 @@ class Wanted:
 
     :param size: required size in bytes, if known.
     :param sha256: required hash, if known.
-    :param timeout_s: longest silence of the server.
+    :param timeout_s: longest silence of the server, and longest time for the head of an answer.
     """
 
     url: str
@@ -87,7 +88,7 @@ class Answer:
             headers['Range'] = f'bytes={wanted.have}-'
         trail = _Trail()
         try:
-            body = urllib.request.build_opener(trail).open(
+            body = urllib.request.build_opener(trail, PacedHttp, PacedHttps).open(
                 urllib.request.Request(wanted.url, headers=headers), timeout=wanted.timeout_s)
         except urllib.error.HTTPError as error:
             error.close()
@@ -150,6 +151,7 @@ class _Trail(urllib.request.HTTPRedirectHandler):
         if req.type == 'https' and scheme != 'https':
             raise ResourceError(f'{where}, which is not encrypted')
         self.headers.append(headers)
+        fp.close()  # urllib would read the body to its end, which need not come
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -16,7 +16,6 @@ from maven_ros.errors import ResourceError
 from maven_ros.files import BLOCK_BYTES, readable, require_room
 from maven_ros.store.answer import Answer, Progress, Trouble, Wanted
 
-_SLOWEST_BYTES_S = 1000     # slower servers are refused
 _LITTLE_BYTES = 65536       # an attempt that receives less has failed
 _MOST_UNTOLD = 100_000_000  # largest file of unknown size, such as a configuration
 
@@ -28,7 +27,8 @@ class Patience:
 
     :param retries: attempts after the first that may fail in a row with almost no data.
     :param delay_s: delay before the first retry; it doubles with each retry.
-    :param timeout_s: longest silence of a server; its rate is checked over the same time.
+    :param timeout_s: longest silence of a server, and longest time for the head of an answer; the
+        rate of the body is checked over the same time.
     """
 
     retries: int = 4
@@ -116,7 +116,6 @@ def _receive(wanted: Wanted, answer: Answer) -> str:
     """Write the body to its position; return the hash of the whole file."""
     digest = hashlib.sha256()
     continues = answer.starts_at > 0
-    pace = _Pace(wanted)
     try:
         with wanted.part.open('r+b' if continues else 'wb') as file:
             while continues and (block := file.read(BLOCK_BYTES)):
@@ -128,7 +127,6 @@ def _receive(wanted: Wanted, answer: Answer) -> str:
                 digest.update(block)
                 done += len(block)
                 wanted.progress(done, answer.total)
-                pace.check(len(block))
                 if done > (_MOST_UNTOLD if answer.total is None else answer.total):
                     break
     except OSError as error:
@@ -143,30 +141,6 @@ def _receive(wanted: Wanted, answer: Answer) -> str:
         raise ResourceError(f'{wanted.url}: sends more than {readable(_MOST_UNTOLD)}, and neither '
                             'it nor the manifest says its size')
     return digest.hexdigest()
-
-
-class _Pace:
-    """Refuse a server that sends too slowly, without ever being silent."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        self._wanted = wanted
-        self._began_s, self._came = time.monotonic(), 0
-
-    def check(self, came: int) -> None:
-        """
-        Count received bytes.
-
-        :raises ResourceError: if they are too few for the elapsed time.
-        """
-        self._came += came
-        waited_s = time.monotonic() - self._began_s
-        if waited_s < self._wanted.timeout_s:
-            return
-        if self._came < waited_s * _SLOWEST_BYTES_S:
-            raise ResourceError(
-                f'{self._wanted.url}: sent {self._came} bytes in {waited_s:.3g} s; allowed: '
-                f'{_SLOWEST_BYTES_S} bytes a second. What came is kept for the next fetch')
-        self._began_s, self._came = time.monotonic(), 0
 
 
 def _refuse_size(wanted: Wanted, total: int | None) -> None:

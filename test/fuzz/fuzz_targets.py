@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 import yaml
 from mutating import mutated_bytes, mutated_text, mutated_tree
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
@@ -40,9 +41,16 @@ from maven_ros.graph.sound import (
 from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
 from maven_ros.intake.intake import Intake
 from maven_ros.model.backbone_configuration import Backbone
-from maven_ros.model.backbones import parse_config
+from maven_ros.model.backbones import (
+    BeitLayers,
+    FaceBackbone,
+    TextBackbone,
+    VoiceBackbone,
+    parse_config,
+)
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.hub import CONFIG, read_config
+from maven_ros.model.maven import MavenModel
 from maven_ros.records import NS, AffectEvent, AffectState, AudioChunk, Frame, Utterance
 from maven_ros.resources import resource
 from maven_ros.scoring.annotations import read_file, read_frame_values
@@ -408,12 +416,11 @@ class Csv(Kind):
 
 
 class Configs(Kind):
-    """config.json of models and of the encoders in them, recipes, and the settings of runs."""
+    """config.json of networks and of their encoders, built; recipes, and the settings of runs."""
 
     def __init__(self, folder):
         super().__init__(folder)
-        self._json = [{**MavenConfig.compact().own(), 'model_type': 'maven'},
-                      {**MavenConfig.base().own(), 'model_type': 'maven'}]
+        self._json = [_shallow(MavenConfig.compact()), _shallow(MavenConfig.base())]
         self._parts = {part: self._json[1][part]['config']
                        for part in ('video', 'audio', 'text', 'context')}
         (folder / 'model').mkdir()
@@ -444,14 +451,33 @@ class Configs(Kind):
         if name not in self._yaml:
             path = self.folder / 'model' / CONFIG
             path.write_bytes(text)
-            if name == 'json':
-                read_config(path.parent)
-            else:
-                parse_config(name, Backbone('it', read_object(path)))
+            with torch.device('meta'):  # sizes without memory
+                if name == 'json':
+                    MavenModel(read_config(path.parent))
+                else:
+                    parse_config(name, Backbone('it', read_object(path)))
+                    _ENCODERS[name](Backbone.parse(
+                        name, {**self._json[1][name], 'config': read_object(path)}))
             return
         path = Path(self.folder / 'it.yaml')
         path.write_bytes(text)
         read_recipe(str(path)) if name == 'compact' else read_run_settings(path)
+
+
+_ENCODERS = {
+    'video': FaceBackbone, 'audio': VoiceBackbone, 'text': TextBackbone, 'context': BeitLayers}
+
+
+def _shallow(config):
+    """Return the content of a config.json; few layers, since each input is built."""
+    values = {**config.own(), 'model_type': 'maven'}
+    for part in values.keys() & {'video', 'audio', 'text', 'context'}:
+        own = (values[part] or {'config': {}})['config']
+        if 'depths' in own:
+            own['depths'] = [1] * 4
+        elif own.get('num_hidden_layers') and not own.get('out_features'):  # of certain layers
+            own['num_hidden_layers'] = 1
+    return values
 
 
 KINDS = {kind.__name__.lower(): kind

@@ -112,9 +112,11 @@ def mutated_tree(rng, tree):
                 other, name = rng.choice(places)
                 outer[key] = copy.deepcopy(other[name])
             case 2 if isinstance(outer, dict):
-                outer[rng.choice(('', 'x', 'name', '0', 'a' * 300))] = rng.choice(_VALUES)
+                name = rng.choice(('', 'x', 'name', '0', 'a' * 300))
+                outer[name] = copy.deepcopy(rng.choice(_VALUES))
             case 3 if isinstance(outer, list):
-                outer[key:key] = [rng.choice(_VALUES)] * rng.choice((1, 3, 200))
+                value, times = rng.choice(_VALUES), rng.choice((1, 3, 200))
+                outer[key:key] = [copy.deepcopy(value) for _ in range(times)]
             case _:
                 outer[key] = copy.deepcopy(rng.choice(_VALUES))
     return tree['']

@@ -97,6 +97,47 @@ def test_refuses_a_preparation_that_cannot_be(part, preparation, message):
         MavenConfig(**{part: {**BACKBONE, 'preparation': preparation}})
 
 
+def places(tree, path=()):
+    """Yield the path of each value in mappings and lists."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in items:
+        yield (*path, key)
+        if isinstance(value, dict | list | tuple):
+            yield from places(value, (*path, key))
+
+
+def changed(tree, path, value):
+    if not path:
+        return value
+    key, *rest = path
+    copy = dict(tree) if isinstance(tree, dict) else [*tree]
+    copy[key] = changed(copy[key], rest, value)
+    return copy
+
+
+WRONG = (None, True, -1, 4.0, 10 ** 400, float('inf'), '', 'text', [], {}, [{}], [[]], [1, 'a'],
+         [None, {}], [1, {}], {'a': {}}, {'model_type': {}}, {'model_type': []})
+
+
+@pytest.mark.parametrize('config', [MavenConfig.compact(), MavenConfig.base()])
+@pytest.mark.parametrize('part', ['', 'video', 'audio', 'text', 'context'])
+def test_no_value_of_another_type_is_anything_but_a_settings_error(config, part):
+    """A mapping among the layers of Whisper was a TypeError, and bits of 4.0 were taken."""
+    whole = {**config.own(), 'model_type': 'maven'}
+    tree = (whole[part] or {}) if part else {
+        name: value for name, value in whole.items() if not isinstance(value, dict)}
+    for path in places({part: tree} if part else tree):
+        if 'config' in path[:2] and len(path) > 3:  # of transformers, which checks it itself
+            continue
+        for value in WRONG:
+            try:
+                read = MavenConfig.from_dict(changed(whole, path, value))
+            except SettingsError:
+                continue
+            assert 'bits' not in path or type(value) is int, (path, value)
+            assert read.own().keys() == config.own().keys()
+
+
 @pytest.mark.parametrize(('kind', 'most'), [('roberta', 36), ('distilbert', 38)])
 def test_no_more_tokens_than_positions(kind, most):
     """RoBERTa counts positions from after the padding's, 1, and two tokens are special."""

@@ -79,6 +79,7 @@ def test_more_than_it_takes_is_refused(changes, message):
     ('preparation', {'prefix': 'query'}, r"text\.preparation\.prefix: 'query' is not a list of "),
     ('preparation', {'width': 0}, r'text\.preparation\.width: 0 is not a whole number from 1'),
     ('config', {'hidden_size': 40}, r'text\.config\.hidden_size: 40; allowed: multiples of 32'),
+    ('config', {'vocab_size': -2**63}, r'text\.config\.vocab_size: -92.*; allowed: 1 to 2\*\*31'),
     ('config', {'num_attention_heads': 7}, r'text\.config: cannot be built')])
 def test_an_encoder_that_cannot_be_is_refused(part, changes, message):
     entry = tiny_e5.text()

@@ -122,10 +122,15 @@ def test_a_preparation_that_cannot_be_is_refused(changes, message):
             **audio, 'preparation': {**audio['preparation'], **changes}}))
 
 
-def test_sizes_that_cannot_be_are_refused():
+@pytest.mark.parametrize(('name', 'value', 'message'), [
+    ('encoder_attention_heads', 7, r'audio\.config: cannot be built: ValueError'),
+    # Filters for so many took all memory, and the process was killed.
+    ('num_mel_bins', 2**31 - 1, r'audio\.config\.num_mel_bins: 2147483647; allowed: 1 to 201'),
+    ('num_mel_bins', 0, r'audio\.config\.num_mel_bins: 0; allowed: 1 to 201')])
+def test_sizes_that_cannot_be_are_refused(name, value, message):
     audio = tiny_whisper.voice()
-    audio['config']['encoder_attention_heads'] = 7
-    with pytest.raises(SettingsError, match=r'audio\.config: cannot be built: ValueError'):
+    audio['config'][name] = value
+    with pytest.raises(SettingsError, match=message):
         WhisperVoice(Backbone.parse('audio', audio))
 
 

@@ -1,6 +1,8 @@
 """The recorder: what is on the graph is in the bag, at the time it arrived."""
 
 import re
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -212,27 +214,58 @@ def said(graph):
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.usefixtures('embedded_graph')
-def test_a_full_disk_is_named_on_diagnostics_before_the_recorder_ends(
+def test_a_full_disk_is_named_and_recording_goes_on_when_there_is_room(
         graph, said, tmp_path, storage):
+    """The recorder ended for good."""
     images = graph.advertise('/image', IMAGE, Qos(Reliability.RELIABLE, 5))
-    picture = image_message(0, np.zeros((240, 320, 3), np.uint8))
     recorder = subprocess.Popen(
         [sys.executable, '-m', 'maven_ros', 'record', '--out', str(tmp_path / 'bag'), '--storage',
-         storage], stderr=subprocess.PIPE, text=True, preexec_fn=lambda: limit_files(3_000_000))
+         storage], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: limit_files(3_000_000))
+    sent = 0
+
+    def publish_until(condition):
+        nonlocal sent
+        until_s = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < until_s, said[-1]
+            images.publish(image_message(sent, np.zeros((240, 320, 3), np.uint8)))
+            sent += 1
+            time.sleep(0.02)
+
     try:
         wait_for(images)
         eventually(lambda: said, 10, 'the recorder publishes no status')
         assert said[0] == (0, 'ok')
-        while recorder.poll() is None:
-            images.publish(picture)
-            time.sleep(0.02)
-        assert recorder.returncode == 1
+        publish_until(lambda: said[-1][0] == 2)
+        assert re.match('.*/bag: cannot be written: .*; what arrives is lost until there is room',
+                        said[-1][1])
+        before = sent
+        publish_until(lambda: sent > before + 40)
+        late = graph.advertise('/late', BOOL, Qos(Reliability.RELIABLE, 5))
+        wait_for(late)
+        publish_until(lambda: sent > before + 60)
+        resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, 2 * (resource.RLIM_INFINITY,))
+        publish_until(lambda: said[-1][0] < 2)
+        resumed = sent
+        late.publish(new(BOOL, data=True))
+        publish_until(lambda: sent > resumed + 30)
+        eventually(lambda: said[-1] == (0, 'ok'), 15, lambda: said[-1])
     finally:
-        recorder.kill()
-        told = recorder.communicate()[1]
-    assert re.search('bag: cannot be (written|completed): ', told)
-    eventually(lambda: said[-1][0] == 2, what=f'no error was heard: {said[-1]}')
-    assert re.match('.*/bag: cannot be written: .*', said[-1][1])
+        recorder.send_signal(signal.SIGINT)
+        told = recorder.communicate(timeout=30)[0]
+    assert recorder.returncode == 0, told
+    assert 'can be written again; recording goes on' in told
+    written, lost = (int(re.search(text, told)[1]) for text in (
+        r'recorded (\d+) messages', r'no_room (\d+)'))
+    with BagGraph(tmp_path / 'bag') as bag:
+        assert bag.message_counts()['/late'] == 1
+        stamps = [from_cdr(one.cdr, IMAGE).header.stamp.nanosec for one in bag.read(['/image'])]
+        assert len(stamps) == bag.message_counts()['/image']
+        assert sum(bag.message_counts().values()) == written
+    assert stamps == sorted({*stamps}) and stamps[-1] == sent - 1
+    assert {*range(resumed, sent)} <= {*stamps} and lost > 40
+    assert len(stamps) + lost >= sent
 
 
 def test_what_a_stalled_disk_loses_is_a_warning_until_it_is_over(

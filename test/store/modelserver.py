@@ -24,6 +24,8 @@ class Page:
     :param headers: sent with the first answer, also with a redirect.
     :param status: of the answer, instead of the right one.
     :param drip_s: that it waits after each byte.
+    :param raw: bytes that it sends instead of an answer, and what it repeats for ever after them,
+        waiting ``drip_s`` after each time.
     :param reason: said with a refusal.
     :param redirect: path that it sends the client to.
     """
@@ -40,6 +42,7 @@ class Page:
     reason: str | None = None
     status: int = 0
     drip_s: float = 0.0
+    raw: tuple[bytes, bytes] = (b'', b'')
 
 
 @dataclass
@@ -77,6 +80,11 @@ class Handler(BaseHTTPRequestHandler):
         page = self.site.pages.get(self.path)
         if page is None:
             self._head(request, 404)
+        elif any(page.raw):
+            first, repeated = page.raw
+            while self._write(request, first or repeated):
+                first = b''
+                time.sleep(page.drip_s)
         elif page.refusals:
             self._head(request, page.refusals.pop(0), reason=page.reason)
         elif page.redirect:

@@ -216,6 +216,27 @@ def test_a_server_that_drips_is_not_waited_for(site, get, tmp_path):
     assert (tmp_path / 'file.part').stat().st_size > 1
 
 
+HEAD = b'HTTP/1.1 200 OK\r\nX-Filler: '
+IN_HEAD = r'of the head of its answer in [\d.]+ s; allowed: all of it in 0.3 s'
+
+
+@pytest.mark.parametrize(('raw', 'message'), [
+    ((b'', b'H'), IN_HEAD),
+    ((HEAD, b'a'), IN_HEAD),
+    ((HEAD, b'a' * 500), IN_HEAD),  # fast enough for a body
+    ((b'', b'HTTP/1.1 100 Continue\r\n\r\n'), IN_HEAD),
+    ((b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', b'1'), 'allowed: 1000 bytes'),
+    ((b'HTTP/1.1 302 Found\r\nLocation: /other\r\n\r\n', b'a' * 500), '404 Not Found'),
+])
+def test_a_drip_ends_wherever_it_is(site, get, raw, message):
+    """Heads, sizes of chunks and bodies of redirects dripped for ever; only a body's did not."""
+    site.put('/file', raw=raw, drip_s=0.02)
+    began_s = time.monotonic()
+    with pytest.raises(ResourceError, match=message):
+        get(sha256=HASH, patience=Patience(retries=1, delay_s=0.01, timeout_s=0.3))
+    assert time.monotonic() - began_s < 5
+
+
 def test_a_byte_each_time_is_no_progress(site, get):
     site.put('/file', DATA, cuts=list(range(1, 90)))
     with pytest.raises(ResourceError, match='gave up after 3 attempts'):

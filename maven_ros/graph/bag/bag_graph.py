@@ -129,6 +129,7 @@ class BagGraph(Closing):
 
         :raises GraphError: for a bad name or an unknown type, a topic that has another type, and
             when the bag is not open for writing.
+        :raises ResourceError: when it cannot be written.
         """
         full = self.resolve(topic)
         qos.check_offer(full)
@@ -139,9 +140,10 @@ class BagGraph(Closing):
             if known is not None and known.msgtype != msgtype:
                 raise GraphError(f'{full}: is {known.msgtype} in {self.path}, not {msgtype}')
             if known is None:
-                known = self._connections[full] = self._writer.add_connection(
-                    full, msgtype, msgdef=definition(msgtype), rihs01=type_hash(msgtype),
-                    offered_qos_profiles=[bag_qos(qos)])
+                with translated(self.path, 'cannot be written'):
+                    known = self._connections[full] = self._writer.add_connection(
+                        full, msgtype, msgdef=definition(msgtype), rihs01=type_hash(msgtype),
+                        offered_qos_profiles=[bag_qos(qos)])
             publisher = BagPublisher(self, full, msgtype, known)
             self._publishers.append(publisher)
         return publisher
@@ -275,6 +277,7 @@ class BagGraph(Closing):
         Put what was recorded where a kill leaves it.
 
         :raises GraphError: when the bag is not open for writing.
+        :raises CannotWrite: when there is no room; a later call may succeed.
         :raises ResourceError: when it cannot be written.
         """
         with self._lock:
@@ -282,6 +285,11 @@ class BagGraph(Closing):
                 raise GraphError(f'{self.path}: is not open for writing')
             with translated(self.path, 'cannot be written'):
                 self._writer.secure()
+
+    @property
+    def undone(self) -> int:
+        """How many published messages the storage undid when there was no room."""
+        return 0 if self._writer is None else self._writer.undone
 
     def close(self) -> None:
         """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import sqlite3
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from maven_ros.errors import GraphError, InputError, ResourceError
+from maven_ros.errors import CannotWrite, GraphError, InputError, ResourceError
 from maven_ros.graph.interface import Qos, Reliability
 from maven_ros.graph.messages import hash_of_definition
 from maven_ros.text import printable
@@ -16,16 +18,28 @@ from maven_ros.text import printable
 
 @contextlib.contextmanager
 def translated(path: Path, what: str) -> Iterator[None]:
-    """Translate exceptions of rosbags and its storages into a ResourceError."""
+    """
+    Translate exceptions of rosbags and its storages.
+
+    :raises CannotWrite: if there is no room.
+    :raises ResourceError: for all others.
+    """
     try:
         yield
     except _storage_errors() as error:
-        raise ResourceError(f'{path}: {what}: {error}') from error
+        kind = CannotWrite if _lacks_room(error) else ResourceError
+        raise kind(f'{path}: {what}: {error}') from error
+
+
+def _lacks_room(error: Exception) -> bool:
+    """Tell whether a disk, a quota or the largest file that is allowed is full."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error) in ('database or disk is full', 'disk I/O error')
+    return isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _storage_errors() -> tuple[type[Exception], ...]:
-    import sqlite3
-
     import apsw
     from rosbags.rosbag2 import ReaderError, WriterError
 

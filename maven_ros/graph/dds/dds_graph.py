@@ -35,7 +35,7 @@ _MAX_BLOCKING_NS = NS // 5
 #: How often it is looked for mismatches of quality of service and for lost messages,
 _IDLE_NS = NS
 #: and for the first message of a publisher, from which on they are counted: within these bounds
-#: so that looks take this share of the time.
+#: so that looks take this share of the time; once more, as soon as it is heard.
 _FIRST_NS = NS // 20, NS // 4
 _LOOKS = 1 / 30
 
@@ -187,11 +187,11 @@ class DdsGraph(Closing):
             self._wake.set(True)
 
     def _run(self) -> None:
-        followed = 0
+        followed = prompt_ns = 0
         checked_ns = looked_ns = time.monotonic_ns()
         while not self._closing:
-            waiting = [one for one in self._listed() if one.awaits_first]
-            self._waitset.wait(self._look_ns if waiting else _IDLE_NS)
+            awaited = any(one.awaits_first for one in self._listed())
+            self._waitset.wait(self._look_ns if awaited else _IDLE_NS)
             self._wake.take()
             self.discovered.look()
             version = self.discovered.version  # who subscribes from here on has seen this one
@@ -203,11 +203,16 @@ class DdsGraph(Closing):
                 if self._closing:
                     return
                 subscription.deliver(self.now_ns())
-            if time.monotonic_ns() - checked_ns >= _IDLE_NS:
-                checked_ns = looked_ns = time.monotonic_ns()
+            now_ns = time.monotonic_ns()
+            waiting = [one for one in subscriptions if one.awaits_first]
+            if now_ns - checked_ns >= _IDLE_NS:
+                checked_ns = looked_ns = now_ns
                 self._check(subscriptions)
-            elif waiting and time.monotonic_ns() - looked_ns >= self._look_ns:
-                looked_ns = time.monotonic_ns()
+            elif waiting and now_ns - looked_ns >= self._look_ns:
+                looked_ns = now_ns
+                self._count_lost(waiting, settle=False)
+            elif now_ns - prompt_ns >= self._look_ns and any(one.heard_first for one in waiting):
+                prompt_ns = now_ns  # what follows the first message is counted from here on
                 self._count_lost(waiting, settle=False)
 
     def _follow(self, subscriptions: list[DdsSubscription]) -> None:

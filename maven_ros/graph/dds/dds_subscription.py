@@ -73,6 +73,12 @@ class DdsSubscription:
         """Whether there is a new publisher from which no message has arrived."""
         return self._unheard and time.monotonic() < self._new_until_s
 
+    @property
+    def heard_first(self) -> bool:
+        """Whether the first message of a new publisher has arrived since the last look."""
+        with self._lock:
+            return self.awaits_first and self._lost.awaits_look
+
     def publisher_count(self) -> int:
         """Return the number of matching publishers; 0 after ``close``."""
         with self._lock:
@@ -143,7 +149,8 @@ class DdsSubscription:
         with self._lock:
             numbers = {handle: newest[one.guid] for handle, one in self._offered.items()
                        if one.guid in newest}
-            self._unheard = not all(numbers.values())
+            # One that has just been found may be missing among the numbers.
+            self._unheard = sum(map(bool, numbers.values())) < len(self._offered)
             self._lost.look(numbers)
         if not settle:
             return

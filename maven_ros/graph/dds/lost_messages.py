@@ -41,6 +41,11 @@ class LostMessages:
         self._heard: Counter[int] = Counter()
         self._accounts: dict[int, _Account] = {}
 
+    @property
+    def awaits_look(self) -> bool:
+        """Whether a publisher has been heard of which no number is known."""
+        return bool(self._heard.keys() - self._accounts.keys())
+
     def hear(self, publisher: int) -> None:
         """Take note of a message that came."""
         self._heard[publisher] += 1
