@@ -37,8 +37,9 @@ class FaceSettings:
         minimum=0.1, maximum=60.0, live=True)
     min_size: float = setting(
         0.05, 'Smallest face that is found, from brows to chin, as a share of the shorter side of '
-        'the frame. In a frame of 640x480 with a field of view of 60 degrees, 0.05 is 24 pixels, '
-        'or a face about 4 m away. Half of this value costs up to four times the CPU time.',
+        'the frame, or of a quarter of the longer side, whichever is more. In a frame of 640x480 '
+        'with a field of view of 60 degrees, 0.05 is 24 pixels, or a face about 4 m away. Half of '
+        'this value costs up to four times the CPU time.',
         minimum=0.02, maximum=1.0)
     max_people: int = setting(
         8, 'Largest number of faces; the largest faces are kept.', minimum=1, maximum=64,

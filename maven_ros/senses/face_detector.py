@@ -37,6 +37,7 @@ _NEAR_SIDES = 1.8     # of the expected face, that are looked at
 _NEAR_PX = 160        # side of that picture
 _TILT_BY_EYES, _TILT_BY_MOUTH = 1.5, 2.0  # of their own angles
 _MOST_TILT = math.radians(45)
+_LONGEST = 4  # longer side of a picture, in shorter ones, up to which min_size is of the shorter
 _BELIEVED = 0.5       # of a tilt against the expected one: the rest is taken for noise
 #: How the whole picture is turned, search after search, and at which share of its size.
 _VIEWS = ((0.0, 1.0), (math.radians(45), 0.5), (0.0, 0.5), (math.radians(-45), 0.5))
@@ -85,12 +86,17 @@ class FaceDetector:
         :returns: each face once, the surest first.
         """
         angle_rad, share = _VIEWS[view % len(_VIEWS)]
-        smallest_px = max(_SMALLEST_PX, self._min_size * min(picture.shape[:2]))
+        smallest_px = max(_SMALLEST_PX, self._smallest_px(picture))
         scale = share * _SMALLEST_PX / smallest_px
         found = self._views[abs(angle_rad), share].find(
             *_turned(picture, angle_rad, scale), 1.0)
         return distinct(sorted(
             self._large_enough(found, picture), key=lambda one: one.score, reverse=True))
+
+    def _smallest_px(self, picture: Pixels) -> float:
+        """Return the smallest size of a face; in a long strip it would take hundreds of MB."""
+        shorter, longer = sorted(map(int, picture.shape[:2]))
+        return self._min_size * max(shorter, longer / _LONGEST)
 
     def look(self, picture: Pixels, expected: Square) -> Detection | None:
         """
@@ -107,7 +113,7 @@ class FaceDetector:
             one.outline.square.centre, expected.centre))
 
     def _large_enough(self, found: Iterable[Detection], picture: Pixels) -> Iterator[Detection]:
-        least = _SIZE_SLACK * self._min_size * min(picture.shape[:2])
+        least = _SIZE_SLACK * self._smallest_px(picture)
         return (one for one in found if one.outline.square.side >= least)
 
 

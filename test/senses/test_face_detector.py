@@ -105,6 +105,14 @@ def test_nothing_is_found_where_nothing_is(detector, portrait):
     assert detector.look(portrait, Square((9000.0, -9000.0), 122.0)) is None
 
 
+def test_the_smallest_face_of_a_strip_is_a_share_of_its_length(detector, portrait):
+    height, width = portrait.shape[:2]
+    for longer, found in ((4 * height, True), (40 * height, False)):
+        strip = np.zeros((height, max(longer, width), 3), np.uint8)
+        strip[:, :width] = portrait
+        assert bool(detector.search(strip)) == found
+
+
 @pytest.mark.parametrize('view', range(4))
 @pytest.mark.parametrize('shape', [
     (1, 1), (2, 3), (1, 320), (23, 40), (32, 320), (33, 33), (3, 900)])
