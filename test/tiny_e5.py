@@ -12,16 +12,17 @@ from maven_ros.model.quantized import quantize
 WIDTH, HEADS, INNER, POSITIONS, TYPES = 32, 2, 64, 120, 2
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789äöüéß!?.,:'"
 PIECES = ['<s>', '<pad>', '</s>', '<unk>', '▁', '▁query', '▁good', '▁bad', *LETTERS]
-VOCABULARY = len(PIECES) + 3  # the file of E5 has rows without pieces, too
+VOCABULARY = len(PIECES)
+ROWS = VOCABULARY + 3  # the file of E5 has rows without pieces, too
 
 
 def text(width=8, layers=1):
-    """Return the entry of `text` in a config.json."""
+    """Return the entry of `text` in a config.json: with the pieces of the prefix in front."""
     return describe(Backbone('tiny-e5', {
         'model_type': 'bert', 'hidden_size': WIDTH, 'num_hidden_layers': layers,
         'num_attention_heads': HEADS, 'intermediate_size': INNER, 'vocab_size': VOCABULARY,
         'max_position_embeddings': POSITIONS, 'type_vocab_size': TYPES, 'layer_norm_eps': 1e-12},
-        {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>', 'prefix': [5, PIECES.index(':')],
+        {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>', 'prefix': [4, 5],
          'width': width}, bits=4))
 
 
@@ -45,7 +46,7 @@ def write_e5(folder, layers=2):
         put(f'{name}.w', WIDTH, values=np.ones(WIDTH, '<f4'))
         put(f'{name}.b', WIDTH)
 
-    put('emb.word', VOCABULARY, WIDTH, blocks=True)
+    put('emb.word', ROWS, WIDTH, blocks=True)
     put('emb.pos', POSITIONS, WIDTH)
     put('emb.type', TYPES, WIDTH)
     norm('emb.ln')
@@ -60,7 +61,7 @@ def write_e5(folder, layers=2):
     edges = np.cumsum([0, *map(len, pieces)]).astype('<u4')
     scores = np.array([-2.0 - 0.5 * (len(piece) == 1) for piece in PIECES], '<f4')
     content = b'E5S1' + struct.pack(
-        '<I7ifi', 1, WIDTH, layers, HEADS, INNER, VOCABULARY, POSITIONS, TYPES, 1e-12, 32)
+        '<I7ifi', 1, WIDTH, layers, HEADS, INNER, ROWS, POSITIONS, TYPES, 1e-12, 32)
     content += struct.pack('<5iQ', len(pieces), 0, 2, 1, 3, int(edges[-1]))
     content += edges.tobytes() + scores.tobytes() + b''.join(pieces)
     content += struct.pack('<iI', 0, 3) + b'...'

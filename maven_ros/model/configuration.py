@@ -217,9 +217,18 @@ class MavenConfig(PretrainedConfig):
         """Return the compact network, on the first layers of Whisper base and of E5 small."""
         from maven_ros.model.presets import E5_LANGUAGES, e5_text, whisper_voice
 
-        text = e5_text()
-        return cls(audio=whisper_voice(), text=text, vocabulary=text['config']['vocab_size'],
+        pieces = 219_699  # that lower-cased text can hold, of 250,002
+        return cls(audio=whisper_voice(), text=e5_text(10, pieces), vocabulary=pieces,
                    languages=E5_LANGUAGES, readers=8)
+
+    @classmethod
+    def compact_small(cls) -> MavenConfig:
+        """Return the small network: our own voice encoder, and a short E5 of English alone."""
+        from maven_ros.model.presets import e5_text
+
+        pieces = 12_000
+        return cls(name='compact-small', text=e5_text(6, pieces), vocabulary=pieces, readers=8,
+                   voice_width=80, voice_channels=(16, 24, 48, 64))
 
     @classmethod
     def base(cls) -> MavenConfig:

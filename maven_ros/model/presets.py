@@ -1,4 +1,4 @@
-"""The backbones of ``base`` and ``compact``, as in the ``config.json`` files of the hub."""
+"""The backbones of the shipped networks, as in the ``config.json`` files of the hub."""
 
 from __future__ import annotations
 
@@ -49,17 +49,21 @@ def whisper_voice() -> dict[str, Any]:
         'openai/whisper-base', {
             'model_type': 'whisper', 'd_model': 512, 'num_mel_bins': 80, 'encoder_layers': 4,
             'encoder_attention_heads': 8, 'encoder_ffn_dim': 2048, 'max_source_positions': 1500},
-        {'layers': [2, 3, 4], 'width': 256}, bits=8))
+        {'layers': [2, 3, 4], 'width': 256}, bits=4))
 
 
-def e5_text() -> dict[str, Any]:
-    """Return the text encoder of ``compact``: the first ten layers of multilingual E5 small."""
+def e5_text(layers: int, pieces: int) -> dict[str, Any]:
+    """
+    Return a text encoder of the first layers of multilingual E5 small.
+
+    :param pieces: subwords that are left of its table (:mod:`maven_ros.training.compact.e5_cut`).
+    """
     return describe(Backbone(
         'intfloat/multilingual-e5-small', {
-            'model_type': 'bert', 'hidden_size': 384, 'num_hidden_layers': 10,
-            'num_attention_heads': 12, 'intermediate_size': 1536, 'vocab_size': 250037,
+            'model_type': 'bert', 'hidden_size': 384, 'num_hidden_layers': layers,
+            'num_attention_heads': 12, 'intermediate_size': 1536, 'vocab_size': pieces,
             'max_position_embeddings': 512, 'type_vocab_size': 2, 'layer_norm_eps': 1e-12},
-        {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>', 'prefix': [41, 1294, 12],
+        {'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>', 'prefix': [4, 5, 6],
          'width': 256}, bits=4))
 
 

@@ -179,14 +179,14 @@ def test_base_has_the_published_sizes():
 
 def test_compact_rests_on_the_first_layers_of_whisper_and_e5():
     config = MavenConfig.compact()
-    changed = {'audio': config.audio, 'text': config.text, 'vocabulary': 250_037,
+    changed = {'audio': config.audio, 'text': config.text, 'vocabulary': 219_699,
                'languages': E5_LANGUAGES, 'readers': 8}
     assert config.own() == {**MavenConfig().own(), **changed}
     with torch.device('meta'):
         model = MavenModel(config)
     assert sum(weight.numel() for weight in model.voice_encoder.whisper.parameters()) == 14_286_848
     assert sum(weight.numel() for weight in model.text_encoder.bert.parameters()) == 17_942_784
-    assert model.text_encoder.bert.embeddings.word_embeddings.codes.shape == (250_037, 192)
+    assert model.text_encoder.bert.embeddings.word_embeddings.codes.shape == (219_699, 192)
 
 
 def test_a_number_is_one_layer_of_the_head():

@@ -9,6 +9,7 @@ from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.e5_text import E5Text
 from maven_ros.model.maven import MavenModel
+from maven_ros.training.compact.e5_cut import cut, possible
 from maven_ros.training.compact.e5_file import read_e5
 
 
@@ -45,6 +46,7 @@ def test_part_of_a_vector_speaks_of_its_own_subword_and_the_rest_of_all():
 
 def test_a_network_has_it_and_keeps_it_in_four_bits(tmp_path):
     read = read_e5(tiny_e5.write_e5(tmp_path) / 'e5-small-q4.bin', 1)
+    read = cut(read, possible(read.tokenizer))
     config = MavenConfig(name='tiny', text=tiny_e5.text(), vocabulary=tiny_e5.VOCABULARY,
                          max_tokens=100)
     model = MavenModel.untrained(config, 0).eval()

@@ -30,7 +30,6 @@ from maven_ros.model.encoders import FaceEncoder
 from maven_ros.model.fusion import Features
 from maven_ros.model.incremental import IncrementalEncoder
 from maven_ros.model.time_grid import Aligned
-from maven_ros.model.whisper_voice import WhisperVoice
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import MODALITIES, AffectState, seconds
 from maven_ros.scoring.metrics import DIMENSIONS, agreement
@@ -214,15 +213,14 @@ class Evaluator:
 
     def _voices_of(self, set_: str, parts: Mapping[str, Examples]) -> None:
         clips = join([*parts.values()])
-        encoder = cast(WhisperVoice, self._model.voice_encoder)
-        probe = voice_stage.VoiceModel(encoder.learnt, self._probes.voice)
         changes = {'plain': None, **voice_stage.disturbances(_SEED)}
         for condition, change in changes.items():
             sounds = [change(torch.from_numpy(one)[None])[0].numpy() if change else one
                       for one in clips.evidence]
             pieces = VoicePieces(sounds, VoiceAugmentation(), gaps=0.0)
             self._alone(set_, condition, 'audio', pieces, parts)
-            self._row(set_, condition, 'probe', voice_stage.score(encoder, probe, clips, change))
+            self._row(set_, condition, 'probe', voice_stage.score(
+                self._model.voice_encoder, self._probes.voice, clips, change))
 
     def _sentences(self) -> None:
         self._sentences_of('sentences', self._parts('text'))

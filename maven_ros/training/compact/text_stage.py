@@ -30,6 +30,7 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.compute import uses_bf16
 from maven_ros.model.e5_text import E5Text, LearntText
 from maven_ros.training.compact.bank import fingerprint, keep
+from maven_ros.training.compact.e5_cut import cut, frequent, possible
 from maven_ros.training.compact.e5_file import read_e5
 from maven_ros.training.compact.pieces import without_punctuation, words_of
 from maven_ros.training.compact.stages import StageContext, fetched, save_stage
@@ -57,6 +58,9 @@ class TextSettings(Checked):
     loop: LoopSettings = setting(doc='Optimisation.')
     e5: str = setting(
         'e5-small', 'Folder with the file of multilingual E5, or the name of a fetched one.')
+    pieces: int = setting(
+        0, 'Subwords to keep, those that serve the texts best; 0 keeps all that text can hold.',
+        minimum=0)
     most: int = setting(
         16_000, 'Most texts of a corpus in training, drawn at random.', minimum=1)
     versions: int = setting(
@@ -286,6 +290,9 @@ def begin(settings: TextSettings, context: StageContext) -> tuple[E5Text, Tokeni
                             'whose text is one')
     folder = fetched(settings.e5, 'e5-small')
     read = read_e5(folder / WEIGHTS, backbone.config['num_hidden_layers'])
+    read = cut(read, frequent(
+        read.tokenizer, (texts.evidence for _, texts in context.corpora.each('text', 'train')),
+        settings.pieces) if settings.pieces else possible(read.tokenizer))
     made = {**read.preparation, 'width': backbone.preparation['width']}
     for found, wanted in ((read.config, backbone.config), (made, backbone.preparation)):
         if found != wanted:

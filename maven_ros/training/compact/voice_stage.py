@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from maven_ros.declarations import Checked, fraction, setting
 from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.compute import uses_bf16
+from maven_ros.model.quantized import BITS, BLOCK, dequantize, quantize
 from maven_ros.model.whisper_voice import LearntVoice, WhisperVoice
 from maven_ros.records import SAMPLE_RATE_HZ, Samples
 from maven_ros.training.compact.bank import fingerprint, keep
@@ -46,7 +47,7 @@ EMOTIONS = (
 #: Valence and arousal of each of ``EMOTIONS``, float32 (8, 2).
 POINTS = points_of(EMOTIONS)
 _ATTENTION_WIDTH = 32
-_IMPOSSIBLE = -1e4  # logit of an emotion that a corpus does not distinguish
+IMPOSSIBLE = -1e4  # logit of an emotion that a corpus does not distinguish
 _AT_ONCE = 32
 _SCORED_AT_ONCE = 256
 
@@ -200,7 +201,7 @@ class VoiceTask:
         reading = model(hidden, mask)
         labels = Labels(mixed)
         entropy = soft_cross_entropy(
-            reading.logits.masked_fill(~choices, _IMPOSSIBLE), labels.shares * choices)
+            reading.logits.masked_fill(~choices, IMPOSSIBLE), labels.shares * choices)
         wanted = labels.points(cast(VoiceModel, model).head.points)
         distance = (1 - concordance(reading.points, wanted)).sum()
         return {'loss': entropy + self.settings.agreement * distance,
@@ -216,38 +217,37 @@ class VoiceTask:
 
 
 def predict(
-    encoder: WhisperVoice, model: VoiceModel, waveforms: Sequence[Samples],
+    encoder: nn.Module, head: VoiceHead, waveforms: Sequence[Samples],
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> VoiceReading:
     """
     Predict complete clips, each by itself.
 
-    :param model: the learnt part of the encoder, with a head.
+    :param encoder: a voice encoder of the network.
     :param change: function that is applied to each waveform (1, samples) first, such as noise.
     """
-    device = model.head.points.device
+    device = head.points.device
     readings = []
     with torch.inference_mode():
         for waveform in waveforms:
             sound = torch.from_numpy(waveform)[None]
             sound = (change(sound) if change else sound).to(device)
-            readings.append(model(*encoder.whisper(sound, torch.ones_like(
-                sound, dtype=torch.bool))))
+            readings.append(head(*encoder(sound, torch.ones_like(sound, dtype=torch.bool))))
     return VoiceReading(torch.cat([one.logits for one in readings]).cpu(),
                         torch.cat([one.points for one in readings]).cpu())
 
 
 def score(
-    encoder: WhisperVoice, model: VoiceModel, clips: Examples,
+    encoder: nn.Module, head: VoiceHead, clips: Examples,
     change: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, float]:
     """
-    Score a model on complete clips.
+    Score an encoder with its head on complete clips.
 
     :param change: as in :func:`predict`.
     :returns: as :func:`figures`.
     """
-    return figures(predict(encoder, model, clips.evidence, change), clips)
+    return figures(predict(encoder, head, clips.evidence, change), clips)
 
 
 def figures(reading: VoiceReading, clips: Examples) -> dict[str, float]:
@@ -300,6 +300,19 @@ def disturbances(seed: int) -> Mapping[str, Callable[[Tensor], Tensor]]:
             'louder_10_db': louder}
 
 
+def scores_of(
+    encoder: nn.Module, head: VoiceHead, clips: Examples, seed: int,
+) -> dict[str, dict[str, float]]:
+    """Score complete clips, plain and disturbed, together and of each corpus."""
+    found, encoder = {}, encoder.to(head.points.device)
+    for name, change in {'': None, **disturbances(seed)}.items():
+        reading = predict(encoder, head, clips.evidence, change)
+        found[f'valid{name and ", "}{name}'] = figures(reading, clips)
+        for corpus, own in figures_of_each(reading, clips).items():
+            found[f'valid of {corpus}{name and ", "}{name}'] = own
+    return found
+
+
 def begin(settings: VoiceSettings, context: StageContext) -> WhisperVoice:
     """
     Return the encoder with Whisper's weights; the learnt part is random.
@@ -317,6 +330,7 @@ def begin(settings: VoiceSettings, context: StageContext) -> WhisperVoice:
     if read.config != backbone.config:
         raise ResourceError(f'{folder}: is {read.config}; the network has {backbone.config}')
     encoder.whisper.load_state_dict(read.weights)
+    _round(encoder.whisper, backbone.bits)
     encoder.whisper.requires_grad_(False)
     return encoder
 
@@ -343,13 +357,16 @@ def train_voice(settings: VoiceSettings, context: StageContext) -> None:
                  seed=context.seed, stop=context.stop)
     best = cast(VoiceModel, fitted.model)
     encoder.learnt = best.learnt
-    metrics: dict[str, Any] = {}
-    for name, change in {'': None, **disturbances(context.seed)}.items():
-        reading = predict(encoder, best, valid.evidence, change)
-        metrics[f'valid{name and ", "}{name}'] = figures(reading, valid)
-        for corpus, found in figures_of_each(reading, valid).items():
-            metrics[f'valid of {corpus}{name and ", "}{name}'] = found
-    save_stage(folder, encoder, best.head, metrics)
+    save_stage(folder, encoder, best.head,
+               scores_of(encoder, best.head, valid, context.seed))
+
+
+def _round(whisper: nn.Module, bits: int) -> None:
+    """Round the matrices as a checkpoint does, so that the learnt part hears what it will get."""
+    if bits in BITS:
+        for layer in whisper.modules():
+            if isinstance(layer, nn.Linear) and not layer.in_features % BLOCK:
+                layer.weight.data = dequantize(quantize(layer.weight.data, bits), bits)
 
 
 def _standardise(learnt: LearntVoice, heard: Heard) -> None:

@@ -16,9 +16,12 @@ def written(tmp_path_factory):
 def test_the_layers_fit_the_encoder(written):
     read = read_e5(written, 1)
     entry = tiny_e5.text()
-    assert read.config == entry['config']
-    assert {**read.preparation, 'width': 8} == entry['preparation']
-    encoder = E5Text(Backbone.parse('text', entry))
+    assert read.config == {**entry['config'], 'vocab_size': tiny_e5.ROWS}
+    assert read.preparation == {
+        'first': 0, 'last': 2, 'pad': 1, 'unknown': '<unk>',
+        'prefix': [tiny_e5.PIECES.index(piece) for piece in ('▁query', ':')]}
+    encoder = E5Text(Backbone.parse('text', {
+        **entry, 'config': read.config, 'preparation': {**read.preparation, 'width': 8}}))
     encoder.bert.load_state_dict(read.weights)  # every tensor has its place and its shape
 
 

@@ -101,9 +101,7 @@ def test_the_stages_before_the_fusion_are_in_it_unchanged(trained):
     before = load_encoders(trained)
     few = before.quantized_bits()
     for name, value in before.state_dict().items():
-        if few.get(name) == 8:  # of Whisper
-            assert (exported[name] - value).norm() < 0.007 * value.norm()
-        elif few.get(name) == 4:  # of E5, where it had no more
+        if name in few:  # they were rounded before
             assert torch.equal(exported[name], value)
         elif 'encoder' in name:
             assert torch.equal(exported[name].half(), value.half())  # as it is stored

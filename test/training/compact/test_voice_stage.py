@@ -143,19 +143,19 @@ def test_an_emotion_that_a_corpus_does_not_distinguish_is_not_wrong(settings, en
 
 
 def test_a_clip_is_read_by_itself(encoder):
-    network, some = model(encoder), clips(3)
-    together = predict(encoder, network, some.evidence)
-    alone = predict(encoder, network, some.evidence[1:2])
+    head, some = model(encoder).head, clips(3)
+    together = predict(encoder, head, some.evidence)
+    alone = predict(encoder, head, some.evidence[1:2])
     torch.testing.assert_close(together.points[1:2], alone.points)
-    assert set(score(encoder, network, some)) == {'accuracy', 'ccc_valence', 'ccc_arousal'}
+    assert set(score(encoder, head, some)) == {'accuracy', 'ccc_valence', 'ccc_arousal'}
 
 
 def test_corpora_are_scored_apart(encoder):
     some = clips(8)
     named = Examples(some.evidence, some.targets, emotions=EMOTIONS, shares=some.shares,
                      people=('ravdess/1',) * 5 + ('nemo/EB0',) * 3)
-    found = figures_of_each(predict(encoder, model(encoder), named.evidence), named)
-    part = score(encoder, model(encoder), some.of(np.arange(5)))
+    found = figures_of_each(predict(encoder, model(encoder).head, named.evidence), named)
+    part = score(encoder, model(encoder).head, some.of(np.arange(5)))
     assert found.keys() == {'nemo', 'ravdess'}
     assert found['ravdess'] == pytest.approx(part, abs=1e-5)
 
@@ -183,7 +183,7 @@ def test_the_stage_leaves_its_files(settings, tmp_path):
     trained = model(encoder)
     load_stage(folder, TASK_HEAD, trained.head)
     metrics = json.loads((folder / 'metrics.json').read_text())
-    assert metrics['valid'] == pytest.approx(score(encoder, trained, clips()), abs=1e-5)
+    assert metrics['valid'] == pytest.approx(score(encoder, trained.head, clips()), abs=1e-5)
     assert set(metrics) == {'valid', *(f'valid, {name}' for name in disturbances(0))}
     assert (folder / 'curves.png').stat().st_size > 0
     fresh = begin(settings, context)
