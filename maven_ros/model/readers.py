@@ -80,9 +80,7 @@ class Reader(nn.Module):
 
         :returns: (batch, 1 + slots, 2), and (batch, 1 + slots, 4, 2): 1, the two logs, the energy.
         """
-        vectors = torch.where(mask[..., None], vectors, 0).float()
-        whole = pool(self.weigh(vectors)[..., 0], vectors, mask)
-        votes = self.votes(torch.cat([whole[:, None], vectors], 1))
+        votes = self.vote(vectors, mask)
         shares, energy = votes.softmax(-1), votes.logsumexp(-1, keepdim=True)
         points = shares @ self.points
         variance = (shares @ self.points.square() - points.square()).clamp(min=0)
@@ -91,6 +89,14 @@ class Reader(nn.Module):
         return points, torch.stack([
             torch.ones_like(points), (variance + LOWEST_STD ** 2).log(), seconds.log(),
             energy.expand_as(points)], -2)
+
+
+    def vote(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits of windows and of their slots, (batch, 1 + slots, points)."""
+        vectors = torch.where(mask[..., None], vectors, 0).float()
+        whole = pool(self.weigh(vectors)[..., 0], vectors, mask)
+        votes: Tensor = self.votes(torch.cat([whole[:, None], vectors], 1))
+        return votes
 
 
 def pool(scores: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:

@@ -25,17 +25,20 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from maven_ros.errors import SettingsError
 from maven_ros.model.backbone_configuration import Backbone
 from maven_ros.model.backbones import additive_mask, parse_config, quietly
-from maven_ros.model.encoders import FRAME_SAMPLES, HOP_SAMPLES, power_spectrum
+from maven_ros.model.encoders import (
+    FRAME_SAMPLES,
+    HOP_SAMPLES,
+    level_gain,
+    mean_and_deviation,
+    power_spectrum,
+)
 from maven_ros.model.time_grid import hidden_keys
 from maven_ros.records import SAMPLE_RATE_HZ
 
 GROUP = 5  # of Whisper's 50 vectors a second: one vector for each slot of 0.1 s
 
-_LEVEL_DB = -23.0   # of the loud frames, relative to full scale
-_LOUD_DB = 20.0     # a frame is loud if it is at most this far below the loudest one
 _QUIETEST = 1e-10   # power, as in Whisper's own preparation
 _RANGE = 8.0        # decades below the largest value that count, likewise
-_TINY = 1e-5
 
 
 class WhisperVoice(nn.Module):
@@ -135,7 +138,7 @@ class FirstLayers(WhisperEncoder):  # type: ignore[misc]  # transformers is unty
             sound = torch.where(heard, waveform, 0).float()
             frames = sound.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES) * self.taper
             power = power_spectrum(frames, FRAME_SAMPLES)
-            mel = (power @ self.filters) * _gain(frames, mask)[:, None, None]
+            mel = (power @ self.filters) * level_gain(frames, mask)[:, None, None]
             mel = torch.where(mask[..., None], mel.clamp(min=_QUIETEST), _QUIETEST).log10()
             lowest = mel.amax((1, 2), keepdim=True) - _RANGE
             return (torch.maximum(mel, lowest) + 4) / 4, mask
@@ -175,11 +178,7 @@ class LearntVoice(nn.Module):
         """
         standard = (hidden.float() - self.mean) * self.scale
         added = (standard * self.layer_weights.softmax(0)[:, None]).sum(-2)
-        shown = mask[..., None]
-        count = shown.sum(1, keepdim=True).clamp(min=1)
-        mean = torch.where(shown, added, 0).sum(1, keepdim=True) / count
-        variance = torch.where(shown, added - mean, 0).square().sum(1, keepdim=True) / count
-        context = self.context(torch.cat([mean, (variance + _TINY).sqrt()], -1))
+        context = self.context(mean_and_deviation(added, mask))
         vectors: Tensor = self.norm(nn.functional.gelu(self.project(added) + context))
         return vectors
 
@@ -198,15 +197,6 @@ def _build(backbone: Backbone) -> Any:
             return FirstLayers(config, layers)
     except Exception as error:  # constructors raise any class for impossible sizes
         raise SettingsError(f'audio.config: cannot be built: {error!r}') from error
-
-
-def _gain(frames: Tensor, mask: Tensor) -> Tensor:
-    """Return the power gain (batch,) that brings the loud frames to one level; 1 for silence."""
-    power = frames.square().mean(-1) * mask / 0.375  # the mean of a squared Hann window
-    loud = power >= power.amax(1, keepdim=True) * 10 ** (-_LOUD_DB / 10)
-    level = (power * loud).sum(1) / loud.sum(1)
-    gain: Tensor = torch.where(level > _QUIETEST, 10 ** (_LEVEL_DB / 10) / level, 1)
-    return gain
 
 
 def _mean_of_groups(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,10 +58,26 @@ def test_log_mel_of_a_tone_by_hand(voice):
     assert mask.all()
     power = torch.fft.rfft(tone[0, :400] * voice.taper, 512).abs() ** 2
     assert power[32] == pytest.approx((0.5 / 2 * 200) ** 2, rel=1e-3)
-    by_hand = np.log(mel_bands(64, 50, 8000).T @ power.numpy() + 1e-6)
+    gain = 10 ** -2.3 / (0.5 ** 2 / 2)  # to -23 dB, from the mean square of the tone
+    by_hand = np.log(mel_bands(64, 50, 8000).T @ power.numpy() * gain + 1e-6)
     assert (mel[0, 0] * 4 - 3).numpy() == pytest.approx(by_hand, abs=1e-3)
     loudest = mel_bands(64, 50, 8000)[32].argmax()
     assert mel[0, 50].argmax() == loudest
+
+
+def test_the_level_of_a_voice_changes_nothing(voice):
+    sound = 0.1 * torch.randn(1, 16_000) * (torch.arange(16_000) > 6_000)
+    heard = torch.ones(1, 16_000, dtype=torch.bool)
+    torch.testing.assert_close(
+        voice(sound * 10, heard)[0], voice(sound, heard)[0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_vector_of_a_voice_also_tells_of_the_rest_of_the_window(voice):
+    sound, heard = torch.randn(1, 16_000), torch.ones(1, 16_000, dtype=torch.bool)
+    other = sound.clone()
+    other[:, 8_000:] = torch.sin(torch.arange(8_000) / 8)
+    first, second = voice(sound, heard)[0], voice(other, heard)[0]
+    assert not torch.allclose(first[:, 0], second[:, 0], atol=1e-2)
 
 
 def test_silence_is_the_floor_of_the_log(voice):

@@ -37,7 +37,8 @@ from maven_ros.training.compact.voice_stage import VoiceHead
 NAME = 'export'
 PROBES = 'probes.safetensors'
 LICENCES = 'licences.json'  # licences of the training corpora
-NOTICES = ('LICENSE.whisper', 'LICENSE.e5')  # of the parts of the weights that are others'
+#: Of the parts of the weights that are others', by the modality whose encoder has such.
+NOTICES = {'audio': 'LICENSE.whisper', 'text': 'LICENSE.e5'}
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def train_export(settings: ExportSettings, context: StageContext) -> None:
     model.config.trained = True
     checkpoint.save(folder, model, tokenizer, half=True)
     shutil.copyfile(resource(settings.card), folder / 'README.md')
-    for notice in NOTICES:
-        shutil.copyfile(resource(f'models/compact/{notice}'), folder / notice)
+    for modality, notice in NOTICES.items():
+        if model.config.backbone(modality):
+            shutil.copyfile(resource(f'models/compact/{notice}'), folder / notice)
     write_json(folder / LICENCES, context.corpora.licences)
     save_state(folder / PROBES, {
         f'{stage}.{name}': value for stage in STAGE_OF.values()

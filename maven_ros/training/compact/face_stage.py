@@ -70,6 +70,13 @@ class FaceStageSettings(Checked):
         0.0, 'Share of the weights of start in the result, a mean of both (Wortsman et al. 2022).')
 
 
+@dataclass(frozen=True)
+class TakenFacesSettings(Checked):
+    """The settings of the stage ``taken_faces``, which takes a shipped encoder as it is."""
+
+    checkpoint: str = setting(doc='Shipped checkpoint, such as models/compact.')
+
+
 class FaceVotes(NamedTuple):
     """
     The predicted votes for faces.
@@ -232,6 +239,20 @@ def train_faces(settings: FaceStageSettings, context: StageContext) -> None:
         'valid': {name: score(best, faces) for name, faces in parts.items()},
         'valid_points': {name: mean_points(best, faces) for name, faces in parts.items()},
         'valid_degraded': {name: _scores_degraded(best, faces) for name, faces in parts.items()}})
+
+
+def take_faces(settings: TakenFacesSettings, context: StageContext) -> None:
+    """
+    Write the face encoder of a shipped checkpoint, and its head, in place of trained ones.
+
+    :raises ResourceError: if it has none of this shape.
+    """
+    encoder = FaceEncoder(context.config)
+    head = FaceHead(encoder.width)
+    load_faces(resource(settings.checkpoint), encoder, head)
+    folder = context.out / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    save_stage(folder, encoder, head, {'taken': settings.checkpoint})
 
 
 def _begin(model: FaceModel, settings: FaceStageSettings, train: Examples,

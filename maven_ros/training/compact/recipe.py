@@ -21,9 +21,15 @@ from maven_ros.errors import ResourceError, SettingsError
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.resources import resource
 from maven_ros.training.compact.export import ExportSettings, train_export
-from maven_ros.training.compact.face_stage import FaceStageSettings, train_faces
+from maven_ros.training.compact.face_stage import (
+    FaceStageSettings,
+    TakenFacesSettings,
+    take_faces,
+    train_faces,
+)
 from maven_ros.training.compact.fusion_stage import FusionSettings, train_fusion
 from maven_ros.training.compact.stages import StageContext
+from maven_ros.training.compact.student_stage import StudentSettings, train_student
 from maven_ros.training.compact.text_stage import TextSettings, train_text
 from maven_ros.training.compact.voice_stage import VoiceSettings, train_voice
 from maven_ros.training.listed import Corpora, CorpusSettings
@@ -45,10 +51,18 @@ class Stage(NamedTuple):
 #: The stages, in the order in which they run.
 STAGES: Mapping[str, Stage] = {
     'faces': Stage(FaceStageSettings, train_faces),
+    'taken_faces': Stage(TakenFacesSettings, take_faces),
     'voice': Stage(VoiceSettings, train_voice),
+    'student': Stage(StudentSettings, train_student),
     'text': Stage(TextSettings, train_text),
     'fusion': Stage(FusionSettings, train_fusion),
     'export': Stage(ExportSettings, train_export),
+}
+
+#: The networks that a recipe may train.
+NETWORKS: Mapping[str, Callable[[], MavenConfig]] = {
+    'compact': lambda: MavenConfig.compact(),
+    'compact-small': lambda: MavenConfig.compact_small(),
 }
 
 
@@ -57,11 +71,13 @@ class Recipe:
     """
     Everything that the weights depend on, except the data.
 
+    :param network: one of ``NETWORKS``.
     :param seed: seed of all randomness.
     :param corpora: corpora of the training.
     :param stages: settings by name of the stage.
     """
 
+    network: str
     seed: int
     corpora: tuple[CorpusSettings, ...]
     stages: Mapping[str, Any]
@@ -85,18 +101,20 @@ def read_recipe(name: str) -> Recipe:
     values = read_yaml(path)
     if not isinstance(values, dict) or type(values.get('seed')) is not int:
         raise SettingsError(f'{path}: is not a mapping with a whole number as seed')
-    unknown = values.keys() - STAGES.keys() - {'seed', 'corpora'}
+    unknown = values.keys() - STAGES.keys() - {'network', 'seed', 'corpora'}
     if unknown:
         raise SettingsError(
-            f'{path}: unknown: {", ".join(sorted(map(str, unknown)))}; allowed: seed, '
+            f'{path}: unknown: {", ".join(sorted(map(str, unknown)))}; allowed: network, seed, '
             f'corpora, {", ".join(STAGES)}; settings of a run on recorded people go to `maven-ros '
             'train run --config`')
+    if (network := str(values.get('network'))) not in NETWORKS:
+        raise SettingsError(f'{path}: network: {network!r} is not {" or ".join(NETWORKS)}')
     listed = values.get('corpora')
     if not isinstance(listed, list) or not listed:
         raise SettingsError(f'{path}: corpora: {listed!r}; allowed: a list of name and folder')
     corpora = tuple(build(CorpusSettings, one, f'{path}: corpora[{index}]')
                     for index, one in enumerate(listed))
-    return Recipe(values['seed'], corpora, {
+    return Recipe(network, values['seed'], corpora, {
         stage: build(STAGES[stage].settings, values[stage], f'{path}: {stage}')
         for stage in STAGES if stage in values})
 
@@ -118,8 +136,8 @@ def train(
         if name not in recipe.stages:
             raise SettingsError(
                 f'stages: {name!r} is not one of {", ".join(recipe.stages)}')
-    context = StageContext(Corpora(recipe.corpora, data), out, MavenConfig.compact(), recipe.seed,
-                           device, stop)
+    context = StageContext(Corpora(recipe.corpora, data), out, NETWORKS[recipe.network](),
+                           recipe.seed, device, stop)
     for name, settings in recipe.stages.items():
         if not stages or name in stages:
             STAGES[name].train(settings, context)

@@ -58,21 +58,26 @@ def test_what_cannot_be_is_named(values, message):
         build(Outer, values, 'here')
 
 
-def test_the_shipped_one_has_every_stage():
-    recipe = read_recipe('compact')
-    assert recipe.stages.keys() == STAGES.keys()
-    assert isinstance(recipe.stages['faces'], FaceStageSettings)
+def test_the_shipped_ones_have_every_stage():
+    compact, small = read_recipe('compact'), read_recipe('compact-small')
+    assert compact.stages.keys() == STAGES.keys() - {'student', 'taken_faces'}
+    assert small.stages.keys() == STAGES.keys() - {'voice', 'faces'}
+    assert isinstance(compact.stages['faces'], FaceStageSettings)
+    assert (compact.network, small.network) == ('compact', 'compact-small')
 
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('- 1', 'is not a mapping with a whole number as seed'),
     ('seed: x', 'is not a mapping with a whole number as seed'),
-    ('{seed: 1, smell: {}}', 'unknown: smell; allowed: seed, corpora, faces'),
-    ('{seed: 1, faces: {}}', 'mine.yaml: corpora: None; allowed: a list of name and folder'),
-    ('{seed: 1, corpora: [{name: ferplus}]}', r'mine.yaml: corpora\[0\]: missing: folder'),
-    ('{seed: 1, corpora: [{name: ferplus, folder: x, weight: 0}]}',
+    ('{seed: 1, smell: {}}', 'unknown: smell; allowed: network, seed, corpora, faces'),
+    ('{seed: 1, corpora: []}', "mine.yaml: network: 'None' is not compact or compact-small"),
+    ('{network: compact, seed: 1, faces: {}}',
+     'mine.yaml: corpora: None; allowed: a list of name and folder'),
+    ('{network: compact, seed: 1, corpora: [{name: ferplus}]}',
+     r'mine.yaml: corpora\[0\]: missing: folder'),
+    ('{network: compact, seed: 1, corpora: [{name: ferplus, folder: x, weight: 0}]}',
      r'corpora\[0\]: weight: 0.0 is not float above 0'),
-    ('{seed: 1, corpora: [{name: ferplus, folder: x}], faces: {}}',
+    ('{network: compact, seed: 1, corpora: [{name: ferplus, folder: x}], faces: {}}',
      'mine.yaml: faces: missing: loop'),
 ])
 def test_a_bad_recipe_is_refused_by_name(tmp_path, text, message):
@@ -110,8 +115,9 @@ def test_a_corpus_of_another_package_is_learnt_from_when_a_recipe_lists_it(
     heard = {}
     for name, listed in (('ours', [ours]), ('both', [ours, theirs]), ('theirs', [theirs])):
         path = tmp_path / f'{name}.yaml'
-        path.write_text(yaml.safe_dump({'seed': 1, 'corpora': listed, 'voice': {
-            'loop': loop, 'whisper': whisper, 'versions': 2}}))
+        path.write_text(yaml.safe_dump({
+            'network': 'compact', 'seed': 1, 'corpora': listed,
+            'voice': {'loop': loop, 'whisper': whisper, 'versions': 2}}))
         assert main(['train', str(path), '--data', str(data), '--out', str(tmp_path / name),
                      '--device', 'cpu']) == 0
         heard[name] = load_file(tmp_path / name / 'voice/encoder.safetensors')
@@ -122,7 +128,7 @@ def test_a_corpus_of_another_package_is_learnt_from_when_a_recipe_lists_it(
 def test_the_command_trains_a_stage(tmp_path, capsys):
     loop = {'epochs': 1, 'batch_size': 8, 'learning_rate': 0.001}
     (tmp_path / 'mine.yaml').write_text(yaml.safe_dump(
-        {'seed': 1, 'corpora': [{'name': 'ferplus', 'folder': 'faces'}],
+        {'network': 'compact', 'seed': 1, 'corpora': [{'name': 'ferplus', 'folder': 'faces'}],
          'faces': {'loop': loop, 'sides_px': [16]}}))
     data = write(tmp_path / 'data')
     arguments = ['train', str(tmp_path / 'mine.yaml'), '--data', str(data),
