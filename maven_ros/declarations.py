@@ -23,6 +23,7 @@ from typing import Any
 
 from maven_ros.errors import SettingsError
 from maven_ros.outside import FORM, is_class_name
+from maven_ros.resources import network_folder
 
 
 def setting(
@@ -43,7 +44,8 @@ def setting(
     :param below: every value must be less than this.
     :param rises: whether the values of a tuple must not decrease.
     :param choices: allowed values, for names.
-    :param path: ``'file'`` or ``'folder'`` if the value must name an existing one, or be empty.
+    :param path: ``'file'`` or ``'folder'`` if the value must name an existing one, or be empty;
+        ``'network'`` if it may also be the name of a shipped network.
     :param live: whether the value may change while the node is configured.
     :param outside: whether the name of a class, package.module:Name, is allowed beside choices.
     """
@@ -117,13 +119,19 @@ class Parameter:
         if self.type is bool:
             return 'true or false'
         if self.path:
-            return f'an existing {self.path}, or nothing'
+            return f'{self.existing}, or nothing'
         values = [one for one in self._types if one is not Ellipsis]
         kind = str(getattr(values[0], '__name__', values[0]))
         if self._is_tuple:
             count = '' if Ellipsis in self._types else f'{len(values)} '
             kind = f'{count}{"rising " if self.rises else ""}{kind}s'
         return f'{kind}{self._range}'
+
+    @property
+    def existing(self) -> str:
+        """The path that it must name, in words."""
+        return (f'an existing {self.path}' if self.path != 'network' else
+                'an existing folder, the name of a shipped network')
 
     @property
     def _range(self) -> str:
@@ -184,6 +192,11 @@ class Parameter:
                 and all(map(self._allows, types, self.value))
                 and not (self.rises and list(self.value) != sorted(self.value)))
 
+    @property
+    def found(self) -> Path:
+        """The path that the value names."""
+        return network_folder(self.value) if self.path == 'network' else Path(self.value)
+
     def _allows(self, kind: Any, value: Any) -> bool:
         if kind is float and type(value) is int:
             value = float(value)
@@ -196,7 +209,7 @@ class Parameter:
         if kind in (int, float):
             return bool(self.minimum <= value <= self.maximum and self.above < value < self.below)
         if self.path and value:
-            return Path(value).is_file() if self.path == 'file' else Path(value).is_dir()
+            return Path(value).is_file() if self.path == 'file' else self.found.is_dir()
         return True
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.evidence_checks import check_evidence, no_evidence, not_finite
 from maven_ros.records import Box, Estimate, Evidence, Face, Word, nanoseconds
-from maven_ros.resources import resource
+from maven_ros.resources import network_folder, resource
 from maven_ros.settings import ModelSettings, WindowSettings
 
 if TYPE_CHECKING:
@@ -256,7 +255,8 @@ class Engine:
 def _read(settings: ModelSettings) -> Checkpoint:
     from maven_ros.model.checkpoint import load
 
-    return load(Path(settings.path) if settings.path else resource(SHIPPED), settings.seed)
+    return load(network_folder(settings.path) if settings.path else resource(SHIPPED),
+                settings.seed)
 
 
 def _made_up(people: int, length_ns: int, crop_px: int) -> list[Evidence]:

@@ -39,6 +39,22 @@ def resource(name: str) -> Path:
         'installed completely?')
 
 
+def network_folder(name: str) -> Path:
+    """
+    Return the folder of a shipped network, or of any other.
+
+    :param name: name of a shipped one, such as ``'compact-small'``, or a path; a folder of that
+        name comes first.
+    """
+    folder = Path(name)
+    if folder.is_dir() or folder.name != name:
+        return folder
+    try:
+        return resource(f'models/{name}')
+    except ResourceError:  # the caller names what is missing
+        return folder
+
+
 def models_folder() -> Path:
     """Return the folder of fetched models; it may not be there yet."""
     if chosen := os.environ.get('MAVEN_ROS_MODELS'):

@@ -189,7 +189,8 @@ class ModelSettings:
     """The network."""
 
     path: str = setting(
-        '', 'Folder of a checkpoint; empty for the shipped one.', path='folder')
+        '', 'Folder of a checkpoint, or a shipped one, such as compact-small; empty for compact.',
+        path='network')
     seed: int = setting(
         0, 'Seed of the weights of an untrained model.', minimum=0, maximum=2**31 - 1)
     device: str = setting('auto', 'auto (CUDA if present), cpu, cuda or cuda:N.')
@@ -364,7 +365,7 @@ class Settings(Checked):
 
     def with_absolute_paths(self) -> Settings:
         """Return a copy in which all paths are absolute."""
-        return self.with_values({one.name: str(Path(one.value).resolve())
+        return self.with_values({one.name: str(one.found.resolve())
                                  for one in parameters(self) if one.path and one.value})
 
 

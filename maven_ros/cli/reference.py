@@ -158,7 +158,7 @@ def _allowed(one: Parameter) -> str:
     if one.choices:
         return ' or '.join([*one.choices, *([FORM] if one.outside else [])])
     if one.path:
-        return f'an existing {one.path}, or empty'
+        return f'{one.existing}, or empty'
     return one.allowed.partition(' in ')[2]
 
 
