@@ -93,12 +93,13 @@ def test_the_list_has_shipped_and_fetched_models(tiny, root, run):
     def row(name):
         lines = run('list')[1].splitlines()
         assert lines[0].split() == ['NAME', 'KIND', 'SIZE', 'LICENCE', 'STATE', 'WHERE']
-        [line] = [line for line in lines if line.startswith(name)]
+        [line] = [line for line in lines if line.split()[0] == name]
         return re.split(r'\s{2,}', line)
 
     compact = row('compact')
     assert compact[1] == 'affect model' and compact[3] == 'cc-by-nc-sa-4.0'
     assert compact[4:] == ['trained', str(resource('models/compact'))]
+    assert row('compact-small')[4:] == ['trained', str(resource('models/compact-small'))]
     assert row('tiny') == ['tiny', 'text encoder', '1.0 MB', 'MIT', 'not fetched', '-']
     run('fetch', 'tiny', '--yes')
     assert row('tiny')[3:] == ['MIT', 'trained', str(root / 'tiny')]
