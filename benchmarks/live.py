@@ -68,7 +68,7 @@ def main() -> int:
                 player.wait()
         time.sleep(1.0)
         node.terminate()
-        node.wait(10)
+        node.wait(60)
         time.sleep(0.2)
     played_s = usage.seconds if arguments.minutes else probe(media).duration_ns / NS
     _report(heard, played_s, usage)

@@ -71,7 +71,7 @@ class Recipe:
     """
     Everything that the weights depend on, except the data.
 
-    :param network: one of ``NETWORKS``.
+    :param network: one of ``NETWORKS``; compact, if a file names none.
     :param seed: seed of all randomness.
     :param corpora: corpora of the training.
     :param stages: settings by name of the stage.
@@ -107,7 +107,7 @@ def read_recipe(name: str) -> Recipe:
             f'{path}: unknown: {", ".join(sorted(map(str, unknown)))}; allowed: network, seed, '
             f'corpora, {", ".join(STAGES)}; settings of a run on recorded people go to `maven-ros '
             'train run --config`')
-    if (network := str(values.get('network'))) not in NETWORKS:
+    if (network := str(values.get('network', 'compact'))) not in NETWORKS:
         raise SettingsError(f'{path}: network: {network!r} is not {" or ".join(NETWORKS)}')
     listed = values.get('corpora')
     if not isinstance(listed, list) or not listed:

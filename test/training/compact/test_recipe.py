@@ -70,7 +70,7 @@ def test_the_shipped_ones_have_every_stage():
     ('- 1', 'is not a mapping with a whole number as seed'),
     ('seed: x', 'is not a mapping with a whole number as seed'),
     ('{seed: 1, smell: {}}', 'unknown: smell; allowed: network, seed, corpora, faces'),
-    ('{seed: 1, corpora: []}', "mine.yaml: network: 'None' is not compact or compact-small"),
+    ('{network: large, seed: 1}', "mine.yaml: network: 'large' is not compact or compact-small"),
     ('{network: compact, seed: 1, faces: {}}',
      'mine.yaml: corpora: None; allowed: a list of name and folder'),
     ('{network: compact, seed: 1, corpora: [{name: ferplus}]}',
