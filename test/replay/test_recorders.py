@@ -20,6 +20,7 @@ from maven_ros.records import NS
 from maven_ros.replay.from_media import START_NS, bags_from_media
 from maven_ros.replay.replay import replay
 from maven_ros.replay.state_table import read_states
+from maven_ros.replay.summary import is_loss
 from maven_ros.settings import Settings
 
 QUIET = Settings().with_values({'speech.recogniser': 'none'})
@@ -110,11 +111,11 @@ def test_bags_of_a_real_recorder_agree_in_three_storages_and_two_families(shared
         assert summary.people == ['person_1'] and not summary.broken
         everything = [state for state in states if state.modalities == 7]
         assert len(everything) >= 20, bag.name
-        assert set(summary.drops) <= {'video.thinned', 'windows.closed_without_video'}
+        assert not [name for name in summary.drops if is_loss(name)], bag.name
         first = (everything[0].window_end_ns - summary.start_ns) / hop_ns
         last = (states[-1].window_end_ns - summary.start_ns) / hop_ns
-        ends.append((first, last, ' '.join(states[20].transcript.split()[:2])))
-    firsts, lasts, words = zip(*ends, strict=True)
+        ends.append((first, last))
+        assert any('orientation' in state.transcript for state in states), bag.name
+    firsts, lasts = zip(*ends, strict=True)
     assert np.ptp(lasts) <= 1.0, ends
-    assert np.ptp(firsts) <= 2.0, ends  # a hop, and one of the recogniser's own uncertainty
-    assert all(words)
+    assert np.ptp(firsts) <= 3.0, ends  # a hop, and the time between two partial results
