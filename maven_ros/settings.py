@@ -116,7 +116,7 @@ class SpeechSettings:
         0.5, 'Least confidence of words that are TEXT evidence; the transcript shows all words.',
         minimum=0.0, maximum=1.0, live=True)
     partial_s: float = setting(
-        0.1, 'Speech between partial results; whisper gives them less often as an utterance '
+        0.15, 'Speech between partial results; whisper gives them less often as an utterance '
         'grows.', minimum=0.05, maximum=10.0)
     pause_s: float = setting(
         0.5, 'Silence that ends an utterance; vosk uses its own value.', minimum=0.2, maximum=5.0)

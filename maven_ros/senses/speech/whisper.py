@@ -38,7 +38,7 @@ from maven_ros.settings import SpeechSettings
 _BEFORE_S = 10.0  # what was said this long before still tells what is meant ...
 _BEFORE_SURE = 0.6  # ... if it was understood: mean probability of its words
 _SETTLED_S = 1.0  # older words on which two decodings agree are not asked for again
-_GROWTH = 0.15  # the longer speech is, the rarer its partial results: by this share of it
+_GROWTH = 0.4  # the longer speech is, the rarer its partial results: at least this share apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class WhisperRecogniser(SoundListener):
             yield from self._cut(speech)
         elif self._is_due():
             length_s = len(self._endpointer.voice) * BLOCK_S
-            self._due_s = length_s + self._partial_s + _GROWTH * length_s
+            self._due_s = length_s + max(self._partial_s, _GROWTH * length_s)
             if hurry:
                 self._counters.count('speech', 'partial_left_out', normal=True)
             else:
