@@ -80,6 +80,13 @@ def test_the_echo_of_what_the_robot_plays_is_no_voice(
     assert windows(alone).max() > 1.0  # it is one where nobody tells
 
 
+@pytest.mark.parametrize('faster_ppm', [-200, 200])
+def test_the_clocks_of_loudspeaker_and_microphone_may_drift(speech, faster_ppm):
+    at = np.arange(LENGTH)
+    echo = np.interp(at * (1 + faster_ppm * 1e-6), at, room(speech, 0.13, 0.6, 0.5))
+    assert windows(heard(chunks(echo.astype(np.float32)), chunks(speech))).max() < LEAST_S
+
+
 @pytest.mark.parametrize('louder_db', [6, 12])
 def test_a_person_who_is_louder_than_the_robot_counts(speech, alone, louder_db):
     robot = np.roll(speech, LENGTH // 3)
