@@ -35,7 +35,7 @@ test: $(VENV)/test-installed $(WORDS) ## lint, types and tests: [WORKERS=2], sid
 	@tools/install_system_packages
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations 25 --durations-min 4
 
 fuzz: $(VENV)/test-installed ## damaged input of each kind: [KINDS="mcap yaml"] [COUNT=1000000] [SECONDS=600] [FIRST=0]
 	OMP_NUM_THREADS=1 $(BIN)/python test/fuzz/fuzzing.py $(KINDS) \
