@@ -14,6 +14,7 @@ from maven_ros.model.backbone_configuration import NAME, Backbone, Kind, divides
 from maven_ros.records import SAMPLE_RATE_HZ
 
 HEADS = ('polar', 'raw')
+MOST_LAYERS = 256  # in one stack; a layer takes memory and time even before it has weights
 UNKNOWN_TOKEN = '<unk>'  # of our tokenizer; replaces a word without letters or digits
 
 
@@ -144,6 +145,9 @@ class MavenConfig(PretrainedConfig):
     def _faults(self) -> Iterator[str]:
         if self.head not in HEADS:
             yield f'head: {self.head!r} is not {" or ".join(map(repr, HEADS))}'
+        for name in ('face_blocks', 'text_layers', 'context_layers'):
+            if getattr(self, name) > MOST_LAYERS:
+                yield f'{name}: {getattr(self, name)} is too many; allowed: 1 to {MOST_LAYERS}'
         for name in ('dropout', 'head_dropout'):
             if not 0 <= getattr(self, name) < 1:
                 yield f'{name}: {getattr(self, name)} is not in [0, 1)'
