@@ -23,7 +23,7 @@ from typing import Any
 
 from maven_ros.errors import SettingsError
 from maven_ros.outside import FORM, is_class_name
-from maven_ros.resources import network_folder
+from maven_ros.resources import is_there, network_folder
 
 
 def setting(
@@ -209,7 +209,7 @@ class Parameter:
         if kind in (int, float):
             return bool(self.minimum <= value <= self.maximum and self.above < value < self.below)
         if self.path and value:
-            return Path(value).is_file() if self.path == 'file' else self.found.is_dir()
+            return is_there(self.found, file=self.path == 'file')
         return True
 
 

@@ -39,6 +39,14 @@ def resource(name: str) -> Path:
         'installed completely?')
 
 
+def is_there(path: Path, file: bool = False) -> bool:
+    """Tell whether a folder, or a file, is there: none is where the system refuses to look."""
+    try:
+        return path.is_file() if file else path.is_dir()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
 def network_folder(name: str) -> Path:
     """
     Return the folder of a shipped network, or of any other.
@@ -47,11 +55,11 @@ def network_folder(name: str) -> Path:
         name comes first.
     """
     folder = Path(name)
-    if folder.is_dir() or folder.name != name:
+    if is_there(folder) or folder.name != name:
         return folder
     try:
         return resource(f'models/{name}')
-    except ResourceError:  # the caller names what is missing
+    except (ResourceError, OSError):  # the caller names what is missing
         return folder
 
 

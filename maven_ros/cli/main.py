@@ -46,7 +46,7 @@ from maven_ros.graph.topics import (
 )
 from maven_ros.interrupts import Interrupts
 from maven_ros.settings import GONE, unknown_parameter
-from maven_ros.text import PrintableFormatter, say
+from maven_ros.text import PrintableFormatter, say, shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,13 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MavenError as error:
         say(f'maven-ros: {error}', file=sys.stderr)
         return 128 + stop.number if stop.number else 1
+    except BrokenPipeError:  # the reader of the output has ended, such as `| head`
+        sys.stderr.close()
+        return 0
+    except OSError as error:  # a name too long, no permission, a failing disk
+        if error.filename is None:
+            raise
+        say(f'maven-ros: {shown(str(error.filename))}: {error.strerror}', file=sys.stderr)
+        return 1
     except SystemExit:
         if stop.number:
             say('maven-ros: stopped', file=sys.stderr)
         raise
-    except BrokenPipeError:  # the reader of the output has ended, such as `| head`
-        sys.stderr.close()
-        return 0
 
 
 def _is_ours_or_a_warning(record: logging.LogRecord) -> bool:

@@ -26,6 +26,7 @@ from maven_ros.devices.showing import Kind, choice, choose, shown_pixels
 from maven_ros.devices.unbroken_sound import SoundRun, samples_of
 from maven_ros.errors import InputError, ResourceError
 from maven_ros.records import NS, AudioChunk, Frame, Pixels, check_rate
+from maven_ros.resources import is_there
 
 if TYPE_CHECKING:
     import av
@@ -85,8 +86,8 @@ def look(path: Path, video_stream: int, audio_stream: int) -> Media:
     :raises ResourceError: when it is missing, no media file, or without video and sound.
     :raises SettingsError: for a stream that is not there.
     """
-    if not path.is_file():
-        state = 'is no file' if path.exists() else 'no such file'
+    if not is_there(path, file=True):
+        state = 'is no file' if is_there(path) else 'no such file'
         raise ResourceError(f'{path}: {state}; {_ALLOWED}')
     with _open(path) as container:
         wanted: dict[Kind, int] = {'video': video_stream, 'audio': audio_stream}

@@ -42,6 +42,17 @@ def test_commands_of_two_words_have_help_beside_that_of_one(capsys, words):
     assert ended.value.code == 0 and f"usage: maven-ros {' '.join(words)} " in shown
 
 
+@pytest.mark.parametrize('command', [
+    ['replay'], ['models', 'info'], ['view'], ['play'], ['run', '--model.path']])
+def test_a_path_that_the_system_refuses_is_named(capsys, command):
+    """A name too long, or no permission, raises where an absent file does not."""
+    try:
+        assert main([*command, 'a' * 300]) == 1
+    except SystemExit as ended:
+        assert ended.code == 2
+    assert re.search(r"a{300}'?(: | is not an existing folder)", capsys.readouterr().err)
+
+
 def test_every_parameter_is_a_flag_with_its_range_and_default(capsys):
     with pytest.raises(SystemExit):
         main(['run', '--help'])

@@ -24,7 +24,7 @@ def test_survives_json():
     ({'crop_px': 0}, 'crop_px: 0 is not a whole number above 0'),
     ({'crop_px': True}, 'crop_px: True is not a whole number'),
     ({'text_layers': 1.5}, r'text_layers: 1\.5 is not a whole number'),
-    ({'face_blocks': 2**31 - 1}, r'face_blocks: 2147483647 is too many; allowed: 1 to 256'),  # minutes
+    ({'face_blocks': 2**31 - 1}, r'face_blocks: 2147483647 is too many; allowed: 1 to 256'),
     ({'dropout': 1.0}, r'dropout: 1\.0 is not in \[0, 1\)'),
     ({'head_dropout': float('nan')}, 'head_dropout: nan is not a finite number'),
     ({'mel_high_hz': 9000.0}, r'50\.0, 9000\.0 do not rise inside \[0, 8000\]'),
