@@ -38,7 +38,7 @@ from maven_ros.settings import SpeechSettings
 _BEFORE_S = 10.0  # what was said this long before still tells what is meant ...
 _BEFORE_SURE = 0.6  # ... if it was understood: mean probability of its words
 _SETTLED_S = 1.0  # older words on which two decodings agree are not asked for again
-_GROWTH = 0.4  # the longer speech is, the rarer its partial results: at least this share apart
+_GROWTH = 0.35  # the longer speech is, the rarer its partial results: at least this share apart
 
 
 @dataclass(frozen=True, slots=True)
