@@ -28,6 +28,7 @@ from maven_ros.errors import InputError
 from maven_ros.records import (
     AffectState,
     AudioChunk,
+    Camera,
     Estimate,
     Evidence,
     Frame,
@@ -45,6 +46,7 @@ from maven_ros.records import (
 )
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.face_tracker import FaceTracker
+from maven_ros.senses.lens import Lens
 from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.senses.speech import SpeechStream, SpeechWorker
 from maven_ros.senses.transcript import Transcript
@@ -91,6 +93,7 @@ class Pipeline(Closing):
         except BaseException:  # the thread of recognition must end after any error
             self.speech.close()
             raise
+        self._lens = Lens(settings.attention, self.counters)
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + rules.RING_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
@@ -137,6 +140,8 @@ class Pipeline(Closing):
         try:
             if isinstance(record, Frame):
                 steps += self._take_frame(record, now_ns)
+            elif isinstance(record, Camera):
+                self._lens.take(record)
             elif isinstance(record, AudioChunk):
                 steps += self._take_audio(record, now_ns)
             elif isinstance(record, RobotSpeaking):
@@ -178,6 +183,7 @@ class Pipeline(Closing):
         self.settings.check_change(settings)
         self.settings = settings
         self._faces.change(settings.faces)
+        self._lens.change(settings.attention)
         self._audio.change(settings.audio)
         self._speaker.change(settings.speaker)
         self._windows.change(settings.windows)
@@ -211,15 +217,16 @@ class Pipeline(Closing):
 
         The result is plain data and not a copy. It does not include the recogniser's state.
         """
-        return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
-                'windows': self._windows.freeze(), 'speaker': self._speaker.freeze(),
-                'transcript': self._transcript.freeze(), 'acting': self._acting.freeze(),
-                'counters': self.counters.freeze(),
+        return {'faces': self._faces.freeze(), 'lens': self._lens.freeze(),
+                'audio': self._audio.freeze(), 'windows': self._windows.freeze(),
+                'speaker': self._speaker.freeze(), 'transcript': self._transcript.freeze(),
+                'acting': self._acting.freeze(), 'counters': self.counters.freeze(),
                 'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Restore the state that :meth:`freeze` returned."""
         self._faces.thaw(state['faces'])
+        self._lens.thaw(state['lens'])
         self._audio.thaw(state['audio'])
         self._windows.thaw(state['windows'])
         self._speaker.thaw(state['speaker'])
@@ -295,6 +302,7 @@ class Pipeline(Closing):
                 pixels, found = frame.decode(), frame.faces
                 faces = (self._faces.update(stamp_ns, pixels) if found is None else
                          self._faces.accept(stamp_ns, pixels, found))
+                faces = self._lens.place(faces, pixels.shape[1], pixels.shape[0])
                 self._windows.add_faces(faces, frame.frame_id)
             except InputError as error:
                 self.counters.refuse('video', error.cause, str(error))
@@ -373,7 +381,7 @@ class Pipeline(Closing):
     def _states(self, window: Window) -> list[Output]:
         words = self._transcript.words(window.start_ns, window.end_ns)
         states = self._judge(replace(window, words=words))
-        return [*states, *self._acting.take(states)]
+        return [*states, *self._acting.take(states, window.faces)]
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Return a state for each person in a window, from one pass of the engine."""

@@ -26,10 +26,11 @@ from maven_ros.graph.topics import (
     SPEECH_TOPIC,
     TRACKED_TOPIC,
     VOICE_TOPIC,
+    camera_info_topic,
 )
 from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
 from maven_ros.intake.input_reader import INPUT_TYPES
-from maven_ros.nodes.ros4hri import EXPRESSION
+from maven_ros.nodes.ros4hri import ENGAGEMENT, EXPRESSION
 from maven_ros.outside import FORM
 from maven_ros.settings import Settings, parameters
 
@@ -57,6 +58,8 @@ class Topic:
 TOPICS = (
     Topic(IMAGE_TOPIC, INPUT_TYPES['image'], 'in', IMAGE_INPUT,
           'pictures; `<name>/compressed` if there is no such topic'),
+    Topic(camera_info_topic(IMAGE_TOPIC), INPUT_TYPES['camera_info'], 'in', INPUT,
+          'calibration of the camera, beside the pictures, for [attention](acting.md#attention)'),
     Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND_INPUT, 'sound'),
     Topic('audio_info', INPUT_TYPES['audio_info'], 'in', INPUT,
           'format of `AudioData`, beside the sound; may be latched'),
@@ -75,6 +78,8 @@ TOPICS = (
           'pictures with faces and affect; drawn only for subscribers'),
     Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
           'the nearest expression of ROS4HRI, if `outputs.ros4hri` is true'),
+    Topic('humans/persons/<id>/engagement_status', (ENGAGEMENT,), 'out', STATE,
+          'whether the person attends to the robot; likewise'),
     Topic(VOICE_TOPIC, (LIVE_SPEECH,), 'out', STATE, 'utterances for ROS4HRI; likewise'),
     Topic(DIAGNOSTICS_TOPIC, (DIAGNOSTICS,), 'out', STATE,
           'rates, drops by cause, latency, device and model, each second'),

@@ -57,6 +57,10 @@ ROS4HRI = {
         float32 arousal
         float32 confidence
     """,
+    'hri_msgs/msg/EngagementLevel': """
+        std_msgs/Header header
+        uint8 level
+    """,
     'hri_msgs/msg/FacialLandmarks': """
         std_msgs/Header header
         hri_msgs/NormalizedPointOfInterest2D[70] landmarks

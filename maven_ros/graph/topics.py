@@ -19,7 +19,15 @@ from maven_ros.graph.convert import (
 )
 from maven_ros.graph.interface import STATE, Graph, Received, Subscription
 from maven_ros.graph.messages import from_cdr
-from maven_ros.records import NS, AffectEvent, AffectState, Output, SmoothedState, Utterance
+from maven_ros.records import (
+    NS,
+    AffectEvent,
+    AffectState,
+    Attention,
+    Output,
+    SmoothedState,
+    Utterance,
+)
 
 IMAGE_TOPIC = 'camera/image_raw'
 AUDIO_TOPIC = 'audio'
@@ -28,6 +36,7 @@ ROBOT_AUDIO_TOPIC = 'robot_audio'
 SPEECH_TOPIC = 'speech'
 STATE_TOPIC = OUTLETS[AffectState].topic
 STATE_SMOOTHED_TOPIC = OUTLETS[SmoothedState].topic
+ATTENTION_TOPIC = OUTLETS[Attention].topic
 EVENT_TOPIC = OUTLETS[AffectEvent].topic
 UTTERANCE_TOPIC = OUTLETS[Utterance].topic
 ANNOTATED_TOPIC = 'affect/image_annotated'
@@ -71,6 +80,11 @@ def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
     """
     outlet = OUTLETS[type(output)]
     return outlet.topic, outlet.message(output, now_ns)
+
+
+def camera_info_topic(image: str) -> str:
+    """Return the topic of the CameraInfo: image_transport has it beside that of the pictures."""
+    return image.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
 
 
 def is_echo(topic: str) -> bool:

@@ -36,6 +36,7 @@ from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,
     AffectState,
+    Attention,
     Frame,
     Input,
     Output,
@@ -48,8 +49,8 @@ from maven_ros.settings import Settings
 _log = logging.getLogger('maven_ros.affect')
 
 #: Largest number of waiting messages by role: a second or more of each.
-_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100,
-           'robot_audio': 500, 'speech': 100, 'faces': 1000}
+_LIMITS = {'image': 30, 'camera_info': 100, 'audio': 500, 'audio_info': 10,
+           'robot_speaking': 100, 'robot_audio': 500, 'speech': 100, 'faces': 1000}
 _POLL_S = 0.05
 _LOOK_S = 0.25
 _REPORT_S = 1.0
@@ -133,6 +134,7 @@ class AffectNode(Closing):
                     if role not in unused}, self.counters, self._inbox.put)
         self._health = Health(self._name, self.counters, self._intake, self._inputs)
         self._newest: dict[str, AffectState] = {}  # by person
+        self._attentions: dict[str, Attention] = {}  # likewise
         self._stop.clear()
         _log.info('waiting for %s', ' and '.join(self._inputs.awaited()))
         self._thread = threading.Thread(target=self._work, name='affect', daemon=True)
@@ -256,7 +258,8 @@ class AffectNode(Closing):
         shown = [state for state in self._newest.values()
                  if abs(frame.stamp_ns - state.window_end_ns) < _SHOWN_NS]
         self._annotated.publish(
-            image_message(frame.stamp_ns, annotated(pixels, shown), frame.frame_id))
+            image_message(frame.stamp_ns, annotated(pixels, shown, self._attentions),
+                          frame.frame_id))
 
     def _publish(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -278,6 +281,12 @@ class AffectNode(Closing):
             self._newest[output.person_id] = output
             if self._ros4hri is not None:
                 self._ros4hri.publish_state(output)
+        elif isinstance(output, Attention):
+            self._attentions = {person_id: one for person_id, one in self._attentions.items()
+                                if person_id in self._newest}
+            self._attentions[output.person_id] = output
+            if self._ros4hri is not None:
+                self._ros4hri.publish_attention(output)
         elif isinstance(output, Utterance) and self._ros4hri is not None:
             self._ros4hri.publish_utterance(output)
 

@@ -17,9 +17,10 @@ from maven_ros.graph.convert import LIVE_SPEECH
 from maven_ros.graph.interface import STATE, Graph, Publisher
 from maven_ros.graph.messages import new, time_message
 from maven_ros.graph.topics import VOICE_TOPIC
-from maven_ros.records import NS, AffectState, Status, Utterance
+from maven_ros.records import NS, AffectState, Attention, Status, Utterance
 
 EXPRESSION = 'hri_msgs/msg/Expression'
+ENGAGEMENT = 'hri_msgs/msg/EngagementLevel'
 #: Angles in degrees. Russell's words for surprised and scared are astonished and afraid.
 ANGLES_DEG = {'happy': 7.8, 'excited': 48.6, 'surprised': 69.8, 'angry': 99.0, 'scared': 116.0,
               'annoyed': 123.0, 'sad': 207.5, 'bored': 241.9, 'tired': 267.7}
@@ -30,14 +31,14 @@ _log = logging.getLogger('maven_ros.affect')
 
 class Ros4Hri:
     """
-    Publish ``humans/faces/<id>/expression`` and ``humans/voices/voice_1/speech``.
+    Publish the expressions and utterances, and whether people attend to the robot.
 
     The names are relative; without a namespace they are those of REP-155.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._faces: dict[str, tuple[Publisher, int]] = {}  # with the time of the last state
+        self._open: dict[str, tuple[Publisher, int]] = {}  # by topic, with the time of its use
         self._speech: Publisher | None = None
         try:
             self._speech = graph.advertise(VOICE_TOPIC, LIVE_SPEECH, STATE)
@@ -48,17 +49,15 @@ class Ros4Hri:
         """Publish the expression of a face, if there is evidence."""
         if self._speech is None or not state.person_id or state.status is Status.NO_EVIDENCE:
             return
-        now_ns = state.window_end_ns
-        publisher, _ = self._faces.get(state.person_id, (None, 0))
-        if publisher is None:
-            publisher = self._graph.advertise(
-                f'humans/faces/{state.person_id}/expression', EXPRESSION, STATE)
-        self._faces[state.person_id] = publisher, now_ns
-        publisher.publish(expression_message(state))
-        for person_id, (gone, then_ns) in list(self._faces.items()):
-            if not 0 <= now_ns - then_ns < _GONE_NS:
-                gone.close()
-                del self._faces[person_id]
+        self._publisher(f'humans/faces/{state.person_id}/expression', EXPRESSION,
+                        state.window_end_ns).publish(expression_message(state))
+
+    def publish_attention(self, attention: Attention) -> None:
+        """Publish the engagement of a person."""
+        if self._speech is None:
+            return
+        self._publisher(f'humans/persons/{attention.person_id}/engagement_status', ENGAGEMENT,
+                        attention.stamp_ns).publish(engagement_message(attention))
 
     def publish_utterance(self, utterance: Utterance) -> None:
         """Publish an utterance, partial or final."""
@@ -67,11 +66,23 @@ class Ros4Hri:
 
     def close(self) -> None:
         """Close all topics."""
-        for publisher, _ in self._faces.values():
+        for publisher, _ in self._open.values():
             publisher.close()
-        self._faces.clear()
+        self._open.clear()
         if self._speech is not None:
             self._speech.close()
+
+    def _publisher(self, topic: str, msgtype: str, now_ns: int) -> Publisher:
+        """Return the publisher of a topic, and close those that are no longer used."""
+        publisher, _ = self._open.get(topic, (None, 0))
+        if publisher is None:
+            publisher = self._graph.advertise(topic, msgtype, STATE)
+        self._open[topic] = publisher, now_ns
+        for other, (gone, then_ns) in list(self._open.items()):
+            if not 0 <= now_ns - then_ns < _GONE_NS:
+                gone.close()
+                del self._open[other]
+        return publisher
 
 
 def expression_of(affect: Affect) -> str:
@@ -92,6 +103,13 @@ def expression_message(state: AffectState) -> Any:
                             'frame_id': state.frame_id},
         expression=expression_of(state.affect), valence=state.affect.valence,
         arousal=state.affect.arousal, confidence=state.confidence)
+
+
+def engagement_message(attention: Attention) -> Any:
+    """Build a ``hri_msgs/EngagementLevel``; the levels' numbers are ours, too."""
+    return new(ENGAGEMENT, header={'stamp': time_message(attention.stamp_ns),
+                                   'frame_id': attention.frame_id},
+               level=int(attention.engagement))
 
 
 def speech_message(utterance: Utterance) -> Any:
