@@ -37,6 +37,7 @@ from maven_ros.records import (
     Output,
     RobotSound,
     RobotSpeaking,
+    Seen,
     Status,
     Stream,
     Utterance,
@@ -54,6 +55,9 @@ from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
 _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
+
+#: The voice at the end of a window is that of so many blocks of 32 ms.
+_LATELY_BLOCKS = 8
 
 #: A deferred part of the work on an input; it returns the resulting outputs.
 Step: TypeAlias = Callable[[], list[Output]]
@@ -100,6 +104,10 @@ class Pipeline(Closing):
         self._transcript = Transcript(self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
+        #: What the newest frame showed; whoever has taken it may set it to None.
+        self.seen: Seen | None = None
+        #: Whether there was a voice at the end of the newest window.
+        self.voiced = False
         self._frame_ns: int | None = None  # stamp of the last frame
         self._recognised_ns = 0            # end of the sound that has been recognised
         self._now_ns = 0
@@ -304,6 +312,7 @@ class Pipeline(Closing):
                          self._faces.accept(stamp_ns, pixels, found))
                 faces = self._lens.place(faces, pixels.shape[1], pixels.shape[0])
                 self._windows.add_faces(faces, frame.frame_id)
+                self.seen = Seen(stamp_ns, frame.frame_id, pixels, faces, found is not None)
             except InputError as error:
                 self.counters.refuse('video', error.cause, str(error))
         self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)
@@ -381,6 +390,7 @@ class Pipeline(Closing):
     def _states(self, window: Window) -> list[Output]:
         words = self._transcript.words(window.start_ns, window.end_ns)
         states = self._judge(replace(window, words=words))
+        self.voiced = bool(window.voiced[-_LATELY_BLOCKS:].any())
         return [*states, *self._acting.take(states, window.faces)]
 
     def _judge(self, window: Window) -> list[AffectState]:

@@ -240,6 +240,7 @@ class Face:
         mouth; the eyes alone, or nothing, if the rest is unknown.
     :param pose: how the head is turned, if the landmarks tell.
     :param place: where it is as seen from the camera.
+    :param score: the detector's confidence in it, in [0, 1]; 1 of another detector.
     """
 
     stamp_ns: int
@@ -249,6 +250,23 @@ class Face:
     landmarks: tuple[Point, ...] = ()
     pose: HeadPose | None = None
     place: Place | None = None
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    The newest frame in which faces were looked for.
+
+    :param pixels: uint8 (height, width, 3) BGR.
+    :param elsewhere: whether another detector found the faces.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    pixels: Pixels = field(repr=False)
+    faces: tuple[Face, ...]
+    elsewhere: bool
 
 
 @plain_data

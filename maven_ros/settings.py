@@ -302,8 +302,8 @@ class OutputSettings:
     """Optional outputs of the node."""
 
     ros4hri: bool = setting(
-        True, 'Publish hri_msgs/Expression for each face and hri_msgs/LiveSpeech on the topics of '
-        'ROS4HRI (REP-155), if hri_msgs is installed.')
+        True, 'Publish faces, expressions, the voice, whose it is, and engagement on the topics '
+        'of ROS4HRI (REP-155), if hri_msgs is installed.')
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,18 @@ ROS4HRI = {
         std_msgs/Header header
         string[] ids
     """,
+    'hri_msgs/msg/IdsMatch': """
+        int8 UNSET=0
+        int8 PERSON=1
+        int8 FACE=2
+        int8 BODY=3
+        int8 VOICE=4
+        string id1
+        int8 id1_type
+        string id2
+        int8 id2_type
+        float32 confidence
+    """,
     'hri_msgs/msg/NormalizedPointOfInterest2D': """
         float32 x
         float32 y

@@ -18,6 +18,7 @@ from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
+from maven_ros.graph.topics import OWN_ID
 from maven_ros.records import NS, FoundFace, Frame, Point
 
 IDS_LIST = 'hri_msgs/msg/IdsList'
@@ -97,6 +98,8 @@ class FacePairing(Freezing):
         stamp_ns = time_ns(message.header.stamp)
         if received.msgtype == IDS_LIST:
             _check_ids(message.ids)
+            if any(map(OWN_ID.fullmatch, message.ids)):
+                return []  # another affect node's, which sees no more than this one
             self.listed = tuple(message.ids)
             self._expect(stamp_ns)
         elif received.msgtype == REGION:

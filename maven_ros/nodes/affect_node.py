@@ -126,7 +126,8 @@ class AffectNode(Closing):
         self._ros4hri = Ros4Hri(graph) if self.pipeline.settings.outputs.ros4hri else None
         self._face_topics = FaceTopics(
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
-            wanted=self.pipeline.settings.faces.ros4hri)
+            wanted=self.pipeline.settings.faces.ros4hri,
+            own=lambda: 0 if self._ros4hri is None else self._ros4hri.faces.lists)
         self._clock = ClockWatch(self.counters)
         unused = self.pipeline.settings.unused_inputs()
         self._inputs = Inputs(
@@ -206,6 +207,8 @@ class AffectNode(Closing):
                 next_look = now_s + _LOOK_S
                 self._inputs.look()
                 self._face_topics.look()
+                if self._ros4hri is not None:
+                    self._ros4hri.look(now_s, self._graph.now_ns(), self.pipeline.voiced)
             if now_s >= next_report:
                 next_report = now_s + _REPORT_S
                 self._report()
@@ -229,6 +232,7 @@ class AffectNode(Closing):
             for record in self._intake.take(received, clock_ns):
                 # The pipeline's time is that of arrival, so a backlog does not look like silence.
                 self._feed(record, self._intake.now_ns)
+                self._show_faces()
             self._face_topics.follow(self._intake.faces.listed)
         took_s = time.perf_counter() - began_s
         self._busy_s += took_s
@@ -249,6 +253,12 @@ class AffectNode(Closing):
         self._publish(self.pipeline.feed(replace(record, decode=look), now_ns))
         if looked:
             self._draw(replace(record, decode=decode))
+
+    def _show_faces(self) -> None:
+        """Publish the faces of a new frame for ROS4HRI."""
+        seen, self.pipeline.seen = self.pipeline.seen, None
+        if seen is not None and self._ros4hri is not None:
+            self._ros4hri.publish_faces(seen)
 
     def _draw(self, frame: Frame) -> None:
         try:

@@ -11,6 +11,7 @@ from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import SENSOR, Received
 from maven_ros.graph.topics import (
+    OWN_ID,
     ROBOT_AUDIO_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     TRACKED_TOPIC,
@@ -86,7 +87,7 @@ def find_sources(
             found[role] = _ending(bag, role, _BY_NAME[role])
         elif role not in _BESIDE:
             found[role] = _only(bag, role, bag.resolve(named.robot_audio or ROBOT_AUDIO_TOPIC))
-    if not ros4hri or not _usable(bag, found['faces']):
+    if not ros4hri or _own(bag, found['faces']) or not _usable(bag, found['faces']):
         found['faces'] = ''
     for role, (described, topic_of) in _BESIDE.items():
         if not found[role] and found[described]:
@@ -155,6 +156,12 @@ def _ending(bag: BagGraph, role: str, name: str) -> str:
 def _several(bag: BagGraph, role: str, candidates: list[str]) -> str:
     return (f'{bag.path}: {role} may be any of {", ".join(candidates)}; name one with '
             f'--{role.replace("_", "-")}-topic')
+
+
+def _own(bag: BagGraph, lists: str) -> bool:
+    """Tell whether an affect node found the faces in a bag: the replay finds them again."""
+    ids = {topic.rsplit('/', 2)[1] for topic in part_topics(lists, bag.topics())}
+    return bool(ids) and all(map(OWN_ID.fullmatch, ids))
 
 
 def _usable(bag: BagGraph, lists: str) -> bool:

@@ -86,7 +86,7 @@ class FaceTracker(Freezing):
         return tuple(
             Face(stamp_ns, track.person_id, track.outline.box(width, height),
                  cut(pixels, track.view, self._crop_px), track.outline.landmarks,
-                 head_pose(track.outline))
+                 head_pose(track.outline), score=track.score)
             for track in seen if track.person_id)
 
     def accept(
