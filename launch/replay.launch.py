@@ -42,6 +42,7 @@ def generate_launch_description():
         LaunchConfiguration, ('namespace', 'image_topic', 'audio_topic'))
     # ros-drivers' audio says its format on a topic beside itself.
     audio_info = PythonExpression(["'", audio, "'.rpartition('/')[0] + '/audio_info'"])
+    camera_info = PythonExpression(["'", image, "'.rpartition('/')[0] + '/camera_info'"])
     play = ExecuteProcess(
         name='play', output='screen',
         cmd=['ros2', 'bag', 'play', LaunchConfiguration('bag'), '--clock', '100',
@@ -49,14 +50,14 @@ def generate_launch_description():
              '--delay', '1.0',  # for discovery
              '--disable-keyboard-controls',
              # Inputs alone: states that are in the bag are no states of this run.
-             '--topics', image, [image, '/compressed'], audio, audio_info,
+             '--topics', image, [image, '/compressed'], camera_info, audio, audio_info,
              PathJoinSubstitution(['/', namespace, 'robot_speaking']),
              PathJoinSubstitution(['/', namespace, 'robot_audio']),
              PathJoinSubstitution(['/', namespace, 'speech'])])
     record = ExecuteProcess(
         name='record', output='screen',
         cmd=['ros2', 'bag', 'record', '--output', LaunchConfiguration('out'), '--use-sim-time',
-             '--regex', '/affect/(state|state_smoothed|utterance|event)$'])
+             '--regex', '/affect/(state|state_smoothed|attention|utterance|event)$'])
     deactivate = EmitEvent(event=ChangeState(
         lifecycle_node_matcher=lambda node: True,
         transition_id=Transition.TRANSITION_DEACTIVATE))

@@ -28,6 +28,7 @@ from maven_ros.errors import InputError
 from maven_ros.records import (
     AffectState,
     AudioChunk,
+    Camera,
     Estimate,
     Evidence,
     Frame,
@@ -36,6 +37,7 @@ from maven_ros.records import (
     Output,
     RobotSound,
     RobotSpeaking,
+    Seen,
     Status,
     Stream,
     Utterance,
@@ -45,6 +47,7 @@ from maven_ros.records import (
 )
 from maven_ros.senses.audio import AudioSense
 from maven_ros.senses.face_tracker import FaceTracker
+from maven_ros.senses.lens import Lens
 from maven_ros.senses.speaker import ActiveSpeaker
 from maven_ros.senses.speech import SpeechStream, SpeechWorker
 from maven_ros.senses.transcript import Transcript
@@ -52,6 +55,9 @@ from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
 _UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
+
+#: The voice at the end of a window is that of so many blocks of 32 ms.
+_LATELY_BLOCKS = 8
 
 #: A deferred part of the work on an input; it returns the resulting outputs.
 Step: TypeAlias = Callable[[], list[Output]]
@@ -91,12 +97,17 @@ class Pipeline(Closing):
         except BaseException:  # the thread of recognition must end after any error
             self.speech.close()
             raise
+        self._lens = Lens(settings.attention, self.counters)
         self._audio = AudioSense(
             settings.audio, settings.windows.length_s + rules.RING_SLACK_S, self.counters)
         self._windows = Windows(settings.windows, self._audio, self.counters)
         self._transcript = Transcript(self.counters)
         self._speaker = ActiveSpeaker(settings.speaker)
         self._live = live
+        #: What the newest frame showed; whoever has taken it may set it to None.
+        self.seen: Seen | None = None
+        #: Whether there was a voice at the end of the newest window.
+        self.voiced = False
         self._frame_ns: int | None = None  # stamp of the last frame
         self._recognised_ns = 0            # end of the sound that has been recognised
         self._now_ns = 0
@@ -137,6 +148,8 @@ class Pipeline(Closing):
         try:
             if isinstance(record, Frame):
                 steps += self._take_frame(record, now_ns)
+            elif isinstance(record, Camera):
+                self._lens.take(record)
             elif isinstance(record, AudioChunk):
                 steps += self._take_audio(record, now_ns)
             elif isinstance(record, RobotSpeaking):
@@ -178,6 +191,7 @@ class Pipeline(Closing):
         self.settings.check_change(settings)
         self.settings = settings
         self._faces.change(settings.faces)
+        self._lens.change(settings.attention)
         self._audio.change(settings.audio)
         self._speaker.change(settings.speaker)
         self._windows.change(settings.windows)
@@ -211,15 +225,16 @@ class Pipeline(Closing):
 
         The result is plain data and not a copy. It does not include the recogniser's state.
         """
-        return {'faces': self._faces.freeze(), 'audio': self._audio.freeze(),
-                'windows': self._windows.freeze(), 'speaker': self._speaker.freeze(),
-                'transcript': self._transcript.freeze(), 'acting': self._acting.freeze(),
-                'counters': self.counters.freeze(),
+        return {'faces': self._faces.freeze(), 'lens': self._lens.freeze(),
+                'audio': self._audio.freeze(), 'windows': self._windows.freeze(),
+                'speaker': self._speaker.freeze(), 'transcript': self._transcript.freeze(),
+                'acting': self._acting.freeze(), 'counters': self.counters.freeze(),
                 'clock': (self._frame_ns, self._recognised_ns, self._now_ns)}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Restore the state that :meth:`freeze` returned."""
         self._faces.thaw(state['faces'])
+        self._lens.thaw(state['lens'])
         self._audio.thaw(state['audio'])
         self._windows.thaw(state['windows'])
         self._speaker.thaw(state['speaker'])
@@ -295,7 +310,9 @@ class Pipeline(Closing):
                 pixels, found = frame.decode(), frame.faces
                 faces = (self._faces.update(stamp_ns, pixels) if found is None else
                          self._faces.accept(stamp_ns, pixels, found))
+                faces = self._lens.place(faces, pixels.shape[1], pixels.shape[0])
                 self._windows.add_faces(faces, frame.frame_id)
+                self.seen = Seen(stamp_ns, frame.frame_id, pixels, faces, found is not None)
             except InputError as error:
                 self.counters.refuse('video', error.cause, str(error))
         self._windows.arrived(Stream.VIDEO, stamp_ns, now_ns)
@@ -373,7 +390,8 @@ class Pipeline(Closing):
     def _states(self, window: Window) -> list[Output]:
         words = self._transcript.words(window.start_ns, window.end_ns)
         states = self._judge(replace(window, words=words))
-        return [*states, *self._acting.take(states)]
+        self.voiced = bool(window.voiced[-_LATELY_BLOCKS:].any())
+        return [*states, *self._acting.take(states, window.faces)]
 
     def _judge(self, window: Window) -> list[AffectState]:
         """Return a state for each person in a window, from one pass of the engine."""

@@ -54,11 +54,13 @@ class FoundFace:
     :param person_id: the detector's id.
     :param box: left, top, right and bottom, as shares of the picture's width and height.
     :param eyes: the person's right and left eye, in the same shares, if known.
+    :param lower: tip of the nose, right and left corner of the mouth, if known; likewise.
     """
 
     person_id: str
     box: tuple[float, float, float, float]
     eyes: tuple[Point, Point] | None = None
+    lower: tuple[Point, Point, Point] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,28 @@ class Frame:
     def of(cls, stamp_ns: int, pixels: Pixels, frame_id: str = '') -> Frame:
         """Wrap decoded pixels."""
         return cls(stamp_ns, lambda: pixels, frame_id)
+
+
+@plain_data
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """
+    The calibration of the camera, from here on (sensor_msgs/CameraInfo).
+
+    :param stamp_ns: time of the message.
+    :param size: width and height of the pictures that it was calibrated for, in pixels.
+    :param focal_px: focal lengths along x and y; 0 if the camera is not calibrated.
+    :param centre_px: the principal point, x and y.
+    :param distortion: coefficients of OpenCV's lens model; empty for none.
+    :param fisheye: whether these are OpenCV's coefficients for fisheye lenses.
+    """
+
+    stamp_ns: int
+    size: tuple[int, int]
+    focal_px: tuple[float, float]
+    centre_px: tuple[float, float]
+    distortion: tuple[float, ...] = ()
+    fisheye: bool = False
 
 
 def check_rate(sample_rate_hz: int) -> None:
@@ -165,6 +189,46 @@ class Box:
 
 @plain_data
 @dataclass(frozen=True, slots=True)
+class HeadPose:
+    """
+    How a head is turned against the line to the camera, in one frame; angles in radians.
+
+    At zero the nose points at the camera, and the head is level.
+
+    :param yaw: positive towards the person's left, which is the picture's right.
+    :param pitch: positive downwards.
+    :param roll: positive if the head is tilted to the person's right shoulder.
+    :param stds: standard deviations of the noise of one frame, in the same order.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+    stds: tuple[float, float, float]
+
+
+@plain_data
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a face is, as seen from the camera.
+
+    :param azimuth: radians from the optical axis, positive to the left, as in REP-103.
+    :param elevation: radians above it.
+    :param distance_m: from the spacing of the eyes, roughly; NaN if they are unknown.
+    :param distance_std_m: its standard deviation, people's differences included.
+    :param calibrated: False if the field of view is the stated one, without a CameraInfo.
+    """
+
+    azimuth: float
+    elevation: float
+    distance_m: float
+    distance_std_m: float
+    calibrated: bool
+
+
+@plain_data
+@dataclass(frozen=True, slots=True)
 class Face:
     """
     One face in one frame.
@@ -172,12 +236,37 @@ class Face:
     :param person_id: track id, stable while the face is tracked.
     :param box: upright box around the face, also if the face is tilted.
     :param crop: uint8 (size, size, 3) BGR, levelled by the eyes if they are known.
+    :param landmarks: pixels of right eye, left eye, tip of the nose, right and left corner of the
+        mouth; the eyes alone, or nothing, if the rest is unknown.
+    :param pose: how the head is turned, if the landmarks tell.
+    :param place: where it is as seen from the camera.
+    :param score: the detector's confidence in it, in [0, 1]; 1 of another detector.
     """
 
     stamp_ns: int
     person_id: str
     box: Box
     crop: Pixels = field(repr=False)
+    landmarks: tuple[Point, ...] = ()
+    pose: HeadPose | None = None
+    place: Place | None = None
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """
+    The newest frame in which faces were looked for.
+
+    :param pixels: uint8 (height, width, 3) BGR.
+    :param elsewhere: whether another detector found the faces.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    pixels: Pixels = field(repr=False)
+    faces: tuple[Face, ...]
+    elsewhere: bool
 
 
 @plain_data
@@ -392,6 +481,67 @@ class SmoothedState:
     state: AffectState
 
 
+class Engagement(enum.IntEnum):
+    """Whether somebody attends to the robot; the levels of hri_msgs/EngagementLevel."""
+
+    UNKNOWN = 0
+    DISENGAGED = 1
+    ENGAGING = 2
+    ENGAGED = 3
+    DISENGAGING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """
+    Where a person's head is turned at the end of a window; Attention.msg has each field's meaning.
+
+    :param since_ns: the time from which the person attends, or does not.
+    :param pose: smoothed, with standard deviations that include the face's own build; all NaN if
+        the head has not been seen lately.
+    :param place: of the newest face; None likewise.
+    """
+
+    stamp_ns: int
+    person_id: str
+    engagement: Engagement
+    since_ns: int
+    pose: HeadPose
+    place: Place | None
+    frame_id: str = ''
+
+    @property
+    def attending(self) -> bool:
+        """Whether the person attends to the robot."""
+        return self.engagement in (Engagement.ENGAGED, Engagement.DISENGAGING)
+
+    @property
+    def angle(self) -> float:
+        """Angle between the nose and the line to the camera, in [0, pi]; NaN if unknown."""
+        return off_axis(self.pose)
+
+
+    @property
+    def text(self) -> str:
+        """The attention in words, such as ``turned away by 40 degrees``."""
+        if self.attending:
+            return 'attends'
+        if math.isnan(self.angle):
+            return 'is not seen'
+        return f'turned away by {math.degrees(self.angle):.0f} degrees'
+
+
+def nose_direction(pose: HeadPose) -> Point:
+    """Return where the nose points in the picture, as a part of a vector of length 1."""
+    return math.sin(pose.yaw) * math.cos(pose.pitch), math.sin(pose.pitch)
+
+
+def off_axis(pose: HeadPose) -> float:
+    """Return the angle between the nose and the line to the camera, in [0, pi]."""
+    return math.acos(max(-1.0, min(1.0, math.cos(pose.yaw) * math.cos(pose.pitch)))) \
+        if math.isfinite(pose.yaw) else math.nan
+
+
 class EventKind(enum.IntEnum):
     """The kind of an event (AffectEvent.msg: ``kind``)."""
 
@@ -403,6 +553,8 @@ class EventKind(enum.IntEnum):
     LEFT = 5
     SPEECH_STARTED = 6
     SPEECH_STOPPED = 7
+    ATTENTION_GAINED = 8
+    ATTENTION_LOST = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,5 +589,5 @@ class AffectEvent:
         return f'{self.person_id or "nobody in view"} {words} {self.region}'.rstrip()
 
 
-Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | RobotSound | Utterance
-Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance
+Input: TypeAlias = Frame | Camera | AudioChunk | RobotSpeaking | RobotSound | Utterance
+Output: TypeAlias = AffectState | SmoothedState | Attention | AffectEvent | Utterance

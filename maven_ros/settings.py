@@ -253,6 +253,27 @@ class EventSettings:
 
 
 @dataclass(frozen=True)
+class AttentionSettings:
+    """Attention to the robot, from how heads are turned."""
+
+    angle_deg: float = setting(
+        25.0, 'Largest angle between the nose and the line to the camera, in degrees, of somebody '
+        'who faces the camera.', minimum=1.0, maximum=90.0, live=True)
+    margin_deg: float = setting(
+        10.0, 'Degrees beyond that angle from which somebody does no longer face it.',
+        minimum=0.0, maximum=90.0, live=True)
+    dwell_s: float = setting(
+        0.6, 'Time for which somebody must face the camera to attend, or must not to attend no '
+        'more.', minimum=0.0, maximum=60.0, live=True)
+    turn_deg: float = setting(
+        10.0, 'Expected turn of a head in a second, in degrees. Smaller values smooth more and '
+        'lag more.', minimum=1.0, maximum=360.0, live=True)
+    field_of_view_deg: float = setting(
+        60.0, 'Horizontal field of view of a camera without a CameraInfo of its calibration, in '
+        'degrees.', minimum=10.0, maximum=170.0, live=True)
+
+
+@dataclass(frozen=True)
 class BaselineSettings:
     """The personal baseline: the offset of a person at rest."""
 
@@ -281,8 +302,8 @@ class OutputSettings:
     """Optional outputs of the node."""
 
     ros4hri: bool = setting(
-        True, 'Publish hri_msgs/Expression for each face and hri_msgs/LiveSpeech on the topics of '
-        'ROS4HRI (REP-155), if hri_msgs is installed.')
+        True, 'Publish faces, expressions, the voice, whose it is, and engagement on the topics '
+        'of ROS4HRI (REP-155), if hri_msgs is installed.')
 
 
 @dataclass(frozen=True)
@@ -298,6 +319,7 @@ class Settings(Checked):
     model: ModelSettings = field(default_factory=ModelSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     events: EventSettings = field(default_factory=EventSettings)
+    attention: AttentionSettings = field(default_factory=AttentionSettings)
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
     inputs: InputSettings = field(default_factory=InputSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)

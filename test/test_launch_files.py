@@ -94,7 +94,7 @@ def test_what_is_text_stays_text_and_what_is_not_gets_its_type():
 def test_the_replay_plays_inputs_alone_and_records_outputs_alone():
     found = texts(by_name('replay.launch.py'))
     assert '--topics' in found and '--clock' in found and '--use-sim-time' in found
-    assert '/affect/(state|state_smoothed|utterance|event)$' in found
+    assert '/affect/(state|state_smoothed|attention|utterance|event)$' in found
 
 
 def test_the_demo_ends_when_its_player_does():

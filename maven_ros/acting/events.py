@@ -10,6 +10,7 @@ Detect events in smoothed states.
   change is reported once.
 - A person *appears* with the first state and *leaves* after ``events.leave_s`` without a state.
   States without a tracked person give neither event.
+- Attention is *gained* and *lost* as :mod:`maven_ros.acting.attention` decides it.
 - Speech *starts* after a voice has been evidence for ``events.dwell_s`` and is not known to be
   another person's. It *stops* after as long without such a voice.
 
@@ -21,7 +22,7 @@ of speech, it is the start of the first window without a voice, approximately.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -31,6 +32,7 @@ from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
     AffectEvent,
     AffectState,
+    Attention,
     EventKind,
     Modality,
     VoiceAssigned,
@@ -69,6 +71,7 @@ class PersonTrack:
     :param inside: region of the last point; ``entering`` is the run of points inside it.
     :param leaving: run of points outside ``region``.
     :param spoke_ns: start of the current speech; None in silence.
+    :param attending: whether the person attends to the robot.
     :param turning: run of states with a voice during silence, or without one during speech.
     :param recent: window end, point and spread of the states in the last ``events.sharp_s``.
     """
@@ -83,6 +86,7 @@ class PersonTrack:
     entering: Run | None = None
     leaving: Run | None = None
     spoke_ns: int | None = None
+    attending: bool = False
     turning: Run | None = None
     recent: list[tuple[int, Affect, float]] = field(default_factory=list)
 
@@ -123,14 +127,18 @@ class Events(Freezing):
         """Ids of the people who have appeared and not left."""
         return self._people.keys()
 
-    def take(self, states: list[AffectState]) -> list[AffectEvent]:
+    def take(
+        self, states: list[AffectState], attentions: Iterable[Attention] = (),
+    ) -> list[AffectEvent]:
         """
         Return the events that the states of one window complete.
 
         :param states: smoothed states, one per person, at least one; windows must be in order.
+        :param attentions: of those whose faces are in the window.
         """
         self._end_ns = states[0].window_end_ns
         events = [event for state in states for event in self._look(state)]
+        events += [event for one in attentions for event in self._attend(one)]
         here = {state.person_id for state in states}
         for person_id, person in list(self._people.items()):
             if person_id not in here and self._end_ns - person.seen_ns >= self._leave_ns:
@@ -229,6 +237,16 @@ class Events(Freezing):
             kind = EventKind.SPEECH_STARTED if voice else EventKind.SPEECH_STOPPED
             yield self._event(person_id, person, kind, run, state.affect)
 
+    def _attend(self, attention: Attention) -> Iterator[AffectEvent]:
+        """Yield the gain or loss of attention."""
+        person = self._people.get(attention.person_id)
+        if person is not None and attention.attending is not person.attending:
+            person.attending = attention.attending
+            kind = (EventKind.ATTENTION_GAINED if attention.attending
+                    else EventKind.ATTENTION_LOST)
+            run = Run(self._end_ns, attention.since_ns, person.point)
+            yield self._event(attention.person_id, person, kind, run, person.point)
+
     def _go(self, person_id: str, person: PersonTrack) -> Iterator[AffectEvent]:
         """End everything that is going on with a person, then forget the person."""
         run = Run(self._end_ns, person.seen_ns, person.point)
@@ -237,6 +255,8 @@ class Events(Freezing):
                 person_id, person, EventKind.REGION_LEFT, run, _UNKNOWN, person.region)
         if person.spoke_ns is not None:
             yield self._event(person_id, person, EventKind.SPEECH_STOPPED, run, _UNKNOWN)
+        if person.attending:
+            yield self._event(person_id, person, EventKind.ATTENTION_LOST, run, _UNKNOWN)
         if person_id:
             yield self._event(person_id, person, EventKind.LEFT, run, _UNKNOWN)
         del self._people[person_id]

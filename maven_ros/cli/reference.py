@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from maven_ros.declarations import Parameter
-from maven_ros.graph.convert import DIAGNOSTICS, LIVE_SPEECH, OUTLETS
+from maven_ros.graph.convert import BOOL, DIAGNOSTICS, LIVE_SPEECH, OUTLETS
 from maven_ros.graph.images import IMAGE
 from maven_ros.graph.interface import DRAWING, IMAGE_INPUT, INPUT, SOUND_INPUT, STATE, Qos
 from maven_ros.graph.topics import (
@@ -21,15 +21,18 @@ from maven_ros.graph.topics import (
     AUDIO_TOPIC,
     DIAGNOSTICS_TOPIC,
     IMAGE_TOPIC,
+    MATCHES_TOPIC,
     ROBOT_AUDIO_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     SPEECH_TOPIC,
     TRACKED_TOPIC,
-    VOICE_TOPIC,
+    VOICES_TOPIC,
+    camera_info_topic,
 )
 from maven_ros.intake.face_pairing import IDS_LIST, LANDMARKS, REGION
 from maven_ros.intake.input_reader import INPUT_TYPES
-from maven_ros.nodes.ros4hri import EXPRESSION
+from maven_ros.nodes.ros4hri import ENGAGEMENT, EXPRESSION, MATCH
+from maven_ros.nodes.ros4hri_faces import PARTS
 from maven_ros.outside import FORM
 from maven_ros.settings import Settings, parameters
 
@@ -57,6 +60,8 @@ class Topic:
 TOPICS = (
     Topic(IMAGE_TOPIC, INPUT_TYPES['image'], 'in', IMAGE_INPUT,
           'pictures; `<name>/compressed` if there is no such topic'),
+    Topic(camera_info_topic(IMAGE_TOPIC), INPUT_TYPES['camera_info'], 'in', INPUT,
+          'calibration of the camera, beside the pictures, for [attention](acting.md#attention)'),
     Topic(AUDIO_TOPIC, INPUT_TYPES['audio'], 'in', SOUND_INPUT, 'sound'),
     Topic('audio_info', INPUT_TYPES['audio_info'], 'in', INPUT,
           'format of `AudioData`, beside the sound; may be latched'),
@@ -75,7 +80,23 @@ TOPICS = (
           'pictures with faces and affect; drawn only for subscribers'),
     Topic('humans/faces/<id>/expression', (EXPRESSION,), 'out', STATE,
           'the nearest expression of ROS4HRI, if `outputs.ros4hri` is true'),
-    Topic(VOICE_TOPIC, (LIVE_SPEECH,), 'out', STATE, 'utterances for ROS4HRI; likewise'),
+    Topic('humans/persons/<id>/engagement_status', (ENGAGEMENT,), 'out', STATE,
+          'whether the person attends to the robot; likewise'),
+    Topic(TRACKED_TOPIC, (IDS_LIST,), 'out', STATE,
+          'ids of the faces in the newest frame, while no other node publishes this; likewise'),
+    *(Topic(f'humans/faces/<id>/{part}', (msgtype,), 'out', DRAWING if msgtype == IMAGE else STATE,
+            f'{what}; made for subscribers, and likewise')
+      for (part, msgtype), what in zip(PARTS.items(), (
+          'box of the face', 'eyes, nose and corners of the mouth',
+          'the box in 128x128 pixels, with 0 beside it', 'the same size, the eyes level'),
+          strict=True)),
+    Topic(VOICES_TOPIC, (IDS_LIST,), 'out', STATE,
+          'id of the microphone, which counts as one voice; likewise'),
+    Topic('humans/voices/<id>/is_speaking', (BOOL,), 'out', STATE,
+          'whether somebody speaks; likewise'),
+    Topic('humans/voices/<id>/speech', (LIVE_SPEECH,), 'out', STATE, 'utterances; likewise'),
+    Topic(MATCHES_TOPIC, (MATCH,), 'out', STATE,
+          'of several faces, whose voice it is (0.89) and is not (0), if decided; likewise'),
     Topic(DIAGNOSTICS_TOPIC, (DIAGNOSTICS,), 'out', STATE,
           'rates, drops by cause, latency, device and model, each second'),
 )

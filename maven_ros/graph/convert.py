@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,9 +15,13 @@ from maven_ros.graph.sound import audio_message
 from maven_ros.records import (
     AffectEvent,
     AffectState,
+    Attention,
     Box,
+    Engagement,
     EventKind,
+    HeadPose,
     Modality,
+    Place,
     SmoothedState,
     Status,
     Utterance,
@@ -25,17 +30,21 @@ from maven_ros.records import (
 )
 
 __all__ = [
-    'audio_message', 'compressed_message', 'diagnostics_message',
-    'event_message', 'event_record', 'image_message', 'state_message', 'state_record',
-    'utterance_message', 'utterance_record',
+    'attention_message', 'attention_record', 'audio_message', 'compressed_message',
+    'diagnostics_message', 'event_message', 'event_record', 'image_message', 'state_message',
+    'state_record', 'utterance_message', 'utterance_record',
 ]
 
 AFFECT_STATE = 'maven_ros/msg/AffectState'
 AFFECT_EVENT = 'maven_ros/msg/AffectEvent'
+ATTENTION = 'maven_ros/msg/Attention'
 UTTERANCE = 'maven_ros/msg/Utterance'
 BOOL = 'std_msgs/msg/Bool'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
+
+
+_NOWHERE = Place(math.nan, math.nan, math.nan, math.nan, False)
 
 
 def region_fields(face: Box | None) -> dict[str, int]:
@@ -92,6 +101,42 @@ def state_record(message: Any) -> AffectState:
         face=box if box.width and box.height else None,
         frame_id=message.header.frame_id, model=message.model,
         baseline=(message.baseline_valence, message.baseline_arousal))
+
+
+def attention_message(attention: Attention) -> Any:
+    """Build a ``maven_ros/Attention``."""
+    pose, place = attention.pose, attention.place or _NOWHERE
+    yaw_std, pitch_std, roll_std = pose.stds
+    return new(
+        ATTENTION,
+        header={'stamp': time_message(attention.stamp_ns), 'frame_id': attention.frame_id},
+        person_id=attention.person_id, attending=attention.attending,
+        engagement=int(attention.engagement), since=time_message(attention.since_ns),
+        yaw=pose.yaw, pitch=pose.pitch, roll=pose.roll, yaw_std=yaw_std, pitch_std=pitch_std,
+        roll_std=roll_std, angle=attention.angle, azimuth=place.azimuth,
+        elevation=place.elevation, distance=place.distance_m,
+        distance_std=place.distance_std_m, calibrated=place.calibrated)
+
+
+def attention_record(message: Any) -> Attention:
+    """
+    Read a ``maven_ros/Attention``; its numbers are float32's.
+
+    :raises InputError: ``bad_payload`` for an engagement that is not one of the constants.
+    """
+    try:
+        engagement = Engagement(message.engagement)
+    except ValueError as error:
+        raise InputError('bad_payload', f'Attention: {error}; allowed: the constants of '
+                                        'Attention.msg') from error
+    place = Place(message.azimuth, message.elevation, message.distance, message.distance_std,
+                  message.calibrated)
+    return Attention(
+        stamp_ns=time_ns(message.header.stamp), person_id=message.person_id,
+        engagement=engagement, since_ns=time_ns(message.since),
+        pose=HeadPose(message.yaw, message.pitch, message.roll,
+                      (message.yaw_std, message.pitch_std, message.roll_std)),
+        place=None if math.isnan(message.azimuth) else place, frame_id=message.header.frame_id)
 
 
 def event_message(event: AffectEvent) -> Any:
@@ -164,9 +209,12 @@ OUTLETS: Mapping[type, Outlet] = {
         'affect/state_smoothed', AFFECT_STATE,
         lambda one, now_ns: state_message(one.state, now_ns - one.state.window_end_ns),
         'the same, smoothed over time'),
+    Attention: Outlet(
+        'affect/attention', ATTENTION, lambda attention, _: attention_message(attention),
+        'how heads are turned, and who attends to the robot; one per face and hop'),
     AffectEvent: Outlet(
         'affect/event', AFFECT_EVENT, lambda event, _: event_message(event),
-        'people who appear, leave, speak, or enter a region of the circumplex'),
+        'people who appear, leave, speak, attend, or enter a region of the circumplex'),
     Utterance: Outlet(
         'affect/utterance', UTTERANCE, lambda utterance, _: utterance_message(utterance),
         'utterances, partial and final'),

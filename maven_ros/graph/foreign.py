@@ -57,6 +57,10 @@ ROS4HRI = {
         float32 arousal
         float32 confidence
     """,
+    'hri_msgs/msg/EngagementLevel': """
+        std_msgs/Header header
+        uint8 level
+    """,
     'hri_msgs/msg/FacialLandmarks': """
         std_msgs/Header header
         hri_msgs/NormalizedPointOfInterest2D[70] landmarks
@@ -66,6 +70,18 @@ ROS4HRI = {
     'hri_msgs/msg/IdsList': """
         std_msgs/Header header
         string[] ids
+    """,
+    'hri_msgs/msg/IdsMatch': """
+        int8 UNSET=0
+        int8 PERSON=1
+        int8 FACE=2
+        int8 BODY=3
+        int8 VOICE=4
+        string id1
+        int8 id1_type
+        string id2
+        int8 id2_type
+        float32 confidence
     """,
     'hri_msgs/msg/NormalizedPointOfInterest2D': """
         float32 x

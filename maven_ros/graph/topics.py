@@ -7,6 +7,7 @@ Names are relative, so that namespaces separate robots. Without a namespace they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,15 @@ from maven_ros.graph.convert import (
 )
 from maven_ros.graph.interface import STATE, Graph, Received, Subscription
 from maven_ros.graph.messages import from_cdr
-from maven_ros.records import NS, AffectEvent, AffectState, Output, SmoothedState, Utterance
+from maven_ros.records import (
+    NS,
+    AffectEvent,
+    AffectState,
+    Attention,
+    Output,
+    SmoothedState,
+    Utterance,
+)
 
 IMAGE_TOPIC = 'camera/image_raw'
 AUDIO_TOPIC = 'audio'
@@ -28,11 +37,17 @@ ROBOT_AUDIO_TOPIC = 'robot_audio'
 SPEECH_TOPIC = 'speech'
 STATE_TOPIC = OUTLETS[AffectState].topic
 STATE_SMOOTHED_TOPIC = OUTLETS[SmoothedState].topic
+ATTENTION_TOPIC = OUTLETS[Attention].topic
 EVENT_TOPIC = OUTLETS[AffectEvent].topic
 UTTERANCE_TOPIC = OUTLETS[Utterance].topic
 ANNOTATED_TOPIC = 'affect/image_annotated'
 TRACKED_TOPIC = 'humans/faces/tracked'
-VOICE_TOPIC = 'humans/voices/voice_1/speech'  # a microphone counts as one voice
+VOICES_TOPIC = 'humans/voices/tracked'
+MATCHES_TOPIC = 'humans/candidate_matches'
+#: Ids that the node gives to faces and voices of ROS4HRI; a topic's part begins with a letter.
+OWN_ID = re.compile('mv[0-9a-f]{5}')
+#: The speech that the node publishes; before its ids were random, it was that of voice_1.
+_OWN_SPEECH = re.compile(f'.*/humans/voices/(voice_1|{OWN_ID.pattern})/speech')
 DIAGNOSTICS_TOPIC = '/diagnostics'  # ROS's own, for all robots
 
 # Goals of the example behaviour.
@@ -73,9 +88,14 @@ def output_message(output: Output, now_ns: int) -> tuple[str, Any]:
     return outlet.topic, outlet.message(output, now_ns)
 
 
+def camera_info_topic(image: str) -> str:
+    """Return the topic of the CameraInfo: image_transport has it beside that of the pictures."""
+    return image.removesuffix('/compressed').rpartition('/')[0] + '/camera_info'
+
+
 def is_echo(topic: str) -> bool:
     """Tell whether a topic is an output that must not be mistaken for an input."""
-    return topic.endswith((f'/{ANNOTATED_TOPIC}', f'/{VOICE_TOPIC}'))
+    return topic.endswith(f'/{ANNOTATED_TOPIC}') or bool(_OWN_SPEECH.fullmatch(topic))
 
 
 def hear_affect(

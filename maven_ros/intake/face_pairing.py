@@ -18,7 +18,8 @@ from maven_ros.errors import InputError
 from maven_ros.freezing import Freezing
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
-from maven_ros.records import NS, FoundFace, Frame
+from maven_ros.graph.topics import OWN_ID
+from maven_ros.records import NS, FoundFace, Frame, Point
 
 IDS_LIST = 'hri_msgs/msg/IdsList'
 REGION = 'hri_msgs/msg/NormalizedRegionOfInterest2D'
@@ -27,7 +28,9 @@ LANDMARKS = 'hri_msgs/msg/FacialLandmarks'
 PARTS = {'roi': REGION, 'landmarks': LANDMARKS}
 TYPES = frozenset({IDS_LIST, *PARTS.values()})
 
-_RIGHT_PUPIL, _LEFT_PUPIL = 68, 69  # in FacialLandmarks; the person's right is on our left
+#: In FacialLandmarks: pupils, tip of the nose and outer corners of the mouth; the person's right,
+#: which is on our left, comes first.
+EYES, LOWER = (68, 69), (30, 48, 54)
 _WAIT_NS = NS // 4   # of a list, for its picture, and for regions that come behind it
 _SILENT_NS = NS      # after so long without a list, faces are detected here again
 _REMEMBERED = 60     # stamps of pictures that went on before the first list
@@ -36,7 +39,7 @@ _MOST_IDS, _LONGEST_ID = 64, 64
 _MOST_PLACES = 1000  # two parts of eight people in as many pictures
 
 _Box: TypeAlias = tuple[float, float, float, float]
-_Eyes: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+_Marks: TypeAlias = tuple[Point, ...]  # of EYES and, behind them, of LOWER; where known
 
 
 class _Held(NamedTuple):
@@ -72,7 +75,7 @@ class FacePairing(Freezing):
         self._held: deque[_Held] = deque()
         self._waiting: deque[tuple[int, tuple[str, ...]]] = deque()  # lists, by stamp
         self._boxes: dict[tuple[str, int], _Box] = {}          # by id and stamp, as
-        self._eyes: dict[tuple[str, int], _Eyes | None] = {}   # these
+        self._marks: dict[tuple[str, int], _Marks] = {}        # these
         self._paired_ns: int | None = None  # stamp of the last list that had a picture
 
     def freeze(self) -> dict[str, Any]:
@@ -95,14 +98,16 @@ class FacePairing(Freezing):
         stamp_ns = time_ns(message.header.stamp)
         if received.msgtype == IDS_LIST:
             _check_ids(message.ids)
+            if any(map(OWN_ID.fullmatch, message.ids)):
+                return []  # another affect node's, which sees no more than this one
             self.listed = tuple(message.ids)
             self._expect(stamp_ns)
         elif received.msgtype == REGION:
             self._boxes[_person(received), stamp_ns] = (
                 float(message.xmin), float(message.ymin), float(message.xmax), float(message.ymax))
         else:
-            self._eyes[_person(received), stamp_ns] = _eyes(message.landmarks)
-        for places in (self._boxes, self._eyes):
+            self._marks[_person(received), stamp_ns] = _marks(message.landmarks)
+        for places in (self._boxes, self._marks):
             if len(places) > _MOST_PLACES // 2:  # of whom no list comes
                 del places[next(iter(places))]
         return self._go_on()
@@ -136,7 +141,7 @@ class FacePairing(Freezing):
     def _forget(self, gone: Callable[[int], bool]) -> None:
         """Forget the places at some stamps."""
         self._boxes = {key: box for key, box in self._boxes.items() if not gone(key[1])}
-        self._eyes = {key: eyes for key, eyes in self._eyes.items() if not gone(key[1])}
+        self._marks = {key: marks for key, marks in self._marks.items() if not gone(key[1])}
 
     def _let_go(self) -> list[Frame]:
         """Return all that is held: its faces are looked for here."""
@@ -192,21 +197,31 @@ class FacePairing(Freezing):
 
     def _found(self, person_id: str, stamp_ns: int) -> FoundFace | None:
         box = self._boxes.get((person_id, stamp_ns))
-        eyes = self._eyes.get((person_id, stamp_ns))
+        marks = self._marks.get((person_id, stamp_ns), ())
         if box is None:  # its topic was found too late
             return None
         left_x, top_y, right_x, bottom_y = box
         width, height = right_x - left_x, bottom_y - top_y  # by which eyes may be out of the box
+        def near(point: Point) -> bool:
+            return (left_x - width <= point[0] <= right_x + width
+                    and top_y - height <= point[1] <= bottom_y + height)
+
+        eyes = (marks[0], marks[1]) if marks else None
         # NaN is not in order, either.
         if not (_LEAST <= left_x < right_x <= _MOST and _LEAST <= top_y < bottom_y <= _MOST
-                and all(left_x - width <= x <= right_x + width
-                        and top_y - height <= y <= bottom_y + height for x, y in eyes or ())):
+                and all(map(near, eyes or ()))):
             self._counters.count(
                 'faces', 'bad_region', f'{person_id}: box {box}, eyes {eyes}; allowed: shares of '
                 f'the picture in [{_LEAST}, {_MOST}], the first corner before the second, and '
                 'eyes in the box, or beside it')
             return None
-        return FoundFace(person_id, box, eyes)
+        lower = marks[len(EYES):]
+        if not all(map(near, lower)):
+            self._counters.count(
+                'faces', 'bad_landmarks', f'{person_id}: nose and mouth {lower}; allowed: in the '
+                f'box {box}, or beside it; the face is used without them')
+            lower = ()
+        return FoundFace(person_id, box, eyes, (lower[0], lower[1], lower[2]) if lower else None)
 
 
 def _check_ids(ids: Sequence[str]) -> None:
@@ -222,9 +237,12 @@ def _person(received: Received) -> str:
     return received.topic.rsplit('/', 2)[1]
 
 
-def _eyes(landmarks: Any) -> _Eyes | None:
-    """Return the eye on the picture's left and the one on its right, where both are known."""
-    left, right = landmarks[_RIGHT_PUPIL], landmarks[_LEFT_PUPIL]
-    if not (left.c > 0 and right.c > 0):
-        return None
-    return (float(left.x), float(left.y)), (float(right.x), float(right.y))
+def _marks(landmarks: Any) -> _Marks:
+    """Return the eyes where both are known, and behind them the rest where all are."""
+    def known(indices: tuple[int, ...]) -> _Marks:
+        points = [landmarks[index] for index in indices]
+        if not all(point.c > 0 for point in points):
+            return ()
+        return tuple((float(point.x), float(point.y)) for point in points)
+
+    return known(EYES + LOWER) or known(EYES)

@@ -32,16 +32,18 @@ class FaceTopics(Closing):
 
     :param put: called with each message, from the transport's thread.
     :param wanted: False to listen to nobody.
+    :param own: returns how many lists this node publishes itself.
     """
 
     def __init__(
         self, graph: Graph, counters: Counters, put: Callable[[Received], None],
-        wanted: bool = True,
+        wanted: bool = True, own: Callable[[], int] = lambda: 0,
     ) -> None:
         self._graph = graph
         self._counters = counters
         self._put = put
         self._wanted = wanted
+        self._own = own
         self._topic = graph.resolve(TRACKED_TOPIC)
         self._lists: Subscription | None = None
         self._people: dict[str, list[Subscription]] = {}
@@ -50,7 +52,7 @@ class FaceTopics(Closing):
     def look(self) -> None:
         """Subscribe to the lists while somebody publishes them."""
         published = (self._wanted and self._graph.topics().get(self._topic) == IDS_LIST
-                     and self._graph.publisher_count(self._topic) > 0)
+                     and self._graph.publisher_count(self._topic) > self._own())
         if published and self._lists is None:
             self._lists = self._subscribe(self._topic, IDS_LIST)
         elif not published and self._lists is not None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from maven_ros.errors import GraphError, InputError
 from maven_ros.freezing import Freezing
 from maven_ros.graph import images, sound
+from maven_ros.graph.camera_info import CAMERA_INFO, read_camera_info
 from maven_ros.graph.convert import BOOL, LIVE_SPEECH
 from maven_ros.graph.interface import Received
 from maven_ros.graph.messages import from_cdr, time_ns
@@ -19,6 +20,7 @@ from maven_ros.settings import AudioSettings
 #: Types that are understood, by the role of the topic that they come from.
 INPUT_TYPES: dict[str, tuple[str, ...]] = {
     'image': (images.IMAGE, images.COMPRESSED_IMAGE),
+    'camera_info': (CAMERA_INFO,),
     'audio': (sound.AUDIO_CHUNK, sound.AUDIO_STAMPED, sound.AUDIO_DATA,
               sound.AUDIO_DATA_STAMPED),
     'audio_info': (sound.AUDIO_INFO,),
@@ -55,6 +57,7 @@ class InputReader(Freezing):
         self._readers: dict[str, Callable[[Any, int], Input | None]] = {
             images.IMAGE: lambda message, _: images.read_image(message),
             images.COMPRESSED_IMAGE: lambda message, _: images.read_compressed(message),
+            CAMERA_INFO: lambda message, _: read_camera_info(message),
             sound.AUDIO_CHUNK: lambda message, _: sound.read_chunk(message),
             sound.AUDIO_STAMPED: lambda message, _: sound.read_audio_stamped(message),
             sound.AUDIO_DATA:

@@ -27,6 +27,7 @@ from maven_ros.graph.topics import (
     ROBOT_AUDIO_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     SPEECH_TOPIC,
+    camera_info_topic,
     info_topic,
 )
 from maven_ros.intake.input_reader import INPUT_TYPES
@@ -68,6 +69,8 @@ class Inputs(Closing):
         self._topics = {role: graph.resolve(topic) for role, topic in topics.items()}
         if 'audio' in self._topics:
             self._topics['audio_info'] = info_topic(self._topics['audio'])
+        if 'image' in self._topics:
+            self._topics['camera_info'] = camera_info_topic(self._topics['image'])
         self._counters = counters
         self._put = put
         self._open: dict[str, Subscription] = {}

@@ -36,6 +36,7 @@ from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,
     AffectState,
+    Attention,
     Frame,
     Input,
     Output,
@@ -48,8 +49,8 @@ from maven_ros.settings import Settings
 _log = logging.getLogger('maven_ros.affect')
 
 #: Largest number of waiting messages by role: a second or more of each.
-_LIMITS = {'image': 30, 'audio': 500, 'audio_info': 10, 'robot_speaking': 100,
-           'robot_audio': 500, 'speech': 100, 'faces': 1000}
+_LIMITS = {'image': 30, 'camera_info': 100, 'audio': 500, 'audio_info': 10,
+           'robot_speaking': 100, 'robot_audio': 500, 'speech': 100, 'faces': 1000}
 _POLL_S = 0.05
 _LOOK_S = 0.25
 _REPORT_S = 1.0
@@ -125,7 +126,8 @@ class AffectNode(Closing):
         self._ros4hri = Ros4Hri(graph) if self.pipeline.settings.outputs.ros4hri else None
         self._face_topics = FaceTopics(
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
-            wanted=self.pipeline.settings.faces.ros4hri)
+            wanted=self.pipeline.settings.faces.ros4hri,
+            own=lambda: 0 if self._ros4hri is None else self._ros4hri.faces.lists)
         self._clock = ClockWatch(self.counters)
         unused = self.pipeline.settings.unused_inputs()
         self._inputs = Inputs(
@@ -133,6 +135,7 @@ class AffectNode(Closing):
                     if role not in unused}, self.counters, self._inbox.put)
         self._health = Health(self._name, self.counters, self._intake, self._inputs)
         self._newest: dict[str, AffectState] = {}  # by person
+        self._attentions: dict[str, Attention] = {}  # likewise
         self._stop.clear()
         _log.info('waiting for %s', ' and '.join(self._inputs.awaited()))
         self._thread = threading.Thread(target=self._work, name='affect', daemon=True)
@@ -204,6 +207,8 @@ class AffectNode(Closing):
                 next_look = now_s + _LOOK_S
                 self._inputs.look()
                 self._face_topics.look()
+                if self._ros4hri is not None:
+                    self._ros4hri.look(now_s, self._graph.now_ns(), self.pipeline.voiced)
             if now_s >= next_report:
                 next_report = now_s + _REPORT_S
                 self._report()
@@ -227,6 +232,7 @@ class AffectNode(Closing):
             for record in self._intake.take(received, clock_ns):
                 # The pipeline's time is that of arrival, so a backlog does not look like silence.
                 self._feed(record, self._intake.now_ns)
+                self._show_faces()
             self._face_topics.follow(self._intake.faces.listed)
         took_s = time.perf_counter() - began_s
         self._busy_s += took_s
@@ -248,6 +254,12 @@ class AffectNode(Closing):
         if looked:
             self._draw(replace(record, decode=decode))
 
+    def _show_faces(self) -> None:
+        """Publish the faces of a new frame for ROS4HRI."""
+        seen, self.pipeline.seen = self.pipeline.seen, None
+        if seen is not None and self._ros4hri is not None:
+            self._ros4hri.publish_faces(seen)
+
     def _draw(self, frame: Frame) -> None:
         try:
             pixels = frame.decode()
@@ -256,7 +268,8 @@ class AffectNode(Closing):
         shown = [state for state in self._newest.values()
                  if abs(frame.stamp_ns - state.window_end_ns) < _SHOWN_NS]
         self._annotated.publish(
-            image_message(frame.stamp_ns, annotated(pixels, shown), frame.frame_id))
+            image_message(frame.stamp_ns, annotated(pixels, shown, self._attentions),
+                          frame.frame_id))
 
     def _publish(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -278,6 +291,12 @@ class AffectNode(Closing):
             self._newest[output.person_id] = output
             if self._ros4hri is not None:
                 self._ros4hri.publish_state(output)
+        elif isinstance(output, Attention):
+            self._attentions = {person_id: one for person_id, one in self._attentions.items()
+                                if person_id in self._newest}
+            self._attentions[output.person_id] = output
+            if self._ros4hri is not None:
+                self._ros4hri.publish_attention(output)
         elif isinstance(output, Utterance) and self._ros4hri is not None:
             self._ros4hri.publish_utterance(output)
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 
-from maven_ros.records import AffectState, Box, Pixels, Status, VoiceAssigned
+from maven_ros.records import (
+    AffectState,
+    Attention,
+    Box,
+    Pixels,
+    Status,
+    VoiceAssigned,
+    nose_direction,
+)
 
 _GREEN, _GREY, _BLACK = (80, 220, 80), (160, 160, 160), (0, 0, 0)
 _TEXT_SCALE = 0.5
 _LINE_PX = 18
 
 
-def annotated(pixels: Pixels, states: Iterable[AffectState]) -> Pixels:
+def annotated(
+    pixels: Pixels, states: Iterable[AffectState],
+    attentions: Mapping[str, Attention] | None = None,
+) -> Pixels:
     """
     Return a copy of a picture with a box around each face and the affect above it.
 
+    An arrow from the middle of the face points where the nose does.
+
     :param pixels: uint8 (height, width, 3) BGR.
     :param states: the newest state of each person; states without a face are left out.
+    :param attentions: the newest of each person, by id.
     """
     import cv2
 
@@ -33,8 +48,23 @@ def annotated(pixels: Pixels, states: Iterable[AffectState]) -> Pixels:
         if sure:
             lines.append(f'v {state.affect.valence:+.2f} a {state.affect.arousal:+.2f} '
                          f'{state.affect.octant}')
+        attention = (attentions or {}).get(state.person_id)
+        if attention is not None and math.isfinite(attention.angle):
+            lines.append(attention.text)
+            _point(picture, box, attention, colour)
         _write(picture, box, lines, colour)
     return picture
+
+
+def _point(
+    picture: Pixels, box: Box, attention: Attention, colour: tuple[int, int, int],
+) -> None:
+    import cv2
+
+    x, y = box.x + box.width // 2, box.y + box.height // 2
+    right, down = nose_direction(attention.pose)
+    tip = (x + round(box.width * right), y + round(box.width * down))
+    cv2.arrowedLine(picture, (x, y), tip, colour, 2, cv2.LINE_AA, tipLength=0.2)
 
 
 def _write(picture: Pixels, box: Box, lines: list[str], colour: tuple[int, int, int]) -> None:

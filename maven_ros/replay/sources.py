@@ -11,9 +11,11 @@ from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.interface import SENSOR, Received
 from maven_ros.graph.topics import (
+    OWN_ID,
     ROBOT_AUDIO_TOPIC,
     ROBOT_SPEAKING_TOPIC,
     TRACKED_TOPIC,
+    camera_info_topic,
     info_topic,
     is_echo,
 )
@@ -29,6 +31,9 @@ _TYPES = {**INPUT_TYPES, 'faces': (IDS_LIST,)}
 _BY_NAME = {'robot_speaking': ROBOT_SPEAKING_TOPIC, 'robot_audio': ROBOT_AUDIO_TOPIC,
             'faces': TRACKED_TOPIC}
 
+#: What describes another input, and stands beside it.
+_BESIDE = {'camera_info': ('image', camera_info_topic), 'audio_info': ('audio', info_topic)}
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -36,6 +41,7 @@ class Sources:
     Full names of the topics that are replayed; empty for topics that are found, or absent.
 
     :param image: sensor_msgs/Image or CompressedImage.
+    :param camera_info: calibration of the camera; found beside the pictures if not named.
     :param audio: AudioChunk, AudioStamped, AudioData or AudioDataStamped.
     :param audio_info: description of AudioData; found beside the sound if not named.
     :param robot_speaking: std_msgs/Bool; found by its name.
@@ -45,6 +51,7 @@ class Sources:
     """
 
     image: str = ''
+    camera_info: str = ''
     audio: str = ''
     audio_info: str = ''
     robot_speaking: str = ''
@@ -78,13 +85,14 @@ def find_sources(
             found[role] = _named(bag, role, bag.resolve(name))
         elif role in _BY_NAME:
             found[role] = _ending(bag, role, _BY_NAME[role])
-        elif role != 'audio_info':  # that is found beside the sound
+        elif role not in _BESIDE:
             found[role] = _only(bag, role, bag.resolve(named.robot_audio or ROBOT_AUDIO_TOPIC))
-    if not ros4hri or not _usable(bag, found['faces']):
+    if not ros4hri or _own(bag, found['faces']) or not _usable(bag, found['faces']):
         found['faces'] = ''
-    if not found['audio_info']:
-        beside = info_topic(found['audio'])
-        found['audio_info'] = beside if beside in _candidates(bag, 'audio_info') else ''
+    for role, (described, topic_of) in _BESIDE.items():
+        if not found[role] and found[described]:
+            beside = topic_of(found[described])
+            found[role] = beside if beside in _candidates(bag, role) else ''
     if not found['image'] and not found['audio']:
         wanted = ', '.join((*INPUT_TYPES['image'], *INPUT_TYPES['audio']))
         raise GraphError(f'{bag.path}: holds neither pictures nor sound ({wanted}); its topics: '
@@ -148,6 +156,12 @@ def _ending(bag: BagGraph, role: str, name: str) -> str:
 def _several(bag: BagGraph, role: str, candidates: list[str]) -> str:
     return (f'{bag.path}: {role} may be any of {", ".join(candidates)}; name one with '
             f'--{role.replace("_", "-")}-topic')
+
+
+def _own(bag: BagGraph, lists: str) -> bool:
+    """Tell whether an affect node found the faces in a bag: the replay finds them again."""
+    ids = {topic.rsplit('/', 2)[1] for topic in part_topics(lists, bag.topics())}
+    return bool(ids) and all(map(OWN_ID.fullmatch, ids))
 
 
 def _usable(bag: BagGraph, lists: str) -> bool:

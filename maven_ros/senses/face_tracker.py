@@ -21,6 +21,7 @@ from maven_ros.records import NS, Face, FoundFace, Pixels, nanoseconds
 from maven_ros.senses.crops import Outline, crop, cut
 from maven_ros.senses.face_detector import Detection, FaceDetector, distinct
 from maven_ros.senses.face_tracks import FaceTrack, Sighting, match
+from maven_ros.senses.head_pose import head_pose
 from maven_ros.settings import FaceSettings
 
 _LOOKED_FOR_NS = NS  # so long a face that is lost is looked for where it should be
@@ -84,7 +85,8 @@ class FaceTracker(Freezing):
         height, width = pixels.shape[:2]
         return tuple(
             Face(stamp_ns, track.person_id, track.outline.box(width, height),
-                 cut(pixels, track.view, self._crop_px))
+                 cut(pixels, track.view, self._crop_px), track.outline.landmarks,
+                 head_pose(track.outline), score=track.score)
             for track in seen if track.person_id)
 
     def accept(
@@ -106,9 +108,12 @@ class FaceTracker(Freezing):
                               (right - left) * width, (bottom - top) * height)
             box = outline.box(width, height)
             if box.width and box.height:
-                eyes = tuple((x * width, y * height) for x, y in one.eyes or ())
-                faces.append(Face(stamp_ns, one.person_id, box, crop(
-                    pixels, replace(outline, landmarks=eyes), self._crop_px)))
+                seen = (*(one.eyes or ()), *((one.lower or ()) if one.eyes else ()))
+                outline = replace(outline, landmarks=tuple(
+                    (x * width, y * height) for x, y in seen))
+                faces.append(Face(
+                    stamp_ns, one.person_id, box, crop(pixels, outline, self._crop_px),
+                    outline.landmarks, head_pose(outline, by_yunet=False)))
         faces.sort(key=lambda face: max(face.box.width, face.box.height), reverse=True)
         return tuple(faces[:self._settings.max_people])
 

@@ -68,6 +68,7 @@ class FaceTrack:
     :param seen_ns: when it was found last.
     :param velocity: in pixels a second.
     :param person_id: empty until it is confirmed.
+    :param score: the detector's, of where it was found last.
     :param in_view: whether it was found in the newest frame.
     """
 
@@ -78,13 +79,15 @@ class FaceTrack:
     seen_ns: int
     velocity: Point = (0.0, 0.0)
     person_id: str = ''
+    score: float = 1.0
     in_view: bool = True
 
     @classmethod
     def start(cls, stamp_ns: int, sighting: Sighting) -> FaceTrack:
         """Begin with a face that is nobody known."""
         outline = sighting.outline
-        return cls(outline, outline.square, sighting.shades, stamp_ns, stamp_ns)
+        return cls(outline, outline.square, sighting.shades, stamp_ns, stamp_ns,
+                   score=sighting.detection.score)
 
     def expected(self, stamp_ns: int) -> Square:
         """Return where its crop would be at another time."""
@@ -104,6 +107,7 @@ class FaceTrack:
             _mean(self.velocity[1], (now[1] - before[1]) / passed_s, weight))
         self.view = _steadied(self.view, sighting.outline.square, passed_s)
         self.outline, self.seen_ns, self.in_view = sighting.outline, stamp_ns, True
+        self.score = sighting.detection.score
         if sighting.detection.is_sure:
             self.shades = sighting.shades
 

@@ -21,7 +21,7 @@ from maven_ros.view.screen import Screen
 _log = logging.getLogger('maven_ros.view')
 
 _QOS = Qos(Reliability.AS_OFFERED, 50)
-_LIMITS = {'image': 5, 'audio': 200, 'audio_info': 10, 'output': 200}
+_LIMITS = {'image': 5, 'camera_info': 50, 'audio': 200, 'audio_info': 10, 'output': 200}
 _POLL_S = 0.1
 _LOOK_S = 0.25
 

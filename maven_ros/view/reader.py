@@ -7,10 +7,17 @@ from typing import Any
 
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
-from maven_ros.graph.convert import DIAGNOSTICS, event_record, state_record, utterance_record
+from maven_ros.graph.convert import (
+    DIAGNOSTICS,
+    attention_record,
+    event_record,
+    state_record,
+    utterance_record,
+)
 from maven_ros.graph.interface import Graph, Received
 from maven_ros.graph.messages import from_cdr, time_ns
 from maven_ros.graph.topics import (
+    ATTENTION_TOPIC,
     BEHAVIOUR_TOPIC,
     DIAGNOSTICS_TOPIC,
     EVENT_TOPIC,
@@ -48,6 +55,7 @@ class Reader:
         draw: dict[str, Callable[[Any, int], None]] = {
             STATE_TOPIC: self._state,
             STATE_SMOOTHED_TOPIC: lambda message, _: screen.show_smoothed(state_record(message)),
+            ATTENTION_TOPIC: lambda message, _: screen.show_attention(attention_record(message)),
             EVENT_TOPIC: lambda message, _: screen.show_event(event_record(message)),
             UTTERANCE_TOPIC: lambda message, _: screen.show_utterance(utterance_record(message)),
             DIAGNOSTICS_TOPIC: self._diagnostics,

@@ -20,6 +20,7 @@ from maven_ros.records import (
     NS,
     AffectEvent,
     AffectState,
+    Attention,
     AudioChunk,
     Frame,
     Samples,
@@ -28,6 +29,7 @@ from maven_ros.records import (
 from maven_ros.view.blueprint import AFFECT, CAMERA, HEALTH, SOUND, TIME, TOLD, WORDS
 from maven_ros.view.circumplex import Circumplex
 from maven_ros.view.evidence_strip import EvidenceStrip
+from maven_ros.view.heads import Heads
 from maven_ros.view.require import require_rerun
 
 _PICTURES_HZ = 12.5
@@ -57,6 +59,7 @@ class Screen:
         self._known: set[str] = set()
         self._behaviour = ''
         self._circumplex = Circumplex(recording)
+        self._heads = Heads(recording)
         self._evidence = EvidenceStrip(recording)
         self._outline: list[tuple[NDArray[np.int64], Samples]] = []
         recording.log(SOUND, self._rerun.SeriesLines(
@@ -136,6 +139,11 @@ class Screen:
         self._people[state.person_id] = state
         self._circumplex.show(state)
         self._circumplex.show_at_faces(now_ns, list(self._people.values()), self._scale)
+        self._heads.show_at_faces(now_ns, self._people.values(), self._scale)
+
+    def show_attention(self, attention: Attention) -> None:
+        """Show where a person's head is turned, with the next smoothed state."""
+        self._heads.show(attention)
 
     def show_utterance(self, utterance: Utterance) -> None:
         """Show an utterance, if it is final."""

@@ -11,7 +11,15 @@ from made_states import HOP_NS, T0, state
 from maven_ros.acting.events import Events
 from maven_ros.acting.regions import read_regions
 from maven_ros.affect import Affect
-from maven_ros.records import NS, EventKind, Modality, VoiceAssigned
+from maven_ros.records import (
+    NS,
+    Attention,
+    Engagement,
+    EventKind,
+    HeadPose,
+    Modality,
+    VoiceAssigned,
+)
 from maven_ros.settings import EventSettings
 
 REGIONS = read_regions()
@@ -127,6 +135,23 @@ def test_speech_begins_with_the_first_window_and_ended_where_the_first_silent_on
     assert started.kind is STARTED and started.since_ns == T0 + 5 * HOP_NS
     assert stopped.since_ns == T0 + 20 * HOP_NS - 2 * NS
     assert stopped.stamp_ns == T0 + 20 * HOP_NS + DWELL_NS
+
+
+def test_attention_is_gained_and_lost_before_the_person_leaves():
+    def attention(hop, engagement):
+        return Attention(T0 + hop * HOP_NS, 'person_1', engagement, T0 + 3,
+                         HeadPose(0.0, 0.0, 0.0, (0.1, 0.1, 0.1)), None)
+
+    events, found = maker(), []
+    for hop, level in enumerate((Engagement.ENGAGING, Engagement.ENGAGED, Engagement.DISENGAGING,
+                                 Engagement.DISENGAGED, Engagement.ENGAGED)):
+        found += events.take([state(T0 + hop * HOP_NS, *HAPPY)], [attention(hop, level)])
+    found += events.end()
+    gained, lost = EventKind.ATTENTION_GAINED, EventKind.ATTENTION_LOST
+    assert told(found) == [EventKind.APPEARED, gained, (ENTERED, 'excited'), lost, gained,
+                           (LEFT_IT, 'excited'), lost, EventKind.LEFT]
+    assert found[1].since_ns == T0 + 3 and found[1].stamp_ns == T0 + HOP_NS
+    assert found[1].text == 'person_1 attention gained' and found[1].after == Affect(*HAPPY)
 
 
 def test_anothers_voice_is_no_speech_of_this_person():

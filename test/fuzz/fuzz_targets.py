@@ -26,7 +26,14 @@ from maven_ros.files import read_object
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.bag.folder import METADATA
 from maven_ros.graph.bag.writer import BagWriter
-from maven_ros.graph.convert import OUTLETS, event_record, state_record, utterance_record
+from maven_ros.graph.camera_info import CAMERA_INFO
+from maven_ros.graph.convert import (
+    OUTLETS,
+    attention_record,
+    event_record,
+    state_record,
+    utterance_record,
+)
 from maven_ros.graph.images import COMPRESSED_IMAGE, IMAGE, compressed_message, image_message
 from maven_ros.graph.interface import STATE, Received
 from maven_ros.graph.messages import definition, from_cdr, new, to_cdr, type_hash
@@ -51,10 +58,22 @@ from maven_ros.model.backbones import (
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.hub import CONFIG, read_config
 from maven_ros.model.maven import MavenModel
-from maven_ros.records import NS, AffectEvent, AffectState, AudioChunk, Frame, Utterance
+from maven_ros.records import (
+    NS,
+    AffectEvent,
+    AffectState,
+    Attention,
+    AudioChunk,
+    Box,
+    Camera,
+    Face,
+    Frame,
+    Utterance,
+)
 from maven_ros.resources import resource
 from maven_ros.scoring.annotations import read_file, read_frame_values
-from maven_ros.settings import Settings, load_values
+from maven_ros.senses.lens import Lens
+from maven_ros.settings import AttentionSettings, Settings, load_values
 from maven_ros.store.archive import unpack
 from maven_ros.store.manifest import read_manifest
 from maven_ros.training.compact.recipe import read_recipe
@@ -110,6 +129,7 @@ class Messages(Kind):
         intake = Intake(self._audio, Counters(), self._time)
         records = {OUTLETS[AffectState].msgtype: state_record,
                    OUTLETS[AffectEvent].msgtype: event_record,
+                   OUTLETS[Attention].msgtype: attention_record,
                    OUTLETS[Utterance].msgtype: utterance_record}
         for index, (topic, msgtype, cdr) in enumerate(given):
             with suppress(InputError):  # the next one must not suffer from it
@@ -130,6 +150,11 @@ def _look_at(record):
     elif isinstance(record, AudioChunk):
         assert record.samples.ndim == 2 and np.isfinite(record.samples).all()
         assert record.end_ns >= record.stamp_ns
+    elif isinstance(record, Camera):
+        lens = Lens(AttentionSettings(), Counters())
+        lens.take(record)
+        face = Face(T0, 'a', Box(2, 2, 6, 6), np.zeros((2, 2, 3), np.uint8), ((3.0, 4.0),) * 5)
+        lens.place([face], 16, 12)
 
 
 def _messages():
@@ -155,6 +180,9 @@ def _messages():
         yield '/audio', AUDIO_STAMPED, new(AUDIO_STAMPED, header=HEADER, audio={
             'audio_data': {name: values},
             'info': {'format': sample_format, 'channels': 1, 'rate': 16000, 'chunk': 40}})
+    yield '/camera/camera_info', CAMERA_INFO, new(
+        CAMERA_INFO, header=HEADER, width=16, height=12, distortion_model='plumb_bob',
+        d=[0.1, 0.0, 0.0, 0.0, 0.01], k=[20.0, 0.0, 8.0, 0.0, 20.0, 6.0, 0.0, 0.0, 1.0])
     yield '/audio', AUDIO_DATA, new(AUDIO_DATA, data=sound.tobytes())
     yield '/audio', AUDIO_DATA_STAMPED, new(
         AUDIO_DATA_STAMPED, header=HEADER, audio={'data': sound.tobytes()})
@@ -170,7 +198,7 @@ def _messages():
     yield '/humans/faces/abc/landmarks', LANDMARKS, new(
         LANDMARKS, header=HEADER, height=12, width=16,
         landmarks=[{'x': 0.5, 'y': 0.5, 'c': 1.0}] * 70)
-    for record in (AffectState, AffectEvent, Utterance):
+    for record in (AffectState, AffectEvent, Attention, Utterance):
         msgtype = OUTLETS[record].msgtype
         yield f'/{OUTLETS[record].topic}', msgtype, new(msgtype, **_SAID[record])
 
@@ -178,6 +206,7 @@ def _messages():
 _SAID = {
     AffectState: {'header': HEADER, 'person_id': 'a', 'valence': 0.5, 'arousal': 0.1},
     AffectEvent: {'header': HEADER, 'person_id': 'a', 'kind': 1, 'region': 'happy'},
+    Attention: {'header': HEADER, 'person_id': 'a', 'engagement': 3, 'attending': True},
     Utterance: {'header': HEADER, 'text': 'hello', 'confidence': 0.5},
 }
 

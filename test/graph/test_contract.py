@@ -95,7 +95,7 @@ class Ros(Dds):
         try:
             super().exchange(*work, **names)
         except GraphError as error:  # not there, or the other family of that name
-            if str(error).startswith('audio_common_msgs/'):
+            if str(error).startswith(('audio_common_msgs/', 'hri_msgs/')):
                 pytest.skip(str(error))
             raise
 
@@ -132,6 +132,21 @@ def examples():
                 audio={'audio_data': {'int16_data': [1, -2, i]}}) for i in range(10)]),
         ('maven_ros/msg/Utterance', STATE, [new('maven_ros/msg/Utterance', words=[
             new('maven_ros/msg/Word', text='a' * i)] * i) for i in range(5)]),
+        ('maven_ros/msg/Attention', STATE, [
+            new('maven_ros/msg/Attention', yaw=float('nan'), engagement=i) for i in range(5)]),
+        ('sensor_msgs/msg/CameraInfo', SENSOR, [
+            new('sensor_msgs/msg/CameraInfo', width=640, d=[0.1] * 5, k=range(9))]),
+        ('hri_msgs/msg/IdsList', STATE, [
+            new('hri_msgs/msg/IdsList', ids=['mv3fa9c'] * i) for i in range(5)]),
+        ('hri_msgs/msg/IdsMatch', STATE, [
+            new('hri_msgs/msg/IdsMatch', id1='a', id1_type=2, id2='b', id2_type=4,
+                confidence=0.5)]),
+        ('hri_msgs/msg/NormalizedRegionOfInterest2D', STATE, [
+            new('hri_msgs/msg/NormalizedRegionOfInterest2D', xmin=0.25, c=i) for i in range(5)]),
+        ('hri_msgs/msg/FacialLandmarks', STATE, [
+            new('hri_msgs/msg/FacialLandmarks', landmarks=[{'x': 0.5, 'c': 1.0}] * 70)]),
+        ('hri_msgs/msg/EngagementLevel', STATE, [
+            new('hri_msgs/msg/EngagementLevel', level=i) for i in range(5)]),
     ]
 
 

@@ -15,6 +15,8 @@ from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
     OUTLETS,
     Diagnosis,
+    attention_message,
+    attention_record,
     diagnostics_message,
     event_message,
     event_record,
@@ -30,12 +32,17 @@ from maven_ros.intake.input_reader import INPUT_TYPES, InputReader
 from maven_ros.records import (
     AffectEvent,
     AffectState,
+    Attention,
     AudioChunk,
     Box,
+    Camera,
+    Engagement,
     EventKind,
     Frame,
+    HeadPose,
     Modality,
     Output,
+    Place,
     RobotSpeaking,
     SmoothedState,
     Status,
@@ -47,6 +54,7 @@ from maven_ros.settings import AudioSettings
 
 STATE_TYPE = 'maven_ros/msg/AffectState'
 EVENT_TYPE = 'maven_ros/msg/AffectEvent'
+ATTENTION_TYPE = 'maven_ros/msg/Attention'
 UTTERANCE_TYPE = 'maven_ros/msg/Utterance'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 
@@ -116,14 +124,43 @@ def test_a_kind_of_event_that_does_not_exist_is_refused():
 def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
     own = state(baseline=(0.25, -0.125))
     utterance = Utterance(10, 20, (), True, 'vosk')
-    outputs = [own, SmoothedState(own), event(), utterance]
+    outputs = [own, SmoothedState(own), attention(), event(), utterance]
     found = [output_message(one, 3_250_000_000) for one in outputs]
     assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
     assert {type(one) for one in outputs} == set(get_args(Output)) == set(OUTLETS)
-    raw, smoothed, _, _ = (over_the_wire(message, OUTPUT_TYPES[topic])
+    raw, smoothed, *_ = (over_the_wire(message, OUTPUT_TYPES[topic])
                            for topic, message in found)
     assert raw == smoothed and state_record(smoothed).baseline == (0.25, -0.125)
     assert time_ns(smoothed.latency) == 250_000_000
+
+
+def attention(**changes):
+    values = {
+        'stamp_ns': 5_000_000_001, 'person_id': 'p1', 'engagement': Engagement.ENGAGED,
+        'since_ns': 4_000_000_002, 'pose': HeadPose(0.25, -0.5, 0.125, (0.125, 0.25, 0.0625)),
+        'place': Place(0.5, -0.25, 1.5, 0.25, True), 'frame_id': 'camera'}
+    return Attention(**{**values, **changes})
+
+
+def test_attention_survives_the_wire_and_its_levels_are_the_messages_constants():
+    message = over_the_wire(attention_message(attention()), ATTENTION_TYPE)
+    assert attention_record(message) == attention()
+    assert message.attending and message.angle == pytest.approx(attention().angle)
+    blank = new(ATTENTION_TYPE)
+    assert {level.name: int(level) for level in Engagement} == {
+        level.name: getattr(blank, level.name) for level in Engagement}
+
+
+def test_attention_of_a_head_that_is_not_seen_is_nan():
+    nan = math.nan
+    unseen = attention(engagement=Engagement.UNKNOWN, place=None,
+                       pose=HeadPose(nan, nan, nan, (nan, nan, nan)))
+    message = over_the_wire(attention_message(unseen), ATTENTION_TYPE)
+    assert not message.attending and all(map(math.isnan, (
+        message.yaw, message.roll_std, message.angle, message.azimuth, message.distance)))
+    assert attention_record(message).place is None
+    with pytest.raises(InputError, match='9 is not a valid Engagement; allowed: the constants of'):
+        attention_record(new(ATTENTION_TYPE, engagement=9))
 
 
 def test_an_utterance_survives_the_wire():
@@ -176,6 +213,31 @@ def test_live_speech_is_in_the_language_of_its_locale(locale, language):
     utterance = read(new(LIVE_SPEECH, final='hm', confidence=0.5, locale=locale), LIVE_SPEECH)
     assert utterance.language == utterance.words[0].language == language
     assert utterance.language_confidence == bool(language)
+
+
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+K = [500.0, 0.0, 320.0, 0.0, 510.0, 240.0, 0.0, 0.0, 1.0]
+
+
+def test_a_camera_info_is_the_calibration():
+    fields = {'header': {'stamp': time_message(5)}, 'width': 640, 'height': 480, 'k': K}
+    assert read(new(CAMERA_INFO, **fields, distortion_model='plumb_bob', d=[0.0] * 5),
+                CAMERA_INFO) == Camera(5, (640, 480), (500.0, 510.0), (320.0, 240.0))
+    wide = new(CAMERA_INFO, **fields, distortion_model='equidistant', d=[0.5, 0.0, 0.0, 0.0])
+    assert read(wide, CAMERA_INFO) == Camera(
+        5, (640, 480), (500.0, 510.0), (320.0, 240.0), (0.5, 0.0, 0.0, 0.0), True)
+    assert read(new(CAMERA_INFO), CAMERA_INFO).focal_px == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(('fields', 'message'), [
+    ({'k': [math.nan] * 9}, r'k \[nan, .*allowed: finite numbers, and focal lengths of at least'),
+    ({'k': [-1.0] * 9}, 'allowed: finite numbers, and focal lengths of at least 0'),
+    ({'k': K, 'd': [0.1] * 5, 'distortion_model': 'cubic'},
+     "5 coefficients of 'cubic'; allowed: 4 or 5 of plumb_bob, 8 or 12 or 14 of rational_polyn"),
+    ({'k': K, 'd': [0.1] * 3, 'distortion_model': 'plumb_bob'}, "3 coefficients of 'plumb_bob'")])
+def test_a_camera_info_that_no_camera_has_is_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        read(new(CAMERA_INFO, **fields), CAMERA_INFO)
 
 
 def test_what_is_no_input_is_refused():

@@ -46,11 +46,13 @@ class Detector:
         box = {'xmin': 0.25, 'ymin': 0.25, 'xmax': 0.5, 'ymax': 0.75, **corners}
         return self._take(f'{person_id}/roi', REGION, header=header(i), **box, c=0.9)
 
-    def landmarks(self, i, person_id='abcde', sure=0.9, left_x=0.4375):
+    def landmarks(self, i, person_id='abcde', sure=0.9, left_x=0.4375, lower=()):
         point = 'hri_msgs/msg/NormalizedPointOfInterest2D'
         points = [new(point, x=0.0, y=0.0, c=0.0) for _ in range(70)]
         points[68] = new(point, x=0.3125, y=0.375, c=sure)
         points[69] = new(point, x=left_x, y=0.375, c=sure)
+        for index, (x, y) in zip((30, 48, 54), lower, strict=False):
+            points[index] = new(point, x=x, y=y, c=sure)
         return self._take(f'{person_id}/landmarks', LANDMARKS, header=header(i), landmarks=points,
                           height=48, width=64)
 
@@ -96,6 +98,18 @@ def test_a_picture_waits_for_its_list_and_its_regions(tracked, detector):
     [face] = found.faces
     assert (face.person_id, face.box) == ('abcde', (0.25, 0.25, 0.5, 0.75))
     assert face.eyes == ((0.3125, 0.375), (0.4375, 0.375))
+
+
+def test_nose_and_mouth_come_with_the_eyes_or_are_left_out(tracked, detector, counters):
+    for i, nose_x in ((1, 0.375), (2, 1.5)):
+        hold(tracked, frame(i))
+        detector.list(i, 'abcde')
+        detector.landmarks(i, lower=((nose_x, 0.5), (0.34375, 0.59375), (0.40625, 0.59375)))
+        [found] = detector.region(i)
+        assert found.faces[0].eyes == ((0.3125, 0.375), (0.4375, 0.375))
+        assert found.faces[0].lower == (
+            ((0.375, 0.5), (0.34375, 0.59375), (0.40625, 0.59375)) if i == 1 else None)
+    assert counters.snapshot() == {'faces.bad_landmarks': 1}
 
 
 def test_a_list_of_nobody_is_a_picture_without_faces(tracked, detector):
@@ -161,7 +175,7 @@ def test_regions_of_whom_no_list_comes_do_not_gather(tracked, detector):
     for i in range(1, 1200):
         detector.region(i)
         detector.landmarks(i)
-    for places in (tracked._boxes, tracked._eyes):
+    for places in (tracked._boxes, tracked._marks):
         assert len(places) == 500 and ('abcde', 1199 * HOP_NS) in places
 
 

@@ -79,7 +79,7 @@ def test_each_phase_opens_and_closes_what_is_its_own(loaded):
         assert not [topic for topic in graph.topics() if 'affect' in topic]
         node.activate()
         assert {'/affect/state', '/affect/utterance', '/affect/image_annotated', '/diagnostics',
-                '/humans/voices/voice_1/speech'} <= set(graph.topics())
+                '/humans/voices/tracked'} <= set(graph.topics())
         with Camera(graph) as camera:
             eventually(lambda camera=camera: len(camera.states) > 2, what='no states')
         node.deactivate()

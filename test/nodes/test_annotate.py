@@ -8,11 +8,19 @@ import pytest
 
 from maven_ros.affect import Affect
 from maven_ros.nodes.annotate import annotated
-from maven_ros.nodes.ros4hri import expression_message, expression_of, speech_message
+from maven_ros.nodes.ros4hri import (
+    engagement_message,
+    expression_message,
+    expression_of,
+    speech_message,
+)
 from maven_ros.records import (
     NS,
     AffectState,
+    Attention,
     Box,
+    Engagement,
+    HeadPose,
     Modality,
     Status,
     Utterance,
@@ -25,6 +33,26 @@ STATE = AffectState(
     affect=Affect(0.5, 0.4), valence_std=0.1, arousal_std=0.1, modalities=Modality.VIDEO,
     influence=(1.0, 0.0, 0.0), voice_assigned=VoiceAssigned.NONE, transcript='',
     face=Box(40, 50, 60, 70), frame_id='camera', model='m')
+
+
+def looking(yaw, engagement):
+    return Attention(10 * NS, 'person_1', engagement, 9 * NS,
+                     HeadPose(yaw, 0.0, 0.0, (0.1, 0.1, 0.1)), None, 'camera')
+
+
+def test_an_arrow_points_where_the_nose_does():
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    plain = annotated(pixels, [STATE])
+    for yaw, columns in ((0.9, slice(67, 120)), (-0.9, slice(20, 74))):
+        away = annotated(pixels, [STATE], {'person_1': looking(yaw, Engagement.DISENGAGED)})
+        changed = (away != plain).any(2)[80:92]
+        assert changed[:, columns].any() and changed.sum() == changed[:, columns].sum()
+    unseen = looking(math.nan, Engagement.UNKNOWN)
+    assert (annotated(pixels, [STATE], {'person_1': unseen}) == plain).all()
+    assert (unseen.text, looking(0.0, Engagement.ENGAGED).text) == ('is not seen', 'attends')
+    assert looking(0.9, Engagement.DISENGAGED).text == 'turned away by 52 degrees'
+    level = engagement_message(looking(0.0, Engagement.ENGAGED))
+    assert level.level == 3 and level.header.frame_id == 'camera'
 
 
 def test_a_box_is_drawn_around_each_face_and_the_picture_stays():

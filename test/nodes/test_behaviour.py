@@ -172,7 +172,7 @@ def check_from_distress_to_laughter(found, from_s, until_s):
     told = [text for _, text, _ in found]
     assert 'person_1 rose sharply' in told
     assert [text for text in told if not text.partition('person_1 ')[2].startswith(
-            ('rose sharply', 'speech'))] == [
+            ('rose sharply', 'speech', 'attention'))] == [
         'person_1 appeared', 'person_1 entered distressed', 'person_1 left distressed',
         'person_1 entered excited', 'person_1 left excited', 'person_1 left']
     when = {text: (stamp_s, conduct) for stamp_s, text, conduct in found}

@@ -326,6 +326,15 @@ def test_every_kind_of_input_reaches_the_pipeline(tmp_path):
     assert summary.drops['speech.robot_speaking'] == 2  # its words were the robot's own
 
 
+def test_the_calibration_beside_the_pictures_is_read(tmp_path):
+    info = new('sensor_msgs/msg/CameraInfo', width=640, height=480, k=[500.0, 0, 320, 0, 500, 240,
+                                                                       0, 0, 1])
+    told = ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo', info, T0)
+    other = ('/depth/camera_info', 'sensor_msgs/msg/CameraInfo', info, T0)
+    summary = replay(write(tmp_path / 'bag', [told, other, *camera(1.0)]), QUIET, tmp_path / 'out')
+    assert summary.topics == {'image': '/camera/image_raw', 'camera_info': '/camera/camera_info'}
+
+
 def test_the_echo_of_what_the_robot_plays_is_no_evidence(sample, tmp_path):
     with BagGraph(sample) as bag:
         heard = [(one.topic, CHUNK, from_cdr(one.cdr, CHUNK), one.received_ns)

@@ -45,7 +45,8 @@ def told(i, people, base='/humans/faces'):
     yield f'{base}/tracked', IDS_LIST, new(IDS_LIST, header=header, ids=list(people))
 
 
-def write(path, storage='mcap', base='/humans/faces', pictures=80):
+def write(path, storage='mcap', base='/humans/faces', pictures=80, first='abcde',
+          second='fghij'):
     """Write a bag: a picture each HOP_NS, and 30 ms later what a detector saw in every second."""
     with BagGraph(path, 'w', storage) as bag:
         def record(topic, msgtype, message, at_ns):
@@ -56,7 +57,7 @@ def write(path, storage='mcap', base='/humans/faces', pictures=80):
             picture = image_message(at_ns, np.full((48, 64, 3), i, np.uint8), 'camera')
             record('/camera/image_raw', IMAGE, picture, at_ns + NS // 100)
             if i % 2 == 0:
-                people = ['abcde'] if i < 50 else ['abcde', 'fghij']
+                people = [first] if i < 50 else [first, second]
                 for topic, msgtype, message in told(i, people, base):
                     record(topic, msgtype, message, at_ns + NS // 25)
     return path
@@ -84,6 +85,13 @@ def test_the_detectors_ids_and_places_are_those_of_the_states(tmp_path, storage)
         assert one.face == box(newest), one.window_end_ns
     assert summary.drops['video.thinned'] == 39  # that the detector left out: all but the first
     assert summary.stamps['/camera/image_raw'][0] == 80
+
+
+def test_faces_that_an_affect_node_published_are_found_anew(tmp_path):
+    bag = write(tmp_path / 'bag', first='mv3fa9c', second='mv0f1e2')
+    summary, found = states(bag, tmp_path / 'out')
+    assert summary.topics == {'image': '/camera/image_raw'} and not summary.people
+    assert len(found) >= 17
 
 
 def test_an_interrupted_replay_goes_on_with_pictures_that_wait(bag, tmp_path):

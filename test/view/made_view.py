@@ -9,10 +9,13 @@ from maven_ros.records import (
     NS,
     AffectEvent,
     AffectState,
+    Attention,
     AudioChunk,
     Box,
+    Engagement,
     EventKind,
     Frame,
+    HeadPose,
     Modality,
     Status,
     Utterance,
@@ -60,3 +63,8 @@ def event(stamp_ns, kind=EventKind.REGION_ENTERED, region='distressed', person='
     return AffectEvent(
         stamp_ns, kind, person, stamp_ns - NS, Affect(0.0, 0.0), Affect(-0.5, 0.5), 0.7,
         region if 'REGION' in kind.name else '', 'camera')
+
+
+def attention(stamp_ns, yaw=0.2, engagement=Engagement.ENGAGED, person='person_1'):
+    return Attention(stamp_ns, person, engagement, stamp_ns - NS,
+                     HeadPose(yaw, 0.1, 0.0, (0.1, 0.1, 0.1)), None, 'camera')

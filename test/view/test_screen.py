@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from made_view import event, frame, sound, state, utterance
+from made_view import attention, event, frame, sound, state, utterance
 
 from maven_ros.affect import Affect
 from maven_ros.errors import InputError
@@ -49,6 +49,7 @@ def test_every_record_is_drawn_at_its_own_stamp(drawn):
     screen.show_sound(sound(now_ns, 0.3))
     for hop in range(3):
         screen.show_state(state(now_ns + hop * NS // 5), 0.07)
+        screen.show_attention(attention(now_ns + hop * NS // 5))
         screen.show_smoothed(state(now_ns + hop * NS // 5))
     screen.show_utterance(utterance(now_ns))
     screen.show_event(event(now_ns))
@@ -56,7 +57,7 @@ def test_every_record_is_drawn_at_its_own_stamp(drawn):
     screen.show_drops(now_ns, {'video.late': 3})
     screen.show_annotation(now_ns, 'left', Affect(0.1, 0.2))
     text = drawn.text()
-    for path in ('/camera/picture', '/camera/faces', '/camera/arrows', '/sound',
+    for path in ('/camera/picture', '/camera/faces', '/camera/arrows', '/camera/heads', '/sound',
                  '/affect/person_1/valence', '/affect/person_1/arousal', '/evidence/strip',
                  '/circumplex/people/person_1/trail', '/circumplex/people/person_1/point',
                  '/words', '/told/event', '/told/robot', '/health/latency',
