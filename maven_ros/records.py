@@ -337,6 +337,20 @@ class VoiceAssigned(enum.IntEnum):
     UNDECIDED = 3
 
 
+@plain_data
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """
+    The points that face, voice and words give, each read alone; None for what is absent.
+
+    Networks without readers give none.
+    """
+
+    video: Affect | None = None
+    audio: Affect | None = None
+    text: Affect | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """
@@ -353,6 +367,7 @@ class Estimate:
     valence_std: float
     arousal_std: float
     influence: tuple[float, float, float]
+    alone: Alone = Alone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +393,7 @@ class AffectState:
     frame_id: str
     model: str
     baseline: tuple[float, float] = (0.0, 0.0)  # valence and arousal that were subtracted
+    alone: Alone = Alone()  # not in the message
 
     @property
     def confidence(self) -> float:
@@ -437,5 +453,54 @@ class AffectEvent:
         return f'{self.person_id or "nobody in view"} {words} {self.region}'.rstrip()
 
 
+class Speaker(enum.IntEnum):
+    """Who spoke, and how that is known (AffectTurn.msg: ``speaker``)."""
+
+    UNDECIDED = 0
+    SEEN = 1
+    ALONE = 2
+    UNSEEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AffectTurn:
+    """
+    A final utterance and the affect of its speaker; AffectTurn.msg has each field's meaning.
+
+    :param start_ns: beginning of the first word.
+    :param end_ns: end of the last word.
+    :param affect: mean over the utterance; NaN without evidence, as are its deviations.
+    """
+
+    start_ns: int
+    end_ns: int
+    speaker: Speaker
+    person_id: str
+    words: tuple[Word, ...]
+    language: str
+    affect: Affect
+    valence_std: float
+    arousal_std: float
+    modalities: Modality
+    alone: Alone
+    frame_id: str
+    model: str
+
+    @property
+    def text(self) -> str:
+        """The words, joined by spaces."""
+        return ' '.join(word.text for word in self.words)
+
+    @property
+    def speech_confidence(self) -> float:
+        """The mean confidence of the words, in [0, 1]."""
+        return sum(word.confidence for word in self.words) / len(self.words)
+
+    @property
+    def confidence(self) -> float:
+        """The confidence in [0, 1]; see :func:`maven_ros.affect.confidence`."""
+        return confidence(self.valence_std, self.arousal_std)
+
+
 Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | RobotSound | Utterance
-Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance
+Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance | AffectTurn

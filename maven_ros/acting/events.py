@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from maven_ros.acting.regions import Region
-from maven_ros.affect import Affect
+from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
     AffectEvent,
@@ -37,8 +37,6 @@ from maven_ros.records import (
     nanoseconds,
 )
 from maven_ros.settings import EventSettings
-
-_UNKNOWN = Affect(math.nan, math.nan)
 
 
 @plain_data
@@ -75,7 +73,7 @@ class PersonTrack:
 
     seen_ns: int
     frame_id: str
-    point: Affect = _UNKNOWN
+    point: Affect = UNKNOWN
     known_ns: int = 0
     confidence: float = math.nan
     region: str = ''
@@ -154,7 +152,7 @@ class Events(Freezing):
         person.seen_ns, person.frame_id = end_ns, state.frame_id
         person.confidence = state.confidence if known else person.confidence
         if appears and person_id:
-            run = Run(end_ns, end_ns, _UNKNOWN)
+            run = Run(end_ns, end_ns, UNKNOWN)
             yield self._event(person_id, person, EventKind.APPEARED, run, state.affect)
         if known:
             spread = math.sqrt((state.valence_std**2 + state.arousal_std**2) / 2)
@@ -191,7 +189,7 @@ class Events(Freezing):
         if person.region and person.seen_ns - person.known_ns >= self._gap_ns:
             run = Run(person.seen_ns, person.known_ns, person.point)
             yield self._event(
-                person_id, person, EventKind.REGION_LEFT, run, _UNKNOWN, person.region)
+                person_id, person, EventKind.REGION_LEFT, run, UNKNOWN, person.region)
             person.region, person.leaving = '', None
 
     def _change(
@@ -234,11 +232,11 @@ class Events(Freezing):
         run = Run(self._end_ns, person.seen_ns, person.point)
         if person.region:
             yield self._event(
-                person_id, person, EventKind.REGION_LEFT, run, _UNKNOWN, person.region)
+                person_id, person, EventKind.REGION_LEFT, run, UNKNOWN, person.region)
         if person.spoke_ns is not None:
-            yield self._event(person_id, person, EventKind.SPEECH_STOPPED, run, _UNKNOWN)
+            yield self._event(person_id, person, EventKind.SPEECH_STOPPED, run, UNKNOWN)
         if person_id:
-            yield self._event(person_id, person, EventKind.LEFT, run, _UNKNOWN)
+            yield self._event(person_id, person, EventKind.LEFT, run, UNKNOWN)
         del self._people[person_id]
 
     def _run(

@@ -1,20 +1,28 @@
-"""The stage after the pipeline's states: it smooths the states of a window and detects events."""
+"""The stage after the pipeline's states: smoothed states, events, and turns."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from maven_ros.acting.baseline import Baselines
+from maven_ros.acting.baseline import Baselines, subtracted
 from maven_ros.acting.events import Events
 from maven_ros.acting.regions import read_regions
 from maven_ros.acting.smoothing import Smoother
-from maven_ros.records import AffectEvent, AffectState, SmoothedState
+from maven_ros.acting.turns import Turns
+from maven_ros.records import (
+    AffectEvent,
+    AffectState,
+    AffectTurn,
+    Output,
+    SmoothedState,
+    Utterance,
+)
 from maven_ros.settings import Settings
 
 
 class Acting:
     """
-    Apply the smoother, the baselines and the events, in this order.
+    Apply the smoother, the baselines, the events and the turns, in this order.
 
     :raises SettingsError: if the file of regions is not valid.
     """
@@ -24,6 +32,7 @@ class Acting:
         self._smoother = Smoother(settings.smoothing)
         self._baselines = Baselines(settings.baseline, gap_s)
         self._events = Events(settings.events, read_regions(settings.events.regions), gap_s)
+        self._turns = Turns()
 
     def change(self, settings: Settings) -> None:
         """Apply new settings from the next window on; the regions stay."""
@@ -32,24 +41,32 @@ class Acting:
         self._baselines.change(settings.baseline, gap_s)
         self._events.change(settings.events, gap_s)
 
-    def take(self, states: list[AffectState]) -> list[SmoothedState | AffectEvent]:
+    def take(self, states: list[AffectState]) -> list[Output]:
         """
-        Return the smoothed states of one window, in their order, then the events.
+        Return the smoothed states of one window, in their order, then events and turns.
 
         :param states: one per person, at least one; windows must be in order.
         """
         smoothed = [self._baselines.take(self._smoother.take(state)) for state in states]
         events = self._events.take(smoothed)
         self._baselines.keep(self._events.people)
-        return [*(SmoothedState(state) for state in smoothed), *events]
+        measured = [subtracted(state, same.baseline)
+                    for state, same in zip(states, smoothed, strict=True)]
+        turns = self._turns.take(measured)
+        return [*(SmoothedState(state) for state in smoothed), *events, *turns]
 
-    def reset(self) -> list[AffectEvent]:
-        """Forget everybody, baselines included; return the events of everybody leaving."""
-        events = self._events.end()
+    def hear(self, utterance: Utterance) -> list[AffectTurn]:
+        """Return the turn of an utterance if it is final and its windows have passed."""
+        return self._turns.hear(utterance)
+
+    def reset(self) -> list[AffectEvent | AffectTurn]:
+        """Forget everybody, baselines included; return waiting turns, and that all leave."""
+        left: list[AffectEvent | AffectTurn] = [*self._turns.end(), *self._events.end()]
         self._smoother.reset()
         self._baselines.reset()
         self._events.reset()
-        return events
+        self._turns.reset()
+        return left
 
     def reset_baselines(self) -> None:
         """Set all baselines to 0; everything else continues."""
@@ -58,10 +75,11 @@ class Acting:
     def freeze(self) -> dict[str, Any]:
         """Return the state of the stage; it is not a copy."""
         return {'smoother': self._smoother.freeze(), 'baselines': self._baselines.freeze(),
-                'events': self._events.freeze()}
+                'events': self._events.freeze(), 'turns': self._turns.freeze()}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Continue from a state that :meth:`freeze` returned."""
         self._smoother.thaw(state['smoother'])
         self._baselines.thaw(state['baselines'])
         self._events.thaw(state['events'])
+        self._turns.thaw(state['turns'])

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from made_states import HOP_NS, T0, state
+from made_states import HOP_NS, T0, state, utterance
 
 from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
 from maven_ros.freezing import decode, encode
-from maven_ros.records import AffectEvent, EventKind, SmoothedState
+from maven_ros.records import AffectEvent, AffectTurn, EventKind, SmoothedState
 from maven_ros.settings import Settings
 
 LEARNS = Settings().with_values({'baseline.enabled': True, 'baseline.settle_s': 10.0})
@@ -41,9 +41,11 @@ def test_each_window_gives_its_states_smoothed_then_its_events():
 def test_another_stage_goes_on_exactly_alike_from_what_was_written_down():
     one, other = Acting(LEARNS), Acting(LEARNS)
     run(one, windows(100))
+    one.hear(utterance('I wait', T0 + 95 * HOP_NS, T0 + 105 * HOP_NS))
     other.thaw(decode(encode(one.freeze())))
     then = run(one, windows(100, 100))
     assert repr(run(other, windows(100, 100))) == repr(then)
+    assert [turn.text for turn in then if isinstance(turn, AffectTurn)] == ['I wait']
     assert {event.kind for event in then if isinstance(event, AffectEvent)} >= {
         EventKind.APPEARED, EventKind.LEFT, EventKind.SPEECH_STARTED}
 
@@ -80,6 +82,19 @@ def test_a_change_counts_from_the_next_window_and_forgets_nobody(changes):
     assert repr(found) != repr(run(as_it_was, windows(30, 35)))
     assert not any(one.person_id == 'person_1' for one in found if isinstance(one, AffectEvent)
                    and one.kind is EventKind.APPEARED)
+
+
+def test_a_turn_has_the_baseline_subtracted_and_waits_no_longer_than_the_end():
+    acting = Acting(LEARNS)
+    found = run(acting, ([state(T0 + hop * HOP_NS, -0.5, 0.1, 0.05, voice=True)]
+                         for hop in range(100)))
+    last = found[-1].state
+    assert acting.hear(utterance('too early', T0, T0 + 100 * HOP_NS, is_final=False)) == []
+    assert acting.hear(utterance('it ends here', T0 + 95 * HOP_NS, T0 + 120 * HOP_NS)) == []
+    one, *events = acting.reset()
+    assert isinstance(one, AffectTurn) and one.text == 'it ends here'
+    assert one.affect.valence == pytest.approx(-0.5 - last.baseline[0], abs=0.01)
+    assert all(isinstance(event, AffectEvent) for event in events) and acting.reset() == []
 
 
 def test_baselines_alone_are_reset_while_all_else_goes_on():

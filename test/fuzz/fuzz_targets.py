@@ -26,7 +26,13 @@ from maven_ros.files import read_object
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.bag.folder import METADATA
 from maven_ros.graph.bag.writer import BagWriter
-from maven_ros.graph.convert import OUTLETS, event_record, state_record, utterance_record
+from maven_ros.graph.convert import (
+    OUTLETS,
+    event_record,
+    state_record,
+    turn_record,
+    utterance_record,
+)
 from maven_ros.graph.images import COMPRESSED_IMAGE, IMAGE, compressed_message, image_message
 from maven_ros.graph.interface import STATE, Received
 from maven_ros.graph.messages import definition, from_cdr, new, to_cdr, type_hash
@@ -51,7 +57,15 @@ from maven_ros.model.backbones import (
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.hub import CONFIG, read_config
 from maven_ros.model.maven import MavenModel
-from maven_ros.records import NS, AffectEvent, AffectState, AudioChunk, Frame, Utterance
+from maven_ros.records import (
+    NS,
+    AffectEvent,
+    AffectState,
+    AffectTurn,
+    AudioChunk,
+    Frame,
+    Utterance,
+)
 from maven_ros.resources import resource
 from maven_ros.scoring.annotations import read_file, read_frame_values
 from maven_ros.settings import Settings, load_values
@@ -110,6 +124,7 @@ class Messages(Kind):
         intake = Intake(self._audio, Counters(), self._time)
         records = {OUTLETS[AffectState].msgtype: state_record,
                    OUTLETS[AffectEvent].msgtype: event_record,
+                   OUTLETS[AffectTurn].msgtype: turn_record,
                    OUTLETS[Utterance].msgtype: utterance_record}
         for index, (topic, msgtype, cdr) in enumerate(given):
             with suppress(InputError):  # the next one must not suffer from it
@@ -170,7 +185,7 @@ def _messages():
     yield '/humans/faces/abc/landmarks', LANDMARKS, new(
         LANDMARKS, header=HEADER, height=12, width=16,
         landmarks=[{'x': 0.5, 'y': 0.5, 'c': 1.0}] * 70)
-    for record in (AffectState, AffectEvent, Utterance):
+    for record in _SAID:
         msgtype = OUTLETS[record].msgtype
         yield f'/{OUTLETS[record].topic}', msgtype, new(msgtype, **_SAID[record])
 
@@ -178,6 +193,7 @@ def _messages():
 _SAID = {
     AffectState: {'header': HEADER, 'person_id': 'a', 'valence': 0.5, 'arousal': 0.1},
     AffectEvent: {'header': HEADER, 'person_id': 'a', 'kind': 1, 'region': 'happy'},
+    AffectTurn: {'header': HEADER, 'person_id': 'a', 'speaker': 1, 'words': [{'text': 'hello'}]},
     Utterance: {'header': HEADER, 'text': 'hello', 'confidence': 0.5},
 }
 

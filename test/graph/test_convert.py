@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maven_ros.affect import Affect
+from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
@@ -20,6 +20,8 @@ from maven_ros.graph.convert import (
     event_record,
     state_message,
     state_record,
+    turn_message,
+    turn_record,
     utterance_message,
     utterance_record,
 )
@@ -30,6 +32,8 @@ from maven_ros.intake.input_reader import INPUT_TYPES, InputReader
 from maven_ros.records import (
     AffectEvent,
     AffectState,
+    AffectTurn,
+    Alone,
     AudioChunk,
     Box,
     EventKind,
@@ -38,6 +42,7 @@ from maven_ros.records import (
     Output,
     RobotSpeaking,
     SmoothedState,
+    Speaker,
     Status,
     Utterance,
     VoiceAssigned,
@@ -47,6 +52,7 @@ from maven_ros.settings import AudioSettings
 
 STATE_TYPE = 'maven_ros/msg/AffectState'
 EVENT_TYPE = 'maven_ros/msg/AffectEvent'
+TURN_TYPE = 'maven_ros/msg/AffectTurn'
 UTTERANCE_TYPE = 'maven_ros/msg/Utterance'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 
@@ -116,14 +122,44 @@ def test_a_kind_of_event_that_does_not_exist_is_refused():
 def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
     own = state(baseline=(0.25, -0.125))
     utterance = Utterance(10, 20, (), True, 'vosk')
-    outputs = [own, SmoothedState(own), event(), utterance]
+    outputs = [own, SmoothedState(own), event(), utterance, turn()]
     found = [output_message(one, 3_250_000_000) for one in outputs]
     assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
     assert {type(one) for one in outputs} == set(get_args(Output)) == set(OUTLETS)
-    raw, smoothed, _, _ = (over_the_wire(message, OUTPUT_TYPES[topic])
-                           for topic, message in found)
+    raw, smoothed, *_ = (over_the_wire(message, OUTPUT_TYPES[topic])
+                         for topic, message in found)
     assert raw == smoothed and state_record(smoothed).baseline == (0.25, -0.125)
     assert time_ns(smoothed.latency) == 250_000_000
+
+
+def turn(**changes):
+    values = {
+        'start_ns': 5_000_000_001, 'end_ns': 6_000_000_002, 'speaker': Speaker.SEEN,
+        'person_id': 'p1', 'words': (Word('good', 5_000_000_001, 6_000_000_002, 0.5, 'en'),),
+        'language': 'en', 'affect': Affect(0.5, -0.25), 'valence_std': 0.25,
+        'arousal_std': 0.125, 'modalities': Modality.VIDEO | Modality.TEXT,
+        'alone': Alone(Affect(0.5, 0.25), Affect(-0.5, 1.0), Affect(0.0, -1.0)),
+        'frame_id': 'camera', 'model': 'test'}
+    return AffectTurn(**{**values, **changes})
+
+
+def test_a_turn_survives_the_wire_and_its_speakers_are_the_messages_constants():
+    assert turn_record(over_the_wire(turn_message(turn()), TURN_TYPE)) == turn()
+    blank = new(TURN_TYPE)
+    assert {who.name: int(who) for who in Speaker} == {
+        who.name: getattr(blank, who.name) for who in Speaker}
+    undecided = turn(speaker=Speaker.UNDECIDED, person_id='', affect=UNKNOWN,
+                     valence_std=math.nan, arousal_std=math.nan, alone=Alone())
+    message = over_the_wire(turn_message(undecided), TURN_TYPE)
+    assert all(map(math.isnan, (message.valence, message.confidence, message.text_arousal)))
+
+
+@pytest.mark.parametrize('fields, said', [
+    ({'speaker': 9}, '9 is not a valid Speaker; allowed: the constants of AffectTurn.msg'),
+    ({}, 'AffectTurn: has no words; allowed: one or more')])
+def test_a_turn_that_makes_no_sense_is_refused(fields, said):
+    with pytest.raises(InputError, match=said):
+        turn_record(new(TURN_TYPE, **fields))
 
 
 def test_an_utterance_survives_the_wire():
