@@ -502,5 +502,32 @@ class AffectTurn:
         return confidence(self.valence_std, self.arousal_std)
 
 
+@dataclass(frozen=True, slots=True)
+class AffectMood:
+    """
+    The mood of one person, or of the group; AffectMood.msg has each field's meaning.
+
+    :param group: whether it is about all people in view; ``person_id`` is empty then.
+    :param since_ns: start of its first evidence.
+    """
+
+    stamp_ns: int
+    group: bool
+    person_id: str
+    people: int
+    affect: Affect
+    valence_std: float
+    arousal_std: float
+    evidence_s: float
+    since_ns: int
+    frame_id: str = ''
+
+    @property
+    def confidence(self) -> float:
+        """The confidence in [0, 1]; see :func:`maven_ros.affect.confidence`."""
+        return confidence(self.valence_std, self.arousal_std)
+
+
 Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | RobotSound | Utterance
-Output: TypeAlias = AffectState | SmoothedState | AffectEvent | Utterance | AffectTurn
+Output: TypeAlias = (
+    AffectState | SmoothedState | AffectEvent | Utterance | AffectTurn | AffectMood)

@@ -10,6 +10,7 @@ from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,
     AffectEvent,
+    AffectMood,
     AffectState,
     Modality,
     SmoothedState,
@@ -44,7 +45,8 @@ def test_another_pipeline_goes_on_exactly_alike(kinds, tmp_path):
         outputs = feed(pipeline, then) + pipeline.finish()
         assert repr(feed(other, then) + other.finish()) == repr(outputs)
         assert other.counters.snapshot() == pipeline.counters.snapshot()
-    assert {type(one) for one in outputs} == {AffectState, SmoothedState, AffectEvent}
+    assert {type(one) for one in outputs} == {
+        AffectState, SmoothedState, AffectEvent, AffectMood}
     outputs = [one for one in outputs if isinstance(one, AffectState)]
     with Pipeline(settings) as undisturbed:
         expected = {one.window_end_ns: one

@@ -1,4 +1,4 @@
-"""The stage after the pipeline's states: smoothed states, events, and turns."""
+"""The stage after the pipeline's states: smoothed states, events, turns, moods."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from maven_ros.acting.baseline import Baselines, subtracted
 from maven_ros.acting.events import Events
+from maven_ros.acting.mood import Moods
 from maven_ros.acting.regions import read_regions
 from maven_ros.acting.smoothing import Smoother
 from maven_ros.acting.turns import Turns
@@ -22,7 +23,7 @@ from maven_ros.settings import Settings
 
 class Acting:
     """
-    Apply the smoother, the baselines, the events and the turns, in this order.
+    Apply the smoother, the baselines, the events, the turns and the moods, in this order.
 
     :raises SettingsError: if the file of regions is not valid.
     """
@@ -33,6 +34,7 @@ class Acting:
         self._baselines = Baselines(settings.baseline, gap_s)
         self._events = Events(settings.events, read_regions(settings.events.regions), gap_s)
         self._turns = Turns()
+        self._moods = Moods(settings.mood, settings.memory.forget_s)
 
     def change(self, settings: Settings) -> None:
         """Apply new settings from the next window on; the regions stay."""
@@ -40,10 +42,11 @@ class Acting:
         self._smoother.change(settings.smoothing)
         self._baselines.change(settings.baseline, gap_s)
         self._events.change(settings.events, gap_s)
+        self._moods.change(settings.mood, settings.memory.forget_s)
 
     def take(self, states: list[AffectState]) -> list[Output]:
         """
-        Return the smoothed states of one window, in their order, then events and turns.
+        Return the smoothed states of one window, in their order, then events, turns and moods.
 
         :param states: one per person, at least one; windows must be in order.
         """
@@ -52,8 +55,8 @@ class Acting:
         self._baselines.keep(self._events.people)
         measured = [subtracted(state, same.baseline)
                     for state, same in zip(states, smoothed, strict=True)]
-        turns = self._turns.take(measured)
-        return [*(SmoothedState(state) for state in smoothed), *events, *turns]
+        turns, moods = self._turns.take(measured), self._moods.take(measured)
+        return [*(SmoothedState(state) for state in smoothed), *events, *turns, *moods]
 
     def hear(self, utterance: Utterance) -> list[AffectTurn]:
         """Return the turn of an utterance if it is final and its windows have passed."""
@@ -66,6 +69,7 @@ class Acting:
         self._baselines.reset()
         self._events.reset()
         self._turns.reset()
+        self._moods.reset()
         return left
 
     def reset_baselines(self) -> None:
@@ -75,7 +79,8 @@ class Acting:
     def freeze(self) -> dict[str, Any]:
         """Return the state of the stage; it is not a copy."""
         return {'smoother': self._smoother.freeze(), 'baselines': self._baselines.freeze(),
-                'events': self._events.freeze(), 'turns': self._turns.freeze()}
+                'events': self._events.freeze(), 'turns': self._turns.freeze(),
+                'moods': self._moods.freeze()}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Continue from a state that :meth:`freeze` returned."""
@@ -83,3 +88,4 @@ class Acting:
         self._baselines.thaw(state['baselines'])
         self._events.thaw(state['events'])
         self._turns.thaw(state['turns'])
+        self._moods.thaw(state['moods'])

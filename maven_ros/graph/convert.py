@@ -15,6 +15,7 @@ from maven_ros.graph.sound import audio_message
 from maven_ros.records import (
     MODALITIES,
     AffectEvent,
+    AffectMood,
     AffectState,
     AffectTurn,
     Alone,
@@ -32,11 +33,13 @@ from maven_ros.records import (
 __all__ = [
     'audio_message', 'compressed_message', 'diagnostics_message',
     'event_message', 'event_record', 'image_message', 'state_message', 'state_record',
-    'turn_message', 'turn_record', 'utterance_message', 'utterance_record',
+    'mood_message', 'mood_record', 'turn_message', 'turn_record', 'utterance_message',
+    'utterance_record',
 ]
 
 AFFECT_STATE = 'maven_ros/msg/AffectState'
 AFFECT_EVENT = 'maven_ros/msg/AffectEvent'
+AFFECT_MOOD = 'maven_ros/msg/AffectMood'
 AFFECT_TURN = 'maven_ros/msg/AffectTurn'
 UTTERANCE = 'maven_ros/msg/Utterance'
 BOOL = 'std_msgs/msg/Bool'
@@ -189,6 +192,32 @@ def turn_record(message: Any) -> AffectTurn:
         message.header.frame_id, message.model)
 
 
+def mood_message(mood: AffectMood) -> Any:
+    """Build a ``maven_ros/AffectMood``."""
+    return new(
+        AFFECT_MOOD, header={'stamp': time_message(mood.stamp_ns), 'frame_id': mood.frame_id},
+        kind=int(mood.group), person_id=mood.person_id, people=mood.people,
+        valence=mood.affect.valence, arousal=mood.affect.arousal,
+        valence_std=mood.valence_std, arousal_std=mood.arousal_std, confidence=mood.confidence,
+        evidence_s=mood.evidence_s, since=time_message(mood.since_ns))
+
+
+def mood_record(message: Any) -> AffectMood:
+    """
+    Read a ``maven_ros/AffectMood``; its numbers are float32's.
+
+    :raises InputError: ``bad_payload`` for a kind that is not one of the constants.
+    """
+    if message.kind not in (message.PERSON, message.GROUP):
+        raise InputError('bad_payload', f'AffectMood: kind {message.kind}; allowed: the constants '
+                                        'of AffectMood.msg')
+    return AffectMood(
+        time_ns(message.header.stamp), message.kind == message.GROUP, message.person_id,
+        message.people, Affect(message.valence, message.arousal), message.valence_std,
+        message.arousal_std, message.evidence_s, time_ns(message.since),
+        message.header.frame_id)
+
+
 class Outlet(NamedTuple):
     """
     An output of the pipeline on the graph.
@@ -225,6 +254,9 @@ OUTLETS: Mapping[type, Outlet] = {
     AffectTurn: Outlet(
         'affect/turn', AFFECT_TURN, lambda turn, _: turn_message(turn),
         'final utterances with their speaker and the affect from the first to the last word'),
+    AffectMood: Outlet(
+        'affect/mood', AFFECT_MOOD, lambda mood, _: mood_message(mood),
+        'slow states over minutes, of each person and the group, every `mood.period_s`'),
 }
 
 

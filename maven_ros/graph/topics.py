@@ -30,6 +30,7 @@ STATE_TOPIC = OUTLETS[AffectState].topic
 STATE_SMOOTHED_TOPIC = OUTLETS[SmoothedState].topic
 EVENT_TOPIC = OUTLETS[AffectEvent].topic
 UTTERANCE_TOPIC = OUTLETS[Utterance].topic
+GET_AFFECT_SERVICE, GET_AFFECT = 'affect/get_affect', 'maven_ros/srv/GetAffect'
 ANNOTATED_TOPIC = 'affect/image_annotated'
 TRACKED_TOPIC = 'humans/faces/tracked'
 VOICE_TOPIC = 'humans/voices/voice_1/speech'  # a microphone counts as one voice

@@ -7,7 +7,7 @@ from made_states import HOP_NS, T0, state, utterance
 from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
 from maven_ros.freezing import decode, encode
-from maven_ros.records import AffectEvent, AffectTurn, EventKind, SmoothedState
+from maven_ros.records import AffectEvent, AffectMood, AffectTurn, EventKind, SmoothedState
 from maven_ros.settings import Settings
 
 LEARNS = Settings().with_values({'baseline.enabled': True, 'baseline.settle_s': 10.0})
@@ -35,7 +35,7 @@ def test_each_window_gives_its_states_smoothed_then_its_events():
         smoothed = found[:len(states)]
         assert all(isinstance(one, SmoothedState) for one in smoothed)
         assert [one.state.person_id for one in smoothed] == [one.person_id for one in states]
-        assert all(isinstance(one, AffectEvent) for one in found[len(states):])
+        assert all(isinstance(one, AffectEvent | AffectMood) for one in found[len(states):])
 
 
 def test_another_stage_goes_on_exactly_alike_from_what_was_written_down():

@@ -29,6 +29,7 @@ from maven_ros.graph.bag.writer import BagWriter
 from maven_ros.graph.convert import (
     OUTLETS,
     event_record,
+    mood_record,
     state_record,
     turn_record,
     utterance_record,
@@ -60,6 +61,7 @@ from maven_ros.model.maven import MavenModel
 from maven_ros.records import (
     NS,
     AffectEvent,
+    AffectMood,
     AffectState,
     AffectTurn,
     AudioChunk,
@@ -122,7 +124,8 @@ class Messages(Kind):
 
     def take(self, given):
         intake = Intake(self._audio, Counters(), self._time)
-        records = {OUTLETS[AffectState].msgtype: state_record,
+        records = {OUTLETS[AffectMood].msgtype: mood_record,
+                   OUTLETS[AffectState].msgtype: state_record,
                    OUTLETS[AffectEvent].msgtype: event_record,
                    OUTLETS[AffectTurn].msgtype: turn_record,
                    OUTLETS[Utterance].msgtype: utterance_record}
@@ -193,6 +196,7 @@ def _messages():
 _SAID = {
     AffectState: {'header': HEADER, 'person_id': 'a', 'valence': 0.5, 'arousal': 0.1},
     AffectEvent: {'header': HEADER, 'person_id': 'a', 'kind': 1, 'region': 'happy'},
+    AffectMood: {'header': HEADER, 'person_id': 'a', 'valence': 0.5, 'evidence_s': 9.0},
     AffectTurn: {'header': HEADER, 'person_id': 'a', 'speaker': 1, 'words': [{'text': 'hello'}]},
     Utterance: {'header': HEADER, 'text': 'hello', 'confidence': 0.5},
 }

@@ -18,6 +18,8 @@ from maven_ros.graph.convert import (
     diagnostics_message,
     event_message,
     event_record,
+    mood_message,
+    mood_record,
     state_message,
     state_record,
     turn_message,
@@ -31,6 +33,7 @@ from maven_ros.graph.topics import OUTPUT_TYPES, output_message
 from maven_ros.intake.input_reader import INPUT_TYPES, InputReader
 from maven_ros.records import (
     AffectEvent,
+    AffectMood,
     AffectState,
     AffectTurn,
     Alone,
@@ -52,6 +55,7 @@ from maven_ros.settings import AudioSettings
 
 STATE_TYPE = 'maven_ros/msg/AffectState'
 EVENT_TYPE = 'maven_ros/msg/AffectEvent'
+MOOD_TYPE = 'maven_ros/msg/AffectMood'
 TURN_TYPE = 'maven_ros/msg/AffectTurn'
 UTTERANCE_TYPE = 'maven_ros/msg/Utterance'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
@@ -122,7 +126,7 @@ def test_a_kind_of_event_that_does_not_exist_is_refused():
 def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
     own = state(baseline=(0.25, -0.125))
     utterance = Utterance(10, 20, (), True, 'vosk')
-    outputs = [own, SmoothedState(own), event(), utterance, turn()]
+    outputs = [own, SmoothedState(own), event(), utterance, turn(), mood()]
     found = [output_message(one, 3_250_000_000) for one in outputs]
     assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
     assert {type(one) for one in outputs} == set(get_args(Output)) == set(OUTLETS)
@@ -152,6 +156,24 @@ def test_a_turn_survives_the_wire_and_its_speakers_are_the_messages_constants():
                      valence_std=math.nan, arousal_std=math.nan, alone=Alone())
     message = over_the_wire(turn_message(undecided), TURN_TYPE)
     assert all(map(math.isnan, (message.valence, message.confidence, message.text_arousal)))
+
+
+def mood(**changes):
+    values = {
+        'stamp_ns': 5_000_000_001, 'group': False, 'person_id': 'p1', 'people': 1,
+        'affect': Affect(0.5, -0.25), 'valence_std': 0.25, 'arousal_std': 0.125,
+        'evidence_s': 12.5, 'since_ns': 7, 'frame_id': 'camera'}
+    return AffectMood(**{**values, **changes})
+
+
+def test_a_mood_survives_the_wire_and_its_kinds_are_the_messages_constants():
+    group = mood(group=True, person_id='', people=3)
+    for one in (mood(), group):
+        message = over_the_wire(mood_message(one), MOOD_TYPE)
+        assert mood_record(message) == one
+        assert message.kind == (message.GROUP if one.group else message.PERSON)
+    with pytest.raises(InputError, match='AffectMood: kind 7; allowed: the constants of'):
+        mood_record(new(MOOD_TYPE, kind=7))
 
 
 @pytest.mark.parametrize('fields, said', [
