@@ -24,7 +24,7 @@ import psutil
 from machine import described
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test' / 'acting'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test'))
 
 from made_states import HOP_NS, T0, state, utterance
 

@@ -304,6 +304,7 @@ class Evidence:
 # --- outputs ---------------------------------------------------------------------------------
 
 
+@plain_data
 class Modality(enum.IntFlag):
     """The evidence that a window held (AffectState.msg: ``modalities``)."""
 
@@ -408,6 +409,7 @@ class SmoothedState:
     state: AffectState
 
 
+@plain_data
 class EventKind(enum.IntEnum):
     """The kind of an event (AffectEvent.msg: ``kind``)."""
 
@@ -421,6 +423,7 @@ class EventKind(enum.IntEnum):
     SPEECH_STOPPED = 7
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class AffectEvent:
     """
@@ -453,6 +456,7 @@ class AffectEvent:
         return f'{self.person_id or "nobody in view"} {words} {self.region}'.rstrip()
 
 
+@plain_data
 class Speaker(enum.IntEnum):
     """Who spoke, and how that is known (AffectTurn.msg: ``speaker``)."""
 
@@ -462,6 +466,7 @@ class Speaker(enum.IntEnum):
     UNSEEN = 3
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class AffectTurn:
     """
@@ -502,6 +507,7 @@ class AffectTurn:
         return confidence(self.valence_std, self.arousal_std)
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class AffectMood:
     """
@@ -528,6 +534,16 @@ class AffectMood:
         return confidence(self.valence_std, self.arousal_std)
 
 
+@dataclass(frozen=True, slots=True)
+class AffectSummary:
+    """One or two sentences about a person; ``stamp_ns`` is the end of the window."""
+
+    stamp_ns: int
+    person_id: str
+    text: str
+
+
 Input: TypeAlias = Frame | AudioChunk | RobotSpeaking | RobotSound | Utterance
 Output: TypeAlias = (
-    AffectState | SmoothedState | AffectEvent | Utterance | AffectTurn | AffectMood)
+    AffectState | SmoothedState | AffectEvent | Utterance | AffectTurn | AffectMood
+    | AffectSummary)

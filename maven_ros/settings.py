@@ -297,6 +297,21 @@ class MemorySettings:
 
 
 @dataclass(frozen=True)
+class SummarySettings:
+    """Sentences about people, for a language model."""
+
+    templates: str = setting(
+        '', 'YAML file of the sentences, to add a language; empty for the shipped English ones, '
+        'config/summary/en.yaml.', path='file')
+    gate: float = setting(
+        0.4, 'Least confidence of what is said about feelings.',
+        minimum=0.0, maximum=1.0, live=True)
+    period_s: float = setting(
+        3.0, 'Least time between two summaries of a person.',
+        minimum=0.0, maximum=600.0, live=True)
+
+
+@dataclass(frozen=True)
 class InputSettings:
     """The robot's devices."""
 
@@ -330,6 +345,7 @@ class Settings(Checked):
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
     mood: MoodSettings = field(default_factory=MoodSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    summary: SummarySettings = field(default_factory=SummarySettings)
     inputs: InputSettings = field(default_factory=InputSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
 

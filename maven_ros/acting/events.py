@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from maven_ros.acting.regions import Region
+from maven_ros.acting.regions import Region, region_of
 from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
@@ -169,7 +169,7 @@ class Events(Freezing):
     ) -> Iterator[AffectEvent]:
         """Yield the regions left, then the regions entered."""
         end_ns, region = person.seen_ns, self._regions.get(person.region)
-        inside = next((name for name, one in self._regions.items() if one.holds(point)), '')
+        inside = region_of(self._regions, point)
         if inside != person.inside:
             person.inside, person.entering = inside, None
         margin = max(self._settings.margin, self._settings.margin_std * spread)

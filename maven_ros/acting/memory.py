@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maven_ros.acting.mood import MOST_PEOPLE
-from maven_ros.acting.regions import read_regions
+from maven_ros.acting.regions import read_regions, region_of
 from maven_ros.affect import UNKNOWN, Affect, confidence
 from maven_ros.errors import InputError
 from maven_ros.records import (
@@ -204,8 +204,7 @@ class Memory:
         if not math.isfinite(state.affect.valence) or (
                 samples and state.window_end_ns - samples[-1].end_ns < _EVERY_NS):
             return
-        region = next((name for name, one in self._regions.items() if one.holds(state.affect)),
-                      NO_REGION)
+        region = region_of(self._regions, state.affect) or NO_REGION
         samples.append(_Sample(state.window_end_ns, state.affect.valence, state.affect.arousal,
                                raw.valence_std, raw.arousal_std, region))
 

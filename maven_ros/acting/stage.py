@@ -1,40 +1,44 @@
-"""The stage after the pipeline's states: smoothed states, events, turns, moods."""
+"""The stage after the pipeline's states: smoothed states, events, turns, moods, summaries."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from maven_ros.acting.baseline import Baselines, subtracted
 from maven_ros.acting.events import Events
 from maven_ros.acting.mood import Moods
-from maven_ros.acting.regions import read_regions
+from maven_ros.acting.regions import read_regions, region_of
 from maven_ros.acting.smoothing import Smoother
 from maven_ros.acting.turns import Turns
 from maven_ros.records import (
-    AffectEvent,
     AffectState,
+    AffectSummary,
     AffectTurn,
     Output,
     SmoothedState,
     Utterance,
 )
 from maven_ros.settings import Settings
+from maven_ros.summary.summaries import Summaries
 
 
 class Acting:
     """
-    Apply the smoother, the baselines, the events, the turns and the moods, in this order.
+    Apply the smoother, the baselines, events, turns, moods and summaries, in this order.
 
-    :raises SettingsError: if the file of regions is not valid.
+    :raises SettingsError: if the file of regions or that of sentences is not valid.
     """
 
     def __init__(self, settings: Settings) -> None:
         gap_s = settings.smoothing.gap_s
         self._smoother = Smoother(settings.smoothing)
         self._baselines = Baselines(settings.baseline, gap_s)
-        self._events = Events(settings.events, read_regions(settings.events.regions), gap_s)
+        regions = read_regions(settings.events.regions)
+        self._events = Events(settings.events, regions, gap_s)
         self._turns = Turns()
         self._moods = Moods(settings.mood, settings.memory.forget_s)
+        self._summaries = Summaries(settings, functools.partial(region_of, regions))
 
     def change(self, settings: Settings) -> None:
         """Apply new settings from the next window on; the regions stay."""
@@ -43,10 +47,11 @@ class Acting:
         self._baselines.change(settings.baseline, gap_s)
         self._events.change(settings.events, gap_s)
         self._moods.change(settings.mood, settings.memory.forget_s)
+        self._summaries.change(settings)
 
     def take(self, states: list[AffectState]) -> list[Output]:
         """
-        Return the smoothed states of one window, in their order, then events, turns and moods.
+        Return the smoothed states of one window, in their order, then all that follows from them.
 
         :param states: one per person, at least one; windows must be in order.
         """
@@ -56,20 +61,26 @@ class Acting:
         measured = [subtracted(state, same.baseline)
                     for state, same in zip(states, smoothed, strict=True)]
         turns, moods = self._turns.take(measured), self._moods.take(measured)
-        return [*(SmoothedState(state) for state in smoothed), *events, *turns, *moods]
+        told = self._summaries.hear(turns)
+        return [*(SmoothedState(state) for state in smoothed), *events, *turns, *moods,
+                *told, *self._summaries.take(smoothed, events, moods)]
 
-    def hear(self, utterance: Utterance) -> list[AffectTurn]:
+    def hear(self, utterance: Utterance) -> list[AffectTurn | AffectSummary]:
         """Return the turn of an utterance if it is final and its windows have passed."""
-        return self._turns.hear(utterance)
+        turns = self._turns.hear(utterance)
+        return [*turns, *self._summaries.hear(turns)]
 
-    def reset(self) -> list[AffectEvent | AffectTurn]:
-        """Forget everybody, baselines included; return waiting turns, and that all leave."""
-        left: list[AffectEvent | AffectTurn] = [*self._turns.end(), *self._events.end()]
+    def reset(self) -> list[Output]:
+        """Forget everybody, baselines included; return what waits, and that all leave."""
+        turns = self._turns.end()
+        left: list[Output] = [*turns, *self._summaries.hear(turns), *self._summaries.end(),
+                              *self._events.end()]
         self._smoother.reset()
         self._baselines.reset()
         self._events.reset()
         self._turns.reset()
         self._moods.reset()
+        self._summaries.reset()
         return left
 
     def reset_baselines(self) -> None:
@@ -80,7 +91,7 @@ class Acting:
         """Return the state of the stage; it is not a copy."""
         return {'smoother': self._smoother.freeze(), 'baselines': self._baselines.freeze(),
                 'events': self._events.freeze(), 'turns': self._turns.freeze(),
-                'moods': self._moods.freeze()}
+                'moods': self._moods.freeze(), 'summaries': self._summaries.freeze()}
 
     def thaw(self, state: dict[str, Any]) -> None:
         """Continue from a state that :meth:`freeze` returned."""
@@ -89,3 +100,4 @@ class Acting:
         self._events.thaw(state['events'])
         self._turns.thaw(state['turns'])
         self._moods.thaw(state['moods'])
+        self._summaries.thaw(state['summaries'])

@@ -17,6 +17,7 @@ from maven_ros.records import (
     AffectEvent,
     AffectMood,
     AffectState,
+    AffectSummary,
     AffectTurn,
     Alone,
     Box,
@@ -43,6 +44,7 @@ AFFECT_MOOD = 'maven_ros/msg/AffectMood'
 AFFECT_TURN = 'maven_ros/msg/AffectTurn'
 UTTERANCE = 'maven_ros/msg/Utterance'
 BOOL = 'std_msgs/msg/Bool'
+STRING = 'std_msgs/msg/String'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 
@@ -257,6 +259,9 @@ OUTLETS: Mapping[type, Outlet] = {
     AffectMood: Outlet(
         'affect/mood', AFFECT_MOOD, lambda mood, _: mood_message(mood),
         'slow states over minutes, of each person and the group, every `mood.period_s`'),
+    AffectSummary: Outlet(
+        'affect/summary', STRING, lambda summary, _: new(STRING, data=summary.text),
+        'one or two sentences about a person, at turns and changes'),
 }
 
 

@@ -7,7 +7,14 @@ from made_states import HOP_NS, T0, state, utterance
 from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
 from maven_ros.freezing import decode, encode
-from maven_ros.records import AffectEvent, AffectMood, AffectTurn, EventKind, SmoothedState
+from maven_ros.records import (
+    AffectEvent,
+    AffectMood,
+    AffectSummary,
+    AffectTurn,
+    EventKind,
+    SmoothedState,
+)
 from maven_ros.settings import Settings
 
 LEARNS = Settings().with_values({'baseline.enabled': True, 'baseline.settle_s': 10.0})
@@ -35,7 +42,8 @@ def test_each_window_gives_its_states_smoothed_then_its_events():
         smoothed = found[:len(states)]
         assert all(isinstance(one, SmoothedState) for one in smoothed)
         assert [one.state.person_id for one in smoothed] == [one.person_id for one in states]
-        assert all(isinstance(one, AffectEvent | AffectMood) for one in found[len(states):])
+        assert all(isinstance(one, AffectEvent | AffectMood | AffectSummary)
+                   for one in found[len(states):])
 
 
 def test_another_stage_goes_on_exactly_alike_from_what_was_written_down():
@@ -91,7 +99,8 @@ def test_a_turn_has_the_baseline_subtracted_and_waits_no_longer_than_the_end():
     last = found[-1].state
     assert acting.hear(utterance('too early', T0, T0 + 100 * HOP_NS, is_final=False)) == []
     assert acting.hear(utterance('it ends here', T0 + 95 * HOP_NS, T0 + 120 * HOP_NS)) == []
-    one, *events = acting.reset()
+    one, summary, *events = acting.reset()
+    assert "while saying 'it ends here'" in summary.text
     assert isinstance(one, AffectTurn) and one.text == 'it ends here'
     assert one.affect.valence == pytest.approx(-0.5 - last.baseline[0], abs=0.01)
     assert all(isinstance(event, AffectEvent) for event in events) and acting.reset() == []

@@ -35,6 +35,7 @@ from maven_ros.records import (
     AffectEvent,
     AffectMood,
     AffectState,
+    AffectSummary,
     AffectTurn,
     Alone,
     AudioChunk,
@@ -126,12 +127,14 @@ def test_a_kind_of_event_that_does_not_exist_is_refused():
 def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
     own = state(baseline=(0.25, -0.125))
     utterance = Utterance(10, 20, (), True, 'vosk')
-    outputs = [own, SmoothedState(own), event(), utterance, turn(), mood()]
+    outputs = [own, SmoothedState(own), event(), utterance, turn(), mood(),
+               AffectSummary(5, 'p1', 'The person looks tense.')]
     found = [output_message(one, 3_250_000_000) for one in outputs]
     assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
     assert {type(one) for one in outputs} == set(get_args(Output)) == set(OUTLETS)
-    raw, smoothed, *_ = (over_the_wire(message, OUTPUT_TYPES[topic])
+    raw, smoothed, *_, summary = (over_the_wire(message, OUTPUT_TYPES[topic])
                          for topic, message in found)
+    assert summary.data == 'The person looks tense.'
     assert raw == smoothed and state_record(smoothed).baseline == (0.25, -0.125)
     assert time_ns(smoothed.latency) == 250_000_000
 
