@@ -79,7 +79,9 @@ class Baselines(Freezing):
 
 
 def subtracted(state: AffectState, baseline: tuple[float, float]) -> AffectState:
-    """Return a state with an offset subtracted; valence and arousal stay in [-1, 1]."""
+    """Return a state with an offset subtracted, in [-1, 1]; one without evidence unchanged."""
+    if not math.isfinite(state.affect.valence):  # clipping would make a number of it
+        return state
     valence, arousal = baseline
     return replace(state, baseline=baseline,
                    affect=Affect(_within(state.affect.valence - valence, 1.0),

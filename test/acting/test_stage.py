@@ -8,6 +8,7 @@ from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
 from maven_ros.freezing import decode, encode
 from maven_ros.records import (
+    NS,
     AffectEvent,
     AffectMood,
     AffectSummary,
@@ -104,6 +105,18 @@ def test_a_turn_has_the_baseline_subtracted_and_waits_no_longer_than_the_end():
     assert isinstance(one, AffectTurn) and one.text == 'it ends here'
     assert one.affect.valence == pytest.approx(-0.5 - last.baseline[0], abs=0.01)
     assert all(isinstance(event, AffectEvent) for event in events) and acting.reset() == []
+
+
+@pytest.mark.parametrize('settings', [LEARNS, Settings()])
+def test_windows_without_evidence_become_neither_mood_nor_turn(settings):
+    """They became -1 where the baseline was subtracted from NaN, and clipped."""
+    acting = Acting(settings)
+    found = run(acting, ([state(T0 + hop * HOP_NS, person_id='person_1')] for hop in range(20)))
+    assert not any(isinstance(one, AffectMood) for one in found)
+    run(acting, ([state(T0 + hop * HOP_NS, 0.4, 0.2, voice=True)] for hop in range(20, 30)))
+    run(acting, ([state(T0 + hop * HOP_NS)] for hop in range(30, 40)))
+    one, *_ = acting.hear(utterance('half of it is seen', T0 + 4 * NS, T0 + 7 * NS))
+    assert one.affect.valence == pytest.approx(0.4, abs=0.05)
 
 
 def test_baselines_alone_are_reset_while_all_else_goes_on():
