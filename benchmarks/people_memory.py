@@ -53,8 +53,9 @@ def soak(hours):
         if len(here) < 8 and rng.random() < 0.03:
             met += 1
             here[f'person_{met}'] = hop + rng.integers(25, 600)
-        states = [state(end_ns, *rng.uniform(-0.9, 0.9, 2), person_id=name, voice=len(here) == 1)
-                  for name in here or ('',)]
+        points = rng.uniform(-0.9, 0.9, (max(1, len(here)), 2)).tolist()
+        states = [state(end_ns, *point, person_id=name, voice=len(here) == 1)
+                  for name, point in zip(here or ('',), points, strict=True)]
         outputs = acting.take(states)
         if hop % 25 == 24:
             outputs += acting.hear(utterance('ten words that nobody has said before to a robot',

@@ -154,7 +154,7 @@ def _present(seen: Observation) -> list[str]:
 
 def _side(point: Affect) -> int:
     """Return 1 for clearly pleasant, -1 for clearly unpleasant, else 0; also if unknown."""
-    return (point.valence > _SIDE) - (point.valence < -_SIDE)
+    return int(point.valence > _SIDE) - int(point.valence < -_SIDE)
 
 
 def _agree(one: Affect, other: Affect) -> bool:
