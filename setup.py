@@ -69,7 +69,7 @@ def version() -> str:
 def data_files() -> list[tuple[str, list[str]]]:
     """Return every folder that ships beside the code, for <prefix>/share/maven_ros."""
     found: dict[str, list[str]] = {}
-    for top in ('config', 'media', 'models', 'msg'):
+    for top in ('config', 'media', 'models', 'msg', 'srv'):
         for path in sorted((ROOT / top).rglob('*')):
             if path.is_file():
                 file = path.relative_to(ROOT)

@@ -85,6 +85,10 @@ class Affect:
         return cls(intensity * math.cos(angle), intensity * math.sin(angle))
 
 
+#: The point without evidence.
+UNKNOWN = Affect(math.nan, math.nan)
+
+
 def confidence(valence_std: float, arousal_std: float) -> float:
     """
     Return the confidence in [0, 1] that two standard deviations express.

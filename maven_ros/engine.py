@@ -20,7 +20,7 @@ from maven_ros.affect import Affect
 from maven_ros.counters import Counters
 from maven_ros.errors import ResourceError
 from maven_ros.evidence_checks import check_evidence, no_evidence, not_finite
-from maven_ros.records import Box, Estimate, Evidence, Face, Word, nanoseconds
+from maven_ros.records import Alone, Box, Estimate, Evidence, Face, Word, nanoseconds
 from maven_ros.resources import network_folder, resource
 from maven_ros.settings import ModelSettings, WindowSettings
 
@@ -249,7 +249,8 @@ class Engine:
         # One table means one copy from the device. A raw head may leave the square.
         return torch.column_stack([
             output.valence.clamp(-1, 1), output.arousal.clamp(-1, 1),
-            output.valence_std, output.arousal_std, influence, features.present.any(1)])
+            output.valence_std, output.arousal_std, influence, features.present.any(1),
+            self._model.readers.alone(features).flatten(1)])
 
 
 def _read(settings: ModelSettings) -> Checkpoint:
@@ -276,9 +277,11 @@ def _made_up(people: int, length_ns: int, crop_px: int) -> list[Evidence]:
 
 
 def _estimate(piece: Evidence, row: list[float]) -> Estimate:
-    valence, arousal, valence_std, arousal_std, video, audio, text, present = row
+    valence, arousal, valence_std, arousal_std, video, audio, text, present, *alone = row
     if not present:
         raise no_evidence(piece)
     if not all(map(math.isfinite, row[:4])):
         raise not_finite(piece)
-    return Estimate(Affect(valence, arousal), valence_std, arousal_std, (video, audio, text))
+    return Estimate(Affect(valence, arousal), valence_std, arousal_std, (video, audio, text),
+                    Alone(*(Affect(*point) if math.isfinite(point[0]) else None
+                            for point in zip(alone[::2], alone[1::2], strict=True))))

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from maven_ros import rules
 from maven_ros.acting.stage import Acting
-from maven_ros.affect import Affect
+from maven_ros.affect import UNKNOWN
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.engine import Engine
@@ -54,7 +54,7 @@ from maven_ros.senses.transcript import Transcript
 from maven_ros.senses.windows import Admission, Windows
 from maven_ros.settings import Settings
 
-_UNKNOWN = Estimate(Affect(math.nan, math.nan), math.nan, math.nan, (0.0, 0.0, 0.0))
+_UNKNOWN = Estimate(UNKNOWN, math.nan, math.nan, (0.0, 0.0, 0.0))
 
 #: The voice at the end of a window is that of so many blocks of 32 ms.
 _LATELY_BLOCKS = 8
@@ -365,11 +365,12 @@ class Pipeline(Closing):
         since_ns = self._windows.next_start_ns
 
         def write_down() -> list[Output]:
-            found = [*utterances]  # may wait for recognition
-            for utterance in found:
+            outputs: list[Output] = []
+            for utterance in utterances:  # may wait for recognition
                 self._transcript.add(utterance, since_ns)
                 self._count_foreign(utterance)
-            return [*found]
+                outputs += [utterance, *self._acting.hear(utterance)]
+            return outputs
 
         return [write_down] if utterances else []
 
@@ -434,7 +435,8 @@ class Pipeline(Closing):
             transcript=' '.join(word.text for word in window.words),
             face=piece.faces[-1].box if piece.faces else None,
             frame_id=window.frame_id,
-            model=self.engine.name)
+            model=self.engine.name,
+            alone=estimated.alone)
 
 
 def _done(steps: Iterable[Step]) -> list[Output]:

@@ -393,6 +393,7 @@ class Evidence:
 # --- outputs ---------------------------------------------------------------------------------
 
 
+@plain_data
 class Modality(enum.IntFlag):
     """The evidence that a window held (AffectState.msg: ``modalities``)."""
 
@@ -426,6 +427,20 @@ class VoiceAssigned(enum.IntEnum):
     UNDECIDED = 3
 
 
+@plain_data
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """
+    The points that face, voice and words give, each read alone; None for what is absent.
+
+    Networks without readers give none.
+    """
+
+    video: Affect | None = None
+    audio: Affect | None = None
+    text: Affect | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """
@@ -442,6 +457,7 @@ class Estimate:
     valence_std: float
     arousal_std: float
     influence: tuple[float, float, float]
+    alone: Alone = Alone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +483,7 @@ class AffectState:
     frame_id: str
     model: str
     baseline: tuple[float, float] = (0.0, 0.0)  # valence and arousal that were subtracted
+    alone: Alone = Alone()  # not in the message
 
     @property
     def confidence(self) -> float:
@@ -520,7 +537,6 @@ class Attention:
         """Angle between the nose and the line to the camera, in [0, pi]; NaN if unknown."""
         return off_axis(self.pose)
 
-
     @property
     def text(self) -> str:
         """The attention in words, such as ``turned away by 40 degrees``."""
@@ -542,6 +558,7 @@ def off_axis(pose: HeadPose) -> float:
         if math.isfinite(pose.yaw) else math.nan
 
 
+@plain_data
 class EventKind(enum.IntEnum):
     """The kind of an event (AffectEvent.msg: ``kind``)."""
 
@@ -557,6 +574,7 @@ class EventKind(enum.IntEnum):
     ATTENTION_LOST = 9
 
 
+@plain_data
 @dataclass(frozen=True, slots=True)
 class AffectEvent:
     """
@@ -589,5 +607,94 @@ class AffectEvent:
         return f'{self.person_id or "nobody in view"} {words} {self.region}'.rstrip()
 
 
+@plain_data
+class Speaker(enum.IntEnum):
+    """Who spoke, and how that is known (AffectTurn.msg: ``speaker``)."""
+
+    UNDECIDED = 0
+    SEEN = 1
+    ALONE = 2
+    UNSEEN = 3
+
+
+@plain_data
+@dataclass(frozen=True, slots=True)
+class AffectTurn:
+    """
+    A final utterance and the affect of its speaker; AffectTurn.msg has each field's meaning.
+
+    :param start_ns: beginning of the first word.
+    :param end_ns: end of the last word.
+    :param affect: mean over the utterance; NaN without evidence, as are its deviations.
+    """
+
+    start_ns: int
+    end_ns: int
+    speaker: Speaker
+    person_id: str
+    words: tuple[Word, ...]
+    language: str
+    affect: Affect
+    valence_std: float
+    arousal_std: float
+    modalities: Modality
+    alone: Alone
+    frame_id: str
+    model: str
+
+    @property
+    def text(self) -> str:
+        """The words, joined by spaces."""
+        return ' '.join(word.text for word in self.words)
+
+    @property
+    def speech_confidence(self) -> float:
+        """The mean confidence of the words, in [0, 1]."""
+        return sum(word.confidence for word in self.words) / len(self.words)
+
+    @property
+    def confidence(self) -> float:
+        """The confidence in [0, 1]; see :func:`maven_ros.affect.confidence`."""
+        return confidence(self.valence_std, self.arousal_std)
+
+
+@plain_data
+@dataclass(frozen=True, slots=True)
+class AffectMood:
+    """
+    The mood of one person, or of the group; AffectMood.msg has each field's meaning.
+
+    :param group: whether it is about all people in view; ``person_id`` is empty then.
+    :param since_ns: start of its first evidence.
+    """
+
+    stamp_ns: int
+    group: bool
+    person_id: str
+    people: int
+    affect: Affect
+    valence_std: float
+    arousal_std: float
+    evidence_s: float
+    since_ns: int
+    frame_id: str = ''
+
+    @property
+    def confidence(self) -> float:
+        """The confidence in [0, 1]; see :func:`maven_ros.affect.confidence`."""
+        return confidence(self.valence_std, self.arousal_std)
+
+
+@dataclass(frozen=True, slots=True)
+class AffectSummary:
+    """One or two sentences about a person; ``stamp_ns`` is the end of the window."""
+
+    stamp_ns: int
+    person_id: str
+    text: str
+
+
 Input: TypeAlias = Frame | Camera | AudioChunk | RobotSpeaking | RobotSound | Utterance
-Output: TypeAlias = AffectState | SmoothedState | Attention | AffectEvent | Utterance
+Output: TypeAlias = (
+    AffectState | SmoothedState | Attention | AffectEvent | Utterance | AffectTurn | AffectMood
+    | AffectSummary)

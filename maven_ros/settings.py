@@ -289,6 +289,50 @@ class BaselineSettings:
 
 
 @dataclass(frozen=True)
+class MoodSettings:
+    """Moods: slow states of people and of the group."""
+
+    settle_s: float = setting(
+        90.0, 'Time constant with which a mood follows a lasting change.',
+        minimum=10.0, maximum=3600.0, live=True)
+    passing_s: float = setting(
+        10.0, 'Time constant of feelings that pass, which are no mood.',
+        minimum=1.0, maximum=600.0, live=True)
+    passing_std: float = setting(
+        0.25, 'Standard deviation of feelings that pass, on each axis.',
+        minimum=0.01, maximum=1.0, live=True)
+    period_s: float = setting(
+        1.0, 'Time between messages on affect/mood.', minimum=0.1, maximum=600.0, live=True)
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """What the service get_affect remembers; nothing of it is written to a disk."""
+
+    keep_s: float = setting(
+        600.0, 'Time for which states, events and turns are remembered.',
+        minimum=10.0, maximum=3600.0, live=True)
+    forget_s: float = setting(
+        300.0, 'Time after which people who left are forgotten, with their moods.',
+        minimum=0.0, maximum=3600.0, live=True)
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """Sentences about people, for a language model."""
+
+    templates: str = setting(
+        '', 'YAML file of the sentences, to add a language; empty for the shipped English ones, '
+        'config/summary/en.yaml.', path='file')
+    gate: float = setting(
+        0.4, 'Least confidence of what is said about feelings.',
+        minimum=0.0, maximum=1.0, live=True)
+    period_s: float = setting(
+        3.0, 'Least time between two summaries of a person.',
+        minimum=0.0, maximum=600.0, live=True)
+
+
+@dataclass(frozen=True)
 class InputSettings:
     """The robot's devices."""
 
@@ -321,6 +365,9 @@ class Settings(Checked):
     events: EventSettings = field(default_factory=EventSettings)
     attention: AttentionSettings = field(default_factory=AttentionSettings)
     baseline: BaselineSettings = field(default_factory=BaselineSettings)
+    mood: MoodSettings = field(default_factory=MoodSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    summary: SummarySettings = field(default_factory=SummarySettings)
     inputs: InputSettings = field(default_factory=InputSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
 

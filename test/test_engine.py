@@ -17,7 +17,7 @@ from maven_ros.model.batch import MavenInputs
 from maven_ros.model.checkpoint import load, save
 from maven_ros.model.configuration import MavenConfig
 from maven_ros.model.maven import MavenModel
-from maven_ros.records import NS, Box, Evidence, Face, Word
+from maven_ros.records import MODALITIES, NS, Box, Evidence, Face, Word
 from maven_ros.resources import resource
 from maven_ros.rules import Grid
 from maven_ros.settings import ModelSettings, WindowSettings
@@ -88,9 +88,14 @@ def without(evidence, *parts):
 
 
 def assert_same(estimate, other):
-    for one, two in ((estimate, other), (estimate.affect, other.affect)):
+    parts = [(estimate, other), (estimate.affect, other.affect), *(
+        (getattr(estimate.alone, name), getattr(other.alone, name)) for name in MODALITIES)]
+    for one, two in parts:
+        if one is None or two is None:
+            assert one is two
+            continue
         for field in dataclasses.fields(one):
-            if field.name != 'affect':
+            if field.name not in ('affect', 'alone'):
                 assert getattr(one, field.name) == pytest.approx(
                     getattr(two, field.name), abs=1e-4), field.name
 

@@ -197,10 +197,11 @@ def test_cmake_generates_every_message_with_what_it_depends_on(manifest):
     cmake = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
     block = re.search(r'rosidl_generate_interfaces\((.*?)\)', cmake, re.DOTALL)[1]
     messages, dependencies = block.split('DEPENDENCIES')
-    assert messages.split()[1:] == ['${messages}']
-    assert re.search(r'file\(GLOB messages .* msg/\*\.msg\)', cmake)
+    assert messages.split()[1:] == ['${interfaces}']
+    assert re.search(r'file\(GLOB interfaces .* msg/\*\.msg srv/\*\.srv\)', cmake)
     assert {path.suffix for path in (ROOT / 'msg').iterdir()} == {'.msg'}
-    used = {package for path in (ROOT / 'msg').glob('*.msg')
+    assert {path.suffix for path in (ROOT / 'srv').iterdir()} == {'.srv'}
+    used = {package for path in (*(ROOT / 'msg').glob('*.msg'), *(ROOT / 'srv').glob('*.srv'))
             for package in re.findall(r'^(\w+)/', path.read_text(), re.MULTILINE)}
     assert used <= set(dependencies.split())
     for package in dependencies.split():

@@ -10,6 +10,7 @@ from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
     NS,
     AffectEvent,
+    AffectMood,
     AffectState,
     Attention,
     Modality,
@@ -46,7 +47,8 @@ def test_another_pipeline_goes_on_exactly_alike(kinds, tmp_path):
         assert repr(feed(other, then) + other.finish()) == repr(outputs)
         assert other.counters.snapshot() == pipeline.counters.snapshot()
     attends = {Attention} if kinds['video'] else set()
-    assert {type(one) for one in outputs} == {AffectState, SmoothedState, AffectEvent} | attends
+    assert {type(one) for one in outputs} == {
+        AffectState, SmoothedState, AffectEvent, AffectMood} | attends
     outputs = [one for one in outputs if isinstance(one, AffectState)]
     with Pipeline(settings) as undisturbed:
         expected = {one.window_end_ns: one

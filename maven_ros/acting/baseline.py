@@ -71,14 +71,21 @@ class Baselines(Freezing):
             offset.valence = self._towards(affect.valence, offset.valence, share)
             offset.arousal = self._towards(affect.arousal, offset.arousal, share)
         offset.end_ns = state.window_end_ns
-        return replace(
-            state, baseline=(offset.valence, offset.arousal),
-            affect=Affect(_within(affect.valence - offset.valence, 1.0),
-                          _within(affect.arousal - offset.arousal, 1.0)))
+        return subtracted(state, (offset.valence, offset.arousal))
 
     def _towards(self, value: float, offset: float, share: float) -> float:
         limit = self._settings.limit
         return _within(offset + share * _within(value - offset, limit), limit)
+
+
+def subtracted(state: AffectState, baseline: tuple[float, float]) -> AffectState:
+    """Return a state with an offset subtracted, in [-1, 1]; one without evidence unchanged."""
+    if not math.isfinite(state.affect.valence):  # clipping would make a number of it
+        return state
+    valence, arousal = baseline
+    return replace(state, baseline=baseline,
+                   affect=Affect(_within(state.affect.valence - valence, 1.0),
+                                 _within(state.affect.arousal - arousal, 1.0)))
 
 
 def _within(value: float, limit: float) -> float:

@@ -26,8 +26,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from maven_ros.acting.regions import Region
-from maven_ros.affect import Affect
+from maven_ros.acting.regions import Region, region_of
+from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.freezing import Freezing, plain_data
 from maven_ros.records import (
     AffectEvent,
@@ -39,8 +39,6 @@ from maven_ros.records import (
     nanoseconds,
 )
 from maven_ros.settings import EventSettings
-
-_UNKNOWN = Affect(math.nan, math.nan)
 
 
 @plain_data
@@ -78,7 +76,7 @@ class PersonTrack:
 
     seen_ns: int
     frame_id: str
-    point: Affect = _UNKNOWN
+    point: Affect = UNKNOWN
     known_ns: int = 0
     confidence: float = math.nan
     region: str = ''
@@ -162,7 +160,7 @@ class Events(Freezing):
         person.seen_ns, person.frame_id = end_ns, state.frame_id
         person.confidence = state.confidence if known else person.confidence
         if appears and person_id:
-            run = Run(end_ns, end_ns, _UNKNOWN)
+            run = Run(end_ns, end_ns, UNKNOWN)
             yield self._event(person_id, person, EventKind.APPEARED, run, state.affect)
         if known:
             spread = math.sqrt((state.valence_std**2 + state.arousal_std**2) / 2)
@@ -179,7 +177,7 @@ class Events(Freezing):
     ) -> Iterator[AffectEvent]:
         """Yield the regions left, then the regions entered."""
         end_ns, region = person.seen_ns, self._regions.get(person.region)
-        inside = next((name for name, one in self._regions.items() if one.holds(point)), '')
+        inside = region_of(self._regions, point)
         if inside != person.inside:
             person.inside, person.entering = inside, None
         margin = max(self._settings.margin, self._settings.margin_std * spread)
@@ -199,7 +197,7 @@ class Events(Freezing):
         if person.region and person.seen_ns - person.known_ns >= self._gap_ns:
             run = Run(person.seen_ns, person.known_ns, person.point)
             yield self._event(
-                person_id, person, EventKind.REGION_LEFT, run, _UNKNOWN, person.region)
+                person_id, person, EventKind.REGION_LEFT, run, UNKNOWN, person.region)
             person.region, person.leaving = '', None
 
     def _change(
@@ -252,13 +250,13 @@ class Events(Freezing):
         run = Run(self._end_ns, person.seen_ns, person.point)
         if person.region:
             yield self._event(
-                person_id, person, EventKind.REGION_LEFT, run, _UNKNOWN, person.region)
+                person_id, person, EventKind.REGION_LEFT, run, UNKNOWN, person.region)
         if person.spoke_ns is not None:
-            yield self._event(person_id, person, EventKind.SPEECH_STOPPED, run, _UNKNOWN)
+            yield self._event(person_id, person, EventKind.SPEECH_STOPPED, run, UNKNOWN)
         if person.attending:
-            yield self._event(person_id, person, EventKind.ATTENTION_LOST, run, _UNKNOWN)
+            yield self._event(person_id, person, EventKind.ATTENTION_LOST, run, UNKNOWN)
         if person_id:
-            yield self._event(person_id, person, EventKind.LEFT, run, _UNKNOWN)
+            yield self._event(person_id, person, EventKind.LEFT, run, UNKNOWN)
         del self._people[person_id]
 
     def _run(

@@ -6,6 +6,7 @@ import difflib
 import itertools
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,11 @@ class Region:
         # The remainder of a tiny negative angle rounds to 360.
         past_deg = (math.degrees(point.angle) - self.angle_deg[0]) % 360.0
         return 0.0 if past_deg == 360.0 else past_deg
+
+
+def region_of(regions: Mapping[str, Region], point: Affect) -> str:
+    """Return the name of the region that holds a point; empty for none."""
+    return next((name for name, one in regions.items() if one.holds(point)), '')
 
 
 def read_regions(path: str | Path = '') -> dict[str, Region]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from maven_ros.affect import Affect
+from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.errors import InputError
 from maven_ros.graph.images import compressed_message, image_message
 from maven_ros.graph.messages import new, time_message, time_ns
 from maven_ros.graph.sound import audio_message
 from maven_ros.records import (
+    MODALITIES,
     AffectEvent,
+    AffectMood,
     AffectState,
+    AffectSummary,
+    AffectTurn,
+    Alone,
     Attention,
     Box,
     Engagement,
@@ -23,6 +28,7 @@ from maven_ros.records import (
     Modality,
     Place,
     SmoothedState,
+    Speaker,
     Status,
     Utterance,
     VoiceAssigned,
@@ -32,14 +38,18 @@ from maven_ros.records import (
 __all__ = [
     'attention_message', 'attention_record', 'audio_message', 'compressed_message',
     'diagnostics_message', 'event_message', 'event_record', 'image_message', 'state_message',
-    'state_record', 'utterance_message', 'utterance_record',
+    'state_record', 'mood_message', 'mood_record', 'turn_message', 'turn_record',
+    'utterance_message', 'utterance_record',
 ]
 
 AFFECT_STATE = 'maven_ros/msg/AffectState'
 AFFECT_EVENT = 'maven_ros/msg/AffectEvent'
 ATTENTION = 'maven_ros/msg/Attention'
+AFFECT_MOOD = 'maven_ros/msg/AffectMood'
+AFFECT_TURN = 'maven_ros/msg/AffectTurn'
 UTTERANCE = 'maven_ros/msg/Utterance'
 BOOL = 'std_msgs/msg/Bool'
+STRING = 'std_msgs/msg/String'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 
@@ -175,11 +185,83 @@ def utterance_message(utterance: Utterance) -> Any:
     return new(
         UTTERANCE, header={'stamp': end}, start=time_message(utterance.start_ns), end=end,
         text=utterance.text, confidence=utterance.confidence, is_final=utterance.is_final,
-        words=[new('maven_ros/msg/Word', text=word.text, start=time_message(word.start_ns),
-                   end=time_message(word.end_ns), confidence=word.confidence)
-               for word in utterance.words],
+        words=_word_messages(utterance.words),
         recogniser=utterance.recogniser, language=utterance.language,
         language_confidence=utterance.language_confidence)
+
+
+def _word_messages(words: Sequence[Word]) -> list[Any]:
+    return [new('maven_ros/msg/Word', text=word.text, start=time_message(word.start_ns),
+                end=time_message(word.end_ns), confidence=word.confidence) for word in words]
+
+
+def _word_records(message: Any) -> tuple[Word, ...]:
+    return tuple(Word(word.text, time_ns(word.start), time_ns(word.end), word.confidence,
+                      message.language) for word in message.words)
+
+
+def turn_message(turn: AffectTurn) -> Any:
+    """Build a ``maven_ros/AffectTurn``."""
+    alone = {f'{name}_{axis}': getattr(getattr(turn.alone, name) or UNKNOWN, axis)
+             for name in MODALITIES for axis in ('valence', 'arousal')}
+    return new(
+        AFFECT_TURN, header={'stamp': time_message(turn.end_ns), 'frame_id': turn.frame_id},
+        start=time_message(turn.start_ns), speaker=int(turn.speaker), person_id=turn.person_id,
+        text=turn.text, words=_word_messages(turn.words), language=turn.language,
+        speech_confidence=turn.speech_confidence,
+        valence=turn.affect.valence, arousal=turn.affect.arousal,
+        valence_std=turn.valence_std, arousal_std=turn.arousal_std,
+        confidence=turn.confidence, modalities=int(turn.modalities), **alone, model=turn.model)
+
+
+def turn_record(message: Any) -> AffectTurn:
+    """
+    Read a ``maven_ros/AffectTurn``; its numbers are float32's.
+
+    :raises InputError: ``bad_payload`` for a speaker that is not one of the constants, and
+        without words.
+    """
+    try:
+        speaker = Speaker(message.speaker)
+    except ValueError as error:
+        raise InputError('bad_payload', f'AffectTurn: {error}; allowed: the constants of '
+                                        'AffectTurn.msg') from error
+    if not message.words:
+        raise InputError('bad_payload', 'AffectTurn: has no words; allowed: one or more')
+    alone = ((getattr(message, f'{name}_valence'), getattr(message, f'{name}_arousal'))
+             for name in MODALITIES)
+    return AffectTurn(
+        time_ns(message.start), time_ns(message.header.stamp), speaker, message.person_id,
+        _word_records(message), message.language, Affect(message.valence, message.arousal),
+        message.valence_std, message.arousal_std, Modality(message.modalities),
+        Alone(*(None if math.isnan(point[0]) else Affect(*point) for point in alone)),
+        message.header.frame_id, message.model)
+
+
+def mood_message(mood: AffectMood) -> Any:
+    """Build a ``maven_ros/AffectMood``."""
+    return new(
+        AFFECT_MOOD, header={'stamp': time_message(mood.stamp_ns), 'frame_id': mood.frame_id},
+        kind=int(mood.group), person_id=mood.person_id, people=mood.people,
+        valence=mood.affect.valence, arousal=mood.affect.arousal,
+        valence_std=mood.valence_std, arousal_std=mood.arousal_std, confidence=mood.confidence,
+        evidence_s=mood.evidence_s, since=time_message(mood.since_ns))
+
+
+def mood_record(message: Any) -> AffectMood:
+    """
+    Read a ``maven_ros/AffectMood``; its numbers are float32's.
+
+    :raises InputError: ``bad_payload`` for a kind that is not one of the constants.
+    """
+    if message.kind not in (message.PERSON, message.GROUP):
+        raise InputError('bad_payload', f'AffectMood: kind {message.kind}; allowed: the constants '
+                                        'of AffectMood.msg')
+    return AffectMood(
+        time_ns(message.header.stamp), message.kind == message.GROUP, message.person_id,
+        message.people, Affect(message.valence, message.arousal), message.valence_std,
+        message.arousal_std, message.evidence_s, time_ns(message.since),
+        message.header.frame_id)
 
 
 class Outlet(NamedTuple):
@@ -218,14 +300,22 @@ OUTLETS: Mapping[type, Outlet] = {
     Utterance: Outlet(
         'affect/utterance', UTTERANCE, lambda utterance, _: utterance_message(utterance),
         'utterances, partial and final'),
+    AffectTurn: Outlet(
+        'affect/turn', AFFECT_TURN, lambda turn, _: turn_message(turn),
+        'final utterances with their speaker and the affect from the first to the last word'),
+    AffectMood: Outlet(
+        'affect/mood', AFFECT_MOOD, lambda mood, _: mood_message(mood),
+        'slow states over minutes, of each person and the group, every `mood.period_s`'),
+    AffectSummary: Outlet(
+        'affect/summary', STRING, lambda summary, _: new(STRING, data=summary.text),
+        'one or two sentences about a person, at turns and changes'),
 }
 
 
 def utterance_record(message: Any) -> Utterance:
     """Read a ``maven_ros/Utterance``; its confidences are float32's."""
-    words = tuple(Word(word.text, time_ns(word.start), time_ns(word.end), word.confidence,
-                       message.language) for word in message.words)
-    return Utterance(time_ns(message.start), time_ns(message.end), words, message.is_final,
+    return Utterance(time_ns(message.start), time_ns(message.end), _word_records(message),
+                     message.is_final,
                      message.recogniser, message.language, message.language_confidence)
 
 

@@ -12,7 +12,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from maven_ros.errors import GraphError
 from maven_ros.freezing import plain_data
@@ -76,6 +76,11 @@ LATCHED = Qos(Reliability.RELIABLE, 1, latched=True)
 DRAWING = Qos(Reliability.RELIABLE, 5)
 #: States, utterances, events.
 STATE = Qos(Reliability.RELIABLE, 10)
+#: Requests and answers, as ROS's default for services.
+SERVICE = Qos(Reliability.RELIABLE, 10)
+
+#: Takes a request of a service and returns its response, both from ``messages.new``.
+Answer: TypeAlias = Callable[[Any], Any]
 
 
 @plain_data
@@ -138,6 +143,16 @@ class Subscription(Protocol):
         """Stop receiving; after the return, no callback runs or starts."""
 
 
+class Service(Protocol):
+    """A service that is answered."""
+
+    service: str  # the full name
+    srvtype: str
+
+    def close(self) -> None:
+        """Stop answering."""
+
+
 class Graph(Protocol):
     """A set of topics and a clock. A context manager; closing it closes all its parts."""
 
@@ -160,6 +175,15 @@ class Graph(Protocol):
 
         :param topic: absolute or relative to the graph's namespace.
         :raises GraphError: for a bad name or an unknown type.
+        """
+
+    def serve(self, service: str, srvtype: str, answer: Answer) -> Service:
+        """
+        Answer a service. The answer runs on a thread of the transport.
+
+        :param service: absolute or relative to the graph's namespace.
+        :param srvtype: such as ``maven_ros/srv/GetAffect``.
+        :raises GraphError: for a bad name or an unknown type, and for a bag, which has none.
         """
 
     def resolve(self, topic: str) -> str:

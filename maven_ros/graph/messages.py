@@ -1,11 +1,11 @@
 """
 The one place that knows message types: Python objects, CDR bytes, definitions and hashes.
 
-Types are ROS 2 Jazzy's own, ours (``msg/*.msg``) and those of :mod:`maven_ros.graph.foreign`, all
-kept by ``rosbags``; the CDR it reads and writes is what DDS and bags carry. Two families share
-the package name ``audio_common_msgs``, so there are two stores: as topic types, ``AudioStamped``
-(and what it is made of) is mgonzs13's; ``AudioData``, ``AudioDataStamped`` and ``AudioInfo`` are
-ros-drivers'.
+Types are ROS 2 Jazzy's own, ours (``msg/*.msg``, ``srv/*.srv``) and those of
+:mod:`maven_ros.graph.foreign`, all kept by ``rosbags``; the CDR it reads and writes is what DDS
+and bags carry. Two families share the package name ``audio_common_msgs``, so there are two
+stores: as topic types, ``AudioStamped`` (and what it is made of) is mgonzs13's; ``AudioData``,
+``AudioDataStamped`` and ``AudioInfo`` are ros-drivers'.
 """
 
 from __future__ import annotations
@@ -149,6 +149,10 @@ def _stores() -> tuple[Any, Any]:
 
     ours = {f'maven_ros/msg/{path.stem}': path.read_text(encoding='utf-8')
             for path in sorted(resource('msg').glob('*.msg'))}
+    for path in sorted(resource('srv').glob('*.srv')):
+        parts = path.read_text(encoding='utf-8').split('\n---\n')
+        ours |= {f'maven_ros/srv/{path.stem}_{part}': text
+                 for part, text in zip(('Request', 'Response'), parts, strict=True)}
     main, mgonzs13 = get_typestore(Stores.ROS2_JAZZY), get_typestore(Stores.ROS2_JAZZY)
     _register(main, {**ours, **foreign.ROS_DRIVERS, **foreign.ROS4HRI})
     _register(mgonzs13, foreign.MGONZS13)
@@ -161,7 +165,8 @@ def _register(store: Any, definitions: Mapping[str, str]) -> None:
     parsed: dict[str, Any] = {}
     for msgtype, text in definitions.items():
         lines = '\n'.join(line.strip() for line in text.splitlines())
-        parsed.update(get_types_from_msg(lines, msgtype))
+        # rosbags does not know that a service's parts are below srv/.
+        parsed[msgtype], = get_types_from_msg(lines, msgtype.replace('/srv/', '/msg/')).values()
     store.register(parsed)
 
 

@@ -40,6 +40,7 @@ STATE_SMOOTHED_TOPIC = OUTLETS[SmoothedState].topic
 ATTENTION_TOPIC = OUTLETS[Attention].topic
 EVENT_TOPIC = OUTLETS[AffectEvent].topic
 UTTERANCE_TOPIC = OUTLETS[Utterance].topic
+GET_AFFECT_SERVICE, GET_AFFECT = 'affect/get_affect', 'maven_ros/srv/GetAffect'
 ANNOTATED_TOPIC = 'affect/image_annotated'
 TRACKED_TOPIC = 'humans/faces/tracked'
 VOICES_TOPIC = 'humans/voices/tracked'

@@ -155,6 +155,18 @@ class Readers(nn.Module):
         return Point(valence, arousal, torch.hypot(valence, arousal),
                      torch.atan2(arousal, valence), *own.unbind(-1))
 
+    def alone(self, features: Features) -> Tensor:
+        """Return what each modality alone reads in a window: (batch, 3, 2); NaN if absent."""
+        if not self.each:
+            return features.present.new_full((*features.present.shape, 2), math.nan,
+                                             dtype=torch.float32)
+        readers = cast(dict[str, Reader], self.each)
+        with torch.autocast(features.present.device.type, enabled=False):
+            points = torch.stack([
+                readers[name](*stream, features.slot_s).points[:, 0]
+                for name, stream in zip(MODALITIES, features.streams, strict=True)], 1)
+        return torch.where(features.present[..., None], points, math.nan)
+
     def pooled(
         self, features: Features, hiding: Sequence[str] = (),
     ) -> tuple[Estimates, Tensor]:

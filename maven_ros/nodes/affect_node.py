@@ -31,6 +31,7 @@ from maven_ros.intake.inputs import Inputs, InputTopics
 from maven_ros.intake.intake import Intake
 from maven_ros.nodes.annotate import annotated
 from maven_ros.nodes.health import ERROR, WARN, Fault, Health, diagnosis
+from maven_ros.nodes.recall import Recall
 from maven_ros.nodes.ros4hri import Ros4Hri
 from maven_ros.pipeline import Pipeline
 from maven_ros.records import (
@@ -84,6 +85,7 @@ class AffectNode(Closing):
         self._intake = Intake(settings.audio, self.counters, settings.time,
                               graph.resolve(self._topics.robot_audio))
         self._inbox = Inbox(_LIMITS, self.counters)
+        self._recall = Recall(settings)
         self._orders: deque[Callable[[], None]] = deque()  # for the working thread
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -123,6 +125,7 @@ class AffectNode(Closing):
                          for topic, msgtype in OUTPUT_TYPES.items()}
         self._diagnostics = graph.advertise(DIAGNOSTICS_TOPIC, DIAGNOSTICS, STATE)
         self._annotated = graph.advertise(ANNOTATED_TOPIC, IMAGE, DRAWING)
+        self._service = self._recall.open(graph)
         self._ros4hri = Ros4Hri(graph) if self.pipeline.settings.outputs.ros4hri else None
         self._face_topics = FaceTopics(
             graph, self.counters, functools.partial(self._inbox.put, 'faces'),
@@ -157,6 +160,8 @@ class AffectNode(Closing):
             self._publish(self.pipeline.feed(RobotSpeaking(self._graph.now_ns(), False)))
             self._publish(self.pipeline.finish(timeout_s=0.5))
         self._publish(self.pipeline.reset())
+        self._service.close()
+        self._recall.clear()
         for publisher in (*self._outputs.values(), self._diagnostics, self._annotated):
             publisher.close()
         if self._ros4hri is not None:
@@ -178,12 +183,14 @@ class AffectNode(Closing):
         """
         self.pipeline.settings.check_change(settings)
         self._orders.append(lambda: self.pipeline.change(settings))
+        self._recall.change(settings)
 
     def reset(self) -> None:
         """Forget all evidence and all waiting messages."""
         self._inbox.clear()
         self._orders.append(self._intake.reset)
         self._orders.append(lambda: self._publish(self.pipeline.reset()))
+        self._orders.append(self._recall.clear)
 
     def reset_baselines(self) -> None:
         """Forget the personal baselines of all people."""
@@ -283,6 +290,7 @@ class AffectNode(Closing):
         now_ns = self._graph.now_ns() - self._intake.stamps.skew_ns
         topic, message = output_message(output, now_ns)
         self._outputs[topic].publish(message)
+        self._recall.take(output, message)
         if isinstance(output, AffectState):
             self.states_published += 1
             self._worst_latency_ns = max(self._worst_latency_ns, now_ns - output.window_end_ns)

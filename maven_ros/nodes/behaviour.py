@@ -15,11 +15,10 @@ limits. The behaviour attends to one person, whose event came first, until that 
 
 from __future__ import annotations
 
-import math
 import threading
 
 from maven_ros.acting.decisions import Conduct, DecisionTable
-from maven_ros.affect import Affect
+from maven_ros.affect import UNKNOWN
 from maven_ros.counters import Counters
 from maven_ros.errors import InputError
 from maven_ros.graph import topics
@@ -37,7 +36,6 @@ from maven_ros.records import NS, AffectEvent, AffectState, EventKind
 
 _POLL_S = 0.05
 _REPEAT_NS = NS  # for subscribers that join later
-_UNKNOWN = Affect(math.nan, math.nan)
 
 
 class Behaviour:
@@ -140,7 +138,7 @@ class Behaviour:
         """Return the gaze, the LED's colour, and the conduct in words."""
         conduct, state = self._conduct, self._state
         gaze = region_fields(state.face if state is not None and conduct.look else None)
-        colour = conduct.colour(_UNKNOWN if state is None else state.affect)
+        colour = conduct.colour(UNKNOWN if state is None else state.affect)
         at = f'looks at {self._person}' if gaze else 'looks away'
         return gaze, colour, (f'{self._why}: {at}, speaks {conduct.style}, keeps '
                               f'{conduct.distance_m:g} m')

@@ -3,10 +3,9 @@ Replay a bag through the pipeline in the bag's own time, with the same states ev
 
 The folder of a replay holds:
 
-- ``bag/``: a rosbag2 with ``/affect/state``, ``/affect/state_smoothed``, ``/affect/event`` and
-  ``/affect/utterance``. Each message has the bag's time at which it became known. A state's
-  ``latency`` is the time from its window's end to then: the time spent waiting for streams. The
-  bag's clock does not include computing.
+- ``bag/``: a rosbag2 with all outputs of the pipeline, such as ``/affect/state``. Each message
+  has the bag's time at which it became known. A state's ``latency`` is the time from its window's
+  end to then: the time spent waiting for streams. The bag's clock does not include computing.
 - ``states.parquet``, ``states.csv``: the raw states (:mod:`maven_ros.tables`).
 - ``timing.csv``: ``window_end_ns`` and the measured ``inference_ms``; it differs between replays.
 - ``summary.json``: a :class:`maven_ros.replay.summary.Summary`. It is written last.

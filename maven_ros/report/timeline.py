@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from maven_ros.affect import OCTANTS, Z90, Affect
+from maven_ros.affect import OCTANTS, UNKNOWN, Z90
 from maven_ros.errors import ResourceError
 from maven_ros.files import owner_only, written
 from maven_ros.records import NS, AffectState, Modality, Status, Utterance
@@ -119,7 +119,7 @@ def _with_gaps(states: Sequence[AffectState]) -> list[AffectState]:
     filled: list[AffectState] = []
     for state in states:
         if filled and state.window_end_ns - filled[-1].window_end_ns > NS:
-            filled.append(replace(filled[-1], affect=Affect(math.nan, math.nan)))
+            filled.append(replace(filled[-1], affect=UNKNOWN))
         filled.append(state)
     return filled
 

@@ -2,12 +2,20 @@
 
 import numpy as np
 import pytest
-from made_states import HOP_NS, T0, state
+from made_states import HOP_NS, T0, state, utterance
 
 from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
 from maven_ros.freezing import decode, encode
-from maven_ros.records import AffectEvent, EventKind, SmoothedState
+from maven_ros.records import (
+    NS,
+    AffectEvent,
+    AffectMood,
+    AffectSummary,
+    AffectTurn,
+    EventKind,
+    SmoothedState,
+)
 from maven_ros.settings import Settings
 
 LEARNS = Settings().with_values({'baseline.enabled': True, 'baseline.settle_s': 10.0})
@@ -35,15 +43,18 @@ def test_each_window_gives_its_states_smoothed_then_its_events():
         smoothed = found[:len(states)]
         assert all(isinstance(one, SmoothedState) for one in smoothed)
         assert [one.state.person_id for one in smoothed] == [one.person_id for one in states]
-        assert all(isinstance(one, AffectEvent) for one in found[len(states):])
+        assert all(isinstance(one, AffectEvent | AffectMood | AffectSummary)
+                   for one in found[len(states):])
 
 
 def test_another_stage_goes_on_exactly_alike_from_what_was_written_down():
     one, other = Acting(LEARNS), Acting(LEARNS)
     run(one, windows(100))
+    one.hear(utterance('I wait', T0 + 95 * HOP_NS, T0 + 105 * HOP_NS))
     other.thaw(decode(encode(one.freeze())))
     then = run(one, windows(100, 100))
     assert repr(run(other, windows(100, 100))) == repr(then)
+    assert [turn.text for turn in then if isinstance(turn, AffectTurn)] == ['I wait']
     assert {event.kind for event in then if isinstance(event, AffectEvent)} >= {
         EventKind.APPEARED, EventKind.LEFT, EventKind.SPEECH_STARTED}
 
@@ -80,6 +91,32 @@ def test_a_change_counts_from_the_next_window_and_forgets_nobody(changes):
     assert repr(found) != repr(run(as_it_was, windows(30, 35)))
     assert not any(one.person_id == 'person_1' for one in found if isinstance(one, AffectEvent)
                    and one.kind is EventKind.APPEARED)
+
+
+def test_a_turn_has_the_baseline_subtracted_and_waits_no_longer_than_the_end():
+    acting = Acting(LEARNS)
+    found = run(acting, ([state(T0 + hop * HOP_NS, -0.5, 0.1, 0.05, voice=True)]
+                         for hop in range(100)))
+    last = found[-1].state
+    assert acting.hear(utterance('too early', T0, T0 + 100 * HOP_NS, is_final=False)) == []
+    assert acting.hear(utterance('it ends here', T0 + 95 * HOP_NS, T0 + 120 * HOP_NS)) == []
+    one, summary, *events = acting.reset()
+    assert "while saying 'it ends here'" in summary.text
+    assert isinstance(one, AffectTurn) and one.text == 'it ends here'
+    assert one.affect.valence == pytest.approx(-0.5 - last.baseline[0], abs=0.01)
+    assert all(isinstance(event, AffectEvent) for event in events) and acting.reset() == []
+
+
+@pytest.mark.parametrize('settings', [LEARNS, Settings()])
+def test_windows_without_evidence_become_neither_mood_nor_turn(settings):
+    """They became -1 where the baseline was subtracted from NaN, and clipped."""
+    acting = Acting(settings)
+    found = run(acting, ([state(T0 + hop * HOP_NS, person_id='person_1')] for hop in range(20)))
+    assert not any(isinstance(one, AffectMood) for one in found)
+    run(acting, ([state(T0 + hop * HOP_NS, 0.4, 0.2, voice=True)] for hop in range(20, 30)))
+    run(acting, ([state(T0 + hop * HOP_NS)] for hop in range(30, 40)))
+    one, *_ = acting.hear(utterance('half of it is seen', T0 + 4 * NS, T0 + 7 * NS))
+    assert one.affect.valence == pytest.approx(0.4, abs=0.05)
 
 
 def test_baselines_alone_are_reset_while_all_else_goes_on():

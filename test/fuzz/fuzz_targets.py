@@ -31,7 +31,9 @@ from maven_ros.graph.convert import (
     OUTLETS,
     attention_record,
     event_record,
+    mood_record,
     state_record,
+    turn_record,
     utterance_record,
 )
 from maven_ros.graph.images import COMPRESSED_IMAGE, IMAGE, compressed_message, image_message
@@ -61,7 +63,9 @@ from maven_ros.model.maven import MavenModel
 from maven_ros.records import (
     NS,
     AffectEvent,
+    AffectMood,
     AffectState,
+    AffectTurn,
     Attention,
     AudioChunk,
     Box,
@@ -127,9 +131,11 @@ class Messages(Kind):
 
     def take(self, given):
         intake = Intake(self._audio, Counters(), self._time)
-        records = {OUTLETS[AffectState].msgtype: state_record,
+        records = {OUTLETS[AffectMood].msgtype: mood_record,
+                   OUTLETS[AffectState].msgtype: state_record,
                    OUTLETS[AffectEvent].msgtype: event_record,
                    OUTLETS[Attention].msgtype: attention_record,
+                   OUTLETS[AffectTurn].msgtype: turn_record,
                    OUTLETS[Utterance].msgtype: utterance_record}
         for index, (topic, msgtype, cdr) in enumerate(given):
             with suppress(InputError):  # the next one must not suffer from it
@@ -198,7 +204,7 @@ def _messages():
     yield '/humans/faces/abc/landmarks', LANDMARKS, new(
         LANDMARKS, header=HEADER, height=12, width=16,
         landmarks=[{'x': 0.5, 'y': 0.5, 'c': 1.0}] * 70)
-    for record in (AffectState, AffectEvent, Attention, Utterance):
+    for record in _SAID:
         msgtype = OUTLETS[record].msgtype
         yield f'/{OUTLETS[record].topic}', msgtype, new(msgtype, **_SAID[record])
 
@@ -207,6 +213,8 @@ _SAID = {
     AffectState: {'header': HEADER, 'person_id': 'a', 'valence': 0.5, 'arousal': 0.1},
     AffectEvent: {'header': HEADER, 'person_id': 'a', 'kind': 1, 'region': 'happy'},
     Attention: {'header': HEADER, 'person_id': 'a', 'engagement': 3, 'attending': True},
+    AffectMood: {'header': HEADER, 'person_id': 'a', 'valence': 0.5, 'evidence_s': 9.0},
+    AffectTurn: {'header': HEADER, 'person_id': 'a', 'speaker': 1, 'words': [{'text': 'hello'}]},
     Utterance: {'header': HEADER, 'text': 'hello', 'confidence': 0.5},
 }
 

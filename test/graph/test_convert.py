@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maven_ros.affect import Affect
+from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.errors import GraphError, InputError
 from maven_ros.graph.bag.bag_graph import BagGraph
 from maven_ros.graph.convert import (
@@ -20,8 +20,12 @@ from maven_ros.graph.convert import (
     diagnostics_message,
     event_message,
     event_record,
+    mood_message,
+    mood_record,
     state_message,
     state_record,
+    turn_message,
+    turn_record,
     utterance_message,
     utterance_record,
 )
@@ -31,7 +35,11 @@ from maven_ros.graph.topics import OUTPUT_TYPES, output_message
 from maven_ros.intake.input_reader import INPUT_TYPES, InputReader
 from maven_ros.records import (
     AffectEvent,
+    AffectMood,
     AffectState,
+    AffectSummary,
+    AffectTurn,
+    Alone,
     Attention,
     AudioChunk,
     Box,
@@ -45,6 +53,7 @@ from maven_ros.records import (
     Place,
     RobotSpeaking,
     SmoothedState,
+    Speaker,
     Status,
     Utterance,
     VoiceAssigned,
@@ -55,6 +64,8 @@ from maven_ros.settings import AudioSettings
 STATE_TYPE = 'maven_ros/msg/AffectState'
 EVENT_TYPE = 'maven_ros/msg/AffectEvent'
 ATTENTION_TYPE = 'maven_ros/msg/Attention'
+MOOD_TYPE = 'maven_ros/msg/AffectMood'
+TURN_TYPE = 'maven_ros/msg/AffectTurn'
 UTTERANCE_TYPE = 'maven_ros/msg/Utterance'
 LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 
@@ -124,12 +135,14 @@ def test_a_kind_of_event_that_does_not_exist_is_refused():
 def test_all_that_a_pipeline_hands_out_has_a_topic_and_its_type():
     own = state(baseline=(0.25, -0.125))
     utterance = Utterance(10, 20, (), True, 'vosk')
-    outputs = [own, SmoothedState(own), attention(), event(), utterance]
+    outputs = [own, SmoothedState(own), attention(), event(), utterance, turn(), mood(),
+               AffectSummary(5, 'p1', 'The person looks tense.')]
     found = [output_message(one, 3_250_000_000) for one in outputs]
     assert [topic for topic, _ in found] == list(OUTPUT_TYPES)
     assert {type(one) for one in outputs} == set(get_args(Output)) == set(OUTLETS)
-    raw, smoothed, *_ = (over_the_wire(message, OUTPUT_TYPES[topic])
-                           for topic, message in found)
+    raw, smoothed, *_, summary = (over_the_wire(message, OUTPUT_TYPES[topic])
+                         for topic, message in found)
+    assert summary.data == 'The person looks tense.'
     assert raw == smoothed and state_record(smoothed).baseline == (0.25, -0.125)
     assert time_ns(smoothed.latency) == 250_000_000
 
@@ -161,6 +174,54 @@ def test_attention_of_a_head_that_is_not_seen_is_nan():
     assert attention_record(message).place is None
     with pytest.raises(InputError, match='9 is not a valid Engagement; allowed: the constants of'):
         attention_record(new(ATTENTION_TYPE, engagement=9))
+
+
+def turn(**changes):
+    values = {
+        'start_ns': 5_000_000_001, 'end_ns': 6_000_000_002, 'speaker': Speaker.SEEN,
+        'person_id': 'p1', 'words': (Word('good', 5_000_000_001, 6_000_000_002, 0.5, 'en'),),
+        'language': 'en', 'affect': Affect(0.5, -0.25), 'valence_std': 0.25,
+        'arousal_std': 0.125, 'modalities': Modality.VIDEO | Modality.TEXT,
+        'alone': Alone(Affect(0.5, 0.25), Affect(-0.5, 1.0), Affect(0.0, -1.0)),
+        'frame_id': 'camera', 'model': 'test'}
+    return AffectTurn(**{**values, **changes})
+
+
+def test_a_turn_survives_the_wire_and_its_speakers_are_the_messages_constants():
+    assert turn_record(over_the_wire(turn_message(turn()), TURN_TYPE)) == turn()
+    blank = new(TURN_TYPE)
+    assert {who.name: int(who) for who in Speaker} == {
+        who.name: getattr(blank, who.name) for who in Speaker}
+    undecided = turn(speaker=Speaker.UNDECIDED, person_id='', affect=UNKNOWN,
+                     valence_std=math.nan, arousal_std=math.nan, alone=Alone())
+    message = over_the_wire(turn_message(undecided), TURN_TYPE)
+    assert all(map(math.isnan, (message.valence, message.confidence, message.text_arousal)))
+
+
+def mood(**changes):
+    values = {
+        'stamp_ns': 5_000_000_001, 'group': False, 'person_id': 'p1', 'people': 1,
+        'affect': Affect(0.5, -0.25), 'valence_std': 0.25, 'arousal_std': 0.125,
+        'evidence_s': 12.5, 'since_ns': 7, 'frame_id': 'camera'}
+    return AffectMood(**{**values, **changes})
+
+
+def test_a_mood_survives_the_wire_and_its_kinds_are_the_messages_constants():
+    group = mood(group=True, person_id='', people=3)
+    for one in (mood(), group):
+        message = over_the_wire(mood_message(one), MOOD_TYPE)
+        assert mood_record(message) == one
+        assert message.kind == (message.GROUP if one.group else message.PERSON)
+    with pytest.raises(InputError, match='AffectMood: kind 7; allowed: the constants of'):
+        mood_record(new(MOOD_TYPE, kind=7))
+
+
+@pytest.mark.parametrize('fields, said', [
+    ({'speaker': 9}, '9 is not a valid Speaker; allowed: the constants of AffectTurn.msg'),
+    ({}, 'AffectTurn: has no words; allowed: one or more')])
+def test_a_turn_that_makes_no_sense_is_refused(fields, said):
+    with pytest.raises(InputError, match=said):
+        turn_record(new(TURN_TYPE, **fields))
 
 
 def test_an_utterance_survives_the_wire():

@@ -95,6 +95,20 @@ def test_hidden_equals_masked_and_influence_adds_up(model, inputs):
     torch.testing.assert_close(influence.sum(1), torch.ones(2))
 
 
+def test_each_modality_s_own_reading_is_known_beside_the_fused_point(model, inputs, drop):
+    features = model.encode(drop(inputs, 'audio'))
+    own = readings(model, features)
+    with torch.autocast('cpu', torch.bfloat16):
+        alone = model.readers.alone(features)  # not rounded
+    for place, name in enumerate(MODALITIES):
+        if name == 'audio':
+            assert alone[:, place].isnan().all()
+        else:
+            torch.testing.assert_close(alone[:, place], own[name].points[:, 0])
+    bare = MavenModel.untrained(dataclasses.replace(model.config, readers=None), seed=1).eval()
+    assert bare.readers.alone(bare.encode(inputs)).isnan().all()
+
+
 def test_what_is_masked_is_not_read(model, inputs):
     features = model.encode(inputs)
     spoilt = features._replace(video=features.video._replace(values=torch.where(

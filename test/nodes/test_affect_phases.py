@@ -12,7 +12,7 @@ from ros4hri_detector import Detector
 from waiting import eventually
 from wire import new_wire, on_wire
 
-from maven_ros.errors import SettingsError
+from maven_ros.errors import GraphError, SettingsError
 from maven_ros.graph.convert import audio_message, image_message, state_record
 from maven_ros.graph.dds.dds_graph import DdsGraph
 from maven_ros.graph.interface import SENSOR, SOUND, STATE
@@ -200,3 +200,25 @@ def test_closed_it_holds_no_model_and_so_no_memory_of_a_gpu():
 
         # A thread that ends holds it until then.
         eventually(is_gone, what='something holds the model')
+
+
+def test_the_service_tells_what_is_remembered_while_the_node_is_active(active):
+    graph, node = active
+    asks = 'maven_ros/srv/GetAffect'
+
+    def ask(**fields):
+        return graph.call('affect/get_affect', asks, new(f'{asks}_Request', **fields), 1.0)
+
+    with Camera(graph) as camera:
+        eventually(lambda: len(camera.states) > 5)
+        found = ask()
+    assert found.success and [one.person_id for one in found.people] == ['']
+    assert found.people[0].evidence_s == 0 and np.isnan(found.people[0].valence)
+    gone = ask(person_id='person_9')
+    assert not gone.success and "person_id: 'person_9' is not known; known: nobody" in gone.message
+    assert 'seconds: -1; allowed' in ask(seconds=-1.0).message
+    node.reset()
+    eventually(lambda: not ask().people)
+    node.deactivate()
+    with pytest.raises(GraphError, match='/affect/get_affect: nobody serves it'):
+        ask()

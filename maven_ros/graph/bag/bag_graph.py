@@ -18,7 +18,7 @@ from maven_ros.closing import Closing
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.bag.storage import bag_qos, hash_in_bag, open_reader, open_writer, translated
 from maven_ros.graph.cdr_publisher import CdrPublisher
-from maven_ros.graph.interface import Qos, Received, Reliability
+from maven_ros.graph.interface import Answer, Qos, Received, Reliability, Service
 from maven_ros.graph.messages import definition, type_hash
 from maven_ros.graph.names import Names
 
@@ -200,6 +200,14 @@ class BagGraph(Closing):
         if self._reader is None:
             return sum(one.topic == full and one.subscription_count() for one in self._publishers)
         return sum(one.topic == full for one in self._reader.connections)
+
+    def serve(self, service: str, srvtype: str, answer: Answer) -> Service:
+        """
+        Refuse: a bag has no services.
+
+        :raises GraphError: always.
+        """
+        raise GraphError(f'{service}: a bag has no services')
 
     def latched(self, topic: str) -> bool:
         """Return False: nobody comes later than a bag, which hands out all to everybody."""

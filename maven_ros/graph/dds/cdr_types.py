@@ -23,6 +23,9 @@ def raw_type(msgtype: str) -> Any:
     """
     Return the DDS type of a message type; an instance holds ``cdr``.
 
+    The parts of a service begin with two more fields, the numbers of the client and the request:
+    Cyclone checks bytes against the type.
+
     :raises GraphError: for an unknown type, or one that the binding cannot describe.
     """
     return _struct(msgtype, msgtype, {
@@ -55,8 +58,10 @@ def _deserialize(cls: Any, data: bytes, *_: Any, **__: Any) -> Any:
 
 def _struct(msgtype: str, within: str, methods: dict[str, Any]) -> Any:
     from cyclonedds.idl import IdlStruct
+    from cyclonedds.idl.types import int64, uint64
 
-    fields = {name: _annotation(kind, within)
+    numbers = {'client_number': uint64, 'request_number': int64} if '/srv/' in msgtype else {}
+    fields = numbers | {name: _annotation(kind, within)
               for name, kind in messages.field_types(msgtype, within)}
 
     def body(namespace: dict[str, Any]) -> None:

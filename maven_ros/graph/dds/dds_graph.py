@@ -22,10 +22,11 @@ from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.dds import domain as dds_domain
 from maven_ros.graph.dds.cdr_types import raw_type
 from maven_ros.graph.dds.dds_publisher import DdsPublisher
+from maven_ros.graph.dds.dds_service import DdsService, call_service
 from maven_ros.graph.dds.dds_subscription import DdsSubscription, Reader
 from maven_ros.graph.dds.discovered import Discovered
 from maven_ros.graph.dds.domain import delete_all, discovery_of
-from maven_ros.graph.interface import Qos, Received, Reliability
+from maven_ros.graph.interface import SERVICE, Answer, Qos, Received, Reliability
 from maven_ros.graph.messages import type_hash
 from maven_ros.graph.names import Names, dds_topic, dds_type
 from maven_ros.records import NS
@@ -74,19 +75,20 @@ class DdsGraph(Closing):
         self._discovery = discovery_of(os.environ, domain)
         self._monitor = dds_domain.acquire(self._discovery)
         try:
-            self._participant = DomainParticipant(
+            self.participant = DomainParticipant(
                 self._discovery.domain, DdsQos(Policy.EntityName(node_name)))
         except DDSException as error:
             dds_domain.release(self._discovery)
             raise GraphError(f'DDS domain {self._discovery.domain}: {error}') from error
-        self.discovered = Discovered(self._participant)
-        self._waitset = WaitSet(self._participant)
-        self._wake = GuardCondition(self._participant)
+        self.discovered = Discovered(self.participant)
+        self._waitset = WaitSet(self.participant)
+        self._wake = GuardCondition(self.participant)
         for condition in (self._wake, *self.discovered.conditions):
             self._waitset.attach(condition)
         self._lock = threading.Lock()
         self._publishers: list[DdsPublisher] = []
         self._subscriptions: list[DdsSubscription] = []
+        self._services: list[DdsService] = []
         self._closing = False
         self._look_ns = _FIRST_NS[0]
         self._thread = threading.Thread(target=self._run, name='dds', daemon=True)
@@ -132,6 +134,26 @@ class DdsGraph(Closing):
             raise
         return subscription
 
+    def serve(self, service: str, srvtype: str, answer: Answer) -> DdsService:
+        """
+        Answer a service, for clients of this graph and of ``rmw_cyclonedds_cpp``.
+
+        :raises GraphError: for a bad name or an unknown type, and after ``close``.
+        """
+        served = DdsService(self, self.resolve(service), srvtype, answer)
+        with self._lock:
+            self._services.append(served)
+        return served
+
+    def call(self, service: str, srvtype: str, request: Any, timeout_s: float = 5.0) -> Any:
+        """
+        Call a service and return its response.
+
+        :param request: an object of ``SRVTYPE_Request`` from ``messages.new``.
+        :raises GraphError: for a bad name or an unknown type, and if nobody answers in time.
+        """
+        return call_service(self, self.resolve(service), srvtype, request, timeout_s)
+
     def resolve(self, topic: str) -> str:
         """
         Return the full name of a topic.
@@ -169,8 +191,8 @@ class DdsGraph(Closing):
             if self._closing:
                 return
             self._closing = True
-            ours: list[DdsSubscription | DdsPublisher] = [
-                *self._subscriptions, *self._publishers]
+            ours: list[DdsSubscription | DdsPublisher | DdsService] = [
+                *self._subscriptions, *self._publishers, *self._services]
         self._wake.set(True)
         if threading.current_thread() is not self._thread:  # a callback may close the graph
             self._thread.join()
@@ -178,7 +200,7 @@ class DdsGraph(Closing):
             one.close()
         delete_all([self._waitset, self._wake])
         self.discovered.close()
-        delete_all([self._participant])
+        delete_all([self.participant])
         dds_domain.release(self._discovery)
 
     def _look(self) -> None:
@@ -266,20 +288,40 @@ class DdsGraph(Closing):
             self._waitset.detach(reader.condition)
         delete_all(reader.entities)
 
+    def open_end(self, service: str, dds_name: str, msgtype: str, to_read: bool) -> list[Any]:
+        """
+        Open a reader or writer of a service; the caller deletes it.
+
+        :param dds_name: name on the wire of its requests or answers.
+        :raises GraphError: for an unknown type, and after ``close``.
+        """
+        from cyclonedds.pub import DataWriter
+        from cyclonedds.sub import DataReader
+
+        return self._open(service, raw_type(msgtype), msgtype, SERVICE,
+                          DataReader if to_read else DataWriter, dds_name)
+
     def _open(
-        self, topic: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any]
+        self, name: str, data_type: Any, msgtype: str, qos: Qos, kind: Callable[..., Any],
+        dds_name: str = '',
     ) -> list[Any]:
         """Return a reader or writer and its topic, in the order of their deletion."""
         from cyclonedds.core import DDSException
         from cyclonedds.topic import Topic
 
         if self._closing:
-            raise GraphError(f'{topic}: the graph is closed')
+            raise GraphError(f'{name}: the graph is closed')
         try:
-            dds = Topic(self._participant, dds_topic(topic), data_type)
-            return [kind(self._participant, dds, _dds_qos(qos, msgtype)), dds]
+            dds = Topic(self.participant, dds_name or dds_topic(name), data_type)
+            return [kind(self.participant, dds, _dds_qos(qos, msgtype)), dds]
         except DDSException as error:
-            raise GraphError(f'{topic} ({dds_type(msgtype)}): {error}') from error
+            raise GraphError(f'{name} ({dds_type(msgtype)}): {error}') from error
+
+    def forget_service(self, one: DdsService) -> None:
+        """Forget a closed service."""
+        with self._lock:
+            if one in self._services:
+                self._services.remove(one)
 
     def forget(self, one: DdsPublisher | DdsSubscription) -> None:
         """Forget a closed publisher or subscription."""

@@ -18,10 +18,11 @@ from typing import Any
 from maven_ros.closing import Closing
 from maven_ros.counters import Counters
 from maven_ros.errors import GraphError
-from maven_ros.graph.interface import Qos, Received, Reliability
-from maven_ros.graph.messages import field_types
+from maven_ros.graph.interface import Answer, Qos, Received, Reliability
+from maven_ros.graph.messages import field_types, from_cdr, to_cdr
 from maven_ros.graph.names import Names
 from maven_ros.graph.ros.ros_publisher import RosPublisher
+from maven_ros.graph.ros.ros_service import RosService
 from maven_ros.graph.ros.ros_subscription import RosSubscription
 
 #: How often it is looked whether publishers offer something else.
@@ -46,7 +47,7 @@ class RosGraph(Closing):
         self.counters = counters or Counters()
         self._names = Names(node.get_namespace(), None, node.get_name())
         self._lock = threading.Lock()
-        self._open: list[RosPublisher | RosSubscription] = []
+        self._open: list[RosPublisher | RosSubscription | RosService] = []
         self._timer: Any = None  # of those that adapt
         self._closed = False
 
@@ -118,6 +119,30 @@ class RosGraph(Closing):
                     _FOLLOW_S, self._follow, _own_group(), _steady())
         return subscription
 
+    def serve(self, service: str, srvtype: str, answer: Answer) -> RosService:
+        """
+        Answer a service. The answer runs on a thread of the executor.
+
+        :raises GraphError: for a bad name or a type that is not installed, and after ``close``.
+        """
+        from rclpy.serialization import deserialize_message, serialize_message
+
+        kind, full = interface_class(srvtype), self.resolve(service)
+
+        def serve(request: Any, response: Any) -> Any:
+            asked = from_cdr(serialize_message(request), f'{srvtype}_Request')
+            said = to_cdr(answer(asked), f'{srvtype}_Response')
+            return deserialize_message(said, type(response))
+
+        try:
+            opened = self.node.create_service(kind, service, serve, callback_group=_own_group())
+        except RuntimeError as error:
+            raise GraphError(f'{full} ({srvtype}): {error}') from error
+        served = RosService(self, full, srvtype, opened)
+        with self._lock:
+            self._open.append(served)
+        return served
+
     def resolve(self, topic: str) -> str:
         """
         Return the full name of a topic, after remaps and namespace.
@@ -145,7 +170,7 @@ class RosGraph(Closing):
         """
         return int(self.node.count_publishers(self.resolve(topic)))
 
-    def forget(self, one: RosPublisher | RosSubscription) -> None:
+    def forget(self, one: RosPublisher | RosSubscription | RosService) -> None:
         """Look no more after what has closed."""
         with self._lock:
             if one in self._open:
@@ -254,21 +279,29 @@ def message_class(msgtype: str) -> Any:
 
     :raises GraphError: for a type that is unknown, not installed, or another of the same name.
     """
-    expected = field_types(msgtype, msgtype)
-    package, _, name = msgtype.split('/')
-    try:
-        found = getattr(importlib.import_module(f'{package}.msg'), name)
-    except (ImportError, AttributeError) as error:
-        remedy = ('source the workspace after it is built, and let no other copy of maven_ros '
-                  'come before it on PYTHONPATH' if package == 'maven_ros' else
-                  f'apt install ros-{os.environ.get("ROS_DISTRO", "$ROS_DISTRO")}-'
-                  f'{package.replace("_", "-")}')
-        raise GraphError(f'{msgtype}: not installed ({error}); {remedy}') from error
+    found, expected = interface_class(msgtype), field_types(msgtype, msgtype)
     fields = list(found.get_fields_and_field_types())
     if len(fields) != len(expected):  # two families share the name audio_common_msgs
         raise GraphError(f'{msgtype}: the one that is installed has the fields '
                          f'{", ".join(fields)}; allowed: {", ".join(one for one, _ in expected)}')
     return found
+
+
+def interface_class(name: str) -> Any:
+    """
+    Return rclpy's class of a type of messages or services.
+
+    :raises GraphError: for a type that is not installed.
+    """
+    package, kind, last = name.split('/')
+    try:
+        return getattr(importlib.import_module(f'{package}.{kind}'), last)
+    except (ImportError, AttributeError) as error:
+        remedy = ('source the workspace after it is built, and let no other copy of maven_ros '
+                  'come before it on PYTHONPATH' if package == 'maven_ros' else
+                  f'apt install ros-{os.environ.get("ROS_DISTRO", "$ROS_DISTRO")}-'
+                  f'{package.replace("_", "-")}')
+        raise GraphError(f'{name}: not installed ({error}); {remedy}') from error
 
 
 def _ros_qos(qos: Qos) -> Any:

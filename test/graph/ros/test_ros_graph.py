@@ -11,8 +11,8 @@ from waiting import eventually
 
 from maven_ros.errors import GraphError, ResourceError
 from maven_ros.graph.interface import INPUT, SENSOR, STATE, Reliability
-from maven_ros.graph.messages import new
-from maven_ros.graph.ros.ros_graph import message_class
+from maven_ros.graph.messages import from_cdr, new, to_cdr
+from maven_ros.graph.ros.ros_graph import RosGraph, interface_class, message_class
 from maven_ros.graph.ros.ros_node import RosNodeGraph
 
 DATA = 'audio_common_msgs/msg/AudioData'
@@ -99,3 +99,50 @@ def test_the_parameter_of_a_topic_has_the_last_word():
         with pytest.raises(GraphError, match=r'^qos_overrides\./y\.subscription\.reliability: .*; '
                                              'allowed: best_effort, reliable, as_offered'):
             graph.subscribe('/y', kind, INPUT, lambda received: None)
+
+
+def test_a_service_is_answered_through_rclpy_s_own_messages(monkeypatch):
+    """Fake rclpy: bytes in place of its messages, and a node that keeps what it is asked for."""
+    srvtype, opened = 'maven_ros/srv/GetAffect', {}
+    response = type('GetAffect_Response', (), {'cdr': b''})
+    modules = {
+        'rclpy': {}, 'rclpy.callback_groups': {'MutuallyExclusiveCallbackGroup': object},
+        'rclpy.serialization': {
+            'serialize_message': lambda message: message,
+            'deserialize_message': lambda cdr, kind: (kind, cdr)},
+        'maven_ros.srv': {'GetAffect': 'the class of GetAffect'}}
+    for name, values in modules.items():
+        module = types.ModuleType(name)
+        vars(module).update(values)
+        monkeypatch.setitem(sys.modules, name, module)
+
+    class Node:
+        def get_namespace(self):
+            return '/robot'
+
+        def get_name(self):
+            return 'node'
+
+        def resolve_topic_name(self, name):
+            return f'/robot/{name}'
+
+        def create_service(self, kind, name, callback, *, callback_group):
+            opened.update(kind=kind, name=name, callback=callback)
+            return 'the service'
+
+        def destroy_service(self, service):
+            opened['destroyed'] = service
+
+    with RosGraph(Node()) as graph:
+        served = graph.serve('affect/get_affect', srvtype, lambda request: new(
+            f'{srvtype}_Response', success=True, message=request.person_id))
+        assert served.service == '/robot/affect/get_affect'
+        asked = to_cdr(new(f'{srvtype}_Request', person_id='ann'), f'{srvtype}_Request')
+        kind, cdr = opened['callback'](asked, response())
+        assert kind is response
+        assert from_cdr(cdr, f'{srvtype}_Response').message == 'ann'
+    assert (opened['kind'], opened['name']) == ('the class of GetAffect', 'affect/get_affect')
+    assert opened['destroyed'] == 'the service'
+    monkeypatch.setitem(sys.modules, 'maven_ros.srv', None)
+    with pytest.raises(GraphError, match=r'maven_ros/srv/GetAffect: not installed .* source the'):
+        interface_class(srvtype)
