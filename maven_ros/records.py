@@ -533,6 +533,12 @@ class Attention:
         return self.engagement in (Engagement.ENGAGED, Engagement.DISENGAGING)
 
     @property
+    def known(self) -> bool | None:
+        """Whether the person attends; None before the head was seen for long enough to tell."""
+        unsure = self.engagement in (Engagement.UNKNOWN, Engagement.ENGAGING)
+        return None if unsure else self.attending
+
+    @property
     def angle(self) -> float:
         """Angle between the nose and the line to the camera, in [0, pi]; NaN if unknown."""
         return off_axis(self.pose)
@@ -626,6 +632,8 @@ class AffectTurn:
     :param start_ns: beginning of the first word.
     :param end_ns: end of the last word.
     :param affect: mean over the utterance; NaN without evidence, as are its deviations.
+    :param attending: share of the time in which the speaker attended to the robot; NaN if the
+        head was not seen.
     """
 
     start_ns: int
@@ -639,6 +647,7 @@ class AffectTurn:
     arousal_std: float
     modalities: Modality
     alone: Alone
+    attending: float
     frame_id: str
     model: str
 

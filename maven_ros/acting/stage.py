@@ -69,10 +69,11 @@ class Acting:
         self._attentions.keep(self._events.people)
         measured = [subtracted(state, same.baseline)
                     for state, same in zip(states, smoothed, strict=True)]
-        turns, moods = self._turns.take(measured), self._moods.take(measured)
+        attending = {one.person_id: one.known for one in attentions}
+        turns, moods = self._turns.take(measured, attending), self._moods.take(measured)
         told = self._summaries.hear(turns)
         return [*(SmoothedState(state) for state in smoothed), *attentions, *events, *turns,
-                *moods, *told, *self._summaries.take(smoothed, events, moods, attentions)]
+                *moods, *told, *self._summaries.take(smoothed, events, moods, attending)]
 
     def hear(self, utterance: Utterance) -> list[AffectTurn | AffectSummary]:
         """Return the turn of an utterance if it is final and its windows have passed."""

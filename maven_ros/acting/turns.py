@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -54,6 +54,7 @@ class Heard:
     modalities: int
     voice: int
     alone: Alone
+    attending: float
     frame_id: str
     model: str
 
@@ -76,14 +77,18 @@ class Turns(Freezing):
         self._windows: deque[tuple[Heard, ...]] = deque()
         self._waiting: deque[Utterance] = deque()
 
-    def take(self, states: Sequence[AffectState]) -> list[AffectTurn]:
+    def take(
+        self, states: Sequence[AffectState], attending: Mapping[str, bool | None],
+    ) -> list[AffectTurn]:
         """
         Return the turns that the states of one window complete.
 
         :param states: one per person, at least one; windows must be in order.
+        :param attending: whether each person attends to the robot, where that is known.
         """
         end_ns = states[0].window_end_ns
-        self._windows.append(tuple(_heard(state) for state in states))
+        self._windows.append(tuple(
+            _heard(state, attending.get(state.person_id)) for state in states))
         while self._windows[0][0].end_ns < end_ns - _KEEP_NS:
             self._windows.popleft()
         due = [one for one in self._waiting if one.end_ns <= end_ns]
@@ -131,14 +136,16 @@ class Turns(Freezing):
             _std([one.arousal_std for one in own], shared, fits), modalities,
             Alone(*(_mean([getattr(one.alone, name) for one in own], shared)
                     for name in MODALITIES)),
+            _share([one.attending for one in own], shared),
             windows[-1][0].frame_id if windows else '', own[-1].model if own else '')
 
 
-def _heard(state: AffectState) -> Heard:
+def _heard(state: AffectState, attending: bool | None) -> Heard:
     return Heard(
         state.window_start_ns, state.window_end_ns, state.person_id, state.affect,
         state.valence_std, state.arousal_std, int(state.modalities), int(state.voice_assigned),
-        state.alone, state.frame_id, state.model)
+        state.alone, math.nan if attending is None else float(attending),
+        state.frame_id, state.model)
 
 
 def _shared_ns(window: Heard, start_ns: int, end_ns: int) -> int:
@@ -179,6 +186,14 @@ def _mean(points: Sequence[Affect | None], weights: Sequence[int]) -> Affect | N
         return None
     return Affect(sum(weight * point.valence for point, weight in known) / total,
                   sum(weight * point.arousal for point, weight in known) / total)
+
+
+def _share(parts: Sequence[float], weights: Sequence[int]) -> float:
+    """Return the weighted mean of the parts that are known; NaN without any."""
+    known = [(part, weight) for part, weight in zip(parts, weights, strict=True)
+             if not math.isnan(part)]
+    total = sum(weight for _, weight in known)
+    return sum(part * weight for part, weight in known) / total if total else math.nan
 
 
 def _std(stds: Sequence[float], weights: Sequence[int], fits: float) -> float:

@@ -211,7 +211,8 @@ def turn_message(turn: AffectTurn) -> Any:
         speech_confidence=turn.speech_confidence,
         valence=turn.affect.valence, arousal=turn.affect.arousal,
         valence_std=turn.valence_std, arousal_std=turn.arousal_std,
-        confidence=turn.confidence, modalities=int(turn.modalities), **alone, model=turn.model)
+        confidence=turn.confidence, modalities=int(turn.modalities), **alone,
+        attending=turn.attending, model=turn.model)
 
 
 def turn_record(message: Any) -> AffectTurn:
@@ -235,7 +236,7 @@ def turn_record(message: Any) -> AffectTurn:
         _word_records(message), message.language, Affect(message.valence, message.arousal),
         message.valence_std, message.arousal_std, Modality(message.modalities),
         Alone(*(None if math.isnan(point[0]) else Affect(*point) for point in alone)),
-        message.header.frame_id, message.model)
+        message.attending, message.header.frame_id, message.model)
 
 
 def mood_message(mood: AffectMood) -> Any:

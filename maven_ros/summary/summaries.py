@@ -11,7 +11,7 @@ where the person is now.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,8 +23,6 @@ from maven_ros.records import (
     AffectState,
     AffectSummary,
     AffectTurn,
-    Attention,
-    Engagement,
     EventKind,
     Speaker,
     Status,
@@ -35,7 +33,6 @@ from maven_ros.settings import Settings
 from maven_ros.summary.observation import Observation
 from maven_ros.summary.sentences import read_sentences
 
-_ATTENDING = {Engagement.ENGAGED: True, Engagement.DISENGAGING: True, Engagement.DISENGAGED: False}
 _CHANGES = (EventKind.REGION_ENTERED, EventKind.ROSE, EventKind.FELL)
 
 
@@ -105,7 +102,7 @@ class Summaries(Freezing):
 
     def take(
         self, states: Sequence[AffectState], events: Iterable[AffectEvent],
-        moods: Iterable[AffectMood], attentions: Iterable[Attention] = (),
+        moods: Iterable[AffectMood], attending: Mapping[str, bool | None],
     ) -> list[AffectSummary]:
         """
         Return the summaries that are due.
@@ -113,7 +110,7 @@ class Summaries(Freezing):
         :param states: the smoothed states of one window.
         :param events: its events.
         :param moods: its moods.
-        :param attentions: those of the people whose faces are in the window.
+        :param attending: whether each person attends to the robot, where that is known.
         """
         self._now_ns = states[0].window_end_ns
         self._in_view = sum(bool(state.person_id) for state in states)
@@ -121,7 +118,6 @@ class Summaries(Freezing):
         for mood in moods:
             if not mood.group and mood.person_id in self._people:
                 self._people[mood.person_id].mood = mood
-        attending = {one.person_id: _ATTENDING.get(one.engagement) for one in attentions}
         for state in states:
             told = self._people.get(state.person_id)
             if told is not None:

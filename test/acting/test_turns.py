@@ -23,12 +23,12 @@ def at(seconds):
     return T0 + round(seconds * NS)
 
 
-def hear(first_s, last_s, *people, turns=None):
+def hear(first_s, last_s, *people, turns=None, attending=None):
     """Feed windows that end from the first time to the last; people make states of a time."""
     turns = turns or Turns()
     found = []
     for hop in range(round(first_s * 5), round(last_s * 5) + 1):
-        found += turns.take([person(T0 + hop * HOP_NS) for person in people])
+        found += turns.take([person(T0 + hop * HOP_NS) for person in people], attending or {})
     return turns, found
 
 
@@ -39,6 +39,18 @@ def she(valence=0.5, arousal=0.25, std=0.2, voice=True, **changes):
 def in_a_group(person_id, valence, voice):
     own = voice is SELF
     return she(valence, voice=own, person_id=person_id, voice_assigned=voice)
+
+
+def test_attention_is_the_share_of_the_time_in_which_the_head_was_seen():
+    turns, _ = hear(0, 4.0, she(), attending={'person_1': True})
+    hear(4.2, 6.0, she(), turns=turns, attending={'person_1': False})
+    hear(6.2, 8.0, she(), turns=turns)
+    (mixed,) = turns.hear(utterance('look at this', at(2.0), at(6.0)))
+    (seen,) = turns.hear(utterance('look', at(2.0), at(4.0)))
+    assert 0.3 < mixed.attending < 0.7 and seen.attending == 1.0
+    alone, _ = hear(0, 4.0, she())
+    (unseen,) = alone.hear(utterance('hello', at(1.0), at(3.0)))
+    assert math.isnan(unseen.attending)
 
 
 def test_a_turn_is_known_once_it_is_final_and_its_window_is_judged():

@@ -44,7 +44,7 @@ def event(kind, region='', confidence=0.8):
 
 def turn(text):
     return AffectTurn(5, 6, Speaker.ALONE, 'person_1', (Word(text, 5, 6, 0.9, 'en'),), 'en',
-                      Affect(-0.5, 0.4), 0.2, 0.2, Modality.VIDEO, Alone(), 'camera', 'test')
+                      Affect(-0.5, 0.4), 0.2, 0.2, Modality.VIDEO, Alone(), 1.0, 'camera', 'test')
 
 
 @contextmanager

@@ -183,6 +183,7 @@ def turn(**changes):
         'language': 'en', 'affect': Affect(0.5, -0.25), 'valence_std': 0.25,
         'arousal_std': 0.125, 'modalities': Modality.VIDEO | Modality.TEXT,
         'alone': Alone(Affect(0.5, 0.25), Affect(-0.5, 1.0), Affect(0.0, -1.0)),
+        'attending': 0.75,
         'frame_id': 'camera', 'model': 'test'}
     return AffectTurn(**{**values, **changes})
 

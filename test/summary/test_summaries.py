@@ -1,14 +1,24 @@
 """When something is said about a person, from states, events and turns."""
 
+import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from made_states import HOP_NS, T0, state, utterance
 
 from maven_ros.acting.stage import Acting
 from maven_ros.errors import SettingsError
 from maven_ros.freezing import decode, encode
-from maven_ros.records import NS, AffectSummary, Modality, VoiceAssigned
+from maven_ros.records import (
+    NS,
+    AffectSummary,
+    Box,
+    Face,
+    HeadPose,
+    Modality,
+    VoiceAssigned,
+)
 from maven_ros.settings import Settings
 
 SETTINGS = Settings().with_values({'summary.period_s': 2.0})
@@ -42,6 +52,21 @@ def test_while_no_event_has_told_of_a_region_nothing_is_said_of_it():
     found = run(Acting(SETTINGS), [TENSE] * 50 + [(-0.1, 0.1)] * 3 + [GLAD] * 30)
     assert not any('strongly' in text for _, text in found)
     assert 'tense' not in found[-1][1]
+
+
+@pytest.mark.parametrize('yaw_deg, said', [
+    (0, ' The person attends to the robot.'), (70, ' The person does not attend to the robot.'),
+    (None, '')])
+def test_who_attends_is_told_where_the_head_is_seen(yaw_deg, said):
+    acting, found = Acting(SETTINGS), []
+    pose = None if yaw_deg is None else HeadPose(math.radians(yaw_deg), 0.0, 0.0, (0.07,) * 3)
+    faces = [Face(T0 + hop * HOP_NS, 'person_1', Box(0, 0, 9, 9), np.zeros((2, 2, 3), np.uint8),
+                  (), pose) for hop in range(100)]
+    for hop in range(10, 100):
+        outputs = acting.take([state(T0 + hop * HOP_NS, *(TENSE if hop < 50 else GLAD), 0.1,
+                                     'person_1')], faces[hop - 10:hop])
+        found += told(hop, outputs)
+    assert found[-1][1].endswith(f'became so a moment ago.{said}')
 
 
 def test_a_turn_is_told_at_once_with_its_words():
