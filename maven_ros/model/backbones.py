@@ -118,6 +118,8 @@ def _width(config: PretrainedConfig) -> int:
         if name == 'hidden_sizes' and width:
             width = width[-1]
         if type(width) is int:
+            if width < 1:
+                raise SettingsError(f'{config.model_type}: {name}: {width} is not above 0')
             return width
     raise SettingsError(f'{config.model_type}: its configuration does not name the width of what '
                         'it says; allowed: hidden_size, hidden_sizes, hidden_dim, d_model, '

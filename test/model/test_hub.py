@@ -399,6 +399,13 @@ def test_base_has_the_final_norm_of_the_file_on_the_hub():
     assert isinstance(layers.norm, torch.nn.LayerNorm)
 
 
+def test_a_width_below_one_is_refused_by_name():
+    base = MavenConfig.base()
+    base.video['config']['hidden_size'] = -1
+    with torch.device('meta'), pytest.raises(SettingsError, match='swin: hidden_size: -1 is not'):
+        backbones.FaceBackbone(base.backbone('video'))
+
+
 def test_a_model_whose_width_nobody_knows_is_refused_by_name():
     with pytest.raises(SettingsError, match='own: its configuration does not name the width'):
         backbones._width(PretrainedConfig(model_type='own'))
