@@ -35,7 +35,9 @@ from maven_ros.settings import AudioSettings
 from maven_ros.view.screen import Screen
 
 #: Topics and types, besides those of camera and microphone.
-TYPES = {**OUTPUT_TYPES, DIAGNOSTICS_TOPIC: DIAGNOSTICS,
+TYPES = {**{topic: OUTPUT_TYPES[topic] for topic in (
+             STATE_TOPIC, STATE_SMOOTHED_TOPIC, ATTENTION_TOPIC, EVENT_TOPIC, UTTERANCE_TOPIC)},
+         DIAGNOSTICS_TOPIC: DIAGNOSTICS,
          **{topic: ROBOT_TYPES[topic] for topic in (LED_TOPIC, BEHAVIOUR_TOPIC)}}
 
 

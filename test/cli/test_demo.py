@@ -77,6 +77,10 @@ def test_the_demo_plays_perceives_records_and_draws(tmp_path):
     people = {state.person_id for state in states} - {''}
     assert 'person_1' in people
     assert topics == {
+        '/affect/attention': 'maven_ros/msg/Attention',
+        '/affect/mood': 'maven_ros/msg/AffectMood',
+        '/affect/summary': 'std_msgs/msg/String',
+        '/affect/turn': 'maven_ros/msg/AffectTurn',
         '/affect/event': 'maven_ros/msg/AffectEvent',
         '/affect/state': 'maven_ros/msg/AffectState',
         '/affect/state_smoothed': 'maven_ros/msg/AffectState',
