@@ -292,7 +292,7 @@ class DdsGraph(Closing):
         """
         Open a reader or writer of a service; the caller deletes it.
 
-        :param dds_name: name on the wire of its requests or answers.
+        :param dds_name: name on the wire of what is asked, or of what is answered.
         :raises GraphError: for an unknown type, and after ``close``.
         """
         from cyclonedds.pub import DataWriter

@@ -1,9 +1,10 @@
 """
 Services of the embedded graph, as ``rmw_cyclonedds_cpp`` speaks them.
 
-A service is two topics: requests on ``rq/NAMERequest``, answers on ``rr/NAMEReply``. The CDR of
-each begins with 16 bytes, the client's number and that of its request, which the answer repeats.
-Other middleware of ROS 2 keeps these numbers elsewhere, so its clients get no answer from here.
+A service is two topics: each request on ``rq/NAMERequest``, each answer on ``rr/NAMEReply``. The
+CDR of each begins with 16 bytes, the client's number and that of its request, which the answer
+repeats. Other middleware of ROS 2 keeps these numbers elsewhere, so its clients get no answer
+from here.
 """
 
 from __future__ import annotations
