@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from maven_ros.affect import UNKNOWN, Affect
 from maven_ros.errors import InputError
@@ -54,7 +55,17 @@ LIVE_SPEECH = 'hri_msgs/msg/LiveSpeech'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 
 
+_Constant = TypeVar('_Constant', bound=enum.IntEnum)
 _NOWHERE = Place(math.nan, math.nan, math.nan, math.nan, False)
+
+
+def _constant(kind: type[_Constant], value: int, name: str) -> _Constant:
+    """Return the constant of a message that a number means."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InputError('bad_payload', f'{name}: {error}; allowed: the constants of '
+                                        f'{name}.msg') from error
 
 
 def region_fields(face: Box | None) -> dict[str, int]:
@@ -94,11 +105,8 @@ def state_record(message: Any) -> AffectState:
     """
     face = message.face
     box = Box(face.x_offset, face.y_offset, face.width, face.height)
-    try:
-        status, voice = Status(message.status), VoiceAssigned(message.voice_assigned)
-    except ValueError as error:
-        raise InputError('bad_payload', f'AffectState: {error}; allowed: the constants of '
-                                        'AffectState.msg') from error
+    status = _constant(Status, message.status, 'AffectState')
+    voice = _constant(VoiceAssigned, message.voice_assigned, 'AffectState')
     return AffectState(
         window_start_ns=time_ns(message.window_start),
         window_end_ns=time_ns(message.header.stamp),
@@ -134,11 +142,7 @@ def attention_record(message: Any) -> Attention:
 
     :raises InputError: ``bad_payload`` for an engagement that is not one of the constants.
     """
-    try:
-        engagement = Engagement(message.engagement)
-    except ValueError as error:
-        raise InputError('bad_payload', f'Attention: {error}; allowed: the constants of '
-                                        'Attention.msg') from error
+    engagement = _constant(Engagement, message.engagement, 'Attention')
     place = Place(message.azimuth, message.elevation, message.distance, message.distance_std,
                   message.calibrated)
     return Attention(
@@ -166,11 +170,7 @@ def event_record(message: Any) -> AffectEvent:
 
     :raises InputError: ``bad_payload`` for a kind that is not one of the constants.
     """
-    try:
-        kind = EventKind(message.kind)
-    except ValueError as error:
-        raise InputError('bad_payload', f'AffectEvent: {error}; allowed: the constants of '
-                                        'AffectEvent.msg') from error
+    kind = _constant(EventKind, message.kind, 'AffectEvent')
     return AffectEvent(
         stamp_ns=time_ns(message.header.stamp), kind=kind, person_id=message.person_id,
         since_ns=time_ns(message.since),
@@ -222,11 +222,7 @@ def turn_record(message: Any) -> AffectTurn:
     :raises InputError: ``bad_payload`` for a speaker that is not one of the constants, and
         without words.
     """
-    try:
-        speaker = Speaker(message.speaker)
-    except ValueError as error:
-        raise InputError('bad_payload', f'AffectTurn: {error}; allowed: the constants of '
-                                        'AffectTurn.msg') from error
+    speaker = _constant(Speaker, message.speaker, 'AffectTurn')
     if not message.words:
         raise InputError('bad_payload', 'AffectTurn: has no words; allowed: one or more')
     alone = ((getattr(message, f'{name}_valence'), getattr(message, f'{name}_arousal'))
