@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 # Lone surrogates, into which Python decodes bytes that are not UTF-8. They cannot be encoded.
@@ -22,6 +24,12 @@ def shown(name: object) -> str:
     A byte that is not UTF-8 is written out as ``\xe9``, so different names stay different.
     """
     return _HALVES.sub(_written_out, str(name))
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is most like an unknown one; empty for none."""
+    near = difflib.get_close_matches(str(name), known, 1)
+    return f' (did you mean {near[0]}?)' if near else ''
 
 
 def all_shown(content: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,6 +13,7 @@ from maven_ros.affect import Affect
 from maven_ros.errors import SettingsError
 from maven_ros.records import AffectEvent, EventKind
 from maven_ros.resources import resource
+from maven_ros.text import nearest
 from maven_ros.yaml_files import read_yaml
 
 IDLE = 'idle'
@@ -110,7 +110,7 @@ def read_decisions(path: str | Path = '', regions: str | Path = '') -> DecisionT
         idle = Conduct(**_checked(IDLE, values.pop(IDLE), whole=True))
         for name, rule in values.items():
             if name not in known:
-                raise SettingsError(f'{name!r} is not an event{_nearest(name, known)}; allowed: '
+                raise SettingsError(f'{name!r} is not an event{nearest(name, known)}; allowed: '
                                     f'{", ".join([IDLE, *known])}')
             _refuse_under(name, idle, _checked(name, rule))
     except SettingsError as error:
@@ -124,7 +124,7 @@ def _checked(name: str, rule: Any, whole: bool = False) -> dict[str, Any]:
         raise SettingsError(f'{name}: {rule!r}; allowed: a mapping of {", ".join(allowed)}')
     for key in rule:
         if key not in allowed:
-            raise SettingsError(f'{name}: {key!r} is unknown{_nearest(key, allowed)}; allowed: '
+            raise SettingsError(f'{name}: {key!r} is unknown{nearest(key, allowed)}; allowed: '
                                 f'{", ".join(allowed)}')
     if whole and (missing := [key for key in allowed if key not in rule]):
         raise SettingsError(f'{name}: lacks {", ".join(missing)}')
@@ -136,8 +136,3 @@ def _refuse_under(name: str, idle: Conduct, rule: dict[str, Any]) -> None:
         replace(idle, **rule)
     except SettingsError as error:
         raise SettingsError(f'{name}: {error}') from error
-
-
-def _nearest(name: Any, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, 1)
-    return f' (did you mean {near[0]}?)' if near else ''

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import string
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from maven_ros.errors import SettingsError
 from maven_ros.resources import resource
+from maven_ros.text import nearest
 from maven_ros.yaml_files import read_yaml
 
 SHIPPED = 'config/summary/en.yaml'
@@ -71,7 +71,7 @@ def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, An
 def _check(name: str, text: Any) -> None:
     fields = () if name.startswith(f'{_REGIONS}.') else FIELDS.get(name)
     if fields is None:
-        raise SettingsError(f'{name}: is unknown{_nearest(name, FIELDS)}')
+        raise SettingsError(f'{name}: is unknown{nearest(name, FIELDS)}')
     if not isinstance(text, str) or not text:
         raise SettingsError(f'{name}: {text!r}; allowed: a text')
     allowed = ', '.join(f'{{{one}}}' for one in fields) or 'no fields'
@@ -82,15 +82,10 @@ def _check(name: str, text: Any) -> None:
     for _, field, form, conversion in parts:
         if field is not None and (field not in fields or form or conversion):
             raise SettingsError(f'{name}: {{{field}}} is an unknown field'
-                                f'{_nearest(field, fields)}; allowed: {allowed}')
+                                f'{nearest(field, fields)}; allowed: {allowed}')
 
 
 def _texts(name: str, values: Any) -> tuple[str, ...]:
     if not (isinstance(values, list) and all(isinstance(one, str) for one in values)):
         raise SettingsError(f'{name}: {values!r}; allowed: a list of the words for 0, 1, 2, ...')
     return tuple(values)
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f' (did you mean {near[0]}?)' if near else ''
