@@ -186,8 +186,7 @@ class Summaries(Freezing):
             seen, affect=turn.affect, valence_std=turn.valence_std, arousal_std=turn.arousal_std,
             modalities=turn.modalities, alone=turn.alone, region=self._region_of(turn.affect),
             words=self._words(turn))
-        within = change is not None and turn.start_ns <= change.since_ns < turn.end_ns
-        return self._changed(seen, change) if within else seen
+        return self._changed(seen, change) if _within(change, turn) else seen
 
     def _of_state(self, seen: Observation, state: AffectState, told: Told) -> Observation:
         turn, change = told.turn, told.change
@@ -195,8 +194,7 @@ class Summaries(Freezing):
             seen, affect=state.affect, valence_std=state.valence_std,
             arousal_std=state.arousal_std, modalities=state.modalities, alone=state.alone,
             region=self._region_of(state.affect))
-        if turn is not None and change is not None and (
-                turn.start_ns <= change.since_ns < turn.end_ns):
+        if turn is not None and _within(change, turn):
             seen = replace(seen, words=self._words(turn))
         return self._changed(seen, change)
 
@@ -210,3 +208,8 @@ class Summaries(Freezing):
 
     def _words(self, turn: AffectTurn) -> str:
         return turn.text if turn.speech_confidence >= self._word_gate else ''
+
+
+def _within(change: AffectEvent | None, turn: AffectTurn) -> bool:
+    """Tell whether a change began while somebody said a turn."""
+    return change is not None and turn.start_ns <= change.since_ns < turn.end_ns
