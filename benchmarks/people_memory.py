@@ -31,7 +31,7 @@ from made_states import HOP_NS, T0, state, utterance
 from maven_ros.acting.memory import Memory
 from maven_ros.acting.stage import Acting
 from maven_ros.graph.dds.dds_graph import DdsGraph
-from maven_ros.graph.dds.dds_service import _Ends
+from maven_ros.graph.dds.dds_service import _Ends, parted
 from maven_ros.graph.dds.domain import stay_on_this_machine
 from maven_ros.graph.messages import from_cdr, new, to_cdr
 from maven_ros.graph.topics import GET_AFFECT, GET_AFFECT_SERVICE
@@ -90,7 +90,7 @@ def ask(minutes):
                     pass
                 took_ms.append((time.perf_counter() - began_s) * 1e3)
                 time.sleep(0.1)
-            answer = from_cdr(found[0][:4] + found[0][20:], f'{GET_AFFECT}_Response')
+            answer = from_cdr(parted(found[0])[1], f'{GET_AFFECT}_Response')
             busy = psutil.cpu_percent(1.0)
         print(f'{ASKED} answers about {len(answer.people)} people, '
               f'{sum(len(one.events) + len(one.turns) for one in answer.people)} events and '

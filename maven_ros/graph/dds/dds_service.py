@@ -75,6 +75,11 @@ class _Ends(Closing):
         delete_all([self._waitset, self._waiting, *self._reading, *self._writing])
 
 
+def parted(cdr: bytes) -> tuple[bytes, bytes]:
+    """Return the numbers of a request, and the CDR of its or its answer's fields."""
+    return cdr[_HEADER:_HEADER + _NUMBERS], cdr[:_HEADER] + cdr[_HEADER + _NUMBERS:]
+
+
 class DdsService(Closing):
     """
     A service, from ``DdsGraph.serve``. A thread of its own runs the answer.
@@ -102,10 +107,9 @@ class DdsService(Closing):
     def _run(self) -> None:
         while not self._stop.is_set():
             for cdr in self._ends.receive(_IDLE_NS):
-                numbers = cdr[_HEADER:_HEADER + _NUMBERS]
+                numbers, fields = parted(cdr)
                 try:
-                    request = from_cdr(cdr[:_HEADER] + cdr[_HEADER + _NUMBERS:],
-                                       f'{self.srvtype}_Request')
+                    request = from_cdr(fields, f'{self.srvtype}_Request')
                     response = self._answer(request)
                     self._ends.send(numbers, to_cdr(response, f'{self.srvtype}_Response'))
                 except InputError as error:
@@ -133,9 +137,9 @@ def call_service(
         ends.send(numbers, to_cdr(request, f'{srvtype}_Request'))
         while time.monotonic() < deadline_s:
             for cdr in ends.receive(_IDLE_NS // 10):
-                if cdr[_HEADER:_HEADER + _NUMBERS] == numbers:
-                    return from_cdr(cdr[:_HEADER] + cdr[_HEADER + _NUMBERS:],
-                                    f'{srvtype}_Response')
+                answered, fields = parted(cdr)
+                if answered == numbers:
+                    return from_cdr(fields, f'{srvtype}_Response')
     raise GraphError(f'{service}: no answer within {timeout_s:g} s')
 
 
